@@ -1,0 +1,67 @@
+"""Mailbox addresses as RFC 5321 and RFC 6531 write them: compared by key, relayed as they came."""
+
+import re
+from dataclasses import dataclass, field
+
+from mssgw.core.errors import MalformedAddress
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
+_LOCAL = re.compile(rf'{_ATOM}(?:\.{_ATOM})*|"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010ffff]|\\[\x20-\x7e])*"')
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LITERAL = re.compile(r"\[(?:[0-9.]{7,15}|IPv6:[0-9A-Fa-f:.]{2,45})\]")
+
+
+def domain_key(domain: str) -> str:
+    """The form in which domains are compared: IDNA A-labels, lower case. Raises MalformedAddress."""
+    if domain.isascii():
+        ascii_form = domain.lower()
+    else:
+        try:
+            ascii_form = domain.encode("idna").decode("ascii").lower()
+        except UnicodeError:
+            raise MalformedAddress("the domain is not IDNA") from None
+    if _LITERAL.fullmatch(ascii_form.upper().replace("IPV6:", "IPv6:")):
+        return ascii_form
+    labels = ascii_form.split(".")
+    if len(ascii_form) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise MalformedAddress("the domain has a malformed label")
+    return ascii_form
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A mailbox. ``text`` is what the peer wrote and what we relay; equality and hash go by ``key``.
+
+    The local part is compared without regard to case: MSSanté mailboxes are case-insensitive (INS-3, WL-4), and a
+    patient's Corsican matricule may be typed either way.
+    """
+
+    text: str = field(compare=False)
+    key: str
+    domain: str = field(compare=False)  # A-labels, lower case
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """Take ``local@domain`` without angle brackets. Raises MalformedAddress (RFC 5321 section 4.1.2)."""
+        local, at, domain = text.rpartition("@")
+        if not at or not domain:
+            raise MalformedAddress("an address has a local part, an @ and a domain")
+        if len(local.encode("utf-8", "replace")) > 64 or not _LOCAL.fullmatch(local):
+            raise MalformedAddress("the local part is malformed or longer than 64 octets")
+        asciidom = domain_key(domain)
+        return cls(text=text, key=f"{local.lower()}@{asciidom}", domain=asciidom)
+
+    @property
+    def local(self) -> str:
+        """The local part as it was written."""
+        return self.text.rpartition("@")[0]
+
+    @property
+    def ascii_only(self) -> bool:
+        """False when the address needs SMTPUTF8 (RFC 6531)."""
+        return self.text.isascii()
+
+    def __repr__(self) -> str:
+        return "<Address>"  # an address may hold an INS
+
+    __str__ = __repr__

@@ -1,0 +1,82 @@
+"""Mailboxes of the trust space (BAL) and who stands behind an address."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedMatricule
+from mssgw.core.ins import LENGTH, Matricule
+
+
+class BalKind(StrEnum):
+    """Kinds of mailbox as the Annuaire Santé names them (BAL-1)."""
+
+    PER = "PER"
+    ORG = "ORG"
+    APP = "APP"
+    CAB = "CAB"
+    UNKNOWN = "unknown"  # not configured: never a pharmacy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bal:
+    """What the configuration says of one mailbox.
+
+    ``pharmacy`` is true for an ORG mailbox of a pharmacy: the only kind that a patient may write to first (WHO-3).
+    ``responsible`` is the professional who answers for an ORG or APP mailbox (BAL-4), "" when not given.
+    """
+
+    kind: BalKind = BalKind.UNKNOWN
+    pharmacy: bool = False
+    responsible: str = ""
+
+    @property
+    def takes_first_letters(self) -> bool:
+        """True when a patient may open an exchange with it (WHO-3)."""
+        return self.pharmacy and self.kind is BalKind.ORG
+
+
+class Party(StrEnum):
+    """Who stands behind an address."""
+
+    PROFESSIONAL = "professional"
+    PATIENT = "patient"  # a matricule, or a configured exception (INS-10)
+    PATIENT_SPACE = "patient-space"  # the patient domain's own robots: MAILER-DAEMON, noreply (SD-4)
+    NOBODY = "nobody"  # the null reverse-path
+
+
+@dataclass(frozen=True, slots=True)
+class PatientSpace:
+    """The patient domain and the addresses in it that are no matricule on purpose (INS-1, INS-10).
+
+    ``exceptions`` are whole addresses as Address keys.
+    """
+
+    domain: str = "patient.mssante.fr"
+    exceptions: frozenset[str] = frozenset({"reponse.automatique-test@patient.mssante.fr"})
+
+    def recipient(self, address: Address) -> Party:
+        """Who receives at this address. Raises MalformedMatricule for a bad patient address (INS-1, NDR-8)."""
+        if address.domain != self.domain:
+            return Party.PROFESSIONAL
+        if address.key not in self.exceptions:
+            Matricule.parse(address.local)
+        return Party.PATIENT
+
+    def sender(self, address: Address | None) -> Party:
+        """Who writes from this address; None is the null reverse-path.
+
+        Raises MalformedMatricule for a local part that was meant to be a matricule: 15 characters beginning with a
+        digit. Other local parts of the patient domain belong to its robots (SD-4).
+        """
+        if address is None:
+            return Party.NOBODY
+        if address.domain != self.domain:
+            return Party.PROFESSIONAL
+        if address.key in self.exceptions:
+            return Party.PATIENT
+        local = address.local
+        if len(local) == LENGTH and local[0].isdigit():
+            Matricule.parse(local)
+            return Party.PATIENT
+        return Party.PATIENT_SPACE

@@ -1,0 +1,30 @@
+"""Who may speak to us, and as whom (SD-5)."""
+
+from dataclasses import dataclass
+
+from mssgw.core.addresses import Address
+from mssgw.core.envelope import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A peer that was admitted: an establishment's server or person, or an operator of the trust space.
+
+    ``domains`` (A-labels, lower case) and ``addresses`` (Address keys) are what it may use as sender;
+    ``notice_domains`` are host names its failure notices may come from when the reverse-path is null.
+    Where the person behind a shared mailbox is found when SASL does not tell (SD-6): ``xclient`` allows XCLIENT LOGIN,
+    ``person_received`` reads the authenticated sender of its top Received, ``person_header`` names a header field.
+    """
+
+    name: str
+    role: Role
+    domains: frozenset[str] = frozenset()
+    addresses: frozenset[str] = frozenset()
+    notice_domains: frozenset[str] = frozenset()
+    xclient: bool = False
+    person_received: bool = False
+    person_header: str | None = None
+
+    def may_send_as(self, address: Address) -> bool:
+        """Whether this client may use the address as its sender (SD-5)."""
+        return address.domain in self.domains or address.key in self.addresses

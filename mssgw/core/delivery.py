@@ -1,0 +1,88 @@
+"""A delivery: one forward-path of one accepted letter, on its way."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from mssgw.core.envelope import ForwardPath
+from mssgw.core.replies import Reply
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    HELD = "held"  # waits for a person: queue release, queue bounce
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
+
+    @property
+    def final(self) -> bool:
+        return self in (State.DELIVERED, State.BOUNCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Ownership of a delivery is a time and a secret, not a status: when it lapses, anyone may take over."""
+
+    token: str = field(repr=False)
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """``spool_id`` is the queue id that the 250 named; ``number`` is the index of the forward-path in its envelope."""
+
+    spool_id: str
+    number: int
+    forward_path: ForwardPath
+    domain: str
+    created_at: datetime
+    due_at: datetime
+    state: State = State.QUEUED
+    attempts: int = 0
+    warned: bool = False  # a delay warning went out
+    last_reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The next hop took it. ``dsn_passed_on``: it offers DSN and got our NOTIFY, so reports are its duty now."""
+
+    reply: Reply
+    next_hop: str
+    dsn_passed_on: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """To be tried again. ``alarm``: trust or login trouble that an administrator should hear of."""
+
+    reply: Reply
+    next_hop: str = ""
+    alarm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounced:
+    """Refused for good."""
+
+    reply: Reply
+    next_hop: str = ""
+
+
+Outcome = Delivered | Deferred | Bounced
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When to try again: the first wait doubles up to the last, each with up to ``jitter`` of itself added."""
+
+    first: timedelta = timedelta(minutes=1)
+    longest: timedelta = timedelta(hours=1)
+    jitter: float = 0.2
+    warn_after: timedelta = timedelta(hours=4)
+    give_up_after: timedelta = timedelta(hours=48)
+
+    def retry_at(self, attempts: int, now: datetime, dice: float) -> datetime:
+        """When the attempt after ``attempts`` failed ones is due; ``dice`` in [0, 1) spreads a burst of failures."""
+        wait = min(self.first * 2 ** min(max(attempts - 1, 0), 20), self.longest)
+        return now + wait * (1 + self.jitter * dice)

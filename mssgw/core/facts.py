@@ -1,0 +1,79 @@
+"""Everything a decision may depend on, frozen: decide(facts) is the same today and when ``explain`` replays it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, Party
+from mssgw.core.clients import Client
+from mssgw.core.conversation import Conversation, Pair
+from mssgw.core.envelope import Envelope, ForwardPath, Role
+from mssgw.core.message import AccountState, Content, MessageHead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The settings that a decision depends on, as they were when the facts were taken.
+
+    ``enforcing``: conversation rules refuse; when false they observe (SD-9). ``patient_receipts_after_data``: patient
+    mail on a pair that is not open waits for DATA in case it is a receipt (SD-4). Limits in octets and counts.
+    """
+
+    enforcing: bool = True
+    patient_receipts_after_data: bool = False
+    size_limit: int = 10_485_760  # req: SD-1
+    max_received: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One forward-path with what we know of it.
+
+    ``pair`` is None between two professionals. ``relayable``: a route exists and this client may use it.
+    ``in_closed_thread``: the letter answers one that this pair saw before its last FIN (SD-3).
+    ``receipt_due``: the MDN at hand answers a letter relayed to that patient which asked this recipient to be told,
+    and no receipt was seen for it yet (SD-4). ``account``: what an earlier notice said of this patient.
+    """
+
+    forward_path: ForwardPath
+    party: Party
+    bal: Bal = Bal()
+    relayable: bool = False
+    pair: Pair | None = None
+    conversation: Conversation = Conversation()
+    in_closed_thread: bool = False
+    receipt_due: bool = False
+    account: AccountState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The facts of one message, or of one RCPT command (``head`` None, one exchange, size as declared or 0).
+
+    ``sender`` is the policy's sender: the reverse-path, or From: when that is null (SD-5). ``from_is_foreign``: the
+    From: domain is known to belong to somebody else than this client, us included.
+    """
+
+    envelope: Envelope
+    client: Client
+    sender: Address | None
+    sender_party: Party
+    sender_bal: Bal = Bal()
+    size: int = 0
+    head: MessageHead | None = None
+    exchanges: tuple[Exchange, ...]
+    from_is_foreign: bool = False
+    policy: Policy
+    taken_at: datetime
+
+    @property
+    def automatic(self) -> bool:
+        """Mail that moves no conversation (SD-4): null reverse-path, MDN, DSN, Auto-Submitted other than "no"."""
+        if self.envelope.reverse_path is None:
+            return True
+        head = self.head
+        return head is not None and (head.content is not Content.ORDINARY or head.auto_submitted != "no")
+
+    @property
+    def from_trust_space(self) -> bool:
+        return self.envelope.origin.role is Role.TRUST_SPACE

@@ -1,0 +1,49 @@
+"""The journal: one line for each thing that happened to a letter (TRC-1), append-only, kept 12 months by default."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mssgw.core.addresses import Address
+from mssgw.core.replies import Reply
+from mssgw.core.verdict import Finding
+
+
+class JournalEvent(StrEnum):
+    ACCEPTED = "accepted"
+    HELD = "held"
+    REFUSED = "refused"
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    BOUNCED = "bounced"
+    NOTIFIED = "notified"  # a failure or delay notice went to the sender; ``detail`` is its queue id
+    READ = "read"  # a receipt answers this letter; ``detail`` is its disposition
+    ACCOUNT = "account"  # a notice of Mon espace santé answers this letter; ``detail`` is the AccountState
+    RELEASED = "released"
+    ERASED = "erased"  # the content is gone for good
+    CONVERSATION = "conversation"  # an operator closed, reopened, blocked, unblocked or imported a pair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line. ``spool_id`` "" when nothing was stored.
+
+    Addresses and ``person`` are sealed at rest and found again by keyed hash; ``detail`` and ``findings`` hold codes,
+    never values from the letter. ``operator``: the system user of a command line action.
+    """
+
+    at: datetime
+    event: JournalEvent
+    spool_id: str = ""
+    message_id: str | None = None
+    sender: Address | None = None
+    recipient: Address | None = None
+    client: str = ""
+    peer: str = ""
+    person: str | None = field(default=None, repr=False)
+    operator: str = ""
+    size: int = 0
+    reply: Reply | None = None
+    next_hop: str = ""
+    detail: str = ""
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,92 @@
+"""What policy may look at in a letter: the facts of its header and structure, never its text."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mssgw.core.addresses import Address
+
+
+class Fin(StrEnum):
+    """Whether the subject closes the exchange (SD-2)."""
+
+    NO = "no"
+    EXACT = "exact"
+    NEAR_MISS = "near-miss"  # "Re: [FIN]", "[Fin]": does nothing, and the journal says so
+
+
+class Content(StrEnum):
+    ORDINARY = "ordinary"
+    MDN = "mdn"  # multipart/report; report-type=disposition-notification (RFC 8098)
+    DSN = "dsn"  # multipart/report; report-type=delivery-status (RFC 3464)
+
+
+class AccountState(StrEnum):
+    """What Mon espace santé's notice says of a patient's account (NDR-2 to NDR-4)."""
+
+    NOT_CREATED = "account-not-created"  # or opposed: S2 and S3 word both alike
+    CLOSED = "account-closed"
+    BAD_ADDRESS = "address-invalid"
+
+
+class Unreadable(StrEnum):
+    """Why the structure of a message cannot be trusted (threats: MIME bombs, parser differentials)."""
+
+    HEADERS_TOO_LONG = "headers-too-long"
+    TOO_MANY_FIELDS = "too-many-header-fields"
+    MALFORMED_HEADER = "malformed-header"
+    TOO_DEEP = "nested-too-deep"
+    TOO_MANY_PARTS = "too-many-parts"
+    BAD_BOUNDARY = "bad-boundary"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mdn:
+    """The machine part of a read receipt (MDN-6). ``disposition`` is its type: displayed, processed, deleted …"""
+
+    original_message_id: str | None
+    final_recipient: Address | None
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A non-delivery notice of Mon espace santé (NDR-2 to NDR-5). ``about``: the patient address it names."""
+
+    account: AccountState
+    about: Address | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageHead:
+    """The header facts of one message.
+
+    ``from_fields`` counts From: fields, ``from_`` holds all addresses in them. ``to_cc``: every address in To: and
+    Cc:. ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first.
+    ``receipt_to``: addresses of Disposition-Notification-To. ``received``: number of Received: fields;
+    ``own_hop``: one of them is ours. ``subject``: unfolded and RFC 2047-decoded, used only to link notices (NDR-7).
+    """
+
+    message_id: str | None = None
+    from_fields: int = 0
+    from_: tuple[Address, ...] = ()
+    reply_to: tuple[Address, ...] = ()
+    to_cc: tuple[Address, ...] = ()
+    subject: str = field(default="", repr=False)
+    subject_fin: Fin = Fin.NO
+    mss_fin: bool = False
+    thread: tuple[str, ...] = ()
+    auto_submitted: str = "no"
+    content: Content = Content.ORDINARY
+    receipt_to: tuple[Address, ...] = ()
+    return_receipt_to: bool = False
+    received: int = 0
+    own_hop: bool = False
+    person: str | None = field(default=None, repr=False)  # from the client's named header or top Received (SD-6)
+    mdn: Mdn | None = None
+    notice: Notice | None = None
+    unreadable: tuple[Unreadable, ...] = ()
+
+    @property
+    def closes(self) -> bool:
+        """Whether a professional's letter with this head closes the exchange (FIN-1, FIN-2)."""
+        return self.subject_fin is Fin.EXACT or self.mss_fin

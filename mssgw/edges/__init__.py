@@ -1,0 +1,1 @@
+"""The world: the only rooms that know sockets, files, SQL and cryptography."""

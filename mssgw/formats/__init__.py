@@ -1,0 +1,1 @@
+"""The codecs: bytes to core values and back. No I/O."""
