@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mssgw.core.addresses import Address
-from mssgw.core.errors import MalformedMatricule
 from mssgw.core.ins import LENGTH, Matricule
 
 

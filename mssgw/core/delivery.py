@@ -85,4 +85,5 @@ class RetryPolicy:
     def retry_at(self, attempts: int, now: datetime, dice: float) -> datetime:
         """When the attempt after ``attempts`` failed ones is due; ``dice`` in [0, 1) spreads a burst of failures."""
         wait = min(self.first * 2 ** min(max(attempts - 1, 0), 20), self.longest)
-        return now + wait * (1 + self.jitter * dice)
+        spread: float = 1 + self.jitter * dice
+        return now + wait * spread
