@@ -84,6 +84,6 @@ class RetryPolicy:
 
     def retry_at(self, attempts: int, now: datetime, dice: float) -> datetime:
         """When the attempt after ``attempts`` failed ones is due; ``dice`` in [0, 1) spreads a burst of failures."""
-        wait = min(self.first * 2 ** min(max(attempts - 1, 0), 20), self.longest)
-        spread: float = 1 + self.jitter * dice
+        wait = min(self.first * (1 << min(max(attempts - 1, 0), 20)), self.longest)
+        spread = 1 + self.jitter * dice
         return now + wait * spread
