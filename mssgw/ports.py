@@ -186,6 +186,12 @@ class Store(Protocol):
     async def know(self, question: Question) -> Sequence[Known]:
         """What is known of each pair, in the order asked. Includes everything committed before the call."""
 
+    def alias(self, address: Address) -> str:
+        """A short keyed hash that stands for the address in logs; ``trace`` takes it too."""
+
+    async def free_node(self, node: str) -> None:
+        """Give back all leases whose token begins with ``node.``: those of our own earlier incarnations."""
+
     async def strike(self, message_id: str, now: datetime) -> int:
         """Count one more inspection time-out of this Message-ID and return the count so far (SD-10)."""
 
@@ -274,9 +280,15 @@ class Desk(Protocol):
         """Record or lift an opposition (SD-12), of all mailboxes when ``bal`` is None; False when it stood so."""
 
     async def trace(
-        self, *, spool_id: str | None = None, message_id: str | None = None, address: Address | None = None, limit: int
+        self,
+        *,
+        spool_id: str | None = None,
+        message_id: str | None = None,
+        address: Address | None = None,
+        alias: str | None = None,
+        limit: int,
     ) -> Sequence[Entry]:
-        """Journal lines by queue id, Message-ID or address (sender or recipient), oldest first."""
+        """Journal lines by queue id, Message-ID, address (sender or recipient) or its alias, oldest first."""
 
     async def rotate(self, new_key: bytes) -> int:
         """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped."""
@@ -334,3 +346,10 @@ class Transport(Protocol):
 class Clock(Protocol):
     def now(self) -> datetime:
         """Aware UTC."""
+
+
+class Telemetry(Protocol):
+    """The log. One event name for each thing that happens; fields are codes, counts and ids, never personal data."""
+
+    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
+        """``alarm``: somebody should look at this now."""

@@ -54,6 +54,10 @@ class PatientSpace:
     domain: str = "patient.mssante.fr"
     exceptions: frozenset[str] = frozenset({"reponse.automatique-test@patient.mssante.fr"})
 
+    def is_patient(self, address: Address) -> bool:
+        """Whether the address is meant to be a patient's, well-formed or not."""
+        return address.domain == self.domain and address.key not in self.exceptions
+
     def recipient(self, address: Address) -> Party:
         """Who receives at this address. Raises MalformedMatricule for a bad patient address (INS-1, NDR-8)."""
         if address.domain != self.domain:

@@ -28,3 +28,8 @@ class Client:
     def may_send_as(self, address: Address) -> bool:
         """Whether this client may use the address as its sender (SD-5)."""
         return address.domain in self.domains or address.key in self.addresses
+
+    @property
+    def relays_outward(self) -> bool:
+        """Operators may reach our establishments, never each other through us: no open relay."""
+        return self.role is not Role.TRUST_SPACE

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mssgw.core.addresses import Address
-from mssgw.core.bal import Bal, Party
+from mssgw.core.bal import Bal, Party, PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Conversation, Pair
 from mssgw.core.envelope import Envelope, ForwardPath, Role
@@ -23,6 +23,7 @@ class Policy:
     patient_receipts_after_data: bool = False
     size_limit: int = 10_485_760  # req: SD-1
     max_received: int = 30
+    space: PatientSpace = PatientSpace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,61 @@
+"""Which conversations a letter moves, and how (SD-4, SD-7, SD-8)."""
+
+from collections.abc import Iterator
+
+from mssgw.core.bal import BalKind, Party
+from mssgw.core.conversation import Event, Move, Pair, State
+from mssgw.core.facts import Exchange, Facts
+
+HOLDING_EVENTS = frozenset({Event.PROFESSIONAL_CLOSED})  # FIN closes even while its letter is held (SD-10)
+
+
+def moves(facts: Facts) -> tuple[Move, ...]:
+    """The moves of an admitted letter, at most one for each pair. Needs ``facts.head``."""
+    found = {move.pair: move for exchange in facts.exchanges for move in _of_exchange(facts, exchange)}
+    return tuple(found.values())
+
+
+def counts_as_letter(facts: Facts) -> bool:  # req: SD-4
+    """Automatic mail moves nothing, except the auto-generated letter of an APP mailbox."""
+    if not facts.automatic:
+        return True
+    return (
+        facts.envelope.reverse_path is not None
+        and facts.sender_bal.kind is BalKind.APP
+        and facts.head is not None
+        and facts.head.auto_submitted == "auto-generated"
+    )
+
+
+def _of_exchange(facts: Facts, exchange: Exchange) -> Iterator[Move]:
+    pair = exchange.pair
+    if pair is None or facts.head is None:
+        return
+    if facts.sender_party is Party.PATIENT:
+        yield from _patient_writes(facts, exchange, pair)
+    elif exchange.party is Party.PATIENT:
+        yield from _professional_writes(facts, pair)
+
+
+def _professional_writes(facts: Facts, pair: Pair) -> Iterator[Move]:  # req: FIN-1, FIN-2, WHO-7, SD-8
+    head = facts.head
+    assert head is not None
+    # Reply-To counts only where this client may speak.
+    named = [Pair(pair.patient, bal) for bal in head.reply_to if facts.client.may_send_as(bal)]
+    if head.closes:
+        for closed in (pair, *named):
+            yield Move(closed, Event.PROFESSIONAL_CLOSED)
+    elif counts_as_letter(facts):
+        # The patient's answers go to Reply-To: that mailbox becomes authorised, the sender's does not.
+        for opened in named or [pair]:
+            yield Move(opened, Event.PROFESSIONAL_WROTE)
+
+
+def _patient_writes(facts: Facts, exchange: Exchange, pair: Pair) -> Iterator[Move]:  # req: WHO-2, WHO-3, SD-9
+    if facts.automatic:
+        return
+    if exchange.bal.takes_first_letters:
+        yield Move(pair, Event.PATIENT_OPENED)
+    elif exchange.conversation.state is State.OPEN:
+        yield Move(pair, Event.PATIENT_WROTE)
+    # Otherwise it is here by "observe": what that admits moves nothing.

@@ -1,0 +1,97 @@
+"""Who may write to whom: one exchange at a time, so that at RCPT a recipient is refused alone (SD-7)."""
+
+from mssgw.core.bal import Party
+from mssgw.core.conversation import State
+from mssgw.core.errors import MalformedMatricule
+from mssgw.core.facts import Exchange, Facts
+from mssgw.core.ins import Matricule
+from mssgw.core.message import Content
+from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.verdict import Finding, Severity
+
+
+def opposition_is_honoured(facts: Facts, exchange: Exchange) -> Finding | None:  # req: SD-12, WHO-8
+    """A patient's opposition stops mail in both directions, before all else."""
+    if not exchange.conversation.blocked:
+        return None
+    return refuse(
+        "opposition-is-honoured", "SD-12 WHO-8", not_allowed("Le patient s'est oppose a ces echanges par messagerie")
+    )
+
+
+def route_exists(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-9, SD-10
+    """There is no way out of the trust space, and no relaying between strangers."""
+    if exchange.relayable:
+        return None
+    return refuse("route-exists", "WHO-9", not_allowed("Domaine destinataire non desservi par cette passerelle"))
+
+
+def no_patient_to_patient(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-4
+    if facts.sender_party is not Party.PATIENT or exchange.party is not Party.PATIENT:
+        return None
+    return refuse("no-patient-to-patient", "WHO-4", not_allowed("Un patient ne peut pas ecrire a un patient"))
+
+
+def receipt_is_expected(facts: Facts, exchange: Exchange) -> Finding | None:  # req: SD-4
+    """An automatic receipt passes only as the answer to a letter that asked for it, once."""
+    if not _is_patient_mdn(facts) or facts.envelope.reverse_path is not None or exchange.receipt_due:
+        return None
+    return refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+
+
+def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-2, WHO-3, FIN-6, FIN-7, SD-3
+    """A patient writes where a professional wrote and has not closed, and first to a pharmacy's ORG mailbox only."""
+    if facts.sender_party is not Party.PATIENT or exchange.party is not Party.PROFESSIONAL:
+        return None
+    if _is_patient_mdn(facts) and (exchange.receipt_due or facts.envelope.reverse_path is None):
+        return None  # receipt_is_expected has judged it; receipts pass in any state of the pair
+    before_data = facts.head is None
+    if before_data and facts.policy.patient_receipts_after_data:
+        return None
+    if exchange.bal.takes_first_letters:
+        # Whether it is a reply to a closed thread is in its header.
+        return _closed_reply() if exchange.in_closed_thread else None
+    match exchange.conversation.state:
+        case State.OPEN:
+            return None
+        case State.CLOSED:
+            text = "Echange clos par le professionnel : il ne peut plus recevoir de reponse"
+            return refuse("patient-may-write", "FIN-7", not_allowed(text), "closed")
+        case State.ABSENT:
+            return _never_opened(facts.policy.enforcing)
+
+
+def _is_patient_mdn(facts: Facts) -> bool:
+    return facts.sender_party is Party.PATIENT and facts.head is not None and facts.head.content is Content.MDN
+
+
+def _closed_reply() -> Finding:
+    text = "Cet echange avec la pharmacie est clos : ecrivez un nouveau message au lieu de repondre"
+    return refuse("patient-may-write", "SD-3 FIN-6", not_allowed(text), "closed-thread")
+
+
+def _never_opened(enforcing: bool) -> Finding:
+    """Going live: before the date, an unknown pair passes and is counted (SD-9)."""
+    reply = not_allowed("Seul un professionnel peut ouvrir un echange avec un patient")
+    severity = Severity.REFUSE if enforcing else Severity.WOULD_REFUSE
+    return Finding(
+        rule="patient-may-write", requirement="WHO-1 WHO-3", severity=severity, reply=reply, detail="never-opened"
+    )
+
+
+def unusual_matricule(facts: Facts, exchange: Exchange) -> Finding | None:  # req: INS-5
+    """A well-formed matricule that is no INS by its first digit passes with a note, as Mon espace santé does."""
+    if exchange.party is not Party.PATIENT:
+        return None
+    try:
+        unusual = Matricule.parse(exchange.forward_path.address.local).unusual
+    except MalformedMatricule:
+        return None  # a configured exception (INS-10)
+    return note("unusual-matricule", "INS-5", "first-digit") if unusual else None
+
+
+def account_has_a_history(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-5, NDR-3
+    """An earlier notice said that this account takes no mail: worth a line in the journal, no reason to refuse."""
+    if exchange.account is None or exchange.party is not Party.PATIENT:
+        return None
+    return note("account-has-a-history", "WHO-5", exchange.account.value)

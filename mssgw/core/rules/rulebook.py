@@ -1,0 +1,47 @@
+"""All rules in the order in which they are asked: of two equally strict findings the first speaks to the sender."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mssgw.core.facts import Exchange, Facts
+from mssgw.core.rules import content, recipient, sender
+from mssgw.core.verdict import Finding
+
+ExchangeRule = Callable[[Facts, Exchange], Finding | None]
+MessageRule = Callable[[Facts], Finding | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """``exchange`` rules are asked for each forward-path, then ``message`` rules once."""
+
+    exchange: tuple[ExchangeRule, ...]
+    message: tuple[MessageRule, ...]
+
+
+RULEBOOK = Rulebook(
+    exchange=(
+        recipient.opposition_is_honoured,
+        recipient.route_exists,
+        recipient.no_patient_to_patient,
+        recipient.receipt_is_expected,
+        recipient.patient_may_write,
+        recipient.unusual_matricule,
+        recipient.account_has_a_history,
+    ),
+    message=(
+        sender.sender_is_the_clients_own,
+        content.size_is_within_the_limit,
+        content.structure_is_readable,
+        content.no_loop,
+        sender.one_honest_from,
+        sender.robots_send_notices_only,
+        content.one_patient,
+        content.fin_near_miss,
+        content.fin_without_patient,
+        content.message_id_is_there,
+        sender.person_is_known,
+    ),
+)
+# What these rules say depends on the store; a letter held after time-outs was never looked up (SD-10).
+NEED_THE_STORE = frozenset({"opposition-is-honoured", "receipt-is-expected", "patient-may-write"})

@@ -1,0 +1,65 @@
+"""What the configuration decides about letters, as one frozen value: a reload swaps it whole, or not at all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, PatientSpace
+from mssgw.core.clients import Client
+from mssgw.core.delivery import RetryPolicy
+from mssgw.core.envelope import Role
+from mssgw.core.facts import Policy
+from mssgw.core.routes import Route, RouteTable
+
+TRACE_ROOM = 65_536  # req: SD-1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """``mailboxes`` by Address key. ``owners``: domain to the name of the client that may speak for it.
+
+    ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
+    ``size_limit`` in octets, for letters as establishments send them (SD-1).
+    """
+
+    hostname: str
+    space: PatientSpace = PatientSpace()
+    routes: RouteTable
+    mailboxes: Mapping[str, Bal] = field(default_factory=dict)
+    owners: Mapping[str, str] = field(default_factory=dict)
+    observe: bool = False
+    enforce_from: datetime | None = None
+    patient_receipts_after_data: bool = False
+    size_limit: int = 10_485_760
+    max_received: int = 30
+    inspection_limit: timedelta = timedelta(seconds=2)
+    retry: RetryPolicy = RetryPolicy()
+
+    def policy(self, now: datetime, role: Role) -> Policy:
+        """The policy in force at this moment, on listeners of this role."""
+        return Policy(
+            enforcing=now >= self.enforce_from if self.enforce_from else not self.observe,  # req: SD-9
+            patient_receipts_after_data=self.patient_receipts_after_data,
+            size_limit=self.limit_for(role),
+            max_received=self.max_received,
+            space=self.space,
+        )
+
+    def limit_for(self, role: Role) -> int:
+        """The size limit in octets: between operators there is room for the trace headers of earlier hops (SD-1)."""
+        return self.size_limit + (TRACE_ROOM if role is Role.TRUST_SPACE else 0)
+
+    def bal(self, address: Address) -> Bal:
+        """What is configured of this mailbox; unknown mailboxes are no pharmacy (WHO-3)."""
+        return self.mailboxes.get(address.key, Bal())
+
+    def route_for(self, client: Client, domain: str) -> Route | None:
+        """The route this client may use to that domain: operators reach our establishments only (WHO-9)."""
+        route = self.routes.find(domain)
+        return route if route is not None and (route.inward or client.relays_outward) else None
+
+    def is_foreign(self, client: Client, address: Address) -> bool:
+        """Whether the address's domain belongs to somebody else than this client (SD-5)."""
+        owner = self.owners.get(address.domain)
+        return owner is not None and owner != client.name and not client.may_send_as(address)
