@@ -1,0 +1,1 @@
+"""Composition: configuration, the daemon, the command line, telemetry."""

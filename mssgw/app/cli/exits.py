@@ -1,0 +1,117 @@
+"""Exit codes, and the one place that turns what went wrong into a line on stderr and a code."""
+
+import asyncio
+from collections.abc import Sequence
+from enum import IntEnum
+
+import click
+
+from mssgw.app.cli.people import without_people
+from mssgw.app.office import NoSuchClient, StoreBusy
+from mssgw.core.errors import (
+    GatewayError,
+    Gone,
+    IllegalMove,
+    MalformedAddress,
+    MalformedMatricule,
+    StoreUnavailable,
+    Undecryptable,
+)
+
+
+class Code(IntEnum):
+    """What our exit codes mean; 64 and above are those of sysexits.h, as Postfix and Exim use them."""
+
+    OK = 0
+    NO = 1  # the answer is no: invalid, not found, refused
+    HELD = 2  # explain only: accepted, but kept for a person
+    DEFERRED = 3  # explain only: 4xx, the sender tries again
+    USAGE = 64
+    DATA = 65
+    UNAVAILABLE = 69
+    INTERNAL = 70
+    NO_PERMISSION = 77
+    CONFIG = 78
+    INTERRUPTED = 130  # 128 + SIGINT
+    READER_LEFT = 141  # 128 + SIGPIPE: `mssgw queue list | head`
+
+
+HELP = """\b
+Exit codes:
+  0    done, or the answer is yes
+  1    the answer is no: invalid, not found, refused
+  2    explain only: the letter is held for a person
+  3    explain only: the letter is deferred (4xx)
+  64   usage error
+  65   bad input data: a file or a value that cannot be read
+  69   the store is unavailable, or somebody else has it open
+  70   internal error (run again with `mssgw --debug`)
+  77   no permission
+  78   configuration error (see `mssgw check`)
+"""
+
+
+class Failure(click.ClickException):
+    """A command ends here: one line on stderr, without personal data, and a code."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def no(message: str) -> Failure:
+    """The answer is no."""
+    return Failure(Code.NO, message)
+
+
+_BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
+    (MalformedMatricule, Code.DATA),
+    (MalformedAddress, Code.DATA),
+    (NoSuchClient, Code.USAGE),
+    (Gone, Code.NO),
+    (IllegalMove, Code.NO),
+    (StoreBusy, Code.UNAVAILABLE),
+    (StoreUnavailable, Code.UNAVAILABLE),
+    (Undecryptable, Code.UNAVAILABLE),
+    (GatewayError, Code.INTERNAL),
+    (asyncio.TimeoutError, Code.UNAVAILABLE),
+    (PermissionError, Code.NO_PERMISSION),
+)
+
+
+def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
+    """The exit code of an error and the lines that say it; never a value that may be personal."""
+    match error:
+        case Failure():
+            return error.code, [without_people(error.message)]
+        case click.UsageError():
+            return Code.USAGE, [_usage(error)]
+        case click.ClickException():
+            return Code.DATA, [without_people(error.format_message())]
+        case click.Abort() | KeyboardInterrupt():
+            return Code.INTERRUPTED, ["interrupted"]
+    if isinstance(errors := getattr(error, "errors", None), Sequence):  # ConfigErrors, without importing pydantic
+        return Code.CONFIG, [str(each) for each in errors]
+    code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
+    return code, [_line(error)]
+
+
+def _usage(error: click.UsageError) -> str:
+    """What was wrong with the words of the command line, and where its help is."""
+    message = without_people(error.format_message().replace("\n", " "))
+    if error.ctx is None:
+        return message
+    path = error.ctx.command_path
+    return f"{path.removeprefix('mssgw').lstrip() or 'command line'}: {message} (see `{path} --help`)"
+
+
+def _line(error: BaseException) -> str:
+    match error:
+        case GatewayError():
+            return without_people(str(error))
+        case TimeoutError():
+            return "the store did not answer in time"
+        case OSError():
+            return without_people(f"{error.filename or 'a system call'}: {error.strerror or 'failed'}")
+        case _:  # the text of an unforeseen exception may hold anything
+            return f"internal error ({type(error).__name__}); run again with `mssgw --debug` to see where"

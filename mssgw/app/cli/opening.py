@@ -1,0 +1,86 @@
+"""How a command gets at its configuration and at the store, and how its coroutine runs."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from mssgw.app.office import Office, Opener
+
+DEFAULT_CONFIG = Path("/etc/mssgw/mssgw.toml")
+LIMIT = 120.0  # seconds: no command of an operator should hang for ever on a store
+
+P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def open_office(config_path: Path, alone: bool) -> AbstractAsyncContextManager[Office]:
+    """The real opener: what the configuration file describes."""
+    from mssgw.app import composition, config  # they pull in the database: not for --help
+
+    return composition.office(config.load(config_path), alone=alone)
+
+
+def config_option(command: F) -> F:
+    """``--config FILE``, else $MSSGW_CONFIG, else /etc/mssgw/mssgw.toml."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=DEFAULT_CONFIG,
+        envvar="MSSGW_CONFIG",
+        show_default=True,
+        show_envvar=True,
+        help="The configuration file.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """``--json``: one JSON object a line."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON lines, for machines.")(command)
+
+
+def addresses_option(command: F) -> F:
+    """``--addresses``: listings mask patients unless it is given."""
+    return click.option("--addresses", "full", is_flag=True, help="Print addresses of patients in full.")(command)
+
+
+def at_the_office(
+    *, alone: bool = False, limit: float | None = LIMIT
+) -> Callable[[Callable[Concatenate[Office, P], Awaitable[None]]], Callable[P, None]]:
+    """Make a command of a coroutine that takes an open Office first; adds ``--config``.
+
+    ``alone``: nobody else may have the store open. ``limit``: seconds for the whole command, None for a command
+    that bounds its own steps.
+    """
+
+    def wrap(coroutine: Callable[Concatenate[Office, P], Awaitable[None]]) -> Callable[P, None]:
+        @config_option
+        @click.pass_context
+        def command(context: click.Context, /, config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
+            opener: Opener = context.obj or open_office
+
+            async def run() -> None:
+                async with asyncio.timeout(limit), opener(config_path, alone) as office:
+                    await coroutine(office, *args, **kwargs)
+
+            asyncio.run(run())
+
+        return update_wrapper(command, coroutine)
+
+    return wrap
+
+
+def owner_only(path: Path, content: bytes) -> None:
+    """Create a file that its owner alone can read, durably. Raises FileExistsError: a key is never overwritten."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

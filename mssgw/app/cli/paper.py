@@ -1,0 +1,124 @@
+"""What commands print: tables for people, JSON lines for machines."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mssgw.app.cli.people import shown
+from mssgw.core.addresses import Address
+
+
+def json_line(value: Mapping[str, Any], *, full: bool = False) -> None:
+    """Print one JSON object on one line; ``full``: with the patients' addresses (see people.shown)."""
+    click.echo(json.dumps(plain(value, full=full), ensure_ascii=False))
+
+
+def plain(value: Any, *, full: bool) -> Any:
+    """The value as JSON types. Fields that hide from repr (subjects, people) stay hidden."""
+    match value:
+        case Address():
+            return printable(shown(value, full=full))
+        case Enum():
+            return value.name.lower().replace("_", "-") if isinstance(value, int) else value.value
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return {str(key): plain(item, full=full) for key, item in value.items()}
+        case frozenset() | set():
+            return sorted(plain(item, full=full) for item in value)
+        case list() | tuple():
+            return [plain(item, full=full) for item in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = (field for field in dataclasses.fields(value) if field.repr)
+            return {field.name: plain(getattr(value, field.name), full=full) for field in fields}
+        case _:
+            return value
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under their headings: framed on a terminal, else bare aligned columns, one line a row.
+
+    ``right``: columns of numbers. Nothing is ever cut; cells hold plain text, control characters shown as ``?``.
+    """
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _framed(columns, cells, right)
+    else:
+        _bare(columns, cells, right)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print ``name: value`` lines, aligned; empty values are left out."""
+    kept = [(name, printable(str(value))) for name, value in pairs if value not in ("", None)]
+    width = max((len(name) for name, _ in kept), default=0) + 1
+    for name, value in kept:
+        click.echo(f"{name + ':':<{width}} {value}")
+
+
+def _framed(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))  # Text: what looks like markup in a reply stays text
+    screen = Console(highlight=False)
+    with screen.capture() as captured:
+        screen.print(grid)
+    click.echo(captured.get(), nl=False)
+
+
+def _bare(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    lines = [list(columns), *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def printable(text: str) -> str:
+    """The text without what would steer a terminal: a mailbox may lawfully hold C1 controls (RFC 6531)."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def when(moment: datetime | None) -> str:
+    """A moment in local time with its offset, to the second; "-" for none."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S%z") if moment else "-"
+
+
+def span(length: timedelta) -> str:
+    """A duration as people say it: 45s, 12m, 3h05m, 2d04h."""
+    seconds = max(0, int(length.total_seconds()))
+    match seconds:
+        case _ if seconds < 60:
+            return f"{seconds}s"
+        case _ if seconds < 3600:
+            return f"{seconds // 60}m"
+        case _ if seconds < 86400:
+            return f"{seconds // 3600}h{seconds % 3600 // 60:02d}m"
+        case _:
+            return f"{seconds // 86400}d{seconds % 86400 // 3600:02d}h"
+
+
+def octets(size: int) -> str:
+    """A size in the units of people: octets below 10 000, then kB and MB of 1024."""
+    match size:
+        case _ if size < 10_000:
+            return str(size)
+        case _ if size < 10_000 * 1024:
+            return f"{size / 1024:.0f}k"
+        case _:
+            return f"{size / 1024 / 1024:.1f}M"

@@ -1,0 +1,57 @@
+"""People on the command line: who the operator is, which patient is meant, and what of an address may be shown."""
+
+import os
+import pwd
+import re
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import PatientSpace
+from mssgw.core.ins import LENGTH
+
+_ADDRESS = re.compile(r"[^\s'\"<>,;]+@[^\s'\"<>,;]+")
+# Also a wrong matricule, one without its key, and one typed with spaces: a mistyped number still points at a person.
+_MATRICULE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9AB]){9,}(?![0-9A-Za-z])", re.IGNORECASE)
+_LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,63}")
+
+
+def operator() -> str:
+    """Who types, for the journal: SUDO_USER, else the login of the user id (TRC-1)."""
+    sudo = os.environ.get("SUDO_USER", "")
+    if _LOGIN.fullmatch(sudo):
+        return sudo
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid{os.getuid()}"
+
+
+def patient(text: str, space: PatientSpace) -> Address:
+    """The mailbox of a patient, from his address or his bare matricule.
+
+    Raises MalformedMatricule or MalformedAddress.
+    """
+    address = Address.parse(text if "@" in text else f"{text}@{space.domain}")
+    space.recipient(address)
+    return address
+
+
+def shown(address: Address | None, *, full: bool) -> str:
+    """An address for a table: ``<>`` for none; a patient's is masked to its key unless ``full``.
+
+    The key tells the patients of a listing apart most of the time, and tells nobody who they are.
+    """
+    if address is None:
+        return "<>"
+    if full or not is_patient_like(address):
+        return address.text
+    return f"{'*' * (LENGTH - 2)}{address.local[-2:]}@{address.domain}"
+
+
+def is_patient_like(address: Address) -> bool:
+    """Whether the local part may be a matricule, right or mistyped, in whatever domain."""
+    return sum(char.isdigit() for char in address.local) >= 8
+
+
+def without_people(text: str) -> str:
+    """The text with addresses and matricules struck out: click repeats in its errors what was typed."""
+    return _MATRICULE.sub("<number>", _ADDRESS.sub("<address>", text))

@@ -1,0 +1,25 @@
+"""``mssgw serve``: the daemon in the foreground, as systemd wants it."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from mssgw.app.cli.opening import config_option
+
+
+@click.command()
+@config_option
+def serve(config_path: Path) -> None:
+    """Run the gateway in the foreground until SIGTERM.
+
+    SIGHUP reloads the configuration; a bad file leaves the old one in force.
+
+    \b
+    Examples:
+      mssgw serve
+      mssgw serve --config ./mssgw.toml
+    """
+    from mssgw.app import daemon  # pulls in everything: not for --help
+
+    asyncio.run(daemon.serve(config_path))

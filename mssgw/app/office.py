@@ -1,0 +1,59 @@
+"""What the command line asks of a composed gateway; ``app/composition.py`` answers for real, tests over memory."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import PatientSpace
+from mssgw.core.errors import GatewayError
+from mssgw.core.facts import Facts
+from mssgw.core.journal import Entry
+from mssgw.core.verdict import Verdict
+from mssgw.ports import Desk, Store
+
+
+class Office(Protocol):
+    """An open store with what operators need around it. Everything a call raises is a GatewayError."""
+
+    @property
+    def desk(self) -> Desk: ...
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def space(self) -> PatientSpace:
+        """The configured patient domain: a bare matricule on the command line means a mailbox in it."""
+
+    async def bounce(self, spool_id: str, *, operator: str) -> int:
+        """End the open deliveries of a letter as bounced and tell its sender; returns how many.
+
+        Raises Gone when the letter is unknown or erased.
+        """
+
+    async def explain_file(
+        self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
+    ) -> tuple[Facts, Verdict]:
+        """What would be decided now of this file in that envelope; nothing is kept, sent or journalled.
+
+        ``sender`` None is ``<>``. ``client``: a configured client's name; None: the only one that may use the sender.
+        Raises NoSuchClient, and OSError when the file cannot be read.
+        """
+
+    async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:
+        """The stored facts, the verdict that decide() gives on them, and the journal; None once they are erased."""
+
+
+# ``alone``: nobody else may have the store open, a running daemon above all; raises StoreBusy otherwise.
+# Opened in company, it raises StoreBusy only while somebody works alone.
+Opener = Callable[[Path, bool], AbstractAsyncContextManager[Office]]
+
+
+class NoSuchClient(GatewayError):
+    """No configured client of that name, or not exactly one that may use this sender."""
+
+
+class StoreBusy(GatewayError):
+    """Another process has the store open."""
