@@ -1,0 +1,194 @@
+"""DATA: inspect, decide, keep everything in one commit, then 250. The plan of IncomingLetter.end:
+
+1. the head is complete: facts, with what the store knows, within the inspection limit (SD-10);
+2. decide: a refused letter leaves nothing but its journal line;
+3. the body is made durable, then one commit holds envelope, facts, verdict, moves, deliveries and journal;
+4. the 250. Until then the client owns the letter, after it we do; a crash on either side of that line loses nothing.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from mssgw.core.clients import Client
+from mssgw.core.decide import decide, hold_undecided
+from mssgw.core.envelope import Envelope
+from mssgw.core.errors import GatewayError
+from mssgw.core.facts import Facts
+from mssgw.core.message import MessageHead
+from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.core.settings import Settings
+from mssgw.core.verdict import Admit, Finding, Hold, Severity, Verdict, strictest
+from mssgw.flow import record
+from mssgw.flow.deliver import Deliverer
+from mssgw.flow.ids import new_id
+from mssgw.flow.inspect import Inspector
+from mssgw.formats.mime import Scanner
+from mssgw.ports import Acceptance, Body, Clock, Conflict, Spool, Store, Stored, Telemetry
+
+STRIKES_BEFORE_HOLD = 3  # req: SD-10
+TOO_SLOW = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
+TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What accepting a letter needs."""
+
+    store: Store
+    spool: Spool
+    clock: Clock
+    telemetry: Telemetry
+    inspector: Inspector
+    deliverer: Deliverer
+
+
+class IncomingLetter:
+    """ports.LetterIn: one message during DATA."""
+
+    def __init__(self, means: Means, settings: Settings, client: Client, envelope: Envelope) -> None:
+        self._means, self._settings, self._client, self._envelope = means, settings, client, envelope
+        self.spool_id = new_id(means.clock.now())
+        self._scanner = Scanner(
+            hostname=settings.hostname, person_header=client.person_header, person_received=client.person_received
+        )
+        self._sink = means.spool.create(self.spool_id)
+
+    async def write(self, chunk: bytes) -> None:
+        self._scanner.feed(chunk)
+        await self._sink.write(chunk)
+
+    async def abort(self, reply: Reply | None = None) -> None:
+        await self._sink.discard()
+        if reply is not None:
+            await self._refused(reply, (), None)
+
+    async def end(self, *, size: int) -> Reply:
+        try:
+            return await self._decide_and_keep(self._scanner.finish(), size)
+        except GatewayError as error:
+            await self._sink.discard()
+            await self._refused(error.reply, (), None)
+            return error.reply
+        except BaseException:
+            await self._sink.discard()  # the edge answers 451; nothing may stay behind
+            raise
+
+    async def _decide_and_keep(self, head: MessageHead, size: int) -> Reply:
+        body: Body | None = None
+        self._envelope = record.with_receipt_translated(self._envelope, head)
+        for _ in range(STRIKES_BEFORE_HOLD):
+            facts = await self._inspect(head, size)
+            verdict = decide(facts) if facts else await self._after_time_out(head, size)
+            if verdict is None:
+                await self._sink.discard()
+                return TOO_SLOW
+            facts = facts or self._facts_unknown(head, size)
+            if not isinstance(verdict, Admit | Hold):
+                await self._forget(body)
+                reply = record.for_all(verdict.reply, facts)
+                await self._refused(reply, verdict.findings, facts)
+                return reply
+            body = body or await self._sink.close(size=size)
+            try:
+                return await self._keep(body, facts, verdict)
+            except Conflict:
+                continue  # a receipt was counted meanwhile: look again
+            except BaseException:
+                await self._means.spool.remove(self.spool_id)
+                raise
+        await self._forget(body)
+        return INTERNAL_ERROR
+
+    async def _inspect(self, head: MessageHead, size: int) -> Facts | None:
+        """None when it took too long."""
+        try:
+            async with asyncio.timeout(self._settings.inspection_limit.total_seconds()):
+                return await self._means.inspector.of_letter(self._settings, self._client, self._envelope, head, size)
+        except TimeoutError:
+            return None
+
+    def _facts_unknown(self, head: MessageHead, size: int) -> Facts:
+        return self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
+
+    async def _after_time_out(self, head: MessageHead, size: int) -> Verdict | None:  # req: SD-10
+        """None: defer, the sender tries again. The third time for the same Message-ID, a person decides."""
+        strikes = await self._means.store.strike(head.message_id, self._means.clock.now()) if head.message_id else 1
+        self._means.telemetry.event("letter.inspection_timed_out", alarm=True, queue_id=self.spool_id, strikes=strikes)
+        if strikes < STRIKES_BEFORE_HOLD:
+            return None
+        return hold_undecided(self._facts_unknown(head, size), TIMED_OUT)
+
+    async def _keep(self, body: Body, facts: Facts, verdict: Admit | Hold) -> Reply:
+        now = self._means.clock.now()
+        deliveries = record.deliveries(self.spool_id, facts, verdict, now)
+        lease = None if isinstance(verdict, Hold) else self._means.deliverer.reserve(deliveries)
+        acceptance = Acceptance(
+            body=body,
+            facts=facts,
+            verdict=verdict,
+            deliveries=deliveries,
+            lease=lease,
+            letters=record.letters(facts),
+            moves=verdict.moves,
+            receipt=record.receipt_seen(facts),
+            notice=record.notice_seen(facts),
+            entries=record.accepted(self.spool_id, facts, verdict, now),
+        )
+        try:
+            await self._means.store.accept(acceptance)
+        except BaseException:
+            if lease is not None:
+                self._means.deliverer.give_back(deliveries)
+            raise
+        self._log_accepted(facts, verdict)
+        if lease is not None:
+            stored = Stored(
+                spool_id=self.spool_id,
+                envelope=facts.envelope,
+                facts=facts,
+                verdict=verdict,
+                body=body,
+                accepted_at=now,
+            )
+            self._means.deliverer.take(stored, deliveries, lease)
+        return Reply(250, "2.0.0", f"Message accepte, queued as {self.spool_id}")
+
+    async def _forget(self, body: Body | None) -> None:
+        if body is None:
+            await self._sink.discard()
+        else:
+            await self._means.spool.remove(self.spool_id)
+
+    def _log_accepted(self, facts: Facts, verdict: Admit | Hold) -> None:
+        origin = facts.envelope.origin
+        patient = record.patient_of(facts)
+        worst = strictest(verdict.findings)
+        self._means.telemetry.event(
+            "letter.accepted" if isinstance(verdict, Admit) else "letter.held",
+            alarm=isinstance(verdict, Hold),
+            queue_id=self.spool_id,
+            client=origin.client,
+            peer=origin.peer,
+            size=facts.size,
+            recipients=len(facts.exchanges),
+            patient=self._means.store.alias(patient) if patient else None,
+            finding=worst.rule if worst else None,
+        )
+
+    async def _refused(self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None) -> None:
+        entries = record.refused(self.spool_id, self._envelope, facts, reply, findings, self._means.clock.now())
+        worst = strictest(findings)
+        self._means.telemetry.event(
+            "letter.refused" if reply.permanent else "letter.deferred_at_intake",
+            alarm=not reply.permanent,
+            stage="data",
+            queue_id=self.spool_id,
+            rule=worst.rule if worst else None,
+            requirement=worst.requirement if worst else None,
+            code=reply.code,
+            status=reply.status,
+            client=self._envelope.origin.client,
+            peer=self._envelope.origin.peer,
+        )
+        if reply.permanent:
+            await self._means.store.note(entries)

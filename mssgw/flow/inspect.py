@@ -1,0 +1,138 @@
+"""From an envelope and a head to Facts: who stands behind each address, and what the store knows of each pair."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, Party
+from mssgw.core.clients import Client
+from mssgw.core.conversation import Pair
+from mssgw.core.envelope import Envelope, ForwardPath
+from mssgw.core.facts import Exchange, Facts
+from mssgw.core.message import Content, MessageHead
+from mssgw.core.settings import Settings
+from mssgw.ports import Clock, Known, Question, Store
+
+
+class Inspector:
+    """Takes facts. It decides nothing."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    def of_sender(self, settings: Settings, client: Client, envelope: Envelope, declared_size: int) -> Facts:
+        """Facts at MAIL FROM. Raises MalformedMatricule for a bad patient address."""
+        return self._facts(settings, client, envelope, declared_size, None, ())
+
+    async def of_recipient(
+        self, settings: Settings, client: Client, envelope: Envelope, forward_path: ForwardPath
+    ) -> Facts:
+        """Facts at RCPT TO, about this recipient alone (SD-7). Raises MalformedMatricule, StoreUnavailable."""
+        sender = envelope.reverse_path
+        exchange = _exchange(settings, client, sender, settings.space.sender(sender), forward_path)
+        exchanges = await self._with_knowledge((exchange,), None)
+        return self._facts(settings, client, envelope, 0, None, exchanges)
+
+    async def of_letter(
+        self, settings: Settings, client: Client, envelope: Envelope, head: MessageHead, size: int
+    ) -> Facts:
+        """Facts after DATA, with everything the store knows. Raises StoreUnavailable."""
+        facts = self.of_letter_unknown(settings, client, envelope, head, size)
+        exchanges = await self._with_knowledge(facts.exchanges, head)
+        return self._facts(settings, client, envelope, size, head, exchanges)
+
+    def of_letter_unknown(
+        self, settings: Settings, client: Client, envelope: Envelope, head: MessageHead, size: int
+    ) -> Facts:
+        """Facts after DATA without asking the store: for a letter that is to be held unjudged (SD-10)."""
+        sender, party = _policy_sender(settings, envelope, head)
+        exchanges = tuple(_exchange(settings, client, sender, party, path) for path in envelope.forward_paths)
+        return self._facts(settings, client, envelope, size, head, exchanges)
+
+    def _facts(
+        self,
+        settings: Settings,
+        client: Client,
+        envelope: Envelope,
+        size: int,
+        head: MessageHead | None,
+        exchanges: tuple[Exchange, ...],
+    ) -> Facts:
+        now = self._clock.now()
+        sender, party = _policy_sender(settings, envelope, head)
+        return Facts(
+            envelope=envelope,
+            client=client,
+            sender=sender,
+            sender_party=party,
+            sender_bal=settings.bal(sender) if sender is not None else Bal(),
+            size=size,
+            head=head,
+            exchanges=exchanges,
+            from_is_foreign=head is not None and any(settings.is_foreign(client, who) for who in head.from_),
+            policy=settings.policy(now, envelope.origin.role),
+            taken_at=now,
+        )
+
+    async def _with_knowledge(self, exchanges: tuple[Exchange, ...], head: MessageHead | None) -> tuple[Exchange, ...]:
+        pairs = tuple(exchange.pair for exchange in exchanges if exchange.pair is not None)
+        if not pairs:
+            return exchanges
+        receipt_for = head.mdn.original_message_id if head and head.content is Content.MDN and head.mdn else None
+        question = Question(pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for)
+        known = dict(zip(pairs, await self._store.know(question), strict=True))
+        return tuple(_informed(exchange, known) for exchange in exchanges)
+
+
+def _policy_sender(
+    settings: Settings, envelope: Envelope, head: MessageHead | None
+) -> tuple[Address | None, Party]:  # req: SD-5
+    """The reverse-path, and From: when that is null."""
+    sender = envelope.reverse_path
+    if sender is None and head is not None and len(head.from_) == 1:
+        sender = head.from_[0]
+    return sender, settings.space.sender(sender)
+
+
+def _exchange(settings: Settings, client: Client, sender: Address | None, party: Party, path: ForwardPath) -> Exchange:
+    address = path.address
+    receiver = settings.space.recipient(address)
+    return Exchange(
+        forward_path=path,
+        party=receiver,
+        bal=settings.bal(address),
+        relayable=settings.route_for(client, address.domain) is not None,
+        pair=_pair(sender, party, address, receiver),
+    )
+
+
+def _pair(sender: Address | None, party: Party, recipient: Address, receiver: Party) -> Pair | None:
+    match party, receiver:
+        case Party.PATIENT, Party.PROFESSIONAL if sender is not None:
+            return Pair(sender, recipient)
+        case Party.PROFESSIONAL, Party.PATIENT if sender is not None:
+            return Pair(recipient, sender)
+        case _:
+            return None
+
+
+def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
+    if exchange.pair is None:
+        return exchange
+    about = known[exchange.pair]
+    return replace(
+        exchange,
+        conversation=about.conversation,
+        in_closed_thread=about.in_closed_thread,
+        receipt_due=about.receipt_due,
+        account=about.account,
+    )
+
+
+def letters_pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:
+    """The pairs on which a letter is remembered: each exchange's, and those of a Reply-To that counts (SD-8)."""
+    pairs = [exchange.pair for exchange in facts.exchanges if exchange.pair is not None]
+    if facts.sender_party is not Party.PATIENT:
+        named = [bal for bal in head.reply_to if facts.client.may_send_as(bal)]
+        pairs += [Pair(pair.patient, bal) for pair in tuple(pairs) for bal in named]
+    return list(dict.fromkeys(pairs))

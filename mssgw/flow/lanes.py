@@ -1,0 +1,65 @@
+"""Lanes: what waits in memory for each route, so that one dead next hop holds up nobody else."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from mssgw.core.delivery import Delivery, Lease
+from mssgw.core.replies import Reply
+from mssgw.ports import Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Deliveries of one message that share a route, under one lease. ``stored`` None: to be loaded first."""
+
+    spool_id: str
+    deliveries: tuple[Delivery, ...]
+    lease: Lease
+    stored: Stored | None = None
+
+
+@dataclass(slots=True)
+class Lane:
+    """The jobs of one route. ``down_until`` and ``down_reply``: its next hop did not answer a moment ago."""
+
+    waiting: deque[Job] = field(default_factory=deque)
+    running: int = 0
+    down_until: datetime | None = None
+    down_reply: Reply | None = None
+
+    def is_down(self, now: datetime) -> bool:
+        return self.down_until is not None and now < self.down_until
+
+
+class Lanes:
+    """All lanes, with a bound on what waits: beyond it letters wait in the queue on disk."""
+
+    def __init__(self, *, backlog: int) -> None:
+        """``backlog``: deliveries that may wait or run in memory, in all lanes together."""
+        self._lanes: dict[str, Lane] = {}
+        self._backlog, self._count = backlog, 0
+
+    def __getitem__(self, name: str) -> Lane:
+        return self._lanes.setdefault(name, Lane())
+
+    @property
+    def room(self) -> int:
+        return max(0, self._backlog - self._count)
+
+    def admit(self, deliveries: int) -> bool:
+        """Take places for that many deliveries; False when there are none."""
+        if deliveries > self.room:
+            return False
+        self._count += deliveries
+        return True
+
+    def leave(self, deliveries: int) -> None:
+        self._count -= deliveries
+
+    def empty(self) -> Iterable[Job]:
+        """Take out all jobs that have not begun."""
+        for lane in self._lanes.values():
+            while lane.waiting:
+                yield lane.waiting.popleft()

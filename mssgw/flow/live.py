@@ -1,0 +1,21 @@
+"""What a reload swaps: the settings in force and who is admitted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mssgw.core.clients import Client
+from mssgw.core.envelope import Role
+from mssgw.core.settings import Settings
+
+
+@dataclass(slots=True)
+class Live:
+    """The one mutable value of the flow. Each letter reads it once, at MAIL FROM and again at DATA.
+
+    ``client_at``: role and IP address to the client of that network. ``authenticate``: role, login and password to
+    the client of that login; checks off the event loop.
+    """
+
+    settings: Settings
+    client_at: Callable[[Role, str], Client | None]
+    authenticate: Callable[[Role, str, str], Awaitable[Client | None]]

@@ -1,0 +1,99 @@
+"""MAIL and RCPT: refused as early as the envelope allows, so that the sender's own server tells its user."""
+
+from dataclasses import replace
+
+from mssgw.core.clients import Client
+from mssgw.core.decide import decide
+from mssgw.core.envelope import Envelope, ForwardPath, Role
+from mssgw.core.errors import MalformedMatricule
+from mssgw.core.facts import Facts
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.replies import Reply
+from mssgw.core.rules.findings import not_allowed
+from mssgw.core.verdict import Defer, Refuse, Verdict, strictest
+from mssgw.flow.accept import IncomingLetter, Means
+from mssgw.flow.live import Live
+
+UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
+UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
+
+
+class Reception:
+    """ports.Reception: what stands behind every inbound edge."""
+
+    def __init__(self, means: Means, live: Live) -> None:
+        self._means, self._live = means, live
+
+    def client_at(self, role: Role, peer: str) -> Client | None:
+        return self._live.client_at(role, peer)
+
+    async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
+        return await self._live.authenticate(role, login, password)
+
+    async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
+        if client is None:
+            return UNKNOWN_OPERATOR if envelope.origin.role is Role.TRUST_SPACE else UNKNOWN_CLIENT
+        try:
+            facts = self._means.inspector.of_sender(self._live.settings, client, envelope, declared_size)
+        except MalformedMatricule as error:
+            return Reply(553, "5.1.7", error.reply.text)
+        return await self._refusal("mail", facts, decide(facts))
+
+    async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Reply | None:
+        try:
+            facts = await self._means.inspector.of_recipient(self._live.settings, client, envelope, forward_path)
+        except MalformedMatricule as error:  # req: NDR-8, INS-3
+            await self._journal("rcpt", envelope, error.reply, forward_path)
+            return error.reply
+        return await self._refusal("rcpt", facts, decide(facts))
+
+    def letter(self, client: Client, envelope: Envelope) -> IncomingLetter:
+        unique = {path.address.key: path for path in reversed(envelope.forward_paths)}
+        paths = tuple(path for path in envelope.forward_paths if unique[path.address.key] is path)
+        return IncomingLetter(self._means, self._live.settings, client, replace(envelope, forward_paths=paths))
+
+    async def _refusal(self, stage: str, facts: Facts, verdict: Verdict) -> Reply | None:
+        if not isinstance(verdict, Refuse | Defer):
+            return None
+        path = facts.exchanges[0].forward_path if facts.exchanges else None
+        await self._journal(stage, facts.envelope, verdict.reply, path, verdict)
+        return verdict.reply
+
+    async def _journal(
+        self,
+        stage: str,
+        envelope: Envelope,
+        reply: Reply,
+        path: ForwardPath | None,
+        verdict: Refuse | Defer | None = None,
+    ) -> None:
+        findings = verdict.findings if verdict else ()
+        worst = strictest(findings)
+        address = path.address if path else None
+        await self._means.store.note(
+            [
+                Entry(
+                    at=self._means.clock.now(),
+                    event=JournalEvent.REFUSED,
+                    sender=envelope.reverse_path,
+                    recipient=address,
+                    client=envelope.origin.client,
+                    peer=envelope.origin.peer,
+                    person=envelope.origin.person,
+                    reply=reply,
+                    detail=worst.rule if worst else "address-is-well-formed",
+                    findings=findings,
+                )
+            ]
+        )
+        self._means.telemetry.event(
+            "letter.refused",
+            stage=stage,
+            rule=worst.rule if worst else "address-is-well-formed",
+            requirement=worst.requirement if worst else "INS-1 INS-3",
+            code=reply.code,
+            status=reply.status,
+            client=envelope.origin.client,
+            peer=envelope.origin.peer,
+            recipient=self._means.store.alias(address) if address else None,
+        )
