@@ -1,0 +1,134 @@
+"""Settings that work but deserve a second look: what ``mssgw check`` warns of."""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mssgw.app.config import lines
+from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain
+from mssgw.app.config.problems import Complaint
+from mssgw.app.config.values import SecretFile
+from mssgw.core.bal import BalKind
+from mssgw.core.envelope import Role
+from mssgw.core.routes import TlsPolicy
+
+Found = Iterator[Complaint]
+
+
+def blemishes(config: Config) -> list[Complaint]:
+    """All warnings about a configuration that holds together."""
+    checks = (_persons, _ways_in_and_out, _patients, _tls, _logins, _going_live, _trace, _key_files, _state)
+    return [complaint for check in checks for complaint in check(config)]
+
+
+def _persons(config: Config) -> Found:  # req: SD-6, BAL-3
+    """A shared mailbox whose sender nobody can name."""
+    unseen = [each for each in config.establishments if not _knows_persons(config, each)]
+    blind = {domain: each.name for each in unseen for domain in each.domains}
+    for n, mailbox in enumerate(config.mailboxes):
+        name = blind.get(mailbox.address.domain)
+        if name is not None and mailbox.kind in (BalKind.ORG, BalKind.APP):
+            message = (
+                f'shared mailbox, but "{name}" tells us no person: the journal will say "person unknown"; '
+                "set xclient, person_received or person_header, or give its people logins (SD-6)"
+            )
+            yield Complaint(("mailbox", n), message)
+
+
+def _knows_persons(config: Config, client: Establishment) -> bool:
+    told = client.xclient or client.person_received or client.person_header is not None
+    return told or any(login.establishment == client.name for login in config.logins)
+
+
+def _ways_in_and_out(config: Config) -> Found:
+    for n, client in enumerate(config.establishments):
+        if client.next_hop is None:
+            yield Complaint(("establishment", n), "no next_hop: mail to its domains is refused")
+        if not client.networks and not any(login.establishment == client.name for login in config.logins):
+            yield Complaint(("establishment", n), "neither networks nor a [[login]]: it cannot send")
+    for n, operator in enumerate(config.trusted_domains):
+        if not operator.networks:
+            yield Complaint(("trusted_domain", n), "no networks: all mail from its domains is refused")
+    roles = {listener.role for listener in config.listeners}
+    for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE):
+        if role not in roles:
+            yield Complaint(("listener",), f'no listener has role = "{role}"')
+
+
+def _patients(config: Config) -> Found:
+    served = {domain for operator in config.trusted_domains for domain in operator.domains}
+    if config.gateway.patient_domain not in served:
+        message = f"no [[trusted_domain]] holds {config.gateway.patient_domain}: no letter can reach a patient"
+        yield Complaint(("gateway", "patient_domain"), message)
+
+
+def _tls(config: Config) -> Found:  # req: TLS-1
+    for n, listener in enumerate(config.listeners):
+        if listener.address.loopback and listener.socket is None:
+            continue
+        if listener.role is Role.TRUST_SPACE and (listener.tls is Tls.NONE or not listener.require_tls):
+            yield Complaint(("listener", n, "tls"), "operators may send in clear text: the trust space asks for TLS")
+        elif listener.tls is Tls.NONE:
+            yield Complaint(("listener", n, "tls"), "health mail crosses the network in clear text")
+    clients: tuple[tuple[str, tuple[Establishment | TrustedDomain, ...]], ...] = (
+        ("establishment", config.establishments),
+        ("trusted_domain", config.trusted_domains),
+    )
+    for table, entries in clients:
+        for n, client in enumerate(entries):
+            clear = client.next_hop_tls is TlsPolicy.NONE
+            if clear and (client.next_hop is None or not client.next_hop.loopback):
+                yield Complaint((table, n, "next_hop_tls"), "health mail crosses the network in clear text")
+
+
+def _logins(config: Config) -> Found:
+    asked = [n for n, listener in enumerate(config.listeners) if listener.auth]
+    if config.logins and not asked:
+        yield Complaint(("login", 0), "no listener has auth = true: nobody can log in")
+    if asked and not config.logins:
+        yield Complaint(("listener", asked[0], "auth"), "there is no [[login]]: nobody can log in")
+
+
+def _going_live(config: Config) -> Found:  # req: SD-9
+    policy, today = config.policy, datetime.now(UTC).date()
+    if policy.conversations is Conversations.OBSERVE and policy.enforce_from and policy.enforce_from <= today:
+        yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce"')
+
+
+def _trace(config: Config) -> Found:  # req: TRC-2
+    if config.retention.trace < timedelta(days=180):
+        yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
+
+
+def _key_files(config: Config) -> Found:
+    files: list[tuple[lines.Path, SecretFile | None]] = [(("store", "master_key_file"), config.master_key)]
+    files += [(("listener", n, "key"), each.key) for n, each in enumerate(config.listeners)]
+    for n, each in enumerate(config.establishments):
+        files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
+    for n, operator in enumerate(config.trusted_domains):
+        files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
+    for at, file in files:
+        if file is not None and file.path is not None and _open_to_all(file.path):
+            yield Complaint(at, f"every user of the machine may use it: chmod o= {file.path}")
+    if config.master_key.path == config.gateway.state_dir / "master.key":
+        message = "the master key lies beside the letters that it seals: a copy of that folder opens them"
+        yield Complaint(("store", "master_key_file"), message)
+
+
+def _open_to_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o007)
+    except OSError:
+        return False
+
+
+def _state(config: Config) -> Found:
+    """Nearest folder that exists: below it the daemon makes its own."""
+    folder = config.gateway.state_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Complaint(("gateway", "state_dir"), f"not writable for this user: {folder}")
+    elif folder == config.gateway.state_dir and folder.stat().st_mode & 0o007:
+        yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")

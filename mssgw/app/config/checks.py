@@ -1,0 +1,254 @@
+"""What settings must hold together. Each check takes the sections that its parameters name and yields complaints.
+
+It runs only when those sections are sound, so that one mistake is told once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from inspect import signature
+from typing import Any
+
+from mssgw.app.config import lines
+from mssgw.app.config.model import (
+    Conversations,
+    DeliverySettings,
+    Establishment,
+    Gateway,
+    Limits,
+    Listener,
+    Login,
+    Mailbox,
+    PolicySettings,
+    StoreSettings,
+    Tls,
+    TrustedDomain,
+)
+from mssgw.app.config.problems import Complaint
+from mssgw.app.config.values import Endpoint, SecretFile
+from mssgw.core.bal import BalKind
+from mssgw.core.envelope import Role
+from mssgw.core.routes import TlsPolicy
+
+Establishments = Sequence[Establishment]
+TrustedDomains = Sequence[TrustedDomain]
+Found = Iterator[Complaint]
+
+SIZE_FLOOR = 10_485_760  # req: SIZ-1, SD-1
+
+
+def contradictions(sections: Mapping[str, Any]) -> list[Complaint]:
+    """Errors between the sound sections, by attribute name of Config."""
+    found: list[Complaint] = []
+    for check in CHECKS:
+        needed = signature(check).parameters
+        if all(name in sections for name in needed):
+            found += check(**{name: sections[name] for name in needed})
+    return found
+
+
+def listeners_are_distinct(listeners: Sequence[Listener]) -> Found:
+    for key in ("name", "socket"):
+        yield from _repeated(((("listener", n, key), getattr(each, key)) for n, each in enumerate(listeners)), key)
+    for n, late in enumerate(listeners):
+        for early in listeners[:n]:
+            if _collide(early.address, late.address):
+                yield Complaint(("listener", n, "address"), f'port {late.address.port} is taken by "{early.name}"')
+
+
+def _collide(one: Endpoint, other: Endpoint) -> bool:
+    same_host = one.host == other.host or one.wildcard or other.wildcard
+    return one.port == other.port != 0 and same_host
+
+
+def listeners_protect_what_they_carry(listeners: Sequence[Listener]) -> Found:
+    for n, each in enumerate(listeners):
+        at: lines.Path = ("listener", n)
+        if each.auth and each.role is not Role.ESTABLISHMENT:
+            yield Complaint((*at, "auth"), 'only a listener with role = "establishment" knows logins')
+        elif each.auth and each.tls is Tls.NONE:
+            yield Complaint((*at, "auth"), "passwords need TLS: set tls, or auth = false")
+        for key, file in (("certificate", each.certificate), ("key", each.key)):
+            if each.tls is not Tls.NONE and file is None:
+                yield Complaint((*at, key), f'expected a file, because tls = "{each.tls}"')
+
+
+def names_are_distinct(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
+    """Journal and log know clients by their names alone."""
+    named = [(("establishment", n, "name"), each.name) for n, each in enumerate(establishments)]
+    named += [(("trusted_domain", n, "name"), other.name) for n, other in enumerate(trusted_domains)]
+    yield from _repeated(named, "name")
+
+
+def domains_have_one_owner(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
+    """A domain of ours that an operator could speak for would let strangers in as colleagues (SD-5)."""
+    owners: dict[str, str] = {}
+    clients = [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]
+    for at, client in clients:
+        for n, domain in enumerate(client.domains):
+            if owners.setdefault(domain, client.name) != client.name:
+                message = f'"{domain}" belongs to "{owners[domain]}" already: a domain has one owner'
+                yield Complaint((*at, "domains", n), message)
+
+
+def patients_are_nobodys_staff(gateway: Gateway, establishments: Establishments) -> Found:  # req: SD-5
+    for at, client in _numbered("establishment", establishments):
+        if gateway.patient_domain in client.domains:
+            n = client.domains.index(gateway.patient_domain)
+            yield Complaint((*at, "domains", n), "the patient domain is an operator's: see [[trusted_domain]]")
+        for n, address in enumerate(client.addresses):
+            if address.domain == gateway.patient_domain:
+                yield Complaint((*at, "addresses", n), "no establishment writes as a patient")
+
+
+def patient_exceptions_are_patients(gateway: Gateway) -> Found:
+    for n, address in enumerate(gateway.patient_exceptions):
+        if address.domain != gateway.patient_domain:
+            at = ("gateway", "patient_exceptions", n)
+            yield Complaint(at, f"expected an address in {gateway.patient_domain}")
+
+
+def networks_have_one_client(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
+    """On one listener an IP address must mean one client, or the order of the file would decide who it is."""
+    for table, clients in (("establishment", establishments), ("trusted_domain", trusted_domains)):
+        seen: list[tuple[Any, str]] = []
+        for at, client in _numbered(table, clients):
+            for n, network in enumerate(client.networks):
+                other = next((name for there, name in seen if name != client.name and _overlap(there, network)), None)
+                if other is not None:
+                    message = f'{network} overlaps a network of "{other}": an IP address is one client\'s'
+                    yield Complaint((*at, "networks", n), message)
+                seen.append((network, client.name))
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    return one.version == other.version and bool(one.overlaps(other))
+
+
+def next_hop_logins_are_whole(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
+    for at, client in [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]:
+        if client.next_hop_login is not None and client.next_hop_password_file is None:
+            yield Complaint((*at, "next_hop_password_file"), "expected, because next_hop_login is set")
+        if client.next_hop_password_file is not None and client.next_hop_login is None:
+            yield Complaint((*at, "next_hop_login"), "expected, because next_hop_password_file is set")
+        if client.next_hop_login is not None and client.next_hop_tls is TlsPolicy.NONE:  # req: TLS-7
+            yield Complaint((*at, "next_hop_login"), "a password goes over TLS only: set next_hop_tls")
+
+
+def logins_belong_somewhere(logins: Sequence[Login], establishments: Establishments) -> Found:
+    yield from _repeated(((("login", n, "user"), each.user) for n, each in enumerate(logins)), "user")
+    by_name = {each.name: each for each in establishments}
+    for n, login in enumerate(logins):
+        home = by_name.get(login.establishment)
+        if home is None:
+            near = get_close_matches(login.establishment, by_name, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            message = f'no [[establishment]] is named "{login.establishment}"{hint}'
+            yield Complaint(("login", n, "establishment"), message)
+            continue
+        for m, address in enumerate(login.addresses):  # req: SD-5
+            if address.domain not in home.domains and address not in home.addresses:
+                message = f'not an address that "{home.name}" may use'
+                yield Complaint(("login", n, "addresses", m), message)
+
+
+def mailboxes_have_a_home(
+    mailboxes: Sequence[Mailbox], establishments: Establishments, trusted_domains: TrustedDomains, gateway: Gateway
+) -> Found:
+    yield from _repeated(((("mailbox", n, "address"), each.address) for n, each in enumerate(mailboxes)), "address")
+    served = {domain for client in (*establishments, *trusted_domains) for domain in client.domains}
+    for n, mailbox in enumerate(mailboxes):
+        domain = mailbox.address.domain
+        if domain == gateway.patient_domain:
+            yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
+        elif domain not in served:
+            near = get_close_matches(domain, served, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
+            yield Complaint(("mailbox", n, "address"), message)
+        if mailbox.pharmacy and mailbox.kind is not BalKind.ORG:  # req: WHO-3
+            yield Complaint(("mailbox", n, "pharmacy"), "patients write first to a pharmacy's ORG mailbox only")
+
+
+def observing_has_an_end(policy: PolicySettings) -> Found:  # req: SD-9
+    if policy.conversations is Conversations.OBSERVE and policy.enforce_from is None:
+        yield Complaint(("policy", "enforce_from"), 'expected a date, because conversations = "observe"')
+    if policy.conversations is Conversations.ENFORCE and policy.enforce_from is not None:
+        yield Complaint(("policy", "enforce_from"), 'only with conversations = "observe"')
+
+
+def limits_leave_room(limits: Limits) -> Found:
+    if limits.message_size < SIZE_FLOOR:
+        message = f"expected at least {SIZE_FLOOR}: every letter of 10 Mo must pass (SIZ-1)"
+        yield Complaint(("limits", "message_size"), message)
+    if limits.recipients < 100:
+        yield Complaint(("limits", "recipients"), "expected at least 100 (RFC 5321 section 4.5.3.1.8)")
+
+
+def delays_are_in_order(delivery: DeliverySettings) -> Found:
+    for early, late in (("first_retry", "longest_retry"), ("warn_after", "give_up_after")):
+        if getattr(delivery, early) > getattr(delivery, late):
+            yield Complaint(("delivery", early), f"expected no longer than {late}")
+
+
+def the_database_is_known(store: StoreSettings) -> Found:
+    if not store.url.startswith("sqlite:///"):
+        yield Complaint(("store", "url"), 'expected an SQLite database such as "sqlite:///{state_dir}/mssgw.db"')
+
+
+def listener_files_exist(listeners: Sequence[Listener]) -> Found:
+    for n, each in enumerate(listeners):
+        for key, file in (("certificate", each.certificate), ("key", each.key)):
+            yield from _readable(("listener", n, key), file)
+
+
+def client_files_exist(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
+    for at, client in [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]:
+        yield from _readable((*at, "next_hop_password_file"), client.next_hop_password_file)
+
+
+def master_key_exists(store: StoreSettings) -> Found:
+    yield from _readable(("store", "master_key_file"), store.master_key_file)
+
+
+def _readable(at: lines.Path, file: SecretFile | None) -> Found:
+    """A credential is out of sight outside its service: no error then."""
+    if file is None or file.path is None:
+        return
+    try:
+        with file.path.open("rb"):
+            pass
+    except OSError as error:
+        yield Complaint(at, f"cannot be read: {error.strerror} ({file.path})")
+
+
+def _numbered(table: str, clients: Sequence[Any]) -> Iterator[tuple[lines.Path, Any]]:
+    return (((table, n), client) for n, client in enumerate(clients))
+
+
+def _repeated(values: Iterable[tuple[lines.Path, object]], what: str) -> Found:
+    seen: set[object] = set()
+    for path, value in values:
+        if value is not None and value in seen:
+            yield Complaint(path, f"another entry has the same {what}")
+        seen.add(value)
+
+
+CHECKS: tuple[Callable[..., Found], ...] = (
+    listeners_are_distinct,
+    listeners_protect_what_they_carry,
+    names_are_distinct,
+    domains_have_one_owner,
+    patients_are_nobodys_staff,
+    patient_exceptions_are_patients,
+    networks_have_one_client,
+    next_hop_logins_are_whole,
+    logins_belong_somewhere,
+    mailboxes_have_a_home,
+    observing_has_an_end,
+    limits_leave_room,
+    delays_are_in_order,
+    the_database_is_known,
+    listener_files_exist,
+    client_files_exist,
+    master_key_exists,
+)

@@ -1,0 +1,234 @@
+"""The configuration as frozen values. config/mssgw.toml documents every key; a test keeps the two alike."""
+
+import os
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+
+from mssgw.app.config.values import (
+    Cidr,
+    Count,
+    Day,
+    Directory,
+    Domain,
+    Duration,
+    FieldName,
+    File,
+    Flag,
+    HostName,
+    ListenAddress,
+    LoginName,
+    MailAddress,
+    Name,
+    NextHop,
+    NextHopOrMx,
+    PasswordHash,
+    SecretFile,
+    Size,
+    Text,
+    address,
+)
+from mssgw.core.bal import BalKind
+from mssgw.core.envelope import Role
+from mssgw.core.routes import TlsPolicy
+
+
+class Tls(StrEnum):
+    """How a listener offers TLS."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+
+
+class Conversations(StrEnum):
+    """Whether the rules of who may write to whom refuse, or only observe for now (SD-9)."""
+
+    ENFORCE = "enforce"
+    OBSERVE = "observe"
+
+
+def _listed(value: object) -> object:
+    """Only a list is a list: pydantic would take text or a table for one as well."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected a list, in square brackets")
+    return value
+
+
+_LIST = BeforeValidator(_listed)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+
+class Gateway(_Table):
+    """[gateway]: who we are and where our state lies."""
+
+    hostname: HostName
+    state_dir: Directory = Path("/var/lib/mssgw")
+    patient_domain: Domain = "patient.mssante.fr"
+    patient_exceptions: Annotated[tuple[MailAddress, ...], _LIST] = (
+        address("reponse.automatique-test@patient.mssante.fr"),  # req: INS-10
+    )
+
+
+class StoreSettings(_Table):
+    """[store]: the database, the master key, memory for bodies on their way."""
+
+    url: Text = "sqlite:///{state_dir}/mssgw.db"
+    master_key_file: File | None = None
+    hot_bodies: Size = 64 * 2**20
+
+
+class Listener(_Table):
+    """[[listener]]: a port that we serve. ``socket``: the FileDescriptorName that systemd passes it under."""
+
+    name: Name
+    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE]
+    address: ListenAddress
+    socket: Name | None = None
+    tls: Tls = Tls.STARTTLS
+    require_tls: Flag = True
+    certificate: File | None = None
+    key: File | None = None
+    auth: Flag = False
+
+
+class _Client(_Table):
+    """What establishments and operators share: where they come from and where their mail goes."""
+
+    name: Name
+    domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
+    networks: Annotated[tuple[Cidr, ...], _LIST] = ()
+    next_hop_tls: TlsPolicy = TlsPolicy.REQUIRE
+    next_hop_login: LoginName | None = None
+    next_hop_password_file: File | None = None
+
+
+class Establishment(_Client):
+    """[[establishment]]: one of ours. ``domains`` are what it may send as, and lead inward to ``next_hop``."""
+
+    addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
+    next_hop: NextHop | None = None
+    notice_domains: Annotated[tuple[Domain, ...], _LIST] = ()
+    xclient: Flag = False
+    person_received: Flag = False
+    person_header: FieldName | None = None
+
+
+class TrustedDomain(_Client):
+    """[[trusted_domain]]: an operator of the trust space. ``next_hop`` None: "mx", each domain's mail exchangers."""
+
+    next_hop: NextHopOrMx
+
+
+class Login(_Table):
+    """[[login]]: a person or program that submits with a password. No ``addresses``: all that its establishment has."""
+
+    user: LoginName
+    password_hash: PasswordHash = Field(repr=False)
+    establishment: Name
+    addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
+
+
+class Mailbox(_Table):
+    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3)."""
+
+    address: MailAddress
+    kind: Literal[BalKind.PER, BalKind.ORG, BalKind.APP, BalKind.CAB]
+    pharmacy: Flag = False
+    responsible: Text = ""
+
+
+class PolicySettings(_Table):
+    """[policy]: SD-9 and SD-4."""
+
+    conversations: Conversations = Conversations.ENFORCE
+    enforce_from: Day | None = None
+    patient_receipts_after_data: Flag = False
+
+
+class Limits(_Table):
+    """[limits]: what one letter or peer may ask of us."""
+
+    message_size: Size = 10_485_760  # req: SD-1
+    recipients: Count = 100
+    connections: Count = 1000
+    connections_per_ip: Count = 50
+    handshake: Duration = timedelta(seconds=10)
+    idle: Duration = timedelta(seconds=60)
+    received_hops: Count = 30
+    inspection: Duration = timedelta(seconds=2)  # req: SD-10
+
+
+class DeliverySettings(_Table):
+    """[delivery]: when to try again, warn and give up."""
+
+    first_retry: Duration = timedelta(minutes=1)
+    longest_retry: Duration = timedelta(hours=1)
+    warn_after: Duration = timedelta(hours=4)
+    give_up_after: Duration = timedelta(hours=48)
+    connections_per_hop: Count = 20
+
+
+class Retention(_Table):
+    """[retention]: how long the trace stays (TRC-2)."""
+
+    trace: Duration = timedelta(days=365)
+
+
+class Log(_Table):
+    """[log]: standard output, for journald or a terminal."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Config(_Table):
+    """The whole file. Plural attributes are its arrays of tables."""
+
+    gateway: Gateway
+    store: StoreSettings = StoreSettings()
+    listeners: Annotated[tuple[Listener, ...], _LIST, Field(alias="listener", min_length=1)]
+    establishments: Annotated[tuple[Establishment, ...], _LIST, Field(alias="establishment")] = ()
+    trusted_domains: Annotated[tuple[TrustedDomain, ...], _LIST, Field(alias="trusted_domain")] = ()
+    logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
+    mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
+    policy: PolicySettings = PolicySettings()
+    limits: Limits = Limits()
+    delivery: DeliverySettings = DeliverySettings()
+    retention: Retention = Retention()
+    log: Log = Log()
+
+    _file: str = PrivateAttr("")
+    _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """[store] url with the state directory in place."""
+        return self.store.url.replace("{state_dir}", str(self.gateway.state_dir))
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where large bodies rest."""
+        return self.gateway.state_dir / "spool"
+
+    @property
+    def master_key(self) -> SecretFile:
+        """Where the master key lies: as configured, else the credential ``master-key``, else the state directory."""
+        if self.store.master_key_file is not None:
+            return self.store.master_key_file
+        credential = _credential("master-key")
+        if credential is not None and credential.exists():
+            return SecretFile("credential:master-key", credential)
+        path = self.gateway.state_dir / "master.key"
+        return SecretFile(str(path), path)
+
+
+def _credential(name: str) -> Path | None:
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(given) / name if given else None

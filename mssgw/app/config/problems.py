@@ -1,0 +1,43 @@
+"""What is wrong in a configuration file, and where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mssgw.app.config.lines import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend. ``line`` counts from 1, 0 for the file as a whole; ``key`` such as ``listener[0].tls``."""
+
+    file: str
+    line: int
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (f"{self.file}:{self.line}" if self.line else self.file, self.key, self.message)))
+
+
+class ConfigErrors(Exception):
+    """Everything that keeps a configuration from being used, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A problem before it is known in which file and on which line: what checks find."""
+
+    path: Path
+    message: str
+
+
+def dotted(path: Path) -> str:
+    """``("listener", 0, "tls")`` as people write it: ``listener[0].tls``."""
+    written = ""
+    for step in path:
+        written += f"[{step}]" if isinstance(step, int) else f".{step}" if written else step
+    return written

@@ -1,0 +1,165 @@
+"""Configuration to the values that flow and edges work with. Pure, except that next-hop passwords are read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from ipaddress import IPv6Address, ip_address
+
+from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
+from mssgw.app.config.values import Network, SecretFile
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, PatientSpace
+from mssgw.core.clients import Client
+from mssgw.core.delivery import RetryPolicy
+from mssgw.core.envelope import Role
+from mssgw.core.routes import Route, RouteTable
+from mssgw.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """Who may speak to us: by network, by login, by name. ``logins``: user to client and Argon2id hash."""
+
+    networks: Sequence[tuple[Role, Network, Client]]
+    logins: Mapping[str, tuple[Client, str]] = field(repr=False)
+    named: Mapping[str, Client]
+
+    def at(self, role: Role, peer: str) -> Client | None:
+        """The client whose networks hold this IP address on a listener of that role; an IPv4-mapped one counts."""
+        try:
+            address = ip_address(peer.partition("%")[0])
+        except ValueError:
+            return None
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
+            address = address.ipv4_mapped
+        return next((client for there, network, client in self.networks if there is role and address in network), None)
+
+
+def clients(config: Config) -> Clients:
+    """Establishments and their logins, operators of the trust space (SD-5)."""
+    ours = {each.name: _establishment(each) for each in config.establishments}
+    theirs = {each.name: _operator(each) for each in config.trusted_domains}
+    networks = [(Role.ESTABLISHMENT, net, ours[each.name]) for each in config.establishments for net in each.networks]
+    networks += [(Role.TRUST_SPACE, net, theirs[each.name]) for each in config.trusted_domains for net in each.networks]
+    logins = {
+        each.user: (_narrowed(ours[each.establishment], each.addresses), each.password_hash) for each in config.logins
+    }
+    return Clients(networks=tuple(networks), logins=logins, named=ours | theirs)
+
+
+def _establishment(each: Establishment) -> Client:
+    return Client(
+        name=each.name,
+        role=Role.ESTABLISHMENT,
+        domains=frozenset(each.domains),
+        addresses=frozenset(address.key for address in each.addresses),
+        notice_domains=frozenset(each.notice_domains),
+        xclient=each.xclient,
+        person_received=each.person_received,
+        person_header=each.person_header,
+    )
+
+
+def _operator(each: TrustedDomain) -> Client:
+    return Client(name=each.name, role=Role.TRUST_SPACE, domains=frozenset(each.domains))
+
+
+def _narrowed(home: Client, addresses: Sequence[Address]) -> Client:
+    """What one login may use: its own addresses, else all that its establishment may.
+
+    A login speaks for itself: the person comes from SASL, never from what its client passes on (SD-6).
+    """
+    return Client(
+        name=home.name,
+        role=home.role,
+        domains=frozenset() if addresses else home.domains,
+        addresses=frozenset(address.key for address in addresses) or home.addresses,
+    )
+
+
+def routes(config: Config) -> RouteTable:
+    """Inward to the establishments, outward to the operators (WHO-9). Raises OSError when a password is unreadable."""
+    table: dict[str, Route] = {}
+    for each in config.establishments:
+        if each.next_hop is not None:
+            route = _route(f"establishment:{each.name}", each, each.next_hop.host, each.next_hop.port, inward=True)
+            table |= dict.fromkeys(each.domains, route)
+    for operator in config.trusted_domains:
+        name = f"operator:{operator.name}"
+        if operator.next_hop is not None:
+            route = _route(name, operator, operator.next_hop.host, operator.next_hop.port)
+            table |= dict.fromkeys(operator.domains, route)
+        else:
+            table |= {each: _route(f"{name}:{each}", operator, each, 25, mx=True) for each in operator.domains}
+    return RouteTable(table)
+
+
+def _route(
+    name: str, client: Establishment | TrustedDomain, host: str, port: int, *, inward: bool = False, mx: bool = False
+) -> Route:
+    return Route(
+        name=name,
+        host=host,
+        port=port,
+        mx=mx,
+        tls=client.next_hop_tls,
+        inward=inward,
+        login=client.next_hop_login,
+        password=_password(client.next_hop_password_file),
+    )
+
+
+def _password(file: SecretFile | None) -> str | None:
+    """The first line of a password file."""
+    return file.require().read_text("utf-8").partition("\n")[0].rstrip("\r") if file else None
+
+
+def settings(config: Config) -> Settings:
+    """Everything that decisions on letters depend on; a reload builds another one."""
+    policy = config.policy
+    observe = policy.conversations is Conversations.OBSERVE
+    return Settings(
+        hostname=config.gateway.hostname,
+        space=patient_space(config),
+        routes=routes(config),
+        mailboxes=mailboxes(config),
+        owners=owners(config),
+        observe=observe,
+        enforce_from=datetime.combine(policy.enforce_from, time(), UTC) if observe and policy.enforce_from else None,
+        patient_receipts_after_data=policy.patient_receipts_after_data,
+        size_limit=config.limits.message_size,
+        max_received=config.limits.received_hops,
+        inspection_limit=config.limits.inspection,
+        retry=retry_policy(config),
+    )
+
+
+def patient_space(config: Config) -> PatientSpace:
+    """The patient domain and its addresses that are no matricule (INS-10)."""
+    exceptions = frozenset(address.key for address in config.gateway.patient_exceptions)
+    return PatientSpace(domain=config.gateway.patient_domain, exceptions=exceptions)
+
+
+def mailboxes(config: Config) -> dict[str, Bal]:
+    """What is known of each mailbox, by Address key (WHO-3)."""
+    return {
+        each.address.key: Bal(kind=each.kind, pharmacy=each.pharmacy, responsible=each.responsible)
+        for each in config.mailboxes
+    }
+
+
+def owners(config: Config) -> dict[str, str]:
+    """Domain to the name of the client that may speak for it."""
+    entries = (*config.establishments, *config.trusted_domains)
+    return {domain: each.name for each in entries for domain in each.domains}
+
+
+def retry_policy(config: Config) -> RetryPolicy:
+    """When deliveries are tried again, warned about and given up."""
+    delivery = config.delivery
+    return RetryPolicy(
+        first=delivery.first_retry,
+        longest=delivery.longest_retry,
+        warn_after=delivery.warn_after,
+        give_up_after=delivery.give_up_after,
+    )
