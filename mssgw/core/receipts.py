@@ -1,0 +1,32 @@
+"""Which notice a sender is due (DSN-1, RFC 3461; backscatter: RFC 3834)."""
+
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.envelope import Notify
+from mssgw.core.facts import Facts
+from mssgw.core.message import Content
+from mssgw.core.moves import counts_as_letter
+
+
+def may_be_answered(facts: Facts) -> bool:
+    """Never a notice to ``<>``, about a notice, a receipt or an automatic answer.
+
+    An APP mailbox's auto-generated letter is a letter: that it did not arrive must be told (SD-4).
+    """
+    if facts.envelope.reverse_path is None:
+        return False
+    content = facts.head.content if facts.head else Content.ORDINARY
+    return content is Content.ORDINARY and counts_as_letter(facts)
+
+
+def notice_due(delivery: Delivery, outcome: Outcome, *, is_late: bool) -> Notify | None:
+    """What the sender is to be told of this outcome: FAILURE, DELAY, SUCCESS (relayed), or nothing."""
+    path = delivery.forward_path
+    match outcome:
+        case Bounced() if path.wants(Notify.FAILURE):
+            return Notify.FAILURE
+        case Deferred() if is_late and not delivery.warned and path.wants(Notify.DELAY):
+            return Notify.DELAY
+        case Delivered(dsn_passed_on=False) if path.wants(Notify.SUCCESS):
+            return Notify.SUCCESS
+        case _:
+            return None
