@@ -106,7 +106,7 @@ def test_a_reply_into_a_closed_thread_of_a_pharmacy_is_refused(conversation):
 
 def test_for_a_pharmacy_nothing_is_decided_before_data():
     """SD-3: whether it is a reply stands in the header."""
-    at_rcpt = exchange(PATIENT, PHARMACY, CLOSED, bal=PHARMACY_BAL, in_closed_thread=True)
+    at_rcpt = exchange(PATIENT, PHARMACY, CLOSED, bal=PHARMACY_BAL)
     assert admitted(decide(facts(PATIENT, at_rcpt))) == ()
 
 
