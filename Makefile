@@ -1,0 +1,61 @@
+# mssgw: everything a newcomer types. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.complete
+PEERS := postfix swaks
+
+.PHONY: help demo run test check soak lock clean peers
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: $(STAMP) ## see real letters go through the gateway, in under a minute
+	@$(BIN)/python -m demo
+
+run: $(STAMP) ## leave the demo's gateway and stand-ins running, and say how to send to them
+	@$(BIN)/python -m demo run
+
+test: $(STAMP) peers ## everything from unit tests to real peers
+	$(BIN)/python -m pytest -m "not soak"
+
+check: $(STAMP) ## what to run before a commit: style, types, unit tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit tests/house
+
+soak: $(STAMP) peers ## the long forms of the tests
+	$(BIN)/python -m pytest -m soak
+
+lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --generate-hashes --universal --python-version 3.11 --group dev pyproject.toml \
+		-o requirements.lock --no-header
+
+clean: ## remove the virtual environment, caches and the demo's state
+	rm -rf .venv build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an installation that was cut short is taken up again.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "mssgw needs Python 3.11 or later as $(PYTHON); or name another: make PYTHON=/usr/bin/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	rm -f $@
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# The peer tests skip by themselves where a peer is missing (under CI=true they fail); say so before, not after.
+peers:
+	@missing=; for each in $(PEERS); do \
+		[ -x "/usr/sbin/$$each" ] || [ -x "/usr/bin/$$each" ] || missing+=" $$each"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "note: the tests with real peers need Debian's packages: apt-get install$$missing" >&2; \
+	elif [ "$$(id -u)" != 0 ]; then \
+		echo "note: the tests with Postfix run as root only (it drops to its own user); they will be skipped" >&2; fi
