@@ -53,7 +53,3 @@ Opener = Callable[[Path, bool], AbstractAsyncContextManager[Office]]
 
 class NoSuchClient(GatewayError):
     """No configured client of that name, or not exactly one that may use this sender."""
-
-
-class StoreBusy(GatewayError):
-    """Another process has the store open."""

@@ -48,6 +48,10 @@ class StoreUnavailable(GatewayError):
     """The store could not commit or read: nothing was kept."""
 
 
+class StoreBusy(StoreUnavailable):
+    """Another process has the store open."""
+
+
 class StoreFull(StoreUnavailable):
     """The disk is full: nothing was kept."""
 

@@ -1,16 +1,21 @@
 """``mssgw check``: is this configuration one that the daemon would take?"""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from mssgw.app.cli import paper
 from mssgw.app.cli.exits import Code
+from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import config_option, json_option
 
+if TYPE_CHECKING:
+    from mssgw.app.config import Problem
 
-@click.command()
+
+@click.command(short_help="Say what is wrong with the configuration.")
 @config_option
 @json_option
 def check(config_path: Path, as_json: bool) -> None:
@@ -24,30 +29,30 @@ def check(config_path: Path, as_json: bool) -> None:
       mssgw check
       mssgw check --config /etc/mssgw/mssgw.toml.new --json
     """
-    from mssgw.app import config
-
-    problems: list[tuple[str, Any]] = []
-    try:
-        loaded = config.load(config_path)
-        problems += [("warning", warning) for warning in config.warnings(loaded)]
-    except config.ConfigErrors as errors:
-        problems += [("error", error) for error in errors.errors]
-    for severity, problem in problems:
-        _print(severity, problem, as_json)
-    wrong = sum(severity == "error" for severity, _ in problems)
+    errors, warnings = _read(config_path)
+    for severity, problems in (("error", errors), ("warning", warnings)):
+        for problem in problems:
+            _print(severity, problem, as_json)
     if not as_json:
-        click.echo(f"{config_path}: {_count(wrong, 'error')}, {_count(len(problems) - wrong, 'warning')}", err=True)
-    if wrong:
+        found = f"{count(len(errors), 'error', 'errors')}, {count(len(warnings), 'warning', 'warnings')}"
+        click.echo(f"{config_path}: {found}", err=True)
+    if errors:
         raise click.exceptions.Exit(Code.CONFIG)
 
 
-def _print(severity: str, problem: Any, as_json: bool) -> None:
+def _read(config_path: Path) -> tuple[Sequence["Problem"], Sequence["Problem"]]:
+    """What is wrong in the file, and what is doubtful; the latter only when nothing is wrong."""
+    from mssgw.app import config  # pulls in pydantic: not for --help
+
+    try:
+        return (), config.warnings(config.load(config_path))
+    except config.ConfigErrors as errors:
+        return errors.problems, ()
+
+
+def _print(severity: str, problem: "Problem", as_json: bool) -> None:
     if as_json:
-        told = {"file": str(problem.file), "line": problem.line, "key": problem.key, "message": problem.message}
+        told = {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
         paper.json_line({"severity": severity, **told})
     else:
-        click.echo(f"{severity}: {problem}")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
+        click.echo(f"{severity}: {paper.printable(str(problem))}")

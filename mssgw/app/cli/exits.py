@@ -1,13 +1,12 @@
 """Exit codes, and the one place that turns what went wrong into a line on stderr and a code."""
 
 import asyncio
-from collections.abc import Sequence
 from enum import IntEnum
 
 import click
 
 from mssgw.app.cli.people import without_people
-from mssgw.app.office import NoSuchClient, StoreBusy
+from mssgw.app.office import NoSuchClient
 from mssgw.core.errors import (
     GatewayError,
     Gone,
@@ -70,7 +69,6 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
     (NoSuchClient, Code.USAGE),
     (Gone, Code.NO),
     (IllegalMove, Code.NO),
-    (StoreBusy, Code.UNAVAILABLE),
     (StoreUnavailable, Code.UNAVAILABLE),
     (Undecryptable, Code.UNAVAILABLE),
     (GatewayError, Code.INTERNAL),
@@ -90,8 +88,8 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
             return Code.DATA, [without_people(error.format_message())]
         case click.Abort() | KeyboardInterrupt():
             return Code.INTERRUPTED, ["interrupted"]
-    if isinstance(errors := getattr(error, "errors", None), Sequence):  # ConfigErrors, without importing pydantic
-        return Code.CONFIG, [str(each) for each in errors]
+    if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
+        return Code.CONFIG, [str(problem) for problem in problems]
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
     return code, [_line(error)]
 

@@ -52,15 +52,14 @@ def addresses_option(command: F) -> F:
 
 def at_the_office(
     *, alone: bool = False, limit: float | None = LIMIT
-) -> Callable[[Callable[Concatenate[Office, P], Awaitable[None]]], Callable[P, None]]:
+) -> Callable[[Callable[Concatenate[Office, P], Awaitable[None]]], Callable[..., None]]:
     """Make a command of a coroutine that takes an open Office first; adds ``--config``.
 
     ``alone``: nobody else may have the store open. ``limit``: seconds for the whole command, None for a command
     that bounds its own steps.
     """
 
-    def wrap(coroutine: Callable[Concatenate[Office, P], Awaitable[None]]) -> Callable[P, None]:
-        @config_option
+    def wrap(coroutine: Callable[Concatenate[Office, P], Awaitable[None]]) -> Callable[..., None]:
         @click.pass_context
         def command(context: click.Context, /, config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
             opener: Opener = context.obj or open_office
@@ -71,7 +70,7 @@ def at_the_office(
 
             asyncio.run(run())
 
-        return update_wrapper(command, coroutine)
+        return config_option(update_wrapper(command, coroutine))
 
     return wrap
 

@@ -4,6 +4,8 @@ import os
 import pwd
 import re
 
+import click
+
 from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.ins import LENGTH
@@ -11,6 +13,8 @@ from mssgw.core.ins import LENGTH
 _ADDRESS = re.compile(r"[^\s'\"<>,;]+@[^\s'\"<>,;]+")
 # Also a wrong matricule, one without its key, and one typed with spaces: a mistyped number still points at a person.
 _MATRICULE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9AB]){9,}(?![0-9A-Za-z])", re.IGNORECASE)
+_QUEUE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{16}")  # Crockford's base 32, see flow/ids.py
+_MISREAD = str.maketrans("OIL", "011")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,63}")
 
 
@@ -35,6 +39,11 @@ def patient(text: str, space: PatientSpace) -> Address:
     return address
 
 
+def looks_like_matricule(text: str) -> bool:
+    """Whether a bare word is meant as a matricule, right or wrong, and not as a queue id, which has 16 characters."""
+    return len(text) == LENGTH and text[0].isdigit()
+
+
 def shown(address: Address | None, *, full: bool) -> str:
     """An address for a table: ``<>`` for none; a patient's is masked to its key unless ``full``.
 
@@ -55,3 +64,14 @@ def is_patient_like(address: Address) -> bool:
 def without_people(text: str) -> str:
     """The text with addresses and matricules struck out: click repeats in its errors what was typed."""
     return _MATRICULE.sub("<number>", _ADDRESS.sub("<address>", text))
+
+
+def queue_id(text: str) -> str:
+    """A queue id as it was typed or read out: letters in any case, O for 0 and I or L for 1.
+
+    Raises BadParameter otherwise.
+    """
+    value = text.strip().upper().translate(_MISREAD)
+    if not _QUEUE_ID.fullmatch(value):
+        raise click.BadParameter("expected a queue id of 16 letters and digits, as the 250 reply named it")
+    return value

@@ -9,8 +9,14 @@ import click
 
 from mssgw.app.cli import exits
 from mssgw.app.cli.check import check
+from mssgw.app.cli.conversation import conversation
+from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
+from mssgw.app.cli.key import key
+from mssgw.app.cli.password import password
+from mssgw.app.cli.queue import queue
 from mssgw.app.cli.serve import serve
+from mssgw.app.cli.trace import trace
 
 
 class Gateway(click.Group):
@@ -63,5 +69,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins):
+for command in (serve, check, ins, queue, conversation, trace, explain, key, password):
     main.add_command(command)

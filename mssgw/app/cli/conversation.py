@@ -1,0 +1,245 @@
+"""``mssgw conversation``: who may answer whom, and what an operator changes about it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mssgw.app.cli import imports, letters, paper
+from mssgw.app.cli.exits import no
+from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.people import operator, patient, shown
+from mssgw.app.office import Office
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Party
+from mssgw.core.conversation import Pair, State
+from mssgw.core.errors import MalformedAddress
+from mssgw.core.journal import Entry
+from mssgw.ports import ConversationRow
+
+PATIENT = click.argument("patient_text", metavar="PATIENT")
+BAL = click.argument("bal_text", metavar="BAL")
+STATES = {"open": State.OPEN, "closed": State.CLOSED}
+
+
+@click.group()
+def conversation() -> None:
+    """Conversations between a patient and a mailbox.
+
+    PATIENT is an address or a bare matricule INS; BAL is the address of a professional mailbox.
+    """
+
+
+@conversation.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
+@click.option("--state", type=click.Choice(list(STATES)), help="Only this state.")
+@click.option("--patient", "patient_text", metavar="PATIENT", help="Only this patient's.")
+@click.option("--bal", "bal_text", metavar="BAL", help="Only this mailbox's.")
+@addresses_option
+@json_option
+@at_the_office()
+async def list_(
+    office: Office,
+    limit: int,
+    state: str | None,
+    patient_text: str | None,
+    bal_text: str | None,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """List conversations and oppositions, latest change first. Patients are masked without --addresses.
+
+    \b
+    Examples:
+      mssgw conversation list --bal officine@pharmacie.mssante.fr
+      mssgw conversation list --state closed --json | wc -l
+    """
+    rows = await office.desk.conversations(
+        limit=limit,
+        patient=patient(patient_text, office.space) if patient_text else None,
+        bal=_bal(bal_text, office) if bal_text else None,
+        state=STATES[state] if state else None,
+    )
+    if as_json:
+        for row in rows:
+            paper.json_line(_json(row), full=full)
+    else:
+        _print_rows(rows, full=full)
+        click.echo(letters.count(len(rows), "conversation", "conversations"), err=True)
+
+
+@conversation.command()
+@PATIENT
+@click.argument("bal_text", metavar="[BAL]", required=False)
+@json_option
+@at_the_office()
+async def show(office: Office, patient_text: str, bal_text: str | None, as_json: bool) -> None:
+    """Show what is known of a patient's conversations, or of one, with its journal. Prints addresses in full.
+
+    Exit code 1 when nothing is known.
+
+    \b
+    Examples:
+      mssgw conversation show 279035121518989
+      mssgw conversation show 279035121518989 dr.martin@cabinet.mssante.fr --json
+    """
+    who = patient(patient_text, office.space)
+    bal = _bal(bal_text, office) if bal_text else None
+    rows = [
+        row
+        for row in await office.desk.conversations(limit=letters.JOURNAL_LIMIT, patient=who)
+        if bal is None or row.bal in (None, bal)  # an opposition to all mailboxes bears on this one too (SD-12)
+    ]
+    entries = [
+        entry
+        for entry in await office.desk.trace(address=who, limit=letters.JOURNAL_LIMIT)
+        if bal is None or bal in (entry.sender, entry.recipient)
+    ]
+    if not rows and not entries:
+        raise no("conversation show: nothing is known of this patient" + (" and this mailbox" if bal else ""))
+    if as_json:
+        journal = [letters.entry_json(entry) for entry in entries]
+        paper.json_line({"conversations": [_json(row) for row in rows], "journal": journal}, full=True)
+    else:
+        _print(rows, entries)
+
+
+@conversation.command()
+@PATIENT
+@BAL
+@at_the_office()
+async def close(office: Office, patient_text: str, bal_text: str) -> None:
+    """Close a conversation, as the mailbox's own [FIN] would: the patient can no longer answer.
+
+    \b
+    Example:
+      mssgw conversation close 279035121518989 dr.martin@cabinet.mssante.fr
+    """
+    await _put(office, patient_text, bal_text, State.CLOSED)
+
+
+@conversation.command()
+@PATIENT
+@BAL
+@at_the_office()
+async def reopen(office: Office, patient_text: str, bal_text: str) -> None:
+    """Open a conversation, known or not: the patient may write to this mailbox.
+
+    \b
+    Example:
+      mssgw conversation reopen 279035121518989 dr.martin@cabinet.mssante.fr
+    """
+    await _put(office, patient_text, bal_text, State.OPEN)
+
+
+@conversation.command()
+@PATIENT
+@click.argument("bal_text", metavar="[BAL]", required=False)
+@at_the_office()
+async def block(office: Office, patient_text: str, bal_text: str | None) -> None:
+    """Record a patient's opposition, to this mailbox or to all: mail between them is refused, both ways.
+
+    \b
+    Examples:
+      mssgw conversation block 279035121518989
+      mssgw conversation block 279035121518989 dr.martin@cabinet.mssante.fr
+    """
+    await _set_block(office, patient_text, bal_text, blocked=True)
+
+
+@conversation.command()
+@PATIENT
+@click.argument("bal_text", metavar="[BAL]", required=False)
+@at_the_office()
+async def unblock(office: Office, patient_text: str, bal_text: str | None) -> None:
+    """Lift an opposition. Without BAL only the one to all mailboxes is lifted; those to single ones stay.
+
+    \b
+    Example:
+      mssgw conversation unblock 279035121518989
+    """
+    await _set_block(office, patient_text, bal_text, blocked=False)
+
+
+@conversation.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--skip-errors", is_flag=True, help="Import the good lines although others are wrong.")
+@json_option
+@at_the_office(limit=None)
+async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) -> None:
+    """Import conversations from earlier mail logs (SD-9): a CSV file with the header patient,bal,state,date.
+
+    patient: address or matricule. bal: address. state: open or closed. date: ISO 8601, UTC unless it says otherwise.
+    Of several lines about a pair the latest date counts. Conversations that the gateway knows already stay as they
+    are, so running it again is harmless. All lines are checked before the first is written; errors name lines, never
+    values. Exit code 65: wrong lines, nothing imported.
+
+    \b
+    Example:
+      patient,bal,state,date
+      279035121518989,dr.martin@cabinet.mssante.fr,open,2026-03-01
+    \b
+      mssgw conversation import paires.csv
+    """
+    await imports.run(office, file, skip_errors=skip_errors, as_json=as_json)
+
+
+async def _put(office: Office, patient_text: str, bal_text: str, state: State) -> None:
+    pair = Pair(patient(patient_text, office.space), _bal(bal_text, office))
+    changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
+    click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
+
+
+async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:
+    changed = await office.desk.set_block(
+        patient(patient_text, office.space),
+        _bal(bal_text, office) if bal_text else None,
+        blocked=blocked,
+        operator=operator(),
+        now=datetime.now(UTC),
+    )
+    what = ("blocked" if blocked else "not blocked") + ("" if bal_text else ", all mailboxes")
+    click.echo(what if changed else f"was {what} already")
+
+
+def _bal(text: str, office: Office) -> Address:
+    """The mailbox of a professional. Raises MalformedAddress."""
+    address = Address.parse(text)
+    if office.space.sender(address) is not Party.PROFESSIONAL:
+        raise MalformedAddress("BAL: expected the mailbox of a professional, not one of the patient domain")
+    return address
+
+
+def _print(rows: Sequence[ConversationRow], entries: Sequence[Entry]) -> None:
+    if rows:
+        _print_rows(rows, full=True)
+    if entries:
+        click.echo("\nJournal")
+        letters.print_timeline(entries, full=True, with_id=True)
+
+
+def _print_rows(rows: Sequence[ConversationRow], *, full: bool) -> None:
+    paper.table(
+        ("patient", "mailbox", "state", "since"),
+        [
+            (
+                shown(row.patient, full=full),
+                shown(row.bal, full=full) if row.bal else "(all)",
+                " ".join(filter(None, (str(row.state), "blocked" if row.blocked else ""))),
+                paper.when(row.since),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _json(row: ConversationRow) -> dict[str, Any]:
+    return {
+        "patient": row.patient,
+        "bal": row.bal,
+        "state": row.state,
+        "since": row.since,
+        "blocked": row.blocked,
+    }

@@ -1,0 +1,169 @@
+"""``mssgw explain``: what is, or was, decided of a letter, and by which rules. Changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mssgw.app.cli import letters, paper
+from mssgw.app.cli.exits import Code, Failure, no
+from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.people import queue_id, shown
+from mssgw.app.office import Office
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Move
+from mssgw.core.facts import Exchange, Facts
+from mssgw.core.journal import Entry
+from mssgw.core.verdict import Admit, Defer, Hold, Refuse, Verdict
+
+_CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD, Defer: Code.DEFERRED}
+
+
+@click.command(short_help="Say what is, or was, decided of a letter, and why.")
+@click.argument("subject", metavar="FILE.eml|ID")
+@click.option("--from", "sender", metavar="ADDRESS", help="The reverse-path of MAIL FROM; '<>' for null.")
+@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="A forward-path of RCPT TO; repeatable.")
+@click.option(
+    "--client", metavar="NAME", help="The configured client that sends; default: the one that may use --from."
+)
+@addresses_option
+@json_option
+@at_the_office()
+async def explain(
+    office: Office,
+    subject: str,
+    sender: str | None,
+    recipients: Sequence[str],
+    client: str | None,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Say what is decided of a file in that envelope, or was decided of a letter, by which rules and requirements.
+
+    A file is judged against the conversations as they stand now; nothing is kept, moved, sent or journalled. Of a
+    letter whose content is erased, the findings in the journal are shown. Exit code 0: admitted, 1: refused (or
+    unknown), 2: held, 3: deferred.
+
+    \b
+    Examples:
+      mssgw explain lettre.eml --from dr.martin@cabinet.mssante.fr --to 279035121518989@patient.mssante.fr
+      mssgw explain recu.eml --from '<>' --to dr.martin@cabinet.mssante.fr --client mon-espace-sante
+      mssgw explain 1M8Z7Q4X9TB20KEV --json
+    """
+    if sender is None and not recipients and not {"/", "."} & set(subject):
+        await _explain_letter(office, queue_id(subject), full=full, as_json=as_json)
+        return
+    if sender is None or not recipients:
+        raise click.UsageError("a file needs --from and --to", click.get_current_context())
+    reverse_path = None if sender == "<>" else Address.parse(sender)
+    forward_paths = [Address.parse(recipient) for recipient in recipients]
+    try:
+        facts, verdict = await office.explain_file(
+            Path(subject), sender=reverse_path, recipients=forward_paths, client=client
+        )
+    except FileNotFoundError:
+        raise Failure(Code.DATA, f"explain: {subject}: no such file") from None
+    _tell(facts, verdict, verdict.findings, full=full, as_json=as_json)
+
+
+async def _explain_letter(office: Office, spool_id: str, *, full: bool, as_json: bool) -> None:
+    facts, verdict, entries = await office.explain_id(spool_id)
+    if verdict is not None:
+        _tell(facts, verdict, verdict.findings, full=full, as_json=as_json)
+        return
+    if not entries:
+        raise no(f"explain: no letter {spool_id} in the queue or the journal")
+    _tell_erased(entries, full=full, as_json=as_json)
+
+
+def _tell(facts: Facts | None, verdict: Verdict, findings: Sequence[Any], *, full: bool, as_json: bool) -> None:
+    if as_json:
+        paper.json_line(_json(facts, verdict), full=full)
+    else:
+        if facts is not None:
+            _print_facts(facts, full=full)
+        if findings:
+            click.echo("\nFindings")
+            letters.print_findings(findings)
+        _print_moves("Moves", getattr(verdict, "moves", ()), full=full)
+        _print_moves("Moves that wait for the release", getattr(verdict, "withheld", ()), full=full)
+        reply = getattr(verdict, "reply", None)
+        click.echo(f"\nVerdict: {_word(verdict)}" + (f": {reply}" if reply else ""))
+    raise click.exceptions.Exit(_CODES[type(verdict)])
+
+
+def _tell_erased(entries: Sequence[Entry], *, full: bool, as_json: bool) -> None:
+    """The facts are gone; the journal kept what the rules said, if they said anything."""
+    if as_json:
+        journal = [letters.entry_json(entry) for entry in entries if entry.findings]
+        paper.json_line({"erased": True, "verdict": None, "journal": journal}, full=full)
+        return
+    click.echo("The content is erased; the journal remains.\n")
+    letters.print_timeline(entries, full=full)
+
+
+def _print_facts(facts: Facts, *, full: bool) -> None:
+    head = facts.head
+    paper.facts(
+        [
+            ("sender", f"{shown(facts.sender, full=full)} ({facts.sender_party}, {facts.sender_bal.kind})"),
+            ("client", f"{facts.client.name} ({facts.envelope.origin.role})"),
+            ("person", facts.envelope.origin.person or "unknown"),
+            ("size", f"{facts.size} octets of {facts.policy.size_limit}"),
+            ("conversations", "enforced" if facts.policy.enforcing else "observed only"),
+            ("automatic", "yes" if facts.automatic else "no"),
+            ("FIN", _fin(facts)),
+            ("unreadable", ", ".join(head.unreadable) if head else ""),
+            ("taken", paper.when(facts.taken_at)),
+        ]
+    )
+    click.echo("\nRecipients")
+    paper.table(
+        ("no", "recipient", "party", "mailbox", "conversation", "route"),
+        [_exchange_cells(number, exchange, full) for number, exchange in enumerate(facts.exchanges)],
+        right=("no",),
+    )
+
+
+def _fin(facts: Facts) -> str:
+    """How the letter asks to close the exchange, if it does (FIN-1, FIN-2)."""
+    if facts.head is None:
+        return ""
+    subject = "" if facts.head.subject_fin == "no" else f"subject {facts.head.subject_fin}"
+    return " and ".join(filter(None, (subject, "X-MSS-MES" if facts.head.mss_fin else ""))) or "no"
+
+
+def _exchange_cells(number: int, exchange: Exchange, full: bool) -> tuple[object, ...]:
+    known = exchange.conversation
+    words = (str(known.state), "blocked" if known.blocked else "", "closed thread" if exchange.in_closed_thread else "")
+    return (
+        number,
+        shown(exchange.forward_path.address, full=full),
+        exchange.party,
+        f"{exchange.bal.kind} pharmacy" if exchange.bal.pharmacy else exchange.bal.kind,
+        ", ".join(filter(None, words)) if exchange.pair else "-",
+        "yes" if exchange.relayable else "none",
+    )
+
+
+def _print_moves(title: str, moves: Iterable[Move], *, full: bool) -> None:
+    rows = [(shown(move.pair.patient, full=full), shown(move.pair.bal, full=full), move.event) for move in moves]
+    if rows:
+        click.echo(f"\n{title}")
+        paper.table(("patient", "mailbox", "event"), rows)
+
+
+def _json(facts: Facts | None, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": _word(verdict),
+        "reply": getattr(verdict, "reply", None),
+        "findings": verdict.findings,
+        "moves": getattr(verdict, "moves", ()),
+        "withheld": getattr(verdict, "withheld", ()),
+        "facts": facts,
+    }
+
+
+def _word(verdict: Verdict) -> str:
+    return type(verdict).__name__.lower()

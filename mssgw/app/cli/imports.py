@@ -1,0 +1,193 @@
+"""``mssgw conversation import``: pairs from earlier mail logs, checked whole before the first is written (SD-9)."""
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mssgw.app.cli import paper
+from mssgw.app.cli.exits import Code, Failure
+from mssgw.app.cli.people import operator, patient
+from mssgw.app.office import Office
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Party, PatientSpace
+from mssgw.core.conversation import Pair, State
+from mssgw.core.errors import GatewayError, StoreUnavailable
+
+HEADER = ("patient", "bal", "state", "date")
+BATCH = 500  # pairs a transaction: short enough that the daemon's commits go between
+SHOWN = 20  # errors told one by one
+_STATES = {"open": State.OPEN, "closed": State.CLOSED}
+Advance = Callable[[int], None]
+Row = tuple[Pair, State, datetime]
+
+
+class BadLine(Exception):
+    """A line that cannot be imported; the text names the column and what was expected, never the value."""
+
+
+@dataclass(slots=True)
+class Survey:
+    """What the first pass found. ``latest``: digest of a pair to (date, line, state) of the line that counts."""
+
+    now: datetime
+    lines: int = 0
+    errors: list[tuple[int, str]] = field(default_factory=list)
+    wrong: int = 0
+    latest: dict[bytes, tuple[datetime, int, State]] = field(default_factory=dict)
+
+    def add(self, line: int, row: Row | BadLine) -> None:
+        self.lines += 1
+        if isinstance(row, BadLine):
+            return self.complain(line, str(row))
+        pair, state, date = row
+        if date > self.now:
+            return self.complain(line, "date: expected a moment that has passed")
+        known = self.latest.get(_digest(pair))
+        if known is not None and known[0] == date and known[2] is not state:
+            return self.complain(line, f"state: line {known[1]} says otherwise of the same pair and date")
+        if known is None or date > known[0]:
+            self.latest[_digest(pair)] = (date, line, state)
+        return None
+
+    def complain(self, line: int, why: str) -> None:
+        self.wrong += 1
+        if len(self.errors) < SHOWN:
+            self.errors.append((line, why))
+
+    def counts(self, line: int, row: Row | BadLine) -> bool:
+        """Whether this line is the one that speaks for its pair."""
+        if isinstance(row, BadLine):
+            return False
+        known = self.latest.get(_digest(row[0]))
+        return known is not None and known[1] == line
+
+
+async def run(office: Office, file: Path, *, skip_errors: bool, as_json: bool) -> None:
+    """Check the file, then write it in batches; prints a summary. Raises Failure with 65 for wrong lines."""
+    survey = Survey(datetime.now(UTC))
+    with _progress(file, "checking") as advance:
+        for line, row in _rows(file, office.space, advance):
+            survey.add(line, row)
+    for line, why in survey.errors:
+        click.echo(f"mssgw: {file}:{line}: {why}", err=True)
+    if survey.wrong and not skip_errors:
+        more = f" ({survey.wrong - SHOWN} more not shown)" if survey.wrong > SHOWN else ""
+        raise Failure(Code.DATA, f"{file}: {survey.wrong} of {survey.lines} lines are wrong{more}; nothing imported")
+    imported = await _write(office, file, survey)
+    _summarise(survey, imported, as_json)
+
+
+async def _write(office: Office, file: Path, survey: Survey) -> int:
+    imported = written = 0
+    with _progress(file, "importing") as advance:
+        good = (
+            row
+            for line, row in _rows(file, office.space, advance)
+            if not isinstance(row, BadLine) and survey.counts(line, row)
+        )
+        while batch := list(islice(good, BATCH)):
+            try:
+                imported += await office.desk.set_state(batch, operator=operator(), only_absent=True)
+            except StoreUnavailable as error:
+                raise Failure(
+                    Code.UNAVAILABLE, f"{error} ({written} pairs were imported; running it again is harmless)"
+                ) from error
+            written += len(batch)
+    return imported
+
+
+def _rows(file: Path, space: PatientSpace, advance: Advance) -> Iterator[tuple[int, Row | BadLine]]:
+    """Line number and row of every line after the header. Raises Failure when it is no such CSV file at all."""
+    with file.open("rb") as raw:
+        reader = csv.reader(_text(raw, file, advance), strict=True)
+        try:
+            header = [name.strip().lower() for name in next(reader, [])]
+            if tuple(header) != HEADER:
+                raise Failure(Code.DATA, f"{file}:1: expected the header {','.join(HEADER)}, with commas")
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, _row(cells, space)
+        except csv.Error as error:
+            raise Failure(Code.DATA, f"{file}:{reader.line_num}: expected CSV ({error})") from None
+
+
+def _text(raw: Iterable[bytes], file: Path, advance: Advance) -> Iterator[str]:
+    for number, octets in enumerate(raw, 1):
+        advance(len(octets))
+        try:
+            yield octets.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise Failure(Code.DATA, f"{file}:{number}: expected UTF-8") from None
+
+
+def _row(cells: list[str], space: PatientSpace) -> Row | BadLine:
+    if len(cells) != len(HEADER):
+        return BadLine(f"expected {len(HEADER)} columns, found {len(cells)}")
+    who, bal, state, date = (cell.strip() for cell in cells)
+    try:
+        pair = Pair(_column("patient", lambda: patient(who, space)), _column("bal", lambda: _professional(bal, space)))
+        if state.lower() not in _STATES:
+            raise BadLine("state: expected open or closed")
+        return pair, _STATES[state.lower()], _date(date)
+    except BadLine as error:
+        return error
+
+
+def _column(name: str, parse: Callable[[], Address]) -> Address:
+    try:
+        return parse()
+    except GatewayError as error:
+        raise BadLine(f"{name}: {error}") from None
+
+
+def _professional(text: str, space: PatientSpace) -> Address:
+    address = Address.parse(text)
+    if space.sender(address) is not Party.PROFESSIONAL:
+        raise BadLine("bal: expected the mailbox of a professional")
+    return address
+
+
+def _date(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadLine("date: expected ISO 8601, such as 2026-03-01 or 2026-03-01T08:30:00Z") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _digest(pair: Pair) -> bytes:
+    return hashlib.blake2b(f"{pair.patient.key}\0{pair.bal.key}".encode(), digest_size=16).digest()
+
+
+@contextmanager
+def _progress(file: Path, doing: str) -> Iterator[Advance]:
+    """A bar on stderr when that is a terminal; the callable takes how many octets were read."""
+    screen = Console(stderr=True, highlight=False)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task(doing, total=file.stat().st_size)
+        yield lambda octets: progress.advance(task, octets)
+
+
+def _summarise(survey: Survey, imported: int, as_json: bool) -> None:
+    good = survey.lines - survey.wrong
+    told = {
+        "lines": survey.lines,
+        "imported": imported,
+        "known_already": len(survey.latest) - imported,
+        "superseded": good - len(survey.latest),
+        "wrong": survey.wrong,
+    }
+    if as_json:
+        paper.json_line(told)
+    else:
+        paper.facts((name.replace("_", " "), number) for name, number in told.items())

@@ -1,0 +1,73 @@
+"""``mssgw key``: the master key that wraps the data key of every letter."""
+
+import secrets
+from pathlib import Path
+
+import click
+
+from mssgw.app.cli.exits import Code, Failure, no
+from mssgw.app.cli.opening import at_the_office, owner_only
+from mssgw.app.office import Office
+
+KEY_LENGTH = 32  # octets, as they are: AES-256
+
+
+@click.group()
+def key() -> None:
+    """The master key under which letters rest."""
+
+
+@key.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def new(file: Path) -> None:
+    """Make a new master key: 32 random octets in a file that only its owner can read.
+
+    An existing file is never overwritten: without its key the store cannot be read any more. Give the file to the
+    user of the daemon, or to systemd as the credential `master-key`.
+
+    \b
+    Example:
+      mssgw key new /etc/mssgw/master.key
+    """
+    try:
+        owner_only(file, secrets.token_bytes(KEY_LENGTH))
+    except FileExistsError:
+        raise no(f"key new: {file} exists; a key is never overwritten") from None
+    click.echo(f"{file}: new master key, mode 0600")
+
+
+@key.command()
+@click.option("--new", "file", required=True, type=click.Path(path_type=Path), help="The key made by `key new`.")
+@at_the_office(alone=True, limit=None)
+async def rotate(office: Office, file: Path) -> None:
+    """Wrap every data key anew under another master key, in one transaction. Letters are not touched.
+
+    The daemon keeps its master key in memory, and would go on wrapping under the old one: stop it first. While it
+    runs, or another command has the store open, this one does nothing and exits with 69.
+
+    \b
+    Example:
+      mssgw key new /etc/mssgw/master.key.new
+      systemctl stop mssgw.socket mssgw.service
+      mssgw key rotate --new /etc/mssgw/master.key.new
+      mv /etc/mssgw/master.key.new /etc/mssgw/master.key
+      systemctl start mssgw.socket mssgw.service
+    """
+    rewrapped = await office.desk.rotate(read_key(file))
+    click.echo(f"{rewrapped} data key{'s' if rewrapped != 1 else ''} wrapped under {file}")
+    click.echo("From now on the store opens with that key only: put it where the configuration expects the master key,")
+    click.echo("then start the daemon. Keep the old key as long as you keep backups that were made under it.")
+
+
+def read_key(file: Path) -> bytes:
+    """The key in a file. Raises Failure when it is no key, or when others can read it."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(KEY_LENGTH + 1)
+    except FileNotFoundError:
+        raise Failure(Code.DATA, f"{file}: no such file; make it with `mssgw key new`") from None
+    if len(content) != KEY_LENGTH:
+        raise Failure(Code.DATA, f"{file}: expected {KEY_LENGTH} octets, as `mssgw key new` writes them")
+    if file.stat().st_mode & 0o077:
+        raise Failure(Code.DATA, f"{file}: expected a file that only its owner can read (chmod 600)")
+    return content

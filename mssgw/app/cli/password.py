@@ -1,0 +1,35 @@
+"""``mssgw password hash``: what a [[login]] keeps instead of a password."""
+
+import sys
+
+import click
+
+
+@click.group()
+def password() -> None:
+    """Passwords of clients that log in."""
+
+
+@password.command("hash")
+def hash_() -> None:
+    """Hash a password with Argon2id, for `password_hash` of a [[login]].
+
+    Asks twice without showing it; from a pipe, reads one line.
+
+    \b
+    Examples:
+      mssgw password hash
+      pass show mssgw/scanner | mssgw password hash
+    """
+    from mssgw.edges.passwords import hash_password  # argon2 is not for --help
+
+    secret = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not secret:
+        raise click.UsageError("expected a password that is not empty", click.get_current_context())
+    click.echo(hash_password(secret))
+
+
+def _asked() -> str:
+    """The prompt goes to stderr, so that ``mssgw password hash > file`` holds the hash alone."""
+    answer: str = click.prompt("Password", hide_input=True, confirmation_prompt="Again", err=True)
+    return answer

@@ -1,0 +1,186 @@
+"""``mssgw queue``: what waits, and what an operator does about it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from mssgw.app.cli import letters, paper
+from mssgw.app.cli.exits import no
+from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.people import operator, queue_id, shown
+from mssgw.app.office import Office
+from mssgw.core.conversation import Move
+from mssgw.core.delivery import State
+from mssgw.core.journal import JournalEvent
+from mssgw.core.verdict import Hold, Verdict
+from mssgw.ports import QueueRow
+
+
+@click.group()
+def queue() -> None:
+    """Letters that wait: list, show, retry, hold, release, bounce."""
+
+
+@queue.command("list")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only this state.")
+@click.option("--domain", help="Only recipients of this domain.")
+@addresses_option
+@json_option
+@at_the_office()
+async def list_(office: Office, limit: int, state: str | None, domain: str | None, full: bool, as_json: bool) -> None:
+    """List deliveries that wait, oldest due first: one line for each recipient of each letter.
+
+    Exit code 0 also when nothing waits.
+
+    \b
+    Examples:
+      mssgw queue list
+      mssgw queue list --domain patient.mssante.fr --state held
+      mssgw queue list --json | jq -r 'select(.attempts > 3) | .id' | sort -u
+    """
+    now = datetime.now(UTC)
+    rows = await office.desk.queue(limit=limit, state=state, domain=domain.lower() if domain else None)
+    if as_json:
+        for row in rows:
+            paper.json_line(letters.delivery_json(row, now), full=full)
+        return
+    columns = ("id", "no", "state", "age", "attempts", "next try", "size", "domain", "last reply")
+    people = ("sender", "recipient") if full else ()
+    paper.table(
+        (*columns[:-1], *people, columns[-1]),
+        [_list_cells(row, now, full) for row in rows],
+        right=("no", "age", "attempts", "size"),
+    )
+    more = "; there may be more, see --limit" if len(rows) == limit else ""
+    click.echo(f"{letters.count(len(rows), 'delivery', 'deliveries')}{more}", err=True)
+
+
+def _list_cells(row: QueueRow, now: datetime, full: bool) -> tuple[object, ...]:
+    due = row.delivery
+    people = (shown(row.sender, full=True), shown(due.forward_path.address, full=True)) if full else ()
+    return (
+        due.spool_id,
+        due.number,
+        letters.state_of(row),
+        paper.span(now - due.created_at),
+        due.attempts,
+        letters.next_try(row, now),
+        paper.octets(row.size),
+        due.domain,
+        *people,
+        f"{due.last_reply.code} {due.last_reply.status}".strip() if due.last_reply else "-",
+    )
+
+
+@queue.command()
+@click.argument("spool_id", metavar="ID", type=queue_id)
+@json_option
+@at_the_office()
+async def show(office: Office, spool_id: str, as_json: bool) -> None:
+    """Show one letter: envelope, deliveries with their last replies, findings and journal.
+
+    Prints addresses in full. Exit code 1 when no such letter is known. The content itself is never shown.
+
+    \b
+    Examples:
+      mssgw queue show 1M8Z7Q4X9TB20KEV
+      mssgw queue show 1M8Z7Q4X9TB20KEV --json | jq .deliveries
+    """
+    letter = await letters.look_up(office, spool_id)
+    if letter is None:
+        raise no(f"queue show: no letter {spool_id} in the queue or the journal")
+    now = datetime.now(UTC)
+    if as_json:
+        paper.json_line(letters.letter_json(letter, now), full=True)
+    else:
+        letters.print_letter(letter, now)
+
+
+@queue.command()
+@click.argument("spool_ids", metavar="[ID]...", nargs=-1, type=queue_id)
+@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
+@at_the_office()
+async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> None:
+    """Try queued deliveries again now instead of when they are due.
+
+    Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued delivery.
+
+    \b
+    Examples:
+      mssgw queue retry 1M8Z7Q4X9TB20KEV
+      mssgw queue retry --all
+    """
+    if bool(spool_ids) == everything:
+        raise click.UsageError("expected queue ids, or --all", click.get_current_context())
+    made_due = await office.desk.retry(spool_ids, operator=operator(), now=datetime.now(UTC))
+    click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now")
+    if not made_due and not everything:
+        raise no("queue retry: none of these letters has a queued delivery")
+
+
+@queue.command()
+@click.argument("spool_ids", metavar="ID...", nargs=-1, required=True, type=queue_id)
+@at_the_office()
+async def hold(office: Office, spool_ids: Sequence[str]) -> None:
+    """Keep queued deliveries from being tried until `release`.
+
+    What is being sent at this moment is left alone. Exit code 1 when nothing could be held.
+
+    \b
+    Example:
+      mssgw queue hold 1M8Z7Q4X9TB20KEV
+    """
+    held = await office.desk.hold(spool_ids, operator=operator(), now=datetime.now(UTC))
+    click.echo(f"{letters.count(held, 'delivery', 'deliveries')} held")
+    if not held:
+        raise no("queue hold: none of these letters has a queued delivery that nobody is sending")
+
+
+@queue.command()
+@click.argument("spool_id", metavar="ID", type=queue_id)
+@at_the_office()
+async def release(office: Office, spool_id: str) -> None:
+    """Send a held letter on its way.
+
+    A letter that the inspection held moves its conversations now, as if it had just arrived (SD-10). Exit code 1 when
+    the letter is not held, or when its conversation was closed in the meantime: then `conversation reopen` first, or
+    `queue bounce`.
+
+    \b
+    Example:
+      mssgw queue release 1M8Z7Q4X9TB20KEV
+    """
+    stored = await office.store.load(spool_id)
+    entries = await office.desk.trace(spool_id=spool_id, limit=letters.JOURNAL_LIMIT)
+    # Once only: a letter that was released, and held again by hand, has moved its conversations already, and they
+    # may have moved on since.  req: SD-7, SD-10
+    released_before = any(entry.event is JournalEvent.RELEASED for entry in entries)
+    moves = () if released_before else _withheld(stored.verdict)
+    released = await office.desk.release(spool_id, operator=operator(), now=datetime.now(UTC), moves=moves)
+    if not released:
+        raise no(f"queue release: {spool_id} has no held delivery")
+    click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
+
+
+def _withheld(verdict: Verdict) -> Sequence[Move]:
+    return verdict.withheld if isinstance(verdict, Hold) else ()
+
+
+@queue.command()
+@click.argument("spool_id", metavar="ID", type=queue_id)
+@at_the_office()
+async def bounce(office: Office, spool_id: str) -> None:
+    """Give up on a letter: its open deliveries end, and its sender gets a failure notice.
+
+    No notice goes to a null sender. Exit code 1 when the letter is unknown or has nothing open.
+
+    \b
+    Example:
+      mssgw queue bounce 1M8Z7Q4X9TB20KEV
+    """
+    bounced = await office.bounce(spool_id, operator=operator())
+    if not bounced:
+        raise no(f"queue bounce: {spool_id} has no open delivery")
+    click.echo(f"{letters.count(bounced, 'delivery', 'deliveries')} bounced")

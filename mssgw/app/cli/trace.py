@@ -1,0 +1,67 @@
+"""``mssgw trace``: the whole life of a letter."""
+
+from collections.abc import Sequence
+
+import click
+
+from mssgw.app.cli import letters, paper
+from mssgw.app.cli.exits import no
+from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.people import looks_like_matricule, patient, queue_id
+from mssgw.app.office import Office
+from mssgw.core.addresses import Address
+from mssgw.core.journal import Entry
+
+
+@click.command(short_help="Tell the whole life of a letter.")
+@click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE")
+@click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
+@addresses_option
+@json_option
+@at_the_office()
+async def trace(office: Office, subject: str, limit: int, full: bool, as_json: bool) -> None:
+    """Tell the life of a letter from the journal, oldest first: accepted, delivered, read, refused, who did what.
+
+    By queue id, by <Message-ID>, or by the address (or bare matricule) of a sender or recipient. Names the person
+    behind a shared mailbox and the operator of a command; masks patients without --addresses. Exit code 1 when the
+    journal knows nothing of it.
+
+    \b
+    Examples:
+      mssgw trace 1M8Z7Q4X9TB20KEV
+      mssgw trace '<20260301.8421@chu-exemple.mssante.fr>'
+      mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
+    """
+    entries = await _find(office, subject.strip(), limit)
+    if not entries:
+        raise no("trace: the journal knows nothing of it")
+    if as_json:
+        for entry in entries:
+            paper.json_line(letters.entry_json(entry), full=full)
+    else:
+        several = len({entry.spool_id for entry in entries}) > 1
+        letters.print_timeline(entries, full=full, with_id=several)
+        if len(entries) >= limit:
+            click.echo(f"stopped at {limit} lines; see --limit", err=True)
+
+
+async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
+    desk = office.desk
+    if subject.startswith("<") and subject.endswith(">"):
+        return await _lives(office, await desk.trace(message_id=subject, limit=limit), limit)
+    if "@" in subject or looks_like_matricule(subject):
+        address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)
+        found = await _lives(office, await desk.trace(address=address, limit=limit), limit)
+        # A Message-ID without its brackets, as it is copied from a mail client, has the look of an address.
+        return found or await _lives(office, await desk.trace(message_id=f"<{subject}>", limit=limit), limit)
+    return await desk.trace(spool_id=queue_id(subject), limit=limit)
+
+
+async def _lives(office: Office, found: Sequence[Entry], limit: int) -> Sequence[Entry]:
+    """The lines found, and all others of the letters that they belong to: deliveries, receipts, erasure."""
+    lives = [entry for entry in found if not entry.spool_id]
+    for spool_id in dict.fromkeys(entry.spool_id for entry in found if entry.spool_id):
+        if len(lives) >= limit:
+            break
+        lives += await office.desk.trace(spool_id=spool_id, limit=limit - len(lives))
+    return sorted(lives, key=lambda entry: entry.at)
