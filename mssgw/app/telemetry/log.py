@@ -1,0 +1,192 @@
+"""The log: JSON lines on standard output for journald, a coloured form on a terminal.
+
+Write events, not sentences: ``structlog.get_logger("mssgw.delivery").info("delivery.deferred", spool_id=…)``. Name
+a letter by its queue id, a patient by the keyed hash. Every line passes ``redact.safe``; logging never raises.
+"""
+
+import json
+import logging
+import re
+import sys
+import threading
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from mssgw.app.telemetry import redact
+
+Format = Literal["auto", "json", "console"]
+EventDict = MutableMapping[str, Any]
+
+# What libraries may say at most. aiosmtpd's mail.log prints RCPT TO, and at DEBUG the letter itself: silent.
+LIBRARIES = {
+    "mail.log": logging.CRITICAL + 1,
+    "mail.debug": logging.CRITICAL + 1,
+    "aiosmtpd": logging.CRITICAL + 1,
+    "aiosmtplib": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "sqlalchemy": logging.WARNING,  # at INFO the engine prints parameters
+    "alembic": logging.WARNING,
+}
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=redact.safe).encode
+_key = lru_cache(1024)(redact.scrub)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|<[^<>]*>|\{[^{}]*\}|\([^()]*\)|\[[^\[\]]*\]")
+_PYTHON_WARNING = re.compile(r"([^\s/\\]+\.py|<\w+>):([0-9]+): (\w+): ")
+
+
+def configure(level: str = "info", form: Format = "auto", stream: TextIO | None = None) -> None:
+    """Send our events and what libraries log to ``stream`` (standard output), from this level upwards.
+
+    ``form`` auto: console on a terminal, JSON elsewhere. May be called again, after a reload.
+    """
+    stream = stream or sys.stdout
+    console = form == "console" or (form == "auto" and stream.isatty())
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    output = _Output(stream, console=console)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, output.render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=lambda name="mssgw": _Logger(output, name),
+        cache_logger_on_first_use=False,  # a reload may change level and form
+    )
+    _route_standard_library(output, threshold)
+    _install_hooks(output)
+
+
+class _Logger:
+    """What structlog calls with a finished line."""
+
+    __slots__ = ("name", "output")
+
+    def __init__(self, output: "_Output", name: str) -> None:
+        self.output = output
+        self.name = name
+
+    def msg(self, line: str) -> None:
+        self.output.write(line)
+
+    debug = info = warning = warn = error = critical = exception = fatal = log = msg
+
+
+class _Output:
+    """Turns an event into one line and writes it. Trouble with the stream costs the line, never a letter."""
+
+    def __init__(self, stream: TextIO, *, console: bool) -> None:
+        self.stream = stream
+        self.lock = threading.Lock()
+        self.console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else None
+
+    def render(self, logger: _Logger, level: str, event: EventDict) -> str:
+        """The last processor: time, level, event and logger first, then the values, made safe."""
+        failure = _failure(event.pop("exc_info", None))
+        line: dict[str, Any] = {
+            "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": level,
+            "event": redact.safe(event.pop("event", "")),
+            "logger": logger.name,
+        }
+        for key, value in event.items():
+            line[_key(key)] = redact.safe(value)
+        if failure is not None:
+            line["exception"] = redact.describe(failure)
+        return _encode(line) if self.console is None else self._for_people(line)
+
+    def _for_people(self, line: dict[str, Any]) -> str:
+        failure = line.pop("exception", None)
+        line["timestamp"] = line.pop("ts")
+        text = str(self.console(None, "", line)) if self.console is not None else ""
+        return f"{text}\n{json.dumps(failure, indent=2)}" if failure else text
+
+    def write(self, line: str) -> None:
+        try:
+            with self.lock:
+                try:
+                    self.stream.write(line + "\n")
+                except UnicodeEncodeError:  # a terminal without our characters
+                    self.stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+                self.stream.flush()
+        except (OSError, ValueError):  # journald restarts, or the terminal is gone
+            pass
+
+    def emit(self, logger: str, level: str, event: str, **values: Any) -> None:
+        self.write(self.render(_Logger(self, logger), level, {"event": event, **values}))
+
+
+def _failure(exc_info: object) -> BaseException | None:
+    match exc_info:
+        case BaseException():
+            return exc_info
+        case (_, BaseException() as error, _):
+            return error
+        case None | False | (None, None, None):
+            return None
+        case _:
+            return sys.exc_info()[1]
+
+
+class _LibraryHandler(logging.Handler):
+    """What libraries log, without the values that they put in."""
+
+    def __init__(self, output: _Output) -> None:
+        super().__init__()
+        self.output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            values: dict[str, Any] = {"said": _template(record)}
+            if record.exc_info:
+                values["exc_info"] = record.exc_info
+            level = record.levelname.lower()
+            self.output.emit(record.name, level, "library.message", **values)
+        except Exception:
+            self.output.emit("mssgw", "error", "log.failed")
+
+
+def _template(record: logging.LogRecord) -> str:
+    """The fixed part of a library's message: its first line as written in the source, quoted parts emptied."""
+    if record.name == "py.warnings":
+        found = _PYTHON_WARNING.search(record.getMessage())
+        return f"{found[3]} at {found[1]}:{found[2]}" if found else "a warning"
+    first = str(record.msg).partition("\n")[0][:200]
+    if not record.args:  # the values may be in it already
+        while (emptier := _QUOTED.sub("…", first)) != first:
+            first = emptier
+        first = first.partition(":")[0]
+    return first
+
+
+def _route_standard_library(output: _Output, threshold: int) -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, _LibraryHandler)]:
+        root.removeHandler(handler)
+    root.addHandler(_LibraryHandler(output))
+    root.setLevel(max(threshold, logging.WARNING))
+    for name, lowest in LIBRARIES.items():
+        logging.getLogger(name).setLevel(max(lowest, threshold))
+    logging.raiseExceptions = False  # it would print the record, arguments and all, on standard error
+    logging.captureWarnings(True)
+
+
+def _install_hooks(output: _Output) -> None:
+    """What Python prints on standard error when nobody caught an exception holds its message: log it our way."""
+
+    def uncaught(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            return
+        output.emit("mssgw", "critical", "process.uncaught-exception", exc_info=error)
+
+    def uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+            output.emit("mssgw", "critical", "thread.uncaught-exception", exc_info=args.exc_value)
+
+    def unraisable(args: Any) -> None:
+        output.emit("mssgw", "error", "process.unraisable-exception", exc_info=args.exc_value)
+
+    sys.excepthook = uncaught
+    threading.excepthook = uncaught_in_thread
+    sys.unraisablehook = unraisable
