@@ -261,6 +261,12 @@ class Desk(Protocol):
     async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
         """Queue a held message's deliveries and record the moves that waited for it (SD-10)."""
 
+    async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
+        """Put the open deliveries of a message that no one is sending, held ones too, in BOUNCED; how many.
+
+        The caller has kept the notice to the sender before.
+        """
+
     async def conversations(
         self, *, limit: int, patient: Address | None = None, bal: Address | None = None, state: State | None = None
     ) -> Sequence[ConversationRow]:
