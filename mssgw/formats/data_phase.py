@@ -1,0 +1,151 @@
+"""The DATA phase on the wire: any cut of the byte stream in, message content in wire form out, no I/O.
+
+Only CRLF.CRLF ends a message (or .CRLF at once). Bare CR, bare LF and NUL are problems, whatever follows: passing them
+on is how messages are smuggled past the next server (RFC 5321 section 4.1.1.4; threats finding 3).
+"""
+
+import re
+from enum import Enum
+
+from mssgw.core.replies import Reply
+
+LINE_LIMIT = 1_048_576  # octets before CRLF; RFC 5321 says 998, institutions send far longer lines
+_PIECE = 524_288  # octets looked at in one go
+_NAKED = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+
+
+class Problem(Enum):
+    """What is wrong with a message body; the first in the stream counts. ``value`` is the reply to the final dot."""
+
+    BARE_CR = Reply(554, "5.6.0", "Message refuse : retour chariot (CR) isole")
+    BARE_LF = Reply(554, "5.6.0", "Message refuse : saut de ligne (LF) isole")
+    NUL = Reply(554, "5.6.0", "Message refuse : octet nul")
+    LONG_LINE = Reply(554, "5.6.0", "Message refuse : ligne de plus de 1 Mio")
+    TOO_BIG = Reply(552, "5.3.4", "Message trop volumineux")  # req: SD-1, SIZ-3
+
+
+_NAKED_KIND = {b"\r": Problem.BARE_CR, b"\n": Problem.BARE_LF, b"\0": Problem.NUL}
+
+
+class DataDecoder:
+    """One message. Feed it what the socket gives until ``done``; ``leftover`` is then what follows the message.
+
+    ``size`` counts the octets of the content without the dots that stuffing added (SD-1), ``wire_size`` counts them
+    all. From the first ``problem`` on nothing is given and nothing counted but ``discarded``; the end is still looked
+    for, so that the reply comes where the peer expects it.
+    """
+
+    def __init__(self, limit: int, *, line_limit: int = LINE_LIMIT) -> None:
+        """``limit``: octets of ``size`` that pass. ``line_limit``: octets of one line, CRLF not counted (8 or more)."""
+        self._limit = limit
+        self._line_limit = line_limit
+        self._held = b""  # what cannot be judged before its next octet comes: CR, "." or ".CR" at a line start
+        self._in_line = 0  # octets of the line in progress that were given; 0: at a line start
+        self._dotted = False  # whether a line of the piece at hand begins with a dot
+        self.size = 0
+        self.wire_size = 0
+        self.discarded = 0
+        self.problem: Problem | None = None
+        self.done = False
+        self.leftover = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next octets, any number; give the content they complete, b"" when none. Not after ``done``."""
+        piece = min(_PIECE, self._line_limit - 4)  # no line can begin and grow too long within one piece
+        if len(chunk) <= piece:
+            return self._feed(chunk)
+        given = []
+        for start in range(0, len(chunk), piece):
+            given.append(self._feed(chunk[start : start + piece]))
+            if self.done:
+                self.leftover += chunk[start + piece :]
+                break
+        return b"".join(given)
+
+    def _feed(self, chunk: bytes) -> bytes:
+        data = self._held + chunk if self._held else chunk
+        content = self._until_end(data)
+        if self.problem is None and content:
+            self.problem = self._judge(content)
+        if self.problem is None:
+            return content
+        self.discarded += len(content)
+        if content:
+            self._in_line = 0 if content.endswith(b"\r\n") else 1
+        return b""
+
+    def _until_end(self, data: bytes) -> bytes:
+        """Cut the content off at the end mark, or before what must wait for its next octet."""
+        if self._in_line == 0 and data.startswith(b".\r\n"):
+            self._dotted = False
+            return self._end(b"", data[3:])
+        dotted = data.find(b"\r\n.") if b"." in data else -1  # base64 has no dot: most large messages are done here
+        self._dotted = dotted >= 0
+        if self._dotted:
+            end = data.find(b"\r\n.\r\n", dotted)
+            if end >= 0:
+                return self._end(data[: end + 2], data[end + 5 :])
+        held = self._undecided(data)
+        self._held = data[len(data) - held :]
+        return data[: len(data) - held] if held else data
+
+    def _undecided(self, data: bytes) -> int:
+        """How many octets at the end of ``data`` may yet turn out to be part of the end mark or of a CRLF."""
+        for tail in (b".\r", b"."):
+            before = len(data) - len(tail)
+            at_line_start = self._in_line == 0 if before == 0 else data.endswith(b"\r\n", 0, before)
+            if at_line_start and data.endswith(tail):
+                return len(tail)
+        return 1 if data.endswith(b"\r") else 0
+
+    def _end(self, content: bytes, leftover: bytes) -> bytes:
+        self.done = True
+        self._held = b""
+        self.leftover = leftover
+        return content
+
+    def _judge(self, content: bytes) -> Problem | None:
+        """Count ``content`` and find what is wrong with it. It never begins or ends within a CRLF."""
+        ends = content.count(b"\n")
+        clean = content.count(b"\r") == ends and b"\0" not in content
+        clean = clean and (_evenly_cut(content, ends) or content.count(b"\r\n") == ends)
+        first_line = content.find(b"\n") - 1 if ends else len(content)
+        dots = (content.count(b"\r\n.") if self._dotted else 0) + (self._in_line == 0 and content.startswith(b"."))
+        size = self.size + len(content) - dots
+        if not clean or self._in_line + first_line > self._line_limit or size > self._limit:
+            return self._first_problem(content)
+        self.size = size
+        self.wire_size += len(content)
+        self._in_line = len(content) - content.rfind(b"\n") - 1 if ends else self._in_line + len(content)
+        return None
+
+    def _first_problem(self, content: bytes) -> Problem:
+        """Which problem comes first, so that the answer does not depend on how the stream was cut. Slow, runs once."""
+        found = []
+        naked = _NAKED.search(content)
+        if naked:
+            found.append((naked.start(), _NAKED_KIND[naked.group()]))
+        first_end = content.find(b"\r\n")
+        overlong = self._line_limit - self._in_line
+        if overlong < (first_end if first_end >= 0 else len(content)):
+            found.append((overlong, Problem.LONG_LINE))
+        beyond = self._limit - self.size + (self._in_line == 0 and content.startswith(b"."))
+        for dot in re.finditer(rb"(?<=\r\n)\.", content):
+            if dot.start() > beyond:
+                break
+            beyond += 1
+        if beyond < len(content):
+            found.append((beyond, Problem.TOO_BIG))
+        return min(found, key=lambda each: each[0])[1]
+
+
+def _evenly_cut(content: bytes, ends: int) -> bool:
+    """Whether all ``ends`` LFs and as many CRs stand in columns one line length apart, as in base64.
+
+    Twice as fast as counting CRLFs; False only means that they must be counted.
+    """
+    first = content.find(b"\n")
+    step = content.find(b"\n", first + 1) - first
+    if first < 1 or step < 2:
+        return False
+    return content[first::step] == b"\n" * ends and content[first - 1 :: step][:ends] == b"\r" * ends
