@@ -1,0 +1,225 @@
+"""From a route to an open, verified SMTP connection: look-up, TCP, greeting, EHLO, STARTTLS, AUTH.
+
+aiosmtplib does the dialogue up to here; then its protocol is replaced by our Wire. No credential and no MAIL goes
+out before the certificate and host name that the route asks for are verified, and nothing falls back to clear text.
+req: TLS-1, TLS-5, TLS-7
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import cast
+
+import aiosmtplib
+import structlog
+
+from mssgw.core.delivery import Deferred
+from mssgw.core.replies import Reply
+from mssgw.core.routes import Route, TlsPolicy
+from mssgw.edges.resolver import Resolver, Unreachable
+from mssgw.edges.smtp_commands import Offer
+from mssgw.edges.smtp_limits import Timeouts
+from mssgw.edges.smtp_replies import LOST, MAX_TEXT, SILENT, Wire, to_reply
+
+TlsContexts = Callable[[Route], ssl.SSLContext]
+
+MOST_ADDRESSES = 10  # tried for one letter before it waits
+REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
+NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
+NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
+NO_LOGIN = Reply(454, "4.7.8", "Le serveur suivant refuse notre authentification")
+
+log = structlog.get_logger("mssgw.delivery")
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Connection:
+    """An open connection. ``used``: transactions so far; ``in_transaction``: MAIL was said, so RSET comes first."""
+
+    wire: Wire
+    host: str
+    offer: Offer
+    used: int = 0
+    in_transaction: bool = False
+    idle_since: float = 0.0
+
+
+class Dialer:
+    def __init__(self, *, hostname: str, tls_contexts: TlsContexts, resolver: Resolver, timeouts: Timeouts) -> None:
+        self._hostname = hostname
+        self._tls_contexts = tls_contexts
+        self._resolver = resolver
+        self._timeouts = timeouts
+
+    async def dial(self, route: Route) -> Connection:
+        """Open a connection to the first host that can be reached. Raises Unreachable."""
+        trouble: Unreachable | None = None
+        try:
+            tried = 0
+            async for host, address in self._places(route):
+                try:
+                    return await self._open(route, host, address)
+                except Unreachable as exc:
+                    trouble, tried = exc, tried + 1
+                    self._log_failure(route, exc)
+                    if not exc.try_next or tried >= MOST_ADDRESSES:
+                        break
+        except Unreachable as exc:  # from the look-up
+            self._log_failure(route, exc)
+            trouble = exc
+        raise trouble or Unreachable(Deferred(reply=REFUSED, next_hop=route.host))
+
+    async def _places(self, route: Route) -> AsyncIterator[tuple[str, str]]:
+        """Hosts by preference with each of their addresses; a host that is not found yields to the next."""
+        hosts = await self._resolver.exchangers(route.host) if route.mx else (route.host,)
+        trouble: Unreachable | None = None
+        for host in hosts:
+            try:
+                addresses = await self._resolver.addresses(host, mx=route.mx)
+            except Unreachable as exc:
+                trouble = exc
+                continue
+            for address in addresses:
+                yield host, address
+        if trouble is not None:
+            raise trouble
+
+    async def _open(self, route: Route, host: str, address: str) -> Connection:
+        sock = await self._connect(host, address, route.port)
+        client = aiosmtplib.SMTP(
+            hostname=host,
+            sock=sock,
+            local_hostname=self._hostname,
+            timeout=self._timeouts.greeting,
+            use_tls=route.tls is TlsPolicy.IMPLICIT,
+            start_tls=False,
+        )
+        transport: asyncio.Transport | None = None
+        try:
+            client.tls_context = self._verifying_context(route)
+            await client.connect()
+            transport = cast(asyncio.Transport, client.transport)
+            await _hello(client)
+            if route.tls is TlsPolicy.REQUIRE:
+                transport = await _start_tls(client)
+                await _hello(client)
+            if route.login is not None:
+                await _login(client, route.login, route.password or "")
+            connection = _take_over(client, transport, host)
+        except BaseException as exc:
+            sock.close() if transport is None and client.transport is None else None
+            if transport is not None:
+                transport.abort()
+            if isinstance(exc, aiosmtplib.SMTPException | OSError | ValueError | _Distrust):
+                raise _unreachable(exc, host) from None
+            raise
+        tls = transport.get_extra_info("ssl_object")
+        version = tls.version() if tls is not None else None
+        log.info("delivery.connected", route=route.name, host=host, port=route.port, tls=version)
+        return connection
+
+    async def _connect(self, host: str, address: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # TCP named: asyncio then sets NODELAY
+        sock.setblocking(False)
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        except OSError:  # refused, unreachable, or the time-out, which is an OSError too
+            sock.close()
+            raise Unreachable(Deferred(reply=REFUSED, next_hop=host), try_next=True) from None
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _verifying_context(self, route: Route) -> ssl.SSLContext | None:
+        if route.tls is TlsPolicy.NONE:
+            return None
+        try:
+            context = self._tls_contexts(route)
+        except (OSError, ValueError):  # an unreadable certificate file; ssl.SSLError is an OSError
+            raise _Distrust(NOT_TRUSTED) from None
+        if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
+            raise _Distrust(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy
+        return context
+
+    def _log_failure(self, route: Route, trouble: Unreachable) -> None:
+        outcome = trouble.outcome
+        log.warning(
+            "delivery.connection_failed",
+            route=route.name,
+            host=outcome.next_hop,
+            port=route.port,
+            tls=str(route.tls),
+            code=outcome.reply.code,
+            status=outcome.reply.status,
+        )
+
+
+class _Distrust(Exception):
+    """The peer is there, but we may not go on: an administrator has to look."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.code)
+        self.reply = reply
+
+
+async def _hello(client: aiosmtplib.SMTP) -> None:
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        await client.helo()  # RFC 5321 section 3.2; raises again when the connection is gone
+
+
+async def _start_tls(client: aiosmtplib.SMTP) -> asyncio.Transport:
+    if not client.supports_extension("starttls"):
+        raise _Distrust(NO_STARTTLS)
+    try:
+        await client.starttls()  # drops what the peer sent in clear after its 220 (RFC 3207 section 4.2)
+    except aiosmtplib.SMTPResponseException:
+        raise _Distrust(NO_STARTTLS) from None
+    return cast(asyncio.Transport, client.transport)
+
+
+async def _login(client: aiosmtplib.SMTP, login: str, password: str) -> None:
+    try:
+        await client.login(login, password)
+    except (ConnectionError, TimeoutError):
+        raise
+    except (aiosmtplib.SMTPException, ValueError):  # refused, no common method, or a challenge that is no base64
+        raise _Distrust(NO_LOGIN) from None
+
+
+def _take_over(client: aiosmtplib.SMTP, transport: asyncio.Transport, host: str) -> Connection:
+    """Replace aiosmtplib's protocol by ours; nothing of the peer may be left unread between the two."""
+    if getattr(client.protocol, "_buffer", b"") or transport.is_closing():
+        raise aiosmtplib.SMTPServerDisconnected("unsolicited reply")
+    return Connection(wire=Wire(transport), host=host, offer=Offer.of(client.esmtp_extensions))
+
+
+def _unreachable(exc: Exception, host: str) -> Unreachable:
+    """What becomes of the letter when the dialogue before MAIL failed."""
+    if isinstance(exc, _Distrust):
+        return Unreachable(Deferred(reply=exc.reply, next_hop=host, alarm=True))
+    if (tls := _tls_error(exc)) is not None:
+        why = getattr(tls, "verify_message", "") or tls.reason or "TLS"
+        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, f"{NOT_TRUSTED.text} ({why})"[:MAX_TEXT])
+        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True))
+    if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
+        said = to_reply(exc.code, exc.message.split("\n"))
+        reply = Reply(REFUSED.code, REFUSED.status, f"{REFUSED.text} : {said}"[:MAX_TEXT])
+        # A 5xx before MAIL is about us or the host, not about the letter: it waits, and somebody is told.
+        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent), try_next=True)
+    reply = SILENT if isinstance(exc, TimeoutError) else LOST
+    return Unreachable(Deferred(reply=reply, next_hop=host), try_next=True)
+
+
+def _tls_error(exc: BaseException | None) -> ssl.SSLError | None:
+    while exc is not None:
+        if isinstance(exc, ssl.SSLError):
+            return exc
+        exc = exc.__cause__
+    return None

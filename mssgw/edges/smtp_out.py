@@ -1,0 +1,118 @@
+"""Outbound SMTP: the Transport that hands letters to next hops.
+
+Rooms: smtp_dial opens and verifies connections, smtp_pool keeps them, smtp_transaction speaks MAIL to final dot with
+smtp_commands, smtp_replies and smtp_body; resolver finds hosts.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from mssgw.core.delivery import Deferred, Delivery, Outcome
+from mssgw.core.envelope import Envelope
+from mssgw.core.routes import Route
+from mssgw.edges.resolver import DnsResolver, Resolver, Unreachable
+from mssgw.edges.smtp_body import Outgoing
+from mssgw.edges.smtp_dial import Dialer, TlsContexts
+from mssgw.edges.smtp_limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
+from mssgw.edges.smtp_pool import Pool
+from mssgw.edges.smtp_replies import LOST, SILENT, Lost
+from mssgw.edges.smtp_transaction import Transaction
+from mssgw.formats.received import received
+from mssgw.ports import Spool, Stored
+
+
+class SmtpTransport:
+    """ports.Transport over SMTP. At least once: a letter whose final dot got no answer is deferred, and sent again."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        spool: Spool,
+        tls_contexts: TlsContexts,
+        resolver: Resolver | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        limits: PoolLimits = DEFAULT_LIMITS,
+    ) -> None:
+        """``hostname``: our name in EHLO and Received. ``tls_contexts``: the client context of a route, asked for
+        at each new connection so that a renewed one applies; it has to verify certificate and host name, or nothing
+        is sent. ``resolver``: default the system's."""
+        self._hostname, self._spool, self._timeouts, self._limits = hostname, spool, timeouts, limits
+        dialer = Dialer(
+            hostname=hostname,
+            tls_contexts=tls_contexts,
+            resolver=resolver or DnsResolver(),
+            timeouts=timeouts,
+        )
+        self._pool = Pool(dialer, limits, timeouts)
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        """One attempt; an outcome for each delivery number, whatever peer and network do. Takes at most
+        ``timeouts.attempt`` seconds.
+
+        Raises Gone or Undecryptable (or what else Spool.read raises) when the body cannot be read to its end: the
+        connection is then cut before the final dot, so that no peer takes a truncated letter for a whole one.
+        """
+        outcomes: dict[int, Outcome] = {}
+        try:
+            async with asyncio.timeout(self._timeouts.attempt):
+                await self._attempt(route, stored, deliveries, outcomes)
+        except TimeoutError:
+            pass  # those without an outcome by now wait
+        except Unreachable as exc:
+            for delivery in deliveries:
+                outcomes.setdefault(delivery.number, exc.outcome)
+        late = Deferred(reply=SILENT, next_hop=route.host)
+        return {delivery.number: outcomes.get(delivery.number, late) for delivery in deliveries}
+
+    async def close(self) -> None:
+        """Take no more letters and say QUIT on idle connections; those in use finish and quit by themselves."""
+        await self._pool.close()
+
+    async def _attempt(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], outcomes: dict[int, Outcome]
+    ) -> None:
+        envelope = stored.envelope
+        trace = received(
+            envelope.origin, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        )
+        letter = Outgoing(trace, stored.body, self._spool)
+        for start in range(0, len(deliveries), self._limits.recipients):
+            batch = deliveries[start : start + self._limits.recipients]
+            if not await self._batch(route, envelope, letter, batch, outcomes):
+                for delivery in deliveries:
+                    outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host))
+                return
+
+    async def _batch(
+        self,
+        route: Route,
+        envelope: Envelope,
+        letter: Outgoing,
+        batch: Sequence[Delivery],
+        outcomes: dict[int, Outcome],
+    ) -> bool:
+        """One transaction for these recipients; False when the connection was lost.
+
+        A kept connection that dies before any reply had gone stale: nothing was accepted on it, so a fresh one gets
+        the letter in the same attempt. After any reply, or on a fresh one, the letter waits for the next attempt.
+        """
+        fresh = False
+        while True:
+            connection = await self._pool.take(route, fresh=fresh)
+            kept = connection.used > 0
+            transaction = Transaction(connection, envelope, letter, batch, outcomes, self._timeouts)
+            try:
+                await transaction.run()
+            except Lost as lost:
+                self._pool.drop(route, connection)
+                if kept and not fresh and not transaction.heard:
+                    fresh = True
+                    continue
+                transaction.settle_rest(lost)
+                return False
+            except BaseException:
+                self._pool.drop(route, connection)
+                raise
+            self._pool.give_back(route, connection)
+            return True

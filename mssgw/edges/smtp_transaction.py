@@ -1,0 +1,210 @@
+"""One SMTP transaction on an open connection: MAIL, RCPT for each recipient, DATA, the body, the final dot.
+
+1. What cannot fit the peer is bounced before MAIL: size, 8-bit bytes, SMTPUTF8.  req: SD-1
+2. The body is begun to be read before MAIL, so that an unreadable one troubles nobody.
+3. MAIL, all RCPT and DATA go out in one write when the peer offers PIPELINING (RFC 2920), else one by one.
+4. Each recipient gets its own reply; those accepted share the reply to the final dot.
+5. Trace header and body go out as they are. Without the final dot the peer has nothing.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.envelope import Envelope
+from mssgw.core.errors import MalformedAddress
+from mssgw.core.replies import Reply
+from mssgw.edges.smtp_body import Outgoing
+from mssgw.edges.smtp_commands import mail, rcpt
+from mssgw.edges.smtp_dial import Connection
+from mssgw.edges.smtp_limits import Timeouts
+from mssgw.edges.smtp_replies import GARBLED, Lost
+
+TOO_BIG = Reply(552, "5.3.4", "Message plus gros que ce que le serveur suivant accepte")
+NO_EIGHT_BIT = Reply(554, "5.6.3", "Message en 8 bits, que le serveur suivant n'accepte pas")
+NO_SMTPUTF8 = Reply(553, "5.6.7", "Adresse ou message internationalise, que le serveur suivant n'accepte pas")
+
+# Said to MAIL, these are about the trust between the two servers, not about the letter.
+_MISTRUST = frozenset({530, 534, 535, 538})
+
+
+class Transaction:
+    """``outcomes`` fills as recipients' fates are known; ``heard``: the peer answered, so it is not stale."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        envelope: Envelope,
+        letter: Outgoing,
+        deliveries: Sequence[Delivery],
+        outcomes: dict[int, Outcome],
+        timeouts: Timeouts,
+    ) -> None:
+        self._connection = connection
+        self._wire, self._offer = connection.wire, connection.offer
+        self._envelope, self._letter = envelope, letter
+        self._waiting = {one.number: one for one in deliveries if one.number not in outcomes}  # ordered as their RCPT
+        self._outcomes = outcomes
+        self._timeouts = timeouts
+        self._eight_bit = self._smtputf8 = False
+        self.heard = False
+        self._sending = False
+        self.dot_sent = False
+
+    async def run(self) -> None:
+        """Settle every delivery. Raises Lost for the connection, and whatever reading the body raises.
+
+        After any exception the connection is not in order; after Lost, settle_rest() says what it means.
+        """
+        await self._fit()
+        commands = self._commands()
+        if not self._waiting:
+            return
+        self._connection.used += 1
+        if (whole := self._letter.whole()) is not None:
+            if await self._say(commands):
+                self._end(whole)
+        else:
+            async with aclosing(self._letter.segments()) as segments:
+                first = await anext(segments, b"")
+                if await self._say(commands):
+                    await self._stream(first, segments)
+        if self.dot_sent:
+            reply = self._checked(await self._wire.reply(self._timeouts.final))
+            self._connection.in_transaction = False
+            self._settle_all(reply)
+
+    def settle_rest(self, lost: Lost) -> None:
+        """What the loss of the connection means for those without an outcome."""
+        reply = lost.reply
+        # A refusal in the middle of the body is the peer's answer to it. At any other moment it answers nothing.
+        if reply.permanent and not self._sending:
+            reply = GARBLED
+        self._settle_all(reply)
+
+    async def _fit(self) -> None:
+        """Bounce what the peer cannot take. What the bytes are, when we can see them, counts more than BODY= (*).
+
+        (*) Exchange says BODY=8BITMIME for everything: an all-ASCII letter is a 7-bit one, and passes to any hop.
+        8-bit bytes without a declaration pass as they are, declared, where the hop offers 8BITMIME: changing them
+        would break signatures, and bouncing them would help nobody.
+        """
+        envelope, offer, letter = self._envelope, self._offer, self._letter
+        eight_bit = letter.seen_eight_bit()
+        if eight_bit is None and not offer.eight_bit:
+            eight_bit = await letter.holds_eight_bit()
+        sender_utf8 = envelope.smtputf8 or not (envelope.reverse_path is None or envelope.reverse_path.ascii_only)
+        if offer.size is not None and letter.size > offer.size:
+            self._settle_all(TOO_BIG)
+        elif eight_bit and not offer.eight_bit:
+            self._settle_all(NO_EIGHT_BIT)
+        elif not offer.smtputf8:
+            for delivery in list(self._waiting.values()):
+                if sender_utf8 or not delivery.forward_path.address.ascii_only:
+                    self._settle(delivery, NO_SMTPUTF8)
+        self._eight_bit = envelope.eight_bit or bool(eight_bit)
+        self._smtputf8 = sender_utf8 or any(not one.forward_path.address.ascii_only for one in self._waiting.values())
+
+    def _commands(self) -> list[bytes]:
+        """MAIL and one RCPT for each delivery that waits."""
+        commands = []
+        for delivery in list(self._waiting.values()):
+            try:
+                commands.append(rcpt(delivery.forward_path, self._offer))
+            except MalformedAddress as exc:
+                self._settle(delivery, exc.reply)
+        try:
+            sender = mail(
+                self._envelope,
+                self._offer,
+                size=self._letter.size,
+                eight_bit=self._eight_bit,
+                smtputf8=self._smtputf8,
+            )
+        except MalformedAddress as exc:
+            self._settle_all(exc.reply)
+            return []
+        return [sender, *commands]
+
+    async def _say(self, commands: list[bytes]) -> bool:
+        """Speak up to DATA; True when the peer waits for the body and at least one recipient was accepted."""
+        wire, connection, pipelined = self._wire, self._connection, self._offer.pipelining
+        deliveries = tuple(self._waiting.values())
+        if connection.in_transaction:
+            commands = [b"RSET\r\n", *commands]
+        if pipelined:
+            wire.write(b"".join(commands) + b"DATA\r\n", replies=len(commands) + 1)
+            await wire.gather(len(commands) + 1, self._timeouts.command)
+        following = iter(commands)
+        if connection.in_transaction and not (await self._ask(next(following))).ok:
+            raise Lost(GARBLED)
+        answer = await self._ask(next(following))
+        if not answer.ok:
+            self._settle_all(answer, about_us=answer.code in _MISTRUST)
+            if not pipelined:
+                connection.in_transaction = False
+                return False
+        connection.in_transaction = True
+        for delivery, command in zip(deliveries, following, strict=True):
+            answer = await self._ask(command)
+            if not answer.ok and delivery.number in self._waiting:
+                self._settle(delivery, _too_many(answer))
+        if not self._waiting and not pipelined:
+            return False
+        answer = await self._ask(b"DATA\r\n", expected=354)
+        if answer.code == 354 and not self._waiting:
+            raise Lost(GARBLED)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
+        self._settle_all(answer) if answer.code != 354 else None
+        return answer.code == 354
+
+    async def _ask(self, command: bytes, *, expected: int = 250) -> Reply:
+        """The answer to one command, written now or earlier: 4xx, 5xx, or of the class that is expected."""
+        if not self._offer.pipelining:
+            self._wire.write(command, replies=1)
+        reply = self._checked(await self._wire.reply(self._timeouts.command))
+        if reply.ok and reply.code // 100 != expected // 100:
+            raise Lost(GARBLED)
+        self.heard = True
+        return reply
+
+    @staticmethod
+    def _checked(reply: Reply) -> Reply:
+        if reply.code == 421:  # the peer closes; whatever else we asked goes unanswered
+            raise Lost(reply, peer_said=True)
+        return reply
+
+    async def _stream(self, first: bytes, segments: AsyncGenerator[bytes, None]) -> None:
+        self._sending = True
+        self._wire.write(self._letter.trace + first)
+        async for segment in segments:
+            await self._wire.drain(self._timeouts.data)
+            self._wire.write(segment)
+        await self._wire.drain(self._timeouts.data)
+        self._end(b".\r\n")
+
+    def _end(self, data: bytes) -> None:
+        self._sending = self.dot_sent = True
+        self._wire.write(data, replies=1)
+
+    def _settle_all(self, reply: Reply, *, about_us: bool = False) -> None:
+        for delivery in list(self._waiting.values()):
+            self._settle(delivery, reply, about_us=about_us)
+
+    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False) -> None:
+        host = self._connection.host
+        outcome: Outcome
+        if reply.ok and self.dot_sent and reply.code < 300:
+            outcome = Delivered(reply=reply, next_hop=host, dsn_passed_on=self._offer.dsn)
+        elif about_us:
+            outcome = Deferred(reply=reply, next_hop=host, alarm=True)
+        elif reply.permanent:
+            outcome = Bounced(reply=reply, next_hop=host)
+        else:
+            outcome = Deferred(reply=GARBLED if reply.ok else reply, next_hop=host)
+        self._outcomes[delivery.number] = outcome
+        del self._waiting[delivery.number]
+
+
+def _too_many(reply: Reply) -> Reply:
+    """RFC 5321 section 4.5.3.1.10: 552 for too many recipients was a mistake of RFC 821 and means 452."""
+    return Reply(452, "4.5.3", reply.text) if (reply.code, reply.status) == (552, "5.5.3") else reply
