@@ -41,11 +41,15 @@ class Unreadable(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mdn:
-    """The machine part of a read receipt (MDN-6). ``disposition`` is its type: displayed, processed, deleted …"""
+    """The machine part of a read receipt (MDN-6). ``disposition`` is its type: displayed, processed, deleted …
+
+    ``error``: the receipt tells of a failure (MDN-7: ``processed/Error: 902^…``); its code, or "error" without one.
+    """
 
     original_message_id: str | None
     final_recipient: Address | None
     disposition: str
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

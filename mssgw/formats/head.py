@@ -1,0 +1,144 @@
+"""From a letter's header and the parts that were kept to its MessageHead: what policy may look at."""
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mssgw.core.message import Content, Mdn, MessageHead, Notice, Unreadable
+from mssgw.formats.headers import MAX_IDS, Header, message_id, message_ids, without_comments
+from mssgw.formats.mailboxes import Addresses, read_addresses
+from mssgw.formats.mdn import read_mdn
+from mssgw.formats.notices import notice_in
+from mssgw.formats.parameters import Parameters
+from mssgw.formats.parts import FirstParts, kind_of
+from mssgw.formats.subjects import fin_of
+from mssgw.formats.words import decoded
+
+MDN_PART = "message/disposition-notification"
+DSN_PART = "message/delivery-status"
+KEPT = (MDN_PART, DSN_PART, "text/plain", "text/html")  # the parts that compose() looks into
+
+MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of an earlier letter (NDR-7)
+MAX_PERSON = 256
+
+# Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
+_AUTHENTICATED = re.compile(rb"\r\n[ \t]+\(Authenticated sender: ([^\r\n()]+)\)(?=\r\n)")
+_REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.DSN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadOptions:
+    """What reading depends on: our own ``hostname`` (loops), and where this client names the person (SD-6)."""
+
+    hostname: str = ""
+    person_header: str | None = None
+    person_received: bool = False
+
+
+def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, options: HeadOptions) -> MessageHead:
+    """Fill a MessageHead. Never raises; ``troubles`` are the scanner's, more may be added."""
+    from_ = _addresses(header, "from")
+    to_cc = _addresses(header, "to", "cc")
+    subject = decoded(header.first("subject"))
+    content = _content(kind_of(header), kept)
+    return MessageHead(
+        message_id=message_id(header.first("message-id")),
+        from_fields=len(header.all("from")),
+        from_=from_.found,
+        reply_to=_addresses(header, "reply-to").found,
+        to_cc=to_cc.found,
+        subject=subject[:MAX_SUBJECT],
+        subject_fin=fin_of(subject),
+        mss_fin=header.first("x-mss-mes") == "FIN",  # req: FIN-2
+        thread=_thread(header),
+        auto_submitted=_auto_submitted(header),
+        content=content,
+        receipt_to=_addresses(header, "disposition-notification-to").found,
+        return_receipt_to=bool(header.first("return-receipt-to")),
+        received=len(header.all("received")),
+        own_hop=_was_here(header, options.hostname),
+        person=_person(header, options),
+        mdn=_mdn(content, kept),
+        notice=_notice(kept),
+        unreadable=tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc)))),
+    )
+
+
+def _addresses(header: Header, *names: str) -> Addresses:
+    """All addresses of these fields."""
+    lists = [read_addresses(text) for name in names for text in header.texts(name)]
+    return Addresses(
+        tuple(dict.fromkeys(address for each in lists for address in each.found)),
+        sum(each.malformed for each in lists),
+        all(each.complete for each in lists),
+    )
+
+
+def _doubts(from_: Addresses, to_cc: Addresses) -> list[Unreadable]:
+    doubts = []
+    if from_.found and from_.malformed:
+        doubts.append(Unreadable.MALFORMED_HEADER)  # readers would show different authors
+    if not (from_.complete and to_cc.complete):
+        doubts.append(Unreadable.TOO_MANY_FIELDS)  # a second patient could hide in what we did not read (SD-7)
+    return doubts
+
+
+def _thread(header: Header) -> tuple[str, ...]:
+    """What the letter answers: References, then In-Reply-To, which names the latest."""  # req: SD-3, NDR-7
+    ids = [
+        found for name in ("references", "in-reply-to") for text in header.texts(name) for found in message_ids(text)
+    ]
+    latest_last = dict.fromkeys(reversed(ids))
+    return tuple(reversed(list(latest_last)[:MAX_IDS]))
+
+
+def _auto_submitted(header: Header) -> str:
+    """The keyword of Auto-Submitted (RFC 3834 section 5), "no" when there is none."""  # req: SD-4
+    words = without_comments(header.first("auto-submitted")).replace(";", " ").split()
+    return words[0].lower()[:100] if words else "no"
+
+
+def _content(kind: Parameters, kept: FirstParts) -> Content:
+    """Receipt, delivery report or ordinary letter; a report that does not say its type is known by its parts."""
+    if kind.value != "multipart/report":
+        return Content.ORDINARY
+    stated = kind.parameters.get("report-type", "").strip().lower()
+    if stated:
+        return _REPORTS.get(stated, Content.ORDINARY)
+    return Content.MDN if kept.get(MDN_PART) else Content.DSN if kept.get(DSN_PART) else Content.ORDINARY
+
+
+def _was_here(header: Header, hostname: str) -> bool:
+    """Whether a Received field was written by us: a loop."""
+    ours = hostname.lower()
+    if not ours:
+        return False
+    for text in header.texts("received"):
+        words = without_comments(text).lower().split()
+        if any(word == "by" and after.rstrip(";") == ours for word, after in pairwise(words)):
+            return True
+    return False
+
+
+def _person(header: Header, options: HeadOptions) -> str | None:
+    """The natural person behind a shared mailbox, as this client tells it; None when it is not clear."""  # req: SD-6
+    names: set[str] = set()
+    if options.person_header is not None:
+        names = {decoded(text) for text in header.texts(options.person_header.lower())}
+    elif options.person_received and (received := header.all("received")):
+        top = received[0].raw  # the only one that the trusted server itself wrote
+        names = {found.decode("utf-8", "replace") for found in _AUTHENTICATED.findall(top)}
+    name = names.pop().strip() if len(names) == 1 else ""
+    return name if name and len(name) <= MAX_PERSON and name.isprintable() else None
+
+
+def _mdn(content: Content, kept: FirstParts) -> Mdn | None:
+    part = kept.get(MDN_PART)
+    return read_mdn(part.content) if content is Content.MDN and part is not None else None
+
+
+def _notice(kept: FirstParts) -> Notice | None:
+    """A notice of Mon espace santé, in the plain text or, without one, in the HTML."""  # req: NDR-7
+    plain, html, report = (kept.get(kind) for kind in ("text/plain", "text/html", DSN_PART))
+    text = plain.text if plain is not None else html.text if html is not None else ""
+    return notice_in(text, html=plain is None, report=report.content if report is not None else b"")

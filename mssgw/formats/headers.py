@@ -1,0 +1,165 @@
+"""Header blocks, read in linear time.
+
+Python's ``email`` is quadratic in places and guesses where two readers may differ; we say that we cannot trust the
+block instead. What makes a block MALFORMED_HEADER, because another reader may see another letter:
+
+- a line that is no field (no colon, or a name with other than printable ASCII): some end the header there, some skip;
+- a first line that continues nothing, or a line of white space only before further lines: some end the header there;
+- NUL, or CR or LF alone: some see a line end;
+- white space before the colon of a field that we or mail clients act on: some see another field;
+- two different values of a field that must be unique and on which a decision rests (SINGLE).
+
+8-bit octets in values are text (UTF-8, else ISO-8859-1). From: is counted, not judged: policy does that (SD-5).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mssgw.core.message import Unreadable
+from mssgw.formats.wire import unstuffed
+from mssgw.formats.words import text_of
+
+MAX_HEADER = 262_144  # octets; Exchange takes 256 KiB, Postfix's header_size_limit is 100 KiB for one field
+MAX_FIELDS = 1_000
+
+SINGLE = (
+    "subject",
+    "message-id",
+    "x-mss-mes",
+    "auto-submitted",
+    "content-type",
+    "content-transfer-encoding",
+    "content-disposition",
+)
+_ACTED_ON = frozenset(SINGLE) | {
+    "from",
+    "to",
+    "cc",
+    "reply-to",
+    "in-reply-to",
+    "references",
+    "received",
+    "mime-version",
+    "disposition-notification-to",
+    "return-receipt-to",
+}
+_NAME = re.compile(rb"([!-9;-~]+)([ \t]*):")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One header field: ``name`` in lower case, ``raw`` the octets after the colon, still folded."""
+
+    name: str
+    raw: bytes = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """The value, unfolded (RFC 5322 section 2.2.3) and without white space around it."""
+        return text_of(self.raw.replace(b"\r\n", b"")).strip(" \t")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The fields of a block in their order, and why it cannot be trusted, if so."""
+
+    fields: tuple[Field, ...] = ()
+    troubles: tuple[Unreadable, ...] = ()
+
+    def all(self, name: str) -> list[Field]:
+        """The fields of that name (lower case), top first."""
+        return [each for each in self.fields if each.name == name]
+
+    def texts(self, name: str) -> list[str]:
+        return [each.text for each in self.all(name)]
+
+    def first(self, name: str) -> str:
+        """The value of the topmost field of that name, "" when there is none."""
+        return next((each.text for each in self.fields if each.name == name), "")
+
+
+def read_header(block: bytes) -> Header:
+    """Read a block in wire form, from its first line up to the empty line, which is not in it. Never raises.
+
+    Only the first MAX_FIELDS fields are given back; more is TOO_MANY_FIELDS.
+    """
+    troubles: list[Unreadable] = []
+    lines = unstuffed(block).split(b"\r\n") if block else []
+    while lines and not lines[-1].strip(b" \t"):
+        lines.pop()  # white space at the very end of the block: no reader is misled
+    fields = []
+    clean = block.count(b"\r") == block.count(b"\n") == block.count(b"\r\n") and b"\0" not in block
+    for number, group in enumerate(_groups(lines)):
+        if number >= MAX_FIELDS:
+            troubles.append(Unreadable.TOO_MANY_FIELDS)
+            break
+        named = _NAME.match(group[0])
+        if named is None or any(not line.strip(b" \t") for line in group[1:]):
+            clean = False
+        if named is not None:
+            name = named[1].decode("ascii").lower()
+            clean = clean and not (named[2] and name in _ACTED_ON)
+            group[0] = group[0][named.end() :]
+            fields.append(Field(name, b"\r\n".join(group)))
+    if not clean or _contradicts(fields):
+        troubles.append(Unreadable.MALFORMED_HEADER)
+    return Header(tuple(fields), tuple(troubles))
+
+
+def _groups(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """The lines of each field: its first, then those that continue it."""
+    group: list[bytes] = []
+    for line in lines:
+        if line[:1] not in (b" ", b"\t"):
+            if group:
+                yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _contradicts(fields: list[Field]) -> bool:
+    """Whether a field that must be unique comes with two values."""
+    values: dict[str, str] = {}
+    return any(values.setdefault(each.name, each.text) != each.text for each in fields if each.name in SINGLE)
+
+
+_COMMENT_MARK = re.compile(r'\\.|["()]', re.S)
+
+
+def without_comments(value: str) -> str:
+    """A structured value with each (nested (comment)) replaced by a space; one that never ends takes all the rest."""
+    out: list[str] = []
+    depth = start = 0
+    quoted = False
+    for mark in _COMMENT_MARK.finditer(value):
+        match mark[0]:
+            case '"' if not depth:
+                quoted = not quoted
+            case "(" if not quoted:
+                if not depth:
+                    out.append(value[start : mark.start()])
+                depth += 1
+            case ")" if depth:
+                depth -= 1
+                start = mark.end()
+    return " ".join([*out, "" if depth else value[start:]])
+
+
+_ID = re.compile(r"<[^<>\s]+>")
+MAX_IDS = 200  # a thread this long is told by its latest letters
+
+
+def message_ids(value: str) -> tuple[str, ...]:
+    """The Message-IDs in a value, with angle brackets, in order; those too long for one line are left out."""
+    return tuple(found[0] for found in _ID.finditer(value) if len(found[0]) <= 900)
+
+
+def message_id(value: str) -> str | None:
+    """The one Message-ID of a field; programs that forget the angle brackets are forgiven."""
+    if ids := message_ids(value):
+        return ids[0]
+    bare = without_comments(value).split()
+    return f"<{bare[0]}>" if len(bare) == 1 and 3 <= len(bare[0]) <= 898 and not set(bare[0]) & set("<>") else None

@@ -1,0 +1,157 @@
+"""Address lists of From, To, Cc, Reply-To (RFC 5322 section 3.4), in linear time. Display names are dropped."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedAddress
+
+MAX_ADDRESSES = 1_000
+MAX_WORDS = 20_000  # 1,000 addresses with names take under half of it
+MAX_LENGTH = 400  # characters of one address before we look closer: 64 + @ + 253 and a few quotes
+
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<word>=\?[^?\s]{1,60}\?[BbQq]\?[^?\s]*\?=)"  # may hold a comma that its writer should have encoded
+    r'|(?P<quoted>"(?:[^"\\]++|\\.)*+")'
+    r"|(?P<comma>[,;][,;\s]*)"
+    r"|(?P<special>[<>:@])"
+    r"|(?P<literal>\[[^\[\]]*+\])"
+    r'|(?P<atom>[^\s"(),:;<>@\[\]\\]+)',
+    re.S,
+)
+_PAREN = re.compile(r"\\.|[()]", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """``found`` in order, no address twice. ``malformed`` counts entries that are no address or could be two.
+
+    ``complete`` is false when the list is longer than we read.
+    """
+
+    found: tuple[Address, ...] = ()
+    malformed: int = 0
+    complete: bool = True
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One entry as it is read: the words outside and inside ``<`` and ``>``."""
+
+    outside: list[str] = field(default_factory=list)
+    inside: list[str] | None = None
+    open: bool = False
+    bad: bool = False
+
+    def add(self, kind: str, word: str) -> None:
+        words = self.inside if self.open and self.inside is not None else self.outside
+        if kind == "space":
+            if words and words[-1] != " ":
+                words.append(" ")
+        elif kind == "junk" or (self.inside is not None and not self.open and kind != "comment"):
+            self.bad = True  # after the ">" nothing more may come
+        elif kind != "comment":
+            words.append(word)
+
+    def read(self) -> tuple[Address | None, bool]:
+        """The address, and whether readers agree about the entry; (None, True) for an empty one."""
+        outside = _joined(self.outside)
+        if self.inside is None:
+            if not outside:
+                return None, not self.bad
+            text = outside
+        else:
+            text = _joined(self.inside)
+            if text.startswith("@") and ":" in text:
+                text = text.partition(":")[2].strip()  # source route of RFC 822: ignored by all
+        address = _address(text)
+        agreed = address is not None and not self.bad and not self.open
+        if self.inside is not None and any(word == "@" for word in self.outside):
+            # ``a@x <b@y>``: some readers show and some use the first one.
+            agreed = agreed and address is not None and _address(outside) == address
+        return address, agreed
+
+
+def _joined(words: list[str]) -> str:
+    """Words as one text; white space around a dot or an @ is dropped (obsolete syntax of RFC 5322)."""
+    ends = ["."]
+    return "".join(
+        word
+        for before, word, after in zip(ends + words, words, words[1:] + ends, strict=False)
+        if word != " " or not (before[-1] in ".@" or after[0] in ".@")
+    )
+
+
+def _address(text: str) -> Address | None:
+    if len(text) > MAX_LENGTH:
+        return None
+    try:
+        return Address.parse(text)
+    except MalformedAddress:
+        return None
+
+
+def read_addresses(text: str) -> Addresses:
+    """Read an unfolded address list: names, quoted strings, comments, groups, encoded words. Never raises."""
+    found: dict[Address, None] = {}
+    malformed = 0
+    entry = _Entry()
+    complete = True
+    for number, (kind, word) in enumerate(_words(text)):
+        if number >= MAX_WORDS or len(found) > MAX_ADDRESSES:
+            complete = False
+            break
+        if entry.open and word == ">":
+            entry.open = False
+        elif entry.open and kind in ("comma", "special"):
+            entry.add(kind, word.strip())
+        elif word == "<":
+            entry.bad = entry.bad or entry.inside is not None
+            entry.inside, entry.open = entry.inside or [], True
+        elif word == ":":  # the name of a group; its members are addresses of their own
+            malformed += entry.bad or entry.inside is not None or "@" in entry.outside
+            entry = _Entry()
+        elif kind == "comma":
+            malformed += _keep(entry, found)
+            entry = _Entry()
+        else:
+            entry.add("junk" if word == ">" else kind, word)
+    malformed += _keep(entry, found)
+    return Addresses(tuple(found)[:MAX_ADDRESSES], malformed, complete)
+
+
+def _keep(entry: _Entry, found: dict[Address, None]) -> int:
+    """Add the entry's address; 1 when the entry is malformed."""
+    address, agreed = entry.read()
+    if address is not None:
+        found[address] = None
+    return not agreed
+
+
+def _words(text: str) -> Iterator[tuple[str, str]]:
+    """Tokens in order; what never ends (quote, comment) is one last junk token, so that it is looked at once."""
+    at = 0
+    while at < len(text):
+        token = _TOKEN.match(text, at)
+        if token is not None and token.lastgroup is not None:
+            yield token.lastgroup, token[0]
+            at = token.end()
+        elif text[at] == "(":
+            end = _comment_end(text, at)
+            yield ("comment", "") if end else ("junk", "")
+            at = end or len(text)
+        else:
+            yield "junk", ""
+            at = len(text) if text[at] == '"' else at + 1
+
+
+def _comment_end(text: str, at: int) -> int:
+    """The index after the comment that opens at ``at``, 0 when it never closes."""
+    depth = 0
+    for mark in _PAREN.finditer(text, at):
+        depth += (mark[0] == "(") - (mark[0] == ")")
+        if depth == 0:
+            return mark.end()
+    return 0

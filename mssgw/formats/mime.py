@@ -1,0 +1,244 @@
+"""The streaming scanner: reads header and MIME structure of a letter while DATA runs, in linear time.
+
+It looks only for lines that may be boundary delimiters, so that a large attachment passes at the speed of
+``bytearray.find``. It never recurses, never raises and keeps no more than one header, one line, and what keepers take.
+
+What it cannot trust is said by Unreadable reasons, and the first of them ends the walk. BAD_BOUNDARY, because two
+readers may see two different letters (RFC 2046 section 5.1):
+
+- a multipart whose boundary is missing, malformed, given twice, escaped, or equal to one already open;
+- a line that begins like an open boundary and goes on with anything but white space;
+- a multipart in which no part begins, or in which one begins after its end.
+
+An outer delimiter ends all inner multiparts; a multipart that never ends, ends with the message: all readers agree.
+message/rfc822 is a leaf: what it holds is somebody else's letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import commonprefix
+
+from mssgw.core.message import MessageHead, Unreadable
+from mssgw.formats.head import KEPT, HeadOptions, compose
+from mssgw.formats.headers import MAX_HEADER, Header, read_header
+from mssgw.formats.parts import FirstParts, Keeper, Part, Taker, kind_of
+
+MAX_DEPTH = 20
+MAX_PARTS = 500
+MAX_PART_HEADER = 65_536
+MAX_LINE = 1_000  # octets of a delimiter line with its padding
+
+_BLANK = b"\r\n\r\n"
+_START = b"\r\n--"
+
+
+@dataclass(slots=True)
+class _Multipart:
+    """An open multipart: parts begun so far, and whether its closing delimiter was seen."""
+
+    boundary: bytes
+    parts: int = 0
+    closed: bool = False
+
+
+class Scanner:
+    """Fed with a body in wire form (dot-stuffed, CRLF; see ports.Body) in any pieces; says what the letter is.
+
+    The octets are meant to hold no CR or LF alone: the listener refuses or repairs those, for they could make a
+    delimiter that we do not see. ``keepers`` are offered every leaf part (see parts.Keeper).
+    """
+
+    def __init__(self, options: HeadOptions | None = None, *, keepers: Sequence[Keeper] = ()) -> None:
+        self._options = options or HeadOptions()
+        self._kept = FirstParts(KEPT)
+        self._keepers = (self._kept, *keepers)
+        self._header: Header | None = None
+        self._troubles: list[Unreadable] = []
+        # The buffer begins with a line end, as if a line came before the first: then every header begins after CRLF
+        # and an empty one is found like any other.
+        self._buffer = bytearray(b"\r\n")
+        self._start = 0  # where the header at hand begins, its CRLF included; what lies before is done with
+        self._seen = 0  # no delimiter begins before this
+        self._blank = 0  # no empty line begins before this
+        self._content = 0  # content before this was handed to the takers
+        self._ended = False
+        self._open: list[_Multipart] = []
+        self._lines: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin
+        self._needle = _START
+        self._parts = 0
+        self._takers: list[Taker] = []
+        self._step = self._letter_header
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Take more octets, cut anywhere."""
+        if self._troubles:
+            return
+        self._buffer += chunk
+        self._walk()
+        del self._buffer[: self._start]
+        for name in ("_seen", "_blank", "_content"):
+            setattr(self, name, getattr(self, name) - self._start)
+        self._start = 0
+
+    def finish(self) -> MessageHead:
+        """The letter has ended: what it is. To be called once."""
+        self._ended = True
+        self._walk()
+        self._close(0)
+        return compose(self._header or Header(), tuple(self._troubles), self._kept, self._options)
+
+    def _walk(self) -> None:
+        while not self._troubles and self._step():
+            pass
+
+    # Steps: each returns whether another one can follow without more octets.
+
+    def _letter_header(self) -> bool:
+        end = self._header_end(self._buffer.find(_BLANK, self._blank), MAX_HEADER)
+        if end is None:
+            return False
+        self._header = header = read_header(bytes(self._buffer[2 : min(end, 2 + MAX_HEADER)]))
+        self._troubles += header.troubles
+        self._begin(header, end)
+        return True
+
+    def _part_header(self) -> bool:
+        blank = self._buffer.find(_BLANK, self._blank)
+        # A part may be a header only, with no empty line: then a delimiter ends it (RFC 2046, body-part).
+        delimiter = self._find(blank + 2 if blank >= 0 else len(self._buffer))
+        if delimiter is None:
+            return False  # the octets end in what may become a delimiter
+        end = self._header_end(delimiter if delimiter >= 0 else blank, MAX_PART_HEADER)
+        if end is None:
+            return False
+        header = read_header(bytes(self._buffer[self._start + 2 : min(end, self._start + 2 + MAX_PART_HEADER)]))
+        self._troubles += header.troubles
+        self._begin(header, end, bodiless=delimiter >= 0)
+        return True
+
+    def _body(self) -> bool:
+        at = self._find(len(self._buffer)) if self._open else -1
+        if at is not None and at >= 0:
+            self._hand_out(at)
+            return self._delimiter(at)
+        if not self._open or self._ended:
+            self._seen = len(self._buffer)
+        self._hand_out(self._seen)
+        self._start = self._seen
+        return False
+
+    def _header_end(self, found: int, limit: int) -> int | None:
+        """Where the header at hand ends, None while that is unknown; notes one that is too long."""
+        size = len(self._buffer) - self._start
+        if found < 0 and not self._ended and size <= limit + 6:
+            self._blank = max(self._start, len(self._buffer) - 3)
+            return None
+        end = found if found >= 0 else len(self._buffer)
+        if found < 0 and self._ended and self._buffer.endswith(b"\r\n"):
+            end -= 2
+        if end - self._start - 2 > limit:
+            self._troubles.append(Unreadable.HEADERS_TOO_LONG)
+        return max(end, self._start)
+
+    def _begin(self, header: Header, end: int, *, bodiless: bool = False) -> None:
+        """A header was read: what follows is a multipart or a leaf."""
+        kind = kind_of(header)
+        # The CRLF that ends the empty line may begin a delimiter line at once.
+        self._seen = end if bodiless else min(end + 2, len(self._buffer))
+        self._content = self._seen + 2
+        self._start = self._seen
+        self._takers = []
+        self._step = self._body
+        if kind.multipart:
+            self._enter(kind.boundary)
+        elif not self._troubles:
+            part = Part(path=tuple(each.parts for each in self._open), kind=kind, header=header)
+            self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
+
+    def _enter(self, boundary: bytes | None) -> None:
+        """Open a multipart."""
+        taken = {name for each in self._open for name in (each.boundary, each.boundary + b"--")}
+        if boundary is None or boundary in taken or any(each.boundary == boundary + b"--" for each in self._open):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+        elif len(self._open) >= MAX_DEPTH:
+            self._troubles.append(Unreadable.TOO_DEEP)
+        else:
+            self._open.append(_Multipart(boundary))
+            self._look_for_open()
+
+    def _look_for_open(self) -> None:
+        self._lines = tuple(_START + each.boundary for each in self._open)
+        # All delimiters of the moment begin with this: the longer it is, the faster the search.
+        self._needle = commonprefix(self._lines) or _START  # noqa: RUF071 - octets are compared, not paths
+
+    def _find(self, stop: int) -> int | None:
+        """Where the next line before ``stop`` that begins like an open boundary begins; -1: there is none.
+
+        None: the octets end before one can tell. Moves ``_seen`` to where the next search has to begin.
+        """
+        buffer = self._buffer
+        longest = max(map(len, self._lines))
+        while True:
+            at = buffer.find(self._needle, self._seen, stop)
+            if at < 0:
+                self._seen = max(self._seen, stop - len(self._needle) + 1)
+                return -1
+            self._seen = at
+            if buffer.startswith(self._lines, at):
+                return at
+            if len(buffer) - at < longest and not self._ended:
+                return None
+            self._seen = at + 2
+
+    def _delimiter(self, at: int) -> bool:
+        """A line that begins like an open boundary: is it a delimiter, and of which multipart?"""
+        self._start = at
+        end = self._buffer.find(b"\r\n", at + 2, at + MAX_LINE)
+        if end < 0:
+            if len(self._buffer) - at < MAX_LINE and not self._ended:
+                return False
+            end = min(len(self._buffer), at + MAX_LINE)
+        line = bytes(self._buffer[at + len(_START) : end]).rstrip(b" \t")
+        for index in reversed(range(len(self._open))):
+            boundary = self._open[index].boundary
+            if line in (boundary, boundary + b"--"):
+                self._close(index + 1)
+                self._turn(self._open[index], end, closing=line != boundary)
+                return True
+        self._troubles.append(Unreadable.BAD_BOUNDARY)
+        return False
+
+    def _turn(self, multipart: _Multipart, end: int, *, closing: bool) -> None:
+        """A delimiter of this multipart, which is now the innermost, ends at ``end``."""
+        self._takers = []
+        self._start = self._seen = self._blank = self._content = end
+        if closing:
+            multipart.closed = True
+            self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
+            return
+        multipart.parts += 1
+        self._parts += 1
+        if multipart.closed:
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+        elif self._parts > MAX_PARTS:
+            self._troubles.append(Unreadable.TOO_MANY_PARTS)
+        self._step = self._part_header
+
+    def _close(self, depth: int) -> None:
+        """Leave all multiparts deeper than ``depth``."""
+        left = self._open[depth:]
+        if not left:
+            return
+        if not self._troubles and any(not each.parts for each in left):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+        del self._open[depth:]
+        if self._open:
+            self._look_for_open()
+
+    def _hand_out(self, upto: int) -> None:
+        """Give the takers the content before ``upto``."""
+        if self._takers and upto > self._content:
+            piece = bytes(self._buffer[self._content : upto])
+            for taker in self._takers:
+                taker.take(piece)
+        self._content = max(self._content, upto)

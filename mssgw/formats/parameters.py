@@ -1,0 +1,112 @@
+"""Content-Type and Content-Disposition: a value and its parameters (RFC 2045 section 5.1, RFC 2231), in linear time."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+from mssgw.formats.headers import without_comments
+from mssgw.formats.words import text_of
+
+MAX_PARAMETERS = 100
+_TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
+_TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
+# Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
+_PARAMETER = re.compile(r"\s*([^\s;=\"]+?)\s*=\s*(?:\"((?:[^\"\\]++|\\.)*+)\"|([^\s;\"]*+))\s*(?=;|$)", re.S)
+_SECTION = re.compile(r"(.+?)(?:\*([0-9]{1,2}))?(\*)?")
+_BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # RFC 2046 says 70 bchars; real programs go further
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """``value`` in lower case ("text/plain", "attachment"); parameters by lower-case name.
+
+    ``doubtful``: what another reader may read differently: junk between parameters, a parameter given twice, a quoted
+    string that never ends.
+    """
+
+    value: str
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    doubtful: bool = False
+
+    @property
+    def multipart(self) -> bool:
+        return self.value.startswith("multipart/")
+
+    @property
+    def boundary(self) -> bytes | None:
+        """The boundary of a multipart, None when it is missing or readers may disagree about it."""
+        text = self.parameters.get("boundary", "")
+        if self.doubtful or "\\" in text or not _BOUNDARY.fullmatch(text):
+            return None
+        return text.encode("ascii")
+
+
+def content_type(text: str) -> Parameters:
+    """Read a Content-Type; what is missing or no type at all is text/plain (RFC 2045 section 5.2).
+
+    A bare ``multipart`` without subtype is given as ``multipart/`` and doubtful: readers differ about it.
+    """
+    plain = without_comments(text)
+    kind = _TYPE.match(plain)
+    if kind is None:
+        half = plain.strip().lower().startswith("multipart")
+        return Parameters("multipart/", {}, True) if half else Parameters("text/plain")
+    return _with_parameters(f"{kind[1]}/{kind[2]}".lower(), plain, kind.end())
+
+
+def disposition(text: str) -> Parameters:
+    """Read a Content-Disposition; "" when there is none."""
+    plain = without_comments(text)
+    kind = _TOKEN.match(plain)
+    assert kind is not None
+    return _with_parameters(kind[1].lower(), plain, kind.end())
+
+
+def _with_parameters(value: str, text: str, at: int) -> Parameters:
+    raw: dict[str, str] = {}
+    doubtful = False
+    for _ in range(MAX_PARAMETERS):
+        if at >= len(text):
+            break
+        found = _PARAMETER.match(text, at + 1) if text[at] == ";" else None
+        if found is None:
+            # An empty parameter (";;" or a last ";") is no doubt; anything else is, and is jumped over.
+            end = text.find(";", at + 1)
+            end = len(text) if end < 0 else end
+            doubtful = doubtful or text[at] != ";" or bool(text[at + 1 : end].strip())
+            at = end
+        else:
+            given = found[2] or found[3] or ""
+            doubtful = raw.setdefault(found[1].lower(), given) != given or doubtful
+            at = found.end()
+    doubtful = doubtful or at < len(text)
+    joined, twice = _joined(raw)
+    return Parameters(value, joined, doubtful or twice)
+
+
+def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
+    """Put RFC 2231 sections together: ``name*0``, ``name*1*``, ``name*``. True when a name comes in two forms."""
+    plain: dict[str, str] = {}
+    sections: dict[str, list[tuple[int, bool, str]]] = {}
+    for name, text in raw.items():
+        parsed = _SECTION.fullmatch(name)
+        if parsed is None or (parsed[2] is None and parsed[3] is None):
+            plain[name] = text
+        else:
+            sections.setdefault(parsed[1], []).append((int(parsed[2] or 0), parsed[3] is not None, text))
+    twice = False
+    for name, found in sections.items():
+        text = _extended(sorted(found))
+        twice = twice or plain.get(name, text) != text or len({number for number, _, _ in found}) != len(found)
+        plain.setdefault(name, text)
+    return plain, twice
+
+
+def _extended(sections: list[tuple[int, bool, str]]) -> str:
+    charset, octets = "utf-8", b""
+    for position, (_, percent, text) in enumerate(sections):
+        if percent and position == 0 and text.count("'") >= 2:
+            charset, _, text = text.split("'", 2)
+        octets += unquote_to_bytes(text) if percent else text.encode("utf-8", "replace")
+    return text_of(octets, charset)

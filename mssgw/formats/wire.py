@@ -1,0 +1,19 @@
+"""Dot-stuffing (RFC 5321 section 4.5.2): the wire form in which bodies arrive, rest and leave."""
+
+
+def unstuffed(wire: bytes) -> bytes:
+    """Take away the dots that the wire form adds. ``wire`` begins at the start of a line."""
+    plain = wire.replace(b"\r\n..", b"\r\n.") if b"\r\n.." in wire else wire
+    return plain[1:] if plain.startswith(b"..") else plain
+
+
+def stuffed(content: bytes) -> bytes:
+    """Put content (CRLF line ends) into wire form, without the final ``.CRLF``."""
+    wire = content.replace(b"\r\n.", b"\r\n..") if b"\r\n." in content else content
+    return b"." + wire if wire.startswith(b".") else wire
+
+
+def to_wire(file_bytes: bytes) -> bytes:
+    """Put a message as editors save it (any line ends) into wire form, ended by CRLF: for files, not for peers."""
+    lines = file_bytes.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+    return stuffed(lines if lines.endswith(b"\r\n") or not lines else lines + b"\r\n")
