@@ -139,6 +139,8 @@ class PostfixInstance:
         for name, owner in (("etc", "root"), ("queue", "root"), ("data", "postfix"), ("mail", "nobody")):
             (self.home / name).mkdir(mode=0o755)
             shutil.chown(self.home / name, owner)
+        (self.home / "maillog").touch()
+        shutil.chown(self.home / "maillog", "postfix")  # its tools log there as root and as postfix
         nobody = pwd.getpwnam("nobody")
         main = _MAIN_CF.format(
             home=self.home,
@@ -218,6 +220,19 @@ class PostfixInstance:
             assert time.monotonic() < end, f"{self.count()} of {count} messages arrived\n{self.last_log_lines()}"
             time.sleep(0.05)
         return self.arrived()
+
+    def wait_for_letter(self, mark: str, *, limit: float = 30.0) -> bytes:
+        """Wait for a letter that holds this text, and give it as it came in."""
+        end = time.monotonic() + limit
+        while (found := self.letter_with(mark)) is None:
+            assert time.monotonic() < end, f"no letter with {mark} arrived\n{self.last_log_lines()}"
+            time.sleep(0.05)
+        return found
+
+    def letter_with(self, mark: str) -> bytes | None:
+        """The oldest letter that arrived so far and holds this text, or None."""
+        letters = (each.raw() for each in self.arrived())
+        return next((raw for raw in letters if mark.encode() in raw), None)
 
     def log(self) -> str:
         """The whole log."""
