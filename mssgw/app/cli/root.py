@@ -19,6 +19,10 @@ from mssgw.app.cli.serve import serve
 from mssgw.app.cli.trace import trace
 
 
+class _ReaderLeftError(Exception):
+    """Whoever read our standard output has gone."""
+
+
 class Gateway(click.Group):
     """A click group whose errors are one line on stderr and a code of exits.Code, never a traceback."""
 
@@ -30,7 +34,7 @@ class Gateway(click.Group):
             outcome = super().main(words, prog_name or "mssgw", *rest, **extra)
             code = outcome if isinstance(outcome, int) else exits.Code.OK
             sys.stdout.flush()  # here, where a reader that left can still be told from trouble of ours
-        except BrokenPipeError:
+        except (BrokenPipeError, _ReaderLeftError):
             code = _reader_left()
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
@@ -38,6 +42,13 @@ class Gateway(click.Group):
         except (Exception, KeyboardInterrupt) as error:
             code = _tell(error, debug="--debug" in words)
         sys.exit(int(code))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's, which would make a closed pipe exit 1: with us that is an answer."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderLeftError from error
 
 
 def _tell(error: BaseException, *, debug: bool) -> exits.Code:

@@ -1,0 +1,196 @@
+"""`mssgw conversation`: who may answer whom, and the import of earlier pairs (SD-9, SD-12)."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mssgw.app.cli import imports
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Pair, State
+from mssgw.core.errors import StoreUnavailable
+from mssgw.core.journal import JournalEvent
+from tests.unit.app.office_double import DOCTOR, EARLIER, PATIENT, a_pair, an_entry
+
+MATRICULE = PATIENT.partition("@")[0]
+CORSICAN = "177012a12345670"
+HEADER = "patient,bal,state,date\n"
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "paires.csv"
+        path.write_bytes(text.encode(encoding))
+        return str(path)
+
+    return write
+
+
+def test_list_masks_patients_and_names_mailboxes(office, run, run_json):
+    office.pairs[a_pair()] = State.OPEN, EARLIER
+    listed = run("conversation", "list")
+    assert DOCTOR in listed.stdout
+    assert MATRICULE not in listed.output
+    assert run_json("conversation", "list", "--addresses") == [
+        {"patient": PATIENT, "bal": DOCTOR, "state": "open", "since": "2026-03-01T08:30:00Z", "blocked": False}
+    ]
+    assert run_json("conversation", "list", "--state", "closed") == []
+
+
+def test_show_tells_state_opposition_and_journal_of_the_pair(office, run, run_json):
+    """An opposition to all mailboxes bears on every one of them, so it shows beside the pair."""
+    office.pairs[a_pair()] = State.CLOSED, EARLIER
+    office.pairs[Pair(a_pair().patient, Address.parse("autre@cabinet.mssante.fr"))] = State.OPEN, EARLIER
+    office.blocked.add((a_pair().patient, None))
+    office.entries.append(an_entry(JournalEvent.CONVERSATION, "", operator="anne", detail="closed"))
+    shown = run("conversation", "show", MATRICULE, DOCTOR).stdout
+    for told in (PATIENT, "closed", "(all)", "blocked", "operator anne"):
+        assert told in shown
+    assert "autre@" not in shown
+    assert len(run_json("conversation", "show", MATRICULE)[0]["conversations"]) == 3
+
+
+def test_show_of_the_unknown_says_no(run):
+    assert run("conversation", "show", MATRICULE).exit_code == 1
+
+
+def test_close_and_reopen_put_the_pair_in_a_state(office, run):
+    assert run("conversation", "close", MATRICULE, DOCTOR).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.CLOSED
+    assert run("conversation", "reopen", PATIENT, DOCTOR).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+    again = run("conversation", "reopen", PATIENT, DOCTOR)
+    assert (again.exit_code, again.stdout) == (0, "conversation was open already\n")
+
+
+def test_block_and_unblock_one_mailbox_or_all(office, run):
+    """`block PATIENT` opposes all mailboxes, `block PATIENT BAL` one (SD-12)."""
+    patient = Address.parse(PATIENT)
+    run("conversation", "block", MATRICULE)
+    run("conversation", "block", MATRICULE, DOCTOR)
+    assert office.blocked == {(patient, None), (patient, Address.parse(DOCTOR))}
+    run("conversation", "unblock", MATRICULE)
+    assert office.blocked == {(patient, Address.parse(DOCTOR))}
+    assert "already" in run("conversation", "unblock", MATRICULE).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("289456789012345", DOCTOR), "la cle du matricule INS est fausse"),
+        (("289456789012345@patient.mssante.fr", DOCTOR), "la cle du matricule INS est fausse"),
+        ((MATRICULE, PATIENT), "expected the mailbox of a professional"),
+        ((MATRICULE, "dr martin"), "an address has"),
+    ],
+)
+def test_a_wrong_patient_or_mailbox_changes_nothing(office, run, words, why):
+    """Exit 65, what is wrong, never the value."""
+    refused = run("conversation", "close", *words)
+    assert refused.exit_code == 65
+    assert why in refused.stderr
+    assert "289456789012345" not in refused.output
+    assert office.pairs == {}
+
+
+def test_import_writes_the_pairs_of_earlier_mail(office, run_json, csv_file):
+    """Bare matricules and addresses, either case of Corsica, dates with and without time, a byte order mark."""
+    text = (
+        HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n{CORSICAN},{DOCTOR.upper()},CLOSED,2026-02-01T09:00:00+01:00\n"
+    )
+    (told,) = run_json("conversation", "import", csv_file(text, "utf-8-sig"))
+    assert told == {"lines": 2, "imported": 2, "known_already": 0, "superseded": 0, "wrong": 0}
+    assert office.pairs[a_pair()] == (State.OPEN, datetime(2026, 2, 1, tzinfo=UTC))
+    corsican = Pair(Address.parse(f"{CORSICAN}@patient.mssante.fr"), Address.parse(DOCTOR))
+    assert office.pairs[corsican] == (State.CLOSED, datetime(2026, 2, 1, 8, tzinfo=UTC))
+
+
+def test_import_leaves_known_conversations_alone(office, run_json, csv_file):
+    """What the gateway saw itself counts more than a log; so a second run is harmless."""
+    office.pairs[a_pair()] = State.CLOSED, EARLIER
+    (told,) = run_json("conversation", "import", csv_file(HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n"))
+    assert (told["imported"], told["known_already"]) == (0, 1)
+    assert office.pairs[a_pair()] == (State.CLOSED, EARLIER)
+
+
+def test_the_latest_line_about_a_pair_counts(office, run_json, csv_file):
+    lines = [
+        f"{MATRICULE},{DOCTOR},{state},2026-02-0{day}\n" for state, day in (("open", 1), ("closed", 3), ("open", 2))
+    ]
+    (told,) = run_json("conversation", "import", csv_file(HEADER + "".join(lines)))
+    assert (told["imported"], told["superseded"]) == (1, 2)
+    assert office.pairs[a_pair()][0] is State.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (f"289456789012345,{DOCTOR},open,2026-02-01", "patient: la cle du matricule INS est fausse"),
+        (f"{MATRICULE},{PATIENT},open,2026-02-01", "bal: expected the mailbox of a professional"),
+        (f"{MATRICULE},dr martin,open,2026-02-01", "bal: an address has"),
+        (f"{MATRICULE},{DOCTOR},absent,2026-02-01", "state: expected open or closed"),
+        (f"{MATRICULE},{DOCTOR},open,01/02/2026", "date: expected ISO 8601"),
+        (f"{MATRICULE},{DOCTOR},open,2999-01-01", "date: expected a moment that has passed"),
+        (f"{MATRICULE},{DOCTOR},open", "expected 4 columns, found 3"),
+        (f"{CORSICAN},{DOCTOR},closed,2026-02-01", "state: line 2 says otherwise"),
+    ],
+)
+def test_one_wrong_line_and_nothing_is_imported(office, run, csv_file, line, why):
+    """Exit 65, the line number and the column, never a value; with --skip-errors the good lines go in."""
+    path = csv_file(HEADER + f"{CORSICAN},{DOCTOR},open,2026-02-01\n{line}\n")
+    refused = run("conversation", "import", path)
+    assert refused.exit_code == 65
+    assert f"paires.csv:3: {why}" in refused.stderr
+    assert office.pairs == {}
+    for value in ("289456789012345", MATRICULE, CORSICAN, DOCTOR, "dr martin"):
+        assert value not in refused.output
+    assert run("conversation", "import", path, "--skip-errors").exit_code == 0
+    assert len(office.pairs) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        (b"", "paires.csv:1: expected the header"),
+        (b"patient;bal;state;date\n", "paires.csv:1: expected the header"),
+        (HEADER.encode() + b"\xe9,b,open,2026-02-01\n", "paires.csv:2: expected UTF-8"),
+        (HEADER.encode() + b'"x,b,open,2026-02-01\n', "expected CSV"),
+        (HEADER.encode() + b"a\0b,c,open,2026-02-01\n", "paires.csv:2:"),
+    ],
+)
+def test_what_is_no_such_csv_file_is_refused_whole(office, run, tmp_path, content, where):
+    path = tmp_path / "paires.csv"
+    path.write_bytes(content)
+    refused = run("conversation", "import", str(path))
+    assert refused.exit_code == 65
+    assert where in refused.stderr
+    assert office.pairs == {}
+
+
+def test_a_long_list_of_wrong_lines_is_cut_and_counted(run, csv_file):
+    refused = run("conversation", "import", csv_file(HEADER + "x,y,open,2026-02-01\n" * 50))
+    assert refused.exit_code == 65
+    assert len(refused.stderr.splitlines()) == imports.SHOWN + 1
+    assert "50 of 50 lines are wrong (30 more not shown); nothing imported" in refused.stderr
+
+
+def test_large_files_go_in_batch_by_batch(office, run_json, csv_file):
+    """Short transactions, so that the daemon's own commits go between."""
+    lines = (f"{MATRICULE},bal{number}@cabinet.mssante.fr,open,2026-02-01\n" for number in range(imports.BATCH + 1))
+    (told,) = run_json("conversation", "import", csv_file(HEADER + "".join(lines)))
+    assert told["imported"] == imports.BATCH + 1
+    assert office.writes == [imports.BATCH, 1]
+
+
+def test_a_store_that_fails_half_way_says_how_far_it_came(office, run, csv_file, monkeypatch):
+    set_state = office.set_state
+
+    async def fails_later(pairs, **how):
+        if office.writes:
+            raise StoreUnavailable("database is locked")
+        return await set_state(pairs, **how)
+
+    monkeypatch.setattr(office, "set_state", fails_later)
+    lines = (f"{MATRICULE},bal{number}@cabinet.mssante.fr,open,2026-02-01\n" for number in range(imports.BATCH + 1))
+    refused = run("conversation", "import", csv_file(HEADER + "".join(lines)))
+    assert refused.exit_code == 69
+    assert f"{imports.BATCH} pairs were imported; running it again is harmless" in refused.stderr

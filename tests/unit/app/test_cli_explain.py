@@ -1,0 +1,90 @@
+"""`mssgw explain`: what is, or was, decided of a letter. Changes nothing; the exit code is the verdict."""
+
+import pytest
+
+from mssgw.core.conversation import Event, Move
+from mssgw.core.replies import Reply
+from mssgw.core.verdict import Admit, Defer, Finding, Hold, Refuse, Severity
+from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_pair
+
+CLOSED = Reply(550, "5.7.1", "Echange clos par le professionnel")
+LATER = Reply(451, "4.3.0", "Reessayez plus tard")
+FINDING = Finding(
+    rule="patient-may-write", requirement="WHO-2 FIN-7", severity=Severity.REFUSE, reply=CLOSED, recipient=0
+)
+MOVE = Move(a_pair(), Event.PROFESSIONAL_WROTE)
+
+
+@pytest.fixture
+def letter(tmp_path):
+    path = tmp_path / "lettre.eml"
+    path.write_bytes(b"From: x\r\n\r\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code", "word"),
+    [
+        (Admit(moves=(MOVE,)), 0, "admit"),
+        (Refuse(findings=(FINDING,), reply=CLOSED), 1, "refuse"),
+        (Hold(findings=(FINDING,), withheld=(MOVE,)), 2, "hold"),
+        (Defer(findings=(FINDING,), reply=LATER), 3, "defer"),
+    ],
+)
+def test_the_exit_code_is_the_verdict(office, run, run_json, letter, verdict, code, word):
+    """0 admit, 1 refuse, 2 hold, 3 defer, for a file and for a letter in the queue."""
+    office.verdict = verdict
+    words = ("explain", letter, "--from", DOCTOR, "--to", PATIENT)
+    told = run(*words)
+    assert told.exit_code == code
+    assert told.stdout.splitlines()[-1].startswith(f"Verdict: {word}")
+    assert run_json(*words)[0]["verdict"] == word
+    office.put(verdict=verdict)
+    assert run("explain", ID).exit_code == code
+
+
+def test_every_finding_names_its_rule_and_requirements(office, run, letter):
+    office.verdict = Refuse(findings=(FINDING,), reply=CLOSED)
+    told = run("explain", letter, "--from", DOCTOR, "--to", PATIENT).stdout
+    for word in ("patient-may-write", "WHO-2 FIN-7", "refuse", "550 5.7.1 Echange clos"):
+        assert word in told
+
+
+def test_moves_are_told_and_patients_masked(office, run, letter):
+    office.verdict = Admit(moves=(MOVE,))
+    words = ("explain", letter, "--from", DOCTOR, "--to", PATIENT)
+    told = run(*words).stdout
+    assert "professional-wrote" in told
+    assert PATIENT not in told
+    assert PATIENT in run(*words, "--addresses").stdout
+
+
+def test_the_subject_is_not_told(office, run, run_json, letter):
+    """Facts hold the decoded subject, to link notices; explain has no use for it."""
+    words = ("explain", letter, "--from", DOCTOR, "--to", PATIENT)
+    assert "Canari" not in run(*words).output
+    assert "Canari" not in str(run_json(*words))
+
+
+def test_an_erased_letter_is_explained_from_the_journal(office, run):
+    office.put()
+    office.stored.clear()
+    told = run("explain", ID)
+    assert told.exit_code == 0
+    assert "erased" in told.stdout
+    assert "accepted" in told.stdout
+
+
+def test_an_unknown_letter_says_no(run):
+    assert run("explain", ID).exit_code == 1
+
+
+def test_a_file_needs_its_envelope(run, letter):
+    assert run("explain", letter).exit_code == 64
+    assert run("explain", letter, "--to", PATIENT).exit_code == 64
+    assert run("explain", letter, "--from", "<>", "--to", PATIENT).exit_code == 0
+
+
+def test_a_missing_file_or_a_malformed_address_is_bad_data(run, letter):
+    assert run("explain", "absent.eml", "--from", DOCTOR, "--to", PATIENT).exit_code == 65
+    assert run("explain", letter, "--from", "dr martin", "--to", PATIENT).exit_code == 65

@@ -1,0 +1,276 @@
+"""`mssgw` as scripts and people meet it: exit codes, errors on one line, quiet pipes, keys and passwords."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from mssgw.app.cli import exits, main
+from mssgw.core.errors import StoreBusy, StoreUnavailable, Undecryptable
+from mssgw.edges.store_lock import store_lock
+from tests.unit.app.office_double import DOCTOR, ID, PATIENT, OfficeDouble
+
+VALID = (
+    "279035121518989",
+    "146026322000196",
+    "177012A12345670",
+    "288112b98765431",
+    "179039935012397",
+    "199017505604201",
+)
+WRONG_KEY = ("289456789012345", "288091234567823", "253097812634581")
+PATIENTS = ("279035121518989", "289456789012345")
+
+
+def mssgw(*words, **how):
+    """A real process."""
+    command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **how)
+
+
+@pytest.mark.parametrize("matricule", VALID)
+def test_ins_check_says_yes(run, matricule):
+    """All good vectors of INS-4, bare or as addresses, in either case."""
+    assert run("ins", "check", matricule).exit_code == 0
+    assert run("ins", "check", f"{matricule}@patient.mssante.fr").exit_code == 0
+
+
+@pytest.mark.parametrize("matricule", WRONG_KEY)
+def test_ins_check_says_no_and_never_offers_a_key(run, matricule):
+    """The bad vectors of INS-4. A suggested key would make the address of somebody else out of a typing error."""
+    told = run("ins", "check", f"{matricule}@patient.mssante.fr")
+    assert (told.exit_code, told.stdout) == (1, "invalid: la cle du matricule INS est fausse\n")
+
+
+@pytest.mark.parametrize(
+    ("subject", "why"),
+    [
+        ("27903512151898", "14"),
+        ("2790351215 18989", "16"),
+        ("27903512151898X", "chiffres"),
+        ("279135121518989", "mois"),
+        (DOCTOR, "not a patient address"),
+        ("", "0"),
+        ("@", "an address has"),
+    ],
+)
+def test_ins_check_says_what_is_wrong(run, subject, why):
+    told = run("ins", "check", subject)
+    assert told.exit_code == 1
+    assert why in told.stdout
+
+
+def test_ins_check_warns_of_what_passes_but_is_unusual(run, run_json):
+    """INS-5 and INS-10."""
+    (told,) = run_json("ins", "check", "reponse.automatique-test@patient.mssante.fr")
+    assert told["valid"]
+    assert "INS-10" in told["warning"]
+
+
+def test_ins_check_reads_standard_input(run):
+    """So that the number stays out of the shell's history."""
+    assert run("ins", "check", "-", stdin="279035121518989\n").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nonsense",),
+        ("queue", "279035121518989"),
+        ("queue", "list", "279035121518989@patient.mssante.fr"),
+        ("queue", "list", "--state", "279035121518989"),
+        ("queue", "list", "--limit", "0"),
+        ("queue", "show", "279 035 121 518 989"),
+        ("queue", "show"),
+        ("ins", "check", "1", "289456789012345"),
+        ("trace", "27903512151898"),
+        ("explain",),
+        ("--nonsense",),
+    ],
+)
+def test_usage_errors_are_64_on_one_line_without_the_number_typed(run, words):
+    """Shell scripts log what stderr says: it never repeats an INS, right or wrong."""
+    told = run(*words)
+    assert told.exit_code == 64
+    assert told.stdout == ""
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("mssgw: ")
+    for patient in (*PATIENTS, "27903512151898", "279 035"):
+        assert patient not in line
+
+
+def test_no_words_at_all_is_a_usage_error_that_shows_the_help(run):
+    for words in ((), ("queue",)):
+        told = run(*words)
+        assert told.exit_code == 64
+        assert "Usage:" in told.stderr
+
+
+def test_help_documents_exit_codes_and_every_command_has_an_example():
+    helped = CliRunner().invoke(main, ["--help"])
+    assert helped.exit_code == 0
+    for code in exits.Code:
+        if code < 128:
+            assert f"\n  {int(code):<5}" in helped.stdout or f"  {int(code)}  " in helped.stdout, code
+    for words in every_command(main):
+        told = CliRunner().invoke(main, [*words, "--help"])
+        assert told.exit_code == 0
+        assert "Example" in told.stdout, words
+
+
+def every_command(group, words=()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*words, name))
+        else:
+            yield (*words, name)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (StoreUnavailable("database is locked"), 69, "mssgw: database is locked\n"),
+        (Undecryptable(), 69, "mssgw: A stored value does not decrypt"),
+        (PermissionError(13, "Permission denied", "/var/lib/mssgw"), 77, "mssgw: /var/lib/mssgw: Permission denied\n"),
+        (TimeoutError(), 69, "mssgw: the store did not answer in time\n"),
+        (RuntimeError(PATIENT), 70, "mssgw: internal error (RuntimeError)"),
+        (KeyboardInterrupt(), 130, "mssgw: interrupted\n"),
+    ],
+)
+def test_errors_of_the_store_have_their_codes_and_no_traceback(monkeypatch, office, run, error, code, line):
+    async def fails(**_):
+        raise error
+
+    monkeypatch.setattr(office, "queue", fails)
+    told = run("queue", "list")
+    assert told.exit_code == code
+    (said,) = told.stderr.split("\n")[-2:-1]  # after ^C click first ends the terminal's line
+    assert f"{said}\n".startswith(line)
+    assert len(told.stderr.strip().splitlines()) == 1
+    assert PATIENT not in told.stderr
+
+
+def test_debug_shows_where_an_error_came_from(monkeypatch, office, run):
+    async def fails(**_):
+        raise RuntimeError("here")
+
+    monkeypatch.setattr(office, "queue", fails)
+    assert "Traceback" in run("--debug", "queue", "list").stderr
+
+
+def test_control_characters_do_not_reach_the_terminal(office, run):
+    """A mailbox may hold C1 controls (RFC 6531), and 0x9b begins an escape sequence on old terminals."""
+    from dataclasses import replace
+
+    from mssgw.core.addresses import Address
+
+    office.put()
+    office.rows[0] = replace(office.rows[0], sender=Address.parse("dr\x9b31mmartin@cabinet.mssante.fr"))
+    listed = run("queue", "list", "--addresses")
+    assert "\x9b" not in listed.stdout
+    assert "dr?31mmartin" in listed.stdout
+
+
+def test_a_real_process_exits_64_with_a_clean_stderr():
+    told = mssgw("queue", "list", "--state", "nonsense")
+    assert told.returncode == 64
+    assert told.stderr.startswith("mssgw: queue list: ")
+    assert "Traceback" not in told.stderr
+
+
+def test_an_unreadable_configuration_is_78_with_its_file(tmp_path):
+    told = mssgw("check", "--config", str(tmp_path / "absent.toml"), "--json")
+    assert told.returncode == 78
+    problem = json.loads(told.stdout)
+    assert problem["severity"] == "error"
+    assert problem["file"].endswith("absent.toml")
+
+
+def test_check_names_file_line_key_and_what_was_expected(tmp_path):
+    path = tmp_path / "mssgw.toml"
+    path.write_text('[gateway]\nhostname = "mssgw.exemple.fr"\n\n[delivery]\ngive_up_after = "lundi"\n')
+    told = mssgw("check", env=os.environ | {"MSSGW_CONFIG": str(path)})
+    assert told.returncode == 78
+    assert f"error: {path}:5: delivery.give_up_after: expected a duration" in told.stdout
+
+
+def test_a_reader_that_leaves_is_no_error():
+    """`mssgw queue list | head`: quiet on stderr, and no traceback at exit."""
+    script = (
+        "import asyncio; from tests.unit.app.office_double import OfficeDouble; from mssgw.app.cli import main\n"
+        "office = OfficeDouble()\n"
+        "for number in range(5000): office.put()\n"
+        "main(['queue', 'list', '--json', '--limit', '9999'], obj=office.open)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert json.loads(process.stdout.readline())["id"] == ID
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(30) == exits.Code.READER_LEFT
+
+
+def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):
+    path = tmp_path / "master.key"
+    assert run("key", "new", str(path)).exit_code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    first = path.read_bytes()
+    assert run("key", "new", str(path)).exit_code == 1
+    assert path.read_bytes() == first
+
+
+def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
+    """It asks for the store alone, and refuses what is no key, or one that others can read."""
+    path = tmp_path / "new.key"
+    assert run("key", "rotate", "--new", str(path)).exit_code == 65
+    run("key", "new", str(path))
+    assert run("key", "rotate", "--new", str(path)).exit_code == 0
+    assert office.new_key == path.read_bytes()
+    assert {alone for _, alone in office.opened} == {True}
+    path.chmod(0o644)
+    assert run("key", "rotate", "--new", str(path)).exit_code == 65
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+    assert run("key", "rotate", "--new", str(path)).exit_code == 65
+
+
+def test_the_store_is_shared_or_had_alone(tmp_path):
+    """Commands go beside the daemon; a key rotation neither beside it nor beside them."""
+    with store_lock(tmp_path), store_lock(tmp_path), pytest.raises(StoreBusy, match="stop it first"):
+        store_lock(tmp_path, alone=True).__enter__()
+    with store_lock(tmp_path, alone=True), pytest.raises(StoreBusy, match="being rotated"):
+        store_lock(tmp_path).__enter__()
+    with store_lock(tmp_path):
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    """kill -9 leaves nothing to clean up."""
+    script = (
+        "import sys, signal, pathlib; from mssgw.edges.store_lock import store_lock\n"
+        "with store_lock(pathlib.Path(sys.argv[1])): print('held', flush=True); signal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreBusy):
+            store_lock(tmp_path, alone=True).__enter__()
+        holder.kill()
+        holder.wait(30)
+    with store_lock(tmp_path, alone=True):
+        pass
+
+
+def test_the_double_is_an_office():
+    """What the commands are tested over has the shape that composition implements."""
+    from mssgw.app.office import Office
+
+    for name in ("desk", "store", "space", "bounce", "explain_file", "explain_id"):
+        assert hasattr(Office, name)
+        assert hasattr(OfficeDouble(), name)

@@ -1,0 +1,203 @@
+"""`mssgw queue`: what waits, and what an operator does about it."""
+
+from dataclasses import replace
+
+from mssgw.core.conversation import Event, Move, State
+from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.journal import JournalEvent
+from mssgw.core.verdict import Finding, Hold, Severity
+from tests.unit.app.office_double import DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
+
+TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="timeout")
+WROTE = Move(a_pair(), Event.PROFESSIONAL_WROTE)
+HELD = Hold(findings=(TIMED_OUT,), withheld=(WROTE,))
+
+
+def test_list_is_one_line_a_delivery_without_people(office, run):
+    """Id, state, age, attempts, next try, size, domain and last reply; nobody's address unless it is asked for."""
+    office.put(last_reply=None)
+    office.put(OTHER_ID)
+    listed = run("queue", "list")
+    assert listed.exit_code == 0
+    heading, *lines = listed.stdout.splitlines()
+    assert heading.split() == ["id", "no", "state", "age", "attempts", "next", "try", "size", "domain", "last", "reply"]
+    assert [line.split()[0] for line in lines] == [ID, OTHER_ID]
+    assert lines[1].split()[-2:] == ["450", "4.2.0"]
+    assert DOCTOR not in listed.output
+    assert PATIENT not in listed.output
+    assert "2 deliveries" in listed.stderr
+
+
+def test_list_prints_people_only_when_asked(office, run, run_json):
+    """--addresses prints them, in the table and in JSON; without it JSON masks the patient."""
+    office.put()
+    assert PATIENT in run("queue", "list", "--addresses").stdout
+    assert run_json("queue", "list", "--addresses")[0]["recipient"] == PATIENT
+    assert run_json("queue", "list")[0]["recipient"] == "*************89@patient.mssante.fr"
+
+
+def test_json_lines_hold_what_scripts_sort_by(office, run_json):
+    office.put()
+    office.put(OTHER_ID, state=DeliveryState.HELD)
+    first, second = run_json("queue", "list")
+    assert (first["id"], first["state"], first["attempts"], first["size"]) == (ID, "queued", 2, 4096)
+    assert first["due_at"] == "2026-03-01T08:31:00Z"
+    assert first["last_reply"] == {"code": 450, "status": "4.2.0", "text": "boite occupee"}
+    assert (second["state"], second["due_at"]) == ("held", None)
+
+
+def test_list_narrows_by_state_domain_and_limit(office, run_json):
+    office.put(domain="ailleurs.mssante.fr")
+    office.put(OTHER_ID, state=DeliveryState.HELD)
+    assert [row["id"] for row in run_json("queue", "list", "--state", "held")] == [OTHER_ID]
+    assert [row["id"] for row in run_json("queue", "list", "--domain", "AILLEURS.mssante.fr")] == [ID]
+    assert len(run_json("queue", "list", "--limit", "1")) == 1
+
+
+def test_an_empty_queue_is_a_good_answer(run):
+    listed = run("queue", "list")
+    assert listed.exit_code == 0
+    assert "0 deliveries" in listed.stderr
+
+
+def test_show_tells_the_whole_letter(office, run, run_json):
+    """Envelope, deliveries, findings and journal; addresses in full, the subject never."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    shown = run("queue", "show", ID).stdout
+    for told in (PATIENT, DOCTOR, "Anne Dupont", "450 4.2.0 boite occupee", "inspection-in-time", "SD-10", "accepted"):
+        assert told in shown
+    (letter,) = run_json("queue", "show", ID)
+    assert letter["envelope"]["forward_paths"][0]["address"] == PATIENT
+    assert letter["deliveries"][0]["last_reply"]["code"] == 450
+    assert letter["journal"][0]["person"] == "Anne Dupont"
+    assert "Canari" not in shown + str(letter)
+
+
+def test_show_takes_an_id_as_it_was_read_out(office, run):
+    """Lower case, O for 0, I for 1: ids are dictated on the telephone."""
+    office.put()
+    assert run("queue", "show", ID.lower().replace("0", "o").replace("1", "i")).exit_code == 0
+
+
+def test_show_of_an_erased_letter_is_its_journal(office, run):
+    office.put(state=DeliveryState.DELIVERED)
+    office.stored.clear()
+    shown = run("queue", "show", ID)
+    assert shown.exit_code == 0
+    assert "erased" in shown.stdout
+    assert "delivered" in shown.stdout
+
+
+def test_show_of_an_unknown_letter_says_no(run):
+    shown = run("queue", "show", ID)
+    assert shown.exit_code == 1
+    assert shown.stderr.startswith("mssgw: queue show: no letter")
+
+
+def test_retry_needs_ids_or_all_but_not_both(office, run):
+    office.put()
+    assert run("queue", "retry").exit_code == 64
+    assert run("queue", "retry", ID, "--all").exit_code == 64
+    assert run("queue", "retry", ID).exit_code == 0
+    assert run("queue", "retry", "--all").exit_code == 0
+    assert run("queue", "retry", OTHER_ID).exit_code == 1
+
+
+def test_changes_name_the_operator(office, run, monkeypatch):
+    """The journal names who typed sudo, not root (TRC-1)."""
+    monkeypatch.setenv("SUDO_USER", "anne")
+    office.put()
+    run("queue", "hold", ID)
+    assert office.operators == ["anne"]
+    assert office.rows[0].delivery.state is DeliveryState.HELD
+
+
+def test_a_forged_sudo_user_is_not_journalled(office, run, monkeypatch):
+    monkeypatch.setenv("SUDO_USER", "anne\nroot")
+    office.put()
+    run("queue", "hold", ID)
+    assert office.operators != ["anne\nroot"]
+    assert office.operators[0].isprintable()
+
+
+def test_release_records_the_moves_that_waited(office, run):
+    """What the inspection held opens its conversation when a person releases it (SD-10)."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    assert run("queue", "release", ID).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+    assert office.rows[0].delivery.state is DeliveryState.QUEUED
+
+
+def test_release_moves_conversations_once(office, run):
+    """Released, closed by the doctor, held by hand and released again: the exchange stays closed."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    run("queue", "release", ID)
+    office.pairs[a_pair()] = State.CLOSED, office.pairs[a_pair()][1]
+    run("queue", "hold", ID)
+    assert run("queue", "release", ID).exit_code == 0
+    assert office.moved == [WROTE]
+    assert office.pairs[a_pair()][0] is State.CLOSED
+
+
+def test_release_of_a_letter_held_by_hand_moves_nothing(office, run):
+    office.put(state=DeliveryState.HELD)
+    assert run("queue", "release", ID).exit_code == 0
+    assert office.moved == []
+
+
+def test_release_of_an_answer_to_a_conversation_closed_meanwhile_says_no(office, run):
+    """The patient's held answer cannot go where the doctor has closed since: exit 1, it stays held."""
+    answer = Move(a_pair(), Event.PATIENT_WROTE)
+    office.put(verdict=replace(HELD, withheld=(answer,)), state=DeliveryState.HELD)
+    office.pairs[a_pair()] = State.CLOSED, office.stored[ID].accepted_at
+    refused = run("queue", "release", ID)
+    assert refused.exit_code == 1
+    assert "patient-wrote while closed" in refused.stderr
+    assert office.rows[0].delivery.state is DeliveryState.HELD
+
+
+def test_release_of_what_is_not_held_says_no(office, run):
+    office.put()
+    assert run("queue", "release", ID).exit_code == 1
+    assert run("queue", "release", OTHER_ID).exit_code == 1
+
+
+def test_bounce_ends_the_deliveries_once(office, run):
+    office.put()
+    assert run("queue", "bounce", ID).exit_code == 0
+    assert run("queue", "bounce", ID).exit_code == 1
+    assert run("queue", "bounce", OTHER_ID).exit_code == 1
+
+
+def test_trace_by_id_message_id_and_address(office, run):
+    """Each way in finds the same life; the person is named, the patient masked (SD-6, TRC-1)."""
+    office.put()
+    office.entries.append(an_entry(JournalEvent.DELIVERED, message_id=None, sender=None, recipient=None))
+    office.entries.append(an_entry(JournalEvent.REFUSED, "", message_id=None, recipient=None))
+    message_id = f"<{ID}@cabinet.mssante.fr>"
+    for subject in (ID, message_id, message_id.strip("<>"), PATIENT, PATIENT.partition("@")[0]):
+        told = run("trace", subject)
+        assert told.exit_code == 0, subject
+        assert "delivered" in told.stdout, subject  # a line that names neither Message-ID nor patient
+        assert "refused" not in told.stdout, subject
+    assert "Anne Dupont (chu)" in told.stdout
+    assert PATIENT not in told.stdout
+    assert "*************89@patient.mssante.fr" in told.stdout
+
+
+def test_trace_in_json_is_one_line_an_event(office, run_json):
+    office.put()
+    office.entries.append(an_entry(JournalEvent.READ, detail="displayed"))
+    accepted, read = run_json("trace", ID)
+    assert (accepted["event"], accepted["person"], accepted["at"]) == (
+        "accepted",
+        "Anne Dupont",
+        "2026-03-01T08:30:00Z",
+    )
+    assert (read["event"], read["detail"], read["id"]) == ("read", "displayed", ID)
+
+
+def test_trace_of_the_unknown_says_no_without_repeating_it(run):
+    told = run("trace", PATIENT)
+    assert told.exit_code == 1
+    assert "279035" not in told.output
