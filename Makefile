@@ -39,12 +39,14 @@ clean: ## remove the virtual environment, caches and the demo's state
 	rm -rf .venv build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last: an installation that was cut short is taken up again.
+# The stamp is written last: an installation that was cut short is done again from the start, and one that is whole
+# but older than the lock is brought up to date.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "mssgw needs Python 3.11 or later as $(PYTHON); or name another: make PYTHON=/usr/bin/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	[ -e $@ ] || rm -rf .venv
 	rm -f $@
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
