@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from itertools import pairwise
 
 from mssgw.core.message import Content, Mdn, MessageHead, Notice, Unreadable
 from mssgw.formats.headers import MAX_IDS, Header, message_id, message_ids, without_comments
@@ -11,6 +10,7 @@ from mssgw.formats.mdn import read_mdn
 from mssgw.formats.notices import notice_in
 from mssgw.formats.parameters import Parameters
 from mssgw.formats.parts import FirstParts, kind_of
+from mssgw.formats.received import own_hop
 from mssgw.formats.subjects import fin_of
 from mssgw.formats.words import decoded
 
@@ -56,7 +56,7 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         receipt_to=_addresses(header, "disposition-notification-to").found,
         return_receipt_to=bool(header.first("return-receipt-to")),
         received=len(header.all("received")),
-        own_hop=_was_here(header, options.hostname),
+        own_hop=bool(options.hostname) and own_hop(header.texts("received"), options.hostname),
         person=_person(header, options),
         mdn=_mdn(content, kept),
         notice=_notice(kept),
@@ -106,18 +106,6 @@ def _content(kind: Parameters, kept: FirstParts) -> Content:
     if stated:
         return _REPORTS.get(stated, Content.ORDINARY)
     return Content.MDN if kept.get(MDN_PART) else Content.DSN if kept.get(DSN_PART) else Content.ORDINARY
-
-
-def _was_here(header: Header, hostname: str) -> bool:
-    """Whether a Received field was written by us: a loop."""
-    ours = hostname.lower()
-    if not ours:
-        return False
-    for text in header.texts("received"):
-        words = without_comments(text).lower().split()
-        if any(word == "by" and after.rstrip(";") == ours for word, after in pairwise(words)):
-            return True
-    return False
 
 
 def _person(header: Header, options: HeadOptions) -> str | None:

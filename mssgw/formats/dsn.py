@@ -1,0 +1,174 @@
+"""Delivery notices (RFC 3464): failure, delay and relay, written in French for people and in fields for machines.
+
+The notice is 7-bit ASCII, its lines at most 998 octets, unless it returns an 8-bit letter whole or goes to an
+internationalised address: Written says so.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from hashlib import sha256
+
+from mssgw.core.addresses import Address
+from mssgw.core.envelope import Envelope
+from mssgw.formats.dsn_text import subject_of, text_of_notice
+from mssgw.formats.fates import Action, Fate, NoticeOf
+from mssgw.formats.words import encoded
+
+__all__ = ["Action", "Fate", "NoticeOf", "Written", "returns_whole", "write_notice"]
+
+WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a notice carries the header only.  req: SD-1
+HEADER_LIMIT = 65_536  # octets of a returned header
+_LINE = 998
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+_XCHAR = re.compile(r"\+([0-9A-F]{2})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """A finished message: CRLF, not dot-stuffed (see wire.stuffed). The flags say what its next hop must offer."""
+
+    content: bytes = field(repr=False)
+    eight_bit: bool = False
+    smtputf8: bool = False
+
+
+def returns_whole(action: Action, envelope: Envelope, size: int) -> bool:
+    """Whether a notice returns the whole letter of that size: asked for, a failure, not too long."""  # req: SD-1
+    return action is Action.FAILED and envelope.ret == "FULL" and size <= WHOLE_LIMIT  # RFC 3461 section 4.3
+
+
+def write_notice(notice: NoticeOf) -> Written:
+    """Write the message. The reverse-path must not be null: a notice is never answered (SD-4)."""
+    to = notice.envelope.reverse_path
+    assert to is not None
+    returned, eight_bit = _returned(notice)
+    parts = (
+        _text_part("text/plain; charset=utf-8", text_of_notice(notice).encode("utf-8")),
+        _part("message/delivery-status", "7bit", _status(notice)),
+        returned,
+    )
+    boundary = _boundary(notice, parts)
+    fields = (
+        b"From: " + encoded("Passerelle de messagerie sécurisée").encode("ascii")
+        + b"\r\n " + _plain(f"<MAILER-DAEMON@{notice.hostname}>"),
+        b"To: <" + to.text.encode("utf-8") + b">",
+        b"Subject: " + encoded(subject_of(notice)).encode("ascii"),
+        b"Date: " + _plain(format_datetime(notice.written_at)),
+        b"Message-ID: " + _plain(notice.message_id),
+        *_thread(notice.original_message_id),
+        b"Auto-Submitted: auto-replied",
+        b"MIME-Version: 1.0",
+        b'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="' + boundary + b'"',
+        b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),
+    )  # fmt: skip
+    body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
+    return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not to.ascii_only)
+
+
+def _boundary(notice: NoticeOf, parts: tuple[bytes, ...]) -> bytes:
+    """A boundary that occurs in no part, whatever the returned letter holds."""
+    seed = f"{notice.message_id} {notice.spool_id}".encode("utf-8", "replace")
+    while True:
+        seed = sha256(seed).hexdigest()[:40].encode("ascii")
+        if not any(seed in part for part in parts):
+            return b"=_" + seed  # "=_" occurs in neither base64 nor quoted-printable
+
+
+def _plain(value: str) -> bytes:
+    """A header value: nothing in it can begin another line or field, and it fits into one."""
+    return _UNSAFE.sub("?", value)[:900].encode("ascii")
+
+
+def _thread(original: str | None) -> Iterator[bytes]:
+    if original is not None and len(original) <= 900 and not _UNSAFE.search(original):
+        yield b"In-Reply-To: " + original.encode("ascii")
+        yield b"References: " + original.encode("ascii")
+
+
+def _part(kind: str, encoding: str, content: bytes) -> bytes:
+    return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode("ascii") + content
+
+
+def _text_part(kind: str, content: bytes) -> bytes:
+    return _part(kind, "quoted-printable", binascii.b2a_qp(content))
+
+
+# The machine part
+
+
+def _status(notice: NoticeOf) -> bytes:
+    """message/delivery-status: fields about the letter, then a group for each recipient (RFC 3464 section 2)."""
+    letter = [
+        ("Reporting-MTA", f"dns; {notice.hostname}"),
+        ("Original-Envelope-Id", _decoded_xtext(notice.envelope.envid or "")),
+        ("X-Mssgw-Queue-Id", notice.spool_id),
+        ("Arrival-Date", format_datetime(notice.arrived_at)),
+    ]
+    groups = [letter, *(_fate_fields(fate, notice) for fate in notice.fates)]
+    return b"\r\n".join(
+        b"".join(_plain(f"{name}: {value}") + b"\r\n" for name, value in group if value) for group in groups
+    )
+
+
+def _fate_fields(fate: Fate, notice: NoticeOf) -> list[tuple[str, str]]:
+    kind, _, original = (fate.forward_path.orcpt or "").partition(";")
+    until = notice.retry_until if notice.action is Action.DELAYED else None
+    return [
+        ("Original-Recipient", f"{kind}; {_decoded_xtext(original)}" if original else ""),
+        ("Final-Recipient", _recipient(fate.forward_path.address)),
+        ("Action", notice.action.value),
+        ("Status", fate.status(notice.action)),
+        ("Remote-MTA", f"dns; {fate.next_hop}" if fate.next_hop else ""),
+        ("Diagnostic-Code", f"{'smtp' if fate.next_hop else 'x-mssgw'}; {fate.reply}" if fate.reply else ""),
+        ("Last-Attempt-Date", format_datetime(fate.attempted_at) if fate.attempted_at else ""),
+        ("Will-Retry-Until", format_datetime(until) if until else ""),
+    ]
+
+
+def _recipient(address: Address) -> str:
+    """``rfc822; …``, or the 7-bit ``utf-8; …`` form of an internationalised address (RFC 6533 section 3)."""
+    if address.ascii_only:
+        return f"rfc822; {address.text}"
+    return "utf-8; " + "".join(
+        char if char.isascii() and char not in "\\+=" else f"\\x{{{ord(char):X}}}" for char in address.text
+    )
+
+
+def _decoded_xtext(xtext: str) -> str:
+    """ENVID and ORCPT as the sender meant them (RFC 3461 section 4); undecoded if that would not be plain ASCII."""
+    plain = _XCHAR.sub(lambda hexa: chr(int(hexa[1], 16)), xtext)
+    return xtext if _UNSAFE.search(plain) else plain
+
+
+# The returned letter
+
+
+def _returned(notice: NoticeOf) -> tuple[bytes, bool]:
+    """The third part, and whether it is 8-bit: the letter if it can stand in a notice as it is, else its header."""
+    letter = notice.original
+    header, _, _ = letter.partition(b"\r\n\r\n")
+    if returns_whole(notice.action, notice.envelope, len(letter)) and header.isascii() and _fits(letter):
+        eight_bit = not letter.isascii()
+        return _part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
+    if len(header) > HEADER_LIMIT:
+        header = header[:HEADER_LIMIT].rpartition(b"\r\n")[0]
+    clean = b"\r\n".join(re.sub(rb"[\r\n\0]", b"?", line) for line in header.split(b"\r\n"))
+    charset = "utf-8" if _is_utf8(clean) else "iso-8859-1"
+    return _text_part(f"text/rfc822-headers; charset={charset}", clean + b"\r\n"), False
+
+
+def _is_utf8(octets: bytes) -> bool:
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _fits(letter: bytes) -> bool:
+    """Whether all lines are clean and short enough to be sent on without a change."""
+    clean = letter.count(b"\r") == letter.count(b"\n") == letter.count(b"\r\n") and b"\0" not in letter
+    return clean and max(map(len, letter.split(b"\r\n"))) <= _LINE
