@@ -67,6 +67,7 @@ def _forms(value: str) -> set[bytes]:
     forms = {
         raw,
         value.lower().encode(),
+        value.upper().encode(),
         value.encode("latin-1", "ignore"),
         json.dumps(value)[1:-1].encode(),
         repr(raw)[2:-1].encode(),
