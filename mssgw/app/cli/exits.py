@@ -5,8 +5,8 @@ from enum import IntEnum
 
 import click
 
-from mssgw.app.cli.people import without_people
 from mssgw.app.office import NoSuchClient
+from mssgw.app.telemetry.redact import scrub
 from mssgw.core.errors import (
     GatewayError,
     Gone,
@@ -81,13 +81,15 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
     """The exit code of an error and the lines that say it; never a value that may be personal."""
     match error:
         case Failure():
-            return error.code, [without_people(error.message)]
+            return error.code, [scrub(error.message)]
         case click.UsageError():
             return Code.USAGE, [_usage(error)]
         case click.ClickException():
-            return Code.DATA, [without_people(error.format_message())]
+            return Code.DATA, [scrub(error.format_message())]
         case click.Abort() | KeyboardInterrupt():
             return Code.INTERRUPTED, ["interrupted"]
+    if type(error).__name__ == "UnusableKey":  # edges/vault.py, without importing cryptography
+        return Code.CONFIG, [scrub(str(error))]
     if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
         return Code.CONFIG, [str(problem) for problem in problems]
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
@@ -95,8 +97,8 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
 
 
 def _usage(error: click.UsageError) -> str:
-    """What was wrong with the words of the command line, and where its help is."""
-    message = without_people(error.format_message().replace("\n", " "))
+    """What was wrong with the words of the command line, and where its help is. click repeats what was typed."""
+    message = scrub(error.format_message().replace("\n", " "))
     if error.ctx is None:
         return message
     path = error.ctx.command_path
@@ -106,10 +108,10 @@ def _usage(error: click.UsageError) -> str:
 def _line(error: BaseException) -> str:
     match error:
         case GatewayError():
-            return without_people(str(error))
+            return scrub(str(error))
         case TimeoutError():
             return "the store did not answer in time"
         case OSError():
-            return without_people(f"{error.filename or 'a system call'}: {error.strerror or 'failed'}")
+            return scrub(f"{error.filename or 'a system call'}: {error.strerror or 'failed'}")
         case _:  # the text of an unforeseen exception may hold anything
             return f"internal error ({type(error).__name__}); run again with `mssgw --debug` to see where"

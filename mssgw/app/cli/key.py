@@ -1,5 +1,6 @@
 """``mssgw key``: the master key that wraps the data key of every letter."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -37,21 +38,33 @@ def new(file: Path) -> None:
 
 
 @key.command()
-@click.option("--new", "file", required=True, type=click.Path(path_type=Path), help="The key made by `key new`.")
+@click.option(
+    "--new",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file made by `key new`, or credential:NAME.",
+)
 @at_the_office(alone=True, limit=None)
 async def rotate(office: Office, file: Path) -> None:
     """Wrap every data key anew under another master key, in one transaction. Letters are not touched.
 
     The daemon keeps its master key in memory, and would go on wrapping under the old one: stop it first. While it
-    runs, or another command has the store open, this one does nothing and exits with 69.
+    runs, or another command has the store open, this one does nothing and exits with 69. It needs both keys: the old
+    one where the configuration says, the new one from --new. Where keys are systemd credentials, let systemd-run pass
+    both, as in the second example.
 
     \b
-    Example:
-      mssgw key new /etc/mssgw/master.key.new
-      systemctl stop mssgw.socket mssgw.service
-      mssgw key rotate --new /etc/mssgw/master.key.new
-      mv /etc/mssgw/master.key.new /etc/mssgw/master.key
-      systemctl start mssgw.socket mssgw.service
+    Examples:
+      mssgw key rotate --new master.key.new
+    \b
+      systemctl stop mssgw
+      systemd-run --wait --pipe -p User=mssgw \\
+        -p LoadCredential=master-key:/etc/mssgw/secrets/master.key \\
+        -p LoadCredential=new-key:/etc/mssgw/secrets/master.key.new \\
+        mssgw key rotate --new credential:new-key
+      mv /etc/mssgw/secrets/master.key.new /etc/mssgw/secrets/master.key
+      systemctl start mssgw
     """
     rewrapped = await office.desk.rotate(read_key(file))
     click.echo(f"{rewrapped} data key{'s' if rewrapped != 1 else ''} wrapped under {file}")
@@ -60,14 +73,13 @@ async def rotate(office: Office, file: Path) -> None:
 
 
 def read_key(file: Path) -> bytes:
-    """The key in a file. Raises Failure when it is no key, or when others can read it."""
+    """The key in a file, or in a systemd credential. Raises Failure when it is no key, or one that all may read."""
+    from mssgw.edges.vault import UnusableKey, read_master_key  # cryptography is not for --help
+
+    scheme, _, credential = str(file).partition(":")
+    if scheme == "credential":
+        file = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")) / credential
     try:
-        with file.open("rb") as opened:
-            content = opened.read(KEY_LENGTH + 1)
-    except FileNotFoundError:
-        raise Failure(Code.DATA, f"{file}: no such file; make it with `mssgw key new`") from None
-    if len(content) != KEY_LENGTH:
-        raise Failure(Code.DATA, f"{file}: expected {KEY_LENGTH} octets, as `mssgw key new` writes them")
-    if file.stat().st_mode & 0o077:
-        raise Failure(Code.DATA, f"{file}: expected a file that only its owner can read (chmod 600)")
-    return content
+        return read_master_key(file)
+    except UnusableKey as error:
+        raise Failure(Code.DATA, str(error)) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import pwd
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import update_wrapper
@@ -10,9 +11,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from mssgw.app.cli.people import operator
 from mssgw.app.office import Office, Opener
 
 DEFAULT_CONFIG = Path("/etc/mssgw/mssgw.toml")
+CREDENTIALS = Path("/run/credentials/mssgw.service")
 LIMIT = 120.0  # seconds: no command of an operator should hang for ever on a store
 
 P = ParamSpec("P")
@@ -23,7 +26,29 @@ def open_office(config_path: Path, alone: bool) -> AbstractAsyncContextManager[O
     """The real opener: what the configuration file describes."""
     from mssgw.app import composition, config  # they pull in the database: not for --help
 
-    return composition.office(config.load(config_path), alone=alone)
+    if CREDENTIALS.is_dir():
+        # Beside the running service, commands find the master key where systemd keeps it for the service.
+        os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
+    loaded = config.load(config_path)
+    become_owner(loaded.gateway.state_dir)
+    return composition.office(loaded, alone=alone)
+
+
+def become_owner(state_dir: Path) -> None:
+    """As root, go on as the user whom the store belongs to: root's files there are closed to the daemon.
+
+    Postfix's and Exim's own commands do the same. The journal still names who typed.
+    """
+    if os.geteuid() != 0 or not state_dir.exists():
+        return
+    owner = state_dir.stat().st_uid
+    if owner == 0:
+        return
+    os.environ["SUDO_USER"] = operator()
+    account = pwd.getpwuid(owner)
+    os.initgroups(account.pw_name, account.pw_gid)
+    os.setgid(account.pw_gid)
+    os.setuid(owner)
 
 
 def config_option(command: F) -> F:

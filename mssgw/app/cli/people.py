@@ -10,9 +10,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.ins import LENGTH
 
-_ADDRESS = re.compile(r"[^\s'\"<>,;]+@[^\s'\"<>,;]+")
-# Also a wrong matricule, one without its key, and one typed with spaces: a mistyped number still points at a person.
-_MATRICULE = re.compile(r"(?<![0-9A-Za-z])[0-9](?:[ .-]?[0-9AB]){9,}(?![0-9A-Za-z])", re.IGNORECASE)
+_ALIAS = re.compile(r"(?![0-9]{13,}$)[0-9A-Za-z_:+/=-]{6,64}")
 _QUEUE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{16}")  # Crockford's base 32, see flow/ids.py
 _MISREAD = str.maketrans("OIL", "011")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]{0,63}")
@@ -61,9 +59,9 @@ def is_patient_like(address: Address) -> bool:
     return sum(char.isdigit() for char in address.local) >= 8
 
 
-def without_people(text: str) -> str:
-    """The text with addresses and matricules struck out: click repeats in its errors what was typed."""
-    return _MATRICULE.sub("<number>", _ADDRESS.sub("<address>", text))
+def may_be_alias(text: str) -> bool:
+    """Whether the word may be the keyed hash of an address, as the log shows it; never a mistyped matricule."""
+    return bool(_ALIAS.fullmatch(text))
 
 
 def queue_id(text: str) -> str:
@@ -71,7 +69,15 @@ def queue_id(text: str) -> str:
 
     Raises BadParameter otherwise.
     """
-    value = text.strip().upper().translate(_MISREAD)
-    if not _QUEUE_ID.fullmatch(value):
+    if not is_queue_id(text):
         raise click.BadParameter("expected a queue id of 16 letters and digits, as the 250 reply named it")
-    return value
+    return _as_written(text)
+
+
+def is_queue_id(text: str) -> bool:
+    """Whether ``queue_id`` would take it."""
+    return bool(_QUEUE_ID.fullmatch(_as_written(text)))
+
+
+def _as_written(text: str) -> str:
+    return text.strip().upper().translate(_MISREAD)

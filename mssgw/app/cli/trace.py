@@ -7,14 +7,14 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
-from mssgw.app.cli.people import looks_like_matricule, patient, queue_id
+from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.journal import Entry
 
 
 @click.command(short_help="Tell the whole life of a letter.")
-@click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE")
+@click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
 @addresses_option
 @json_option
@@ -22,7 +22,8 @@ from mssgw.core.journal import Entry
 async def trace(office: Office, subject: str, limit: int, full: bool, as_json: bool) -> None:
     """Tell the life of a letter from the journal, oldest first: accepted, delivered, read, refused, who did what.
 
-    By queue id, by <Message-ID>, or by the address (or bare matricule) of a sender or recipient. Names the person
+    By queue id, by <Message-ID>, by the address (or bare matricule) of a sender or recipient, or by the keyed hash
+    that stands for an address in the log. Names the person
     behind a shared mailbox and the operator of a command; masks patients without --addresses. Exit code 1 when the
     journal knows nothing of it.
 
@@ -54,7 +55,12 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
         found = await _lives(office, await desk.trace(address=address, limit=limit), limit)
         # A Message-ID without its brackets, as it is copied from a mail client, has the look of an address.
         return found or await _lives(office, await desk.trace(message_id=f"<{subject}>", limit=limit), limit)
-    return await desk.trace(spool_id=queue_id(subject), limit=limit)
+    if not is_queue_id(subject) and may_be_alias(subject):
+        return await _lives(office, await desk.trace(alias=subject, limit=limit), limit)
+    found = await desk.trace(spool_id=queue_id(subject), limit=limit)
+    if found or not may_be_alias(subject):
+        return found
+    return await _lives(office, await desk.trace(alias=subject, limit=limit), limit)
 
 
 async def _lives(office: Office, found: Sequence[Entry], limit: int) -> Sequence[Entry]:

@@ -26,6 +26,7 @@ PATIENT = "279035121518989@patient.mssante.fr"
 DOCTOR = "dr.martin@cabinet.mssante.fr"
 ID = "1M8Z7Q4X9TB20KEV"
 OTHER_ID = "1M8Z7Q4X9TB20KEW"
+ALIAS = "h7:9c2f01aa"  # of the patient
 EARLIER = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
 BUSY = Reply(450, "4.2.0", "boite occupee")
 
@@ -122,7 +123,8 @@ class OfficeDouble:
 
     async def bounce(self, spool_id: str, *, operator: str) -> int:
         await self.load(spool_id)
-        return self._change([spool_id], DeliveryState.QUEUED, DeliveryState.BOUNCED, operator)
+        open_states = (DeliveryState.QUEUED, DeliveryState.HELD)
+        return sum(self._change([spool_id], state, DeliveryState.BOUNCED, operator) for state in open_states)
 
     async def conversations(
         self, *, limit: int, patient: Address | None = None, bal: Address | None = None, state: State | None = None
@@ -163,7 +165,13 @@ class OfficeDouble:
         return stood is not blocked
 
     async def trace(
-        self, *, spool_id: str | None = None, message_id: str | None = None, address: Address | None = None, limit: int
+        self,
+        *,
+        spool_id: str | None = None,
+        message_id: str | None = None,
+        address: Address | None = None,
+        alias: str | None = None,
+        limit: int,
     ) -> Sequence[Entry]:
         return [
             entry
@@ -171,6 +179,7 @@ class OfficeDouble:
             if spool_id in (None, entry.spool_id)
             and message_id in (None, entry.message_id)
             and (address is None or address in (entry.sender, entry.recipient))
+            and (alias is None or (alias == ALIAS and entry.recipient == Address.parse(PATIENT)))
         ][:limit]
 
     async def rotate(self, new_key: bytes) -> int:

@@ -6,7 +6,7 @@ from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.journal import JournalEvent
 from mssgw.core.verdict import Finding, Hold, Severity
-from tests.unit.app.office_double import DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
+from tests.unit.app.office_double import ALIAS, DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
 
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="timeout")
 WROTE = Move(a_pair(), Event.PROFESSIONAL_WROTE)
@@ -175,7 +175,7 @@ def test_trace_by_id_message_id_and_address(office, run):
     office.entries.append(an_entry(JournalEvent.DELIVERED, message_id=None, sender=None, recipient=None))
     office.entries.append(an_entry(JournalEvent.REFUSED, "", message_id=None, recipient=None))
     message_id = f"<{ID}@cabinet.mssante.fr>"
-    for subject in (ID, message_id, message_id.strip("<>"), PATIENT, PATIENT.partition("@")[0]):
+    for subject in (ID, message_id, message_id.strip("<>"), PATIENT, PATIENT.partition("@")[0], ALIAS):
         told = run("trace", subject)
         assert told.exit_code == 0, subject
         assert "delivered" in told.stdout, subject  # a line that names neither Message-ID nor patient
