@@ -21,7 +21,7 @@ from mssgw.core.replies import Reply
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
-from mssgw.ports import Clock, Settlement, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
 
 LEASE = timedelta(minutes=20)
 ATTEMPT_LIMIT = timedelta(minutes=18)  # an attempt ends before its lease does
@@ -37,6 +37,7 @@ class Deliverer:
         self,
         *,
         store: Store,
+        spool: Spool,
         transport: Transport,
         notices: Notices,
         clock: Clock,
@@ -47,7 +48,7 @@ class Deliverer:
         backlog: int = 1000,
     ) -> None:
         """``node`` names this process among those that share the store: its leases begin with it."""
-        self._store, self._transport, self._notices = store, transport, notices
+        self._store, self._spool, self._transport, self._notices = store, spool, transport, notices
         self._clock, self._telemetry, self._live = clock, telemetry, live
         self._node, self._per_route = node, per_route
         self._lanes = Lanes(backlog=backlog)
@@ -102,6 +103,11 @@ class Deliverer:
     def wake(self) -> None:
         """Look at the queue now."""
         self._awake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits or runs in memory."""
+        return self._lanes.count == 0
 
     async def _pause(self) -> None:
         try:
@@ -238,9 +244,9 @@ class Deliverer:
                 if now - delivery.created_at < retry.give_up_after:
                     due = retry.retry_at(attempts, now, random.random())  # noqa: S311 - spreads load, guards nothing
                     return replace(after, due_at=due), outcome
-                # Trust trouble that lasted is a security failure (WL-8), other trouble is time spent.
-                status = "5.7.1" if alarm else "5.4.7"
-                return replace(after, state=State.BOUNCED), Bounced(reply=replace(reply, status=status), next_hop=hop)
+                # Time is spent: the notice shows the next hop's last word; trust trouble is a failure of its own (WL-8).
+                last = Reply(550, "5.7.1", reply.text) if alarm else reply
+                return replace(after, state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
 
     async def _set_aside(self, job: Job, error: Gone | Undecryptable) -> None:
         detail = type(error).__name__.lower()

@@ -39,24 +39,24 @@ class Lanes:
     def __init__(self, *, backlog: int) -> None:
         """``backlog``: deliveries that may wait or run in memory, in all lanes together."""
         self._lanes: dict[str, Lane] = {}
-        self._backlog, self._count = backlog, 0
+        self._backlog, self.count = backlog, 0  # deliveries in memory now
 
     def __getitem__(self, name: str) -> Lane:
         return self._lanes.setdefault(name, Lane())
 
     @property
     def room(self) -> int:
-        return max(0, self._backlog - self._count)
+        return max(0, self._backlog - self.count)
 
     def admit(self, deliveries: int) -> bool:
         """Take places for that many deliveries; False when there are none."""
         if deliveries > self.room:
             return False
-        self._count += deliveries
+        self.count += deliveries
         return True
 
     def leave(self, deliveries: int) -> None:
-        self._count -= deliveries
+        self.count -= deliveries
 
     def empty(self) -> Iterable[Job]:
         """Take out all jobs that have not begun."""

@@ -1,0 +1,60 @@
+"""Wiring: the one place where flow meets edges."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from mssgw.flow.accept import Means
+from mssgw.flow.deliver import Deliverer
+from mssgw.flow.inspect import Inspector
+from mssgw.flow.live import Live
+from mssgw.flow.receipt import Notices
+from mssgw.flow.reception import Reception
+from mssgw.flow.sweep import Sweeper
+from mssgw.ports import Clock, Spool, Store, Telemetry, Transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """The verbs, ready to run over some set of edges."""
+
+    reception: Reception
+    deliverer: Deliverer
+    notices: Notices
+    sweeper: Sweeper
+    inspector: Inspector
+
+
+def assemble(
+    *,
+    store: Store,
+    spool: Spool,
+    transport: Transport,
+    clock: Clock,
+    telemetry: Telemetry,
+    live: Live,
+    node: str = "node",
+    per_route: int = 20,
+    trace: timedelta = timedelta(days=365),
+) -> Flow:
+    """Put the flow on these edges: the daemon's real ones, or the twins that tests use."""
+    inspector = Inspector(store, clock)
+    notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
+    deliverer = Deliverer(
+        store=store,
+        spool=spool,
+        transport=transport,
+        notices=notices,
+        clock=clock,
+        telemetry=telemetry,
+        live=live,
+        node=node,
+        per_route=per_route,
+    )
+    means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
+    return Flow(
+        reception=Reception(means, live),
+        deliverer=deliverer,
+        notices=notices,
+        sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace),
+        inspector=inspector,
+    )

@@ -1,0 +1,160 @@
+"""Notices to senders: letters of our own, with a null reverse-path, that take the same way as all others."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Party
+from mssgw.core.clients import Client
+from mssgw.core.delivery import Delivery, Outcome
+from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
+from mssgw.core.facts import Exchange, Facts
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.message import Content, MessageHead
+from mssgw.core.receipts import may_be_answered, notice_due
+from mssgw.core.verdict import Admit
+from mssgw.flow import record
+from mssgw.flow.ids import new_id
+from mssgw.flow.live import Live
+from mssgw.formats import dsn
+from mssgw.formats.wire import stuffed, unstuffed
+from mssgw.ports import Acceptance, Clock, Spool, Store, Stored, Telemetry
+
+OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
+HEADERS_LIMIT = 65_536  # octets of a letter that are read when only its header is returned
+
+ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
+
+Result = tuple[Delivery, Outcome]
+
+
+class Notices:
+    """Writes and keeps the notices that outcomes call for."""
+
+    def __init__(self, *, store: Store, spool: Spool, clock: Clock, telemetry: Telemetry, live: Live) -> None:
+        self._store, self._spool, self._clock = store, spool, clock
+        self._telemetry, self._live = telemetry, live
+
+    async def send(
+        self, stored: Stored, results: Sequence[Result], *, is_late: bool
+    ) -> Mapping[int, tuple[Entry, ...]]:
+        """Keep the notices that are due, one for each kind; journal lines by delivery number say so.
+
+        Raises StoreUnavailable: then the outcomes must not be recorded either, so that the notice is not lost.
+        """
+        due: dict[Notify, list[Result]] = {}
+        for delivery, outcome in results:
+            if kind := notice_due(delivery, outcome, is_late=is_late):
+                due.setdefault(kind, []).append((delivery, outcome))
+        if not due:
+            return {}
+        if not may_be_answered(stored.facts):
+            self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=" ".join(due))
+            return {}
+        return {
+            delivery.number: (entry,)
+            for kind, group in due.items()
+            for delivery, entry in await self._send_one(stored, kind, group)
+        }
+
+    async def _send_one(self, stored: Stored, kind: Notify, group: Sequence[Result]) -> list[tuple[Delivery, Entry]]:
+        sender = stored.envelope.reverse_path
+        assert sender is not None
+        if self._live.settings.routes.find(sender.domain) is None:
+            # The letter's journal says what happened; nobody can be told by mail.
+            self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=kind.value)
+            return []
+        now = self._clock.now()
+        spool_id, action = new_id(now), ACTIONS[kind]
+        written = dsn.write_notice(
+            dsn.NoticeOf(
+                action=action,
+                hostname=self._live.settings.hostname,
+                spool_id=stored.spool_id,
+                envelope=stored.envelope,
+                fates=tuple(_fate(delivery, outcome, now) for delivery, outcome in group),
+                original=await self._original(stored, action),
+                original_message_id=stored.facts.head.message_id if stored.facts.head else None,
+                message_id=f"<{spool_id}@{self._live.settings.hostname}>",
+                arrived_at=stored.accepted_at,
+                written_at=now,
+                retry_until=stored.accepted_at + self._live.settings.retry.give_up_after,
+            )
+        )
+        await self._keep(spool_id, written, sender, now)
+        self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=kind.value, notice=spool_id)
+        return [(delivery, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
+
+    async def _original(self, stored: Stored, action: dsn.Action) -> bytes:
+        """The letter, or as much of it as the notice returns."""
+        whole = dsn.returns_whole(action, stored.envelope, stored.body.size)
+        wire = b""
+        async for chunk in self._spool.read(stored.body):
+            wire += chunk
+            if not whole and (b"\r\n\r\n" in wire or len(wire) > HEADERS_LIMIT):
+                break
+        return unstuffed(wire)
+
+    async def _keep(self, spool_id: str, written: dsn.Written, to: Address, now: datetime) -> None:
+        sink = self._spool.create(spool_id)
+        try:
+            await sink.write(stuffed(written.content))
+            body = await sink.close(size=len(written.content))
+        except BaseException:
+            await sink.discard()
+            raise
+        facts = self._facts(written, to, now)
+        verdict = Admit()
+        try:
+            await self._store.accept(
+                Acceptance(
+                    body=body,
+                    facts=facts,
+                    verdict=verdict,
+                    deliveries=record.deliveries(spool_id, facts, verdict, now),
+                    lease=None,
+                    entries=record.accepted(spool_id, facts, verdict, now),
+                )
+            )
+        except BaseException:
+            await self._spool.remove(spool_id)
+            raise
+
+    def _facts(self, written: dsn.Written, to: Address, now: datetime) -> Facts:
+        """What a notice is: automatic mail of ours to one sender. Nothing about it is left to decide."""
+        path = ForwardPath(address=to, notify=frozenset({Notify.NEVER}))
+        settings = self._live.settings
+        return Facts(
+            envelope=Envelope(
+                reverse_path=None,
+                forward_paths=(path,),
+                origin=Origin(role=Role.OURSELVES, client=OURSELVES.name, helo=settings.hostname),
+                eight_bit=written.eight_bit,
+                smtputf8=written.smtputf8,
+            ),
+            client=OURSELVES,
+            sender=None,
+            sender_party=Party.NOBODY,
+            size=len(written.content),
+            head=MessageHead(content=Content.DSN, auto_submitted="auto-replied"),
+            exchanges=(Exchange(forward_path=path, party=Party.PROFESSIONAL, relayable=True),),
+            policy=settings.policy(now, Role.OURSELVES),
+            taken_at=now,
+        )
+
+
+def _fate(delivery: Delivery, outcome: Outcome, now: datetime) -> dsn.Fate:
+    return dsn.Fate(
+        forward_path=delivery.forward_path, reply=outcome.reply, next_hop=outcome.next_hop, attempted_at=now
+    )
+
+
+def _entry(stored: Stored, delivery: Delivery, kind: Notify, notice: str, now: datetime) -> Entry:
+    return Entry(
+        at=now,
+        event=JournalEvent.NOTIFIED,
+        spool_id=stored.spool_id,
+        sender=stored.facts.sender,
+        recipient=delivery.forward_path.address,
+        detail=f"{kind.value.lower()} {notice}",
+    )
