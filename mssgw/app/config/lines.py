@@ -65,6 +65,7 @@ class _Scanner:
         self.at += brackets
         path: Path = ()
         for name in parents:
+            self.note((*path, name), start)
             path = self.inside((*path, name))
         path = (*path, last)
         if brackets == 2:

@@ -1,0 +1,283 @@
+"""What settings mean: units, warnings, and the values that the rest of the gateway works with."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mssgw.app import config, wiring
+from mssgw.app.config import values
+from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, BalKind, Party
+from mssgw.core.envelope import Role
+from mssgw.core.routes import TlsPolicy
+from tests.unit.app.test_config_errors import GOOD, write
+
+Load = Callable[..., config.Config]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """GOOD with replacements, loaded."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (tmp_path / "state").mkdir(mode=0o700)
+
+    def loaded(**replaced: str) -> config.Config:
+        text = GOOD
+        for old, new in zip(replaced["old"].split("|"), replaced["new"].split("|"), strict=True) if replaced else ():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        return config.load(write(tmp_path, text))
+
+    return loaded
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30s", timedelta(seconds=30)),
+        ("500ms", timedelta(milliseconds=500)),
+        ("4h", timedelta(hours=4)),
+        ("365d", timedelta(days=365)),
+    ],
+)
+def test_durations_have_a_unit(text: str, expected: timedelta) -> None:
+    """So that nobody takes minutes for seconds."""
+    assert values.duration(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "octets"), [(0, 0), ("10 MiB", 10_485_760), ("64KiB", 65_536), ("25 MB", 25_000_000), ("9 B", 9)]
+)
+def test_sizes_are_octets_or_have_a_unit(value: object, octets: int) -> None:
+    """MiB and MB differ, and the limit of SD-1 is the larger."""
+    assert values.size(value) == octets
+
+
+@pytest.mark.parametrize("value", [True, -1, "10", "1.5 MiB", "10 mib", None, 3.0])
+def test_what_only_looks_like_a_size_is_refused(value: object) -> None:
+    """A limit nobody meant is worse than an error."""
+    with pytest.raises(ValueError, match="expected a size"):
+        values.size(value)
+
+
+def test_ipv6_endpoints_are_read_and_written_in_brackets() -> None:
+    """RFC 5321 and URLs write them so."""
+    endpoint = values.listen_address("[::1]:2525")
+    assert (endpoint.host, endpoint.port, str(endpoint)) == ("::1", 2525, "[::1]:2525")
+
+
+def test_a_sound_file_gives_the_warnings_that_it_deserves(load: Load) -> None:
+    """In the order of the file, each with its line."""
+    assert [(each.line, each.key) for each in config.warnings(load())] == [
+        (1, "store.master_key_file"),  # beside the letters that it seals
+        (26, "establishment[1]"),  # no next hop
+        (31, "login[0]"),  # no listener takes logins
+    ]
+
+
+def test_a_shared_mailbox_whose_person_nobody_knows_is_warned_of(load: Load) -> None:
+    """The journal would say "person unknown" (SD-6)."""
+    old = 'establishment = "chu"|conversations = "enforce"'
+    told = config.warnings(load(old=old, new='establishment = "clinique"|conversations = "enforce"'))
+    (warning,) = [each for each in told if each.key == "mailbox[0]"]
+    assert warning.line == 42
+    assert "SD-6" in warning.message
+
+
+@pytest.mark.parametrize("way", ["xclient = true", "person_received = true", 'person_header = "X-Auteur"'])
+def test_a_shared_mailbox_behind_a_server_that_names_the_person_is_fine(load: Load, way: str) -> None:
+    """Any of the ways of SD-6 will do."""
+    old = 'establishment = "chu"|name = "chu"'
+    told = config.warnings(load(old=old, new=f'establishment = "clinique"|name = "chu"\n{way}'))
+    assert "mailbox[0]" not in {each.key for each in told}
+
+
+def test_a_patient_domain_that_no_operator_serves_is_warned_of(load: Load) -> None:
+    """No letter could reach a patient."""
+    told = config.warnings(load(old='"patient.mssante.fr"', new='"autre.mssante.fr"'))
+    assert "gateway.patient_domain" in {each.key for each in told}
+
+
+def test_clear_text_beyond_the_machine_is_warned_of(load: Load) -> None:
+    """On loopback it is nobody's business; elsewhere the trust space asks for TLS (TLS-1)."""
+    told = config.warnings(load(old='"127.0.0.1:2526"|"127.0.0.1:2600"', new='"0.0.0.0:2526"|"10.1.1.1:25"'))
+    assert {each.key for each in told} >= {"listener[1].tls", "establishment[0].next_hop_tls"}
+
+
+def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
+    """Observing has ended by itself; the file should say so (SD-9)."""
+    new = 'conversations = "observe"\nenforce_from = 2020-01-01'
+    told = config.warnings(load(old='conversations = "enforce"', new=new))
+    assert "policy.enforce_from" in {each.key for each in told}
+
+
+def test_keys_that_every_user_can_read_are_warned_of(load: Load, tmp_path: Path) -> None:
+    """A key for all is no key."""
+    key = tmp_path / "master.key"
+    key.write_bytes(bytes(32))
+    new = f'state_dir = "state"\n[store]\nmaster_key_file = "{key.name}"'
+    for mode, warned in ((0o644, True), (0o640, False), (0o600, False)):
+        key.chmod(mode)
+        told = config.warnings(load(old='state_dir = "state"', new=new))
+        assert ("store.master_key_file" in {each.key for each in told}) is warned
+
+
+def test_a_state_directory_open_to_all_is_warned_of(load: Load, tmp_path: Path) -> None:
+    """Names of files and sizes of letters are nobody else's."""
+    (tmp_path / "state").chmod(0o755)
+    assert "gateway.state_dir" in {each.key for each in config.warnings(load())}
+
+
+def test_a_state_directory_that_is_no_directory_is_warned_of(load: Load, tmp_path: Path) -> None:
+    """Holds for root as well, whom permissions do not stop."""
+    (tmp_path / "state").rmdir()
+    (tmp_path / "state").touch()
+    (warning,) = [each for each in config.warnings(load()) if each.key == "gateway.state_dir"]
+    assert "not writable" in warning.message
+
+
+def test_a_credential_is_found_where_systemd_puts_it(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And outside the service its absence is no error: `mssgw check` runs from a shell."""
+    old, new = '2525"\ntls = "none"', '2525"\ncertificate = "credential:cert"\nkey = "credential:key"'
+    assert load(old=old, new=new).listeners[0].certificate == values.SecretFile("credential:cert", None)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "cert").touch()
+    with pytest.raises(config.ConfigErrors) as caught:
+        load(old=old, new=new)
+    assert [each.key for each in caught.value.problems] == ["listener[0].key"]
+    (tmp_path / "key").touch()
+    assert load(old=old, new=new).listeners[0].key == values.SecretFile("credential:key", tmp_path / "key")
+
+
+def test_the_master_key_is_the_file_else_the_credential_else_beside_the_database(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the file says wins; a trial needs no key to be named."""
+    assert load().master_key.path == tmp_path / "state" / "master.key"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert load().master_key.path == tmp_path / "state" / "master.key"
+    (tmp_path / "master-key").touch()
+    assert load().master_key.path == tmp_path / "master-key"
+    (tmp_path / "named.key").touch()
+    new = 'state_dir = "state"\n[store]\nmaster_key_file = "named.key"'
+    assert load(old='state_dir = "state"', new=new).master_key.path == tmp_path / "named.key"
+
+
+def test_the_database_lies_in_the_state_directory(load: Load, tmp_path: Path) -> None:
+    """A relative state directory lies beside the file, wherever the daemon was started."""
+    assert load().database_url == f"sqlite:///{tmp_path}/state/mssgw.db"
+
+
+def test_a_password_hash_is_never_shown(load: Load) -> None:
+    """Not even by the repr of the whole configuration."""
+    assert "argon2" not in repr(load())
+    assert "argon2" not in repr(wiring.clients(load()))
+
+
+def test_clients_are_known_by_network_on_the_listener_of_their_role(load: Load) -> None:
+    """An operator's network means nothing to establishments (SD-5); a dual-stack socket maps IPv4."""
+    clients = wiring.clients(load())
+    asked = {
+        (role, peer): found.name if (found := clients.at(role, peer)) else None
+        for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE)
+        for peer in ("192.0.2.9", "::ffff:198.51.100.1", "203.0.113.4", "10.0.0.1", "not-an-address", "fe80::1%eth0")
+    }
+    assert {key: name for key, name in asked.items() if name} == {
+        (Role.ESTABLISHMENT, "192.0.2.9"): "chu",
+        (Role.ESTABLISHMENT, "::ffff:198.51.100.1"): "clinique",
+        (Role.TRUST_SPACE, "203.0.113.4"): "mes",
+    }
+
+
+def test_a_login_may_use_what_its_establishment_may_or_less(load: Load) -> None:
+    """SD-5: never more."""
+    whole, _ = wiring.clients(load()).logins["imagerie"]
+    accueil, autre = (Address.parse(f"{name}@chu-exemple.mssante.fr") for name in ("accueil", "autre"))
+    assert whole.may_send_as(accueil)
+    assert whole.may_send_as(autre)
+    new = 'establishment = "chu"\naddresses = ["Accueil@chu-exemple.mssante.fr"]'
+    narrow, hashed = wiring.clients(load(old='establishment = "chu"', new=new)).logins["imagerie"]
+    assert narrow.may_send_as(accueil)
+    assert not narrow.may_send_as(autre)
+    assert hashed.startswith("$argon2id$")
+
+
+def test_a_login_is_not_believed_about_other_persons(load: Load) -> None:
+    """What a trusted server may pass on, a person with a password may not (SD-6)."""
+    new = 'name = "chu"\nxclient = true\nperson_received = true\nperson_header = "X-Auteur"'
+    clients = wiring.clients(load(old='name = "chu"', new=new))
+    person, _ = clients.logins["imagerie"]
+    assert (person.xclient, person.person_received, person.person_header) == (False, False, None)
+    server = clients.named["chu"]
+    assert (server.xclient, server.person_received, server.person_header) == (True, True, "X-Auteur")
+
+
+def test_routes_lead_inward_to_establishments_and_outward_to_operators(load: Load) -> None:
+    """What is not listed has none (WHO-9); an establishment without a next hop has none either."""
+    table = wiring.routes(load())
+    inward = table.find("chu-exemple.mssante.fr")
+    outward = table.find("patient.mssante.fr")
+    assert inward is not None
+    assert (inward.name, inward.host, inward.port, inward.inward) == ("establishment:chu", "127.0.0.1", 2600, True)
+    assert outward is not None
+    assert (outward.mx, outward.host, outward.tls, outward.inward) == (
+        True,
+        "patient.mssante.fr",
+        TlsPolicy.REQUIRE,
+        False,
+    )
+    assert table.find("clinique-exemple.mssante.fr") is None
+    assert table.find("exemple.fr") is None
+
+
+def test_the_password_of_a_next_hop_is_the_first_line_of_its_file(load: Load, tmp_path: Path) -> None:
+    """Editors end files with a line end; spaces may belong to a password."""
+    (tmp_path / "mes.password").write_text(" secret \r\nnote\n")
+    new = 'next_hop = "mx"\nnext_hop_login = "relais"\nnext_hop_password_file = "mes.password"'
+    route = wiring.routes(load(old='next_hop = "mx"', new=new)).find("patient.mssante.fr")
+    assert route is not None
+    assert (route.login, route.password) == ("relais", " secret ")
+
+
+def test_settings_hold_all_that_decisions_depend_on(load: Load) -> None:
+    """One frozen value; a reload builds another."""
+    settings = wiring.settings(load(old='kind = "ORG"', new='kind = "ORG"\npharmacy = true\nresponsible = "Dr Test"'))
+    assert settings.bal(Address.parse("ACCUEIL@chu-exemple.mssante.fr")) == Bal(
+        kind=BalKind.ORG, pharmacy=True, responsible="Dr Test"
+    )
+    assert settings.owners == {
+        "chu-exemple.mssante.fr": "chu",
+        "clinique-exemple.mssante.fr": "clinique",
+        "patient.mssante.fr": "mes",
+    }
+    assert settings.retry.give_up_after == timedelta(hours=48)
+    robot = Address.parse("Reponse.automatique-test@patient.mssante.fr")
+    assert settings.space.recipient(robot) is Party.PATIENT  # INS-10
+
+
+def test_size_limits_are_those_of_sd_1(load: Load) -> None:
+    """10 MiB exactly from establishments, 64 KiB more between operators."""
+    settings = wiring.settings(load())
+    assert settings.limit_for(Role.ESTABLISHMENT) == 10_485_760
+    assert settings.limit_for(Role.TRUST_SPACE) == 10_551_296
+
+
+def test_observing_ends_at_midnight_utc_of_its_date(load: Load) -> None:
+    """SD-9: before the date it observes, from it on it enforces; without a date it enforces always."""
+    eve = datetime(2027, 1, 3, 23, 59, 59, tzinfo=UTC)
+    new = 'conversations = "observe"\nenforce_from = 2027-01-04'
+    observing = wiring.settings(load(old='conversations = "enforce"', new=new))
+    assert not observing.policy(eve, Role.ESTABLISHMENT).enforcing
+    assert observing.policy(eve + timedelta(seconds=1), Role.ESTABLISHMENT).enforcing
+    assert wiring.settings(load()).policy(eve, Role.ESTABLISHMENT).enforcing
+
+
+def test_a_folder_that_does_not_exist_yet_is_no_warning_where_it_can_be_made(load: Load, tmp_path: Path) -> None:
+    """The daemon makes its state directory at the first start."""
+    os.rmdir(tmp_path / "state")
+    assert "gateway.state_dir" not in {each.key for each in config.warnings(load())}
