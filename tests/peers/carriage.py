@@ -185,7 +185,7 @@ def in_background(work: Callable[[], None]) -> Iterator[threading.Thread]:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     yield thread
-    thread.join(timeout=300)
+    thread.join(timeout=600)
     assert not thread.is_alive(), "the submitting clients did not end"
     if errors:
         raise errors[0]

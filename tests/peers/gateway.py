@@ -168,6 +168,13 @@ class GatewayProcess:
         command = [program, *words, "--config", str(self.config_file)]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
+    def wait_until_nothing_waits(self, *, limit: float = 60.0) -> None:
+        """Wait until every letter has its final outcome, so that no further copy can be on its way."""
+        end = time.monotonic() + limit
+        while (listed := self.command("queue", "list", "--json")).stdout or listed.returncode:
+            assert time.monotonic() < end, f"still waiting:\n{listed.stdout[-2_000:]}{listed.stderr}"
+            time.sleep(0.2)
+
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
