@@ -10,7 +10,7 @@ import smtplib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -33,12 +33,12 @@ def next_hop() -> PostfixInstance:
     return PostfixInstance(NEXT_HOP, domains=RECIPIENT_DOMAINS)
 
 
-def upstream(relay_to: int, **settings: str) -> PostfixInstance:
+def upstream(relay_to: int, *, port: int | None = None, settings: Mapping[str, str] | None = None) -> PostfixInstance:
     """The establishment's Postfix: relays everything to that port, keeps its own domain's mail in files.
 
     The queue id in its Received field is made one of constant length, so that the octets it adds are known beforehand.
     """
-    made = PostfixInstance(UPSTREAM, domains=("ch-test.mssante.fr",), relay_to=relay_to, settings=settings)
+    made = PostfixInstance(UPSTREAM, domains=("ch-test.mssante.fr",), relay_to=relay_to, settings=settings, port=port)
     checks = made.home / "etc/header_checks"
     checks.write_text("/^(Received: from .* id )[0-9A-Za-z]+(.*)$/ REPLACE ${1}000000000000${2}\n")
     with (made.home / "etc/main.cf").open("a") as main:

@@ -25,7 +25,7 @@ def test_postfix_to_postfix_alone_changes_no_octet() -> None:
 def test_the_proof_notices_a_server_that_wraps_lines() -> None:
     """What all fidelity tests rest on can fail: Postfix's default limit of 998 octets breaks long lines."""
     run = Carriage()
-    with next_hop() as sink, upstream(sink.port, smtp_line_length_limit="998") as server:
+    with next_hop() as sink, upstream(sink.port, settings={"smtp_line_length_limit": "998"}) as server:
         run.submit_mixed(server.port, seed=7, count=40)
         arrived = wait_for_all(sink, run, limit=60)
         with pytest.raises(AssertionError, match="changed"):

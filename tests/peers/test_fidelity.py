@@ -30,7 +30,7 @@ def test_one_octet_over_ten_mo_comes_back_to_its_sender(declared: bool) -> None:
     with (
         next_hop() as sink,
         GatewayProcess(Hops(operators=sink.port)) as gateway,
-        upstream(gateway.port, **quiet) as server,
+        upstream(gateway.port, settings=quiet) as server,
     ):
         added = run.measure_added(server.port, sink)
         Carriage().submit(server.port, [letter_of_size(1, 0, TEN_MO + 1 - added)])
