@@ -1,0 +1,123 @@
+"""What differs between databases: how to connect, lock and erase. Everything else is SQLAlchemy Core."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Dialect, Engine, NullPool, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import URL, make_url
+
+from mssgw.core.errors import StoreFull, StoreUnavailable
+
+BUSY_LIMIT = 10  # seconds that one process waits for another's commit
+_SCRUB_LIMIT = 30  # seconds that an erasure waits for readers of the old state
+
+
+class Database(Protocol):
+    """One database as the writer and the reader see it."""
+
+    dialect: Dialect
+
+    def engine(self, *, writing: bool) -> Engine:
+        """A transaction begun on the writing one holds the write lock from its first statement."""
+
+    def insert(self, table: Table) -> Any:
+        """An INSERT that knows ON CONFLICT."""
+
+    def failure(self, error: BaseException) -> StoreUnavailable:
+        """Our error for what the driver raised, without its text: that may hold parameters."""
+
+    def scrub(self, connection: Connection) -> None:
+        """Make what the last transactions deleted unreadable on disk. Raises StoreUnavailable when it cannot."""
+
+    def migration_lock(self) -> AbstractContextManager[None]:
+        """Held by the one process that migrates."""
+
+
+def database(url: str) -> Database:
+    """The database that a URL names. PostgreSQL joins here: SKIP LOCKED, advisory lock, VACUUM for scrub."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise ValueError("the store needs a URL such as sqlite:////var/lib/mssgw/mssgw.db")
+    return Sqlite(parsed)
+
+
+class Sqlite:
+    """SQLite in WAL mode, shared by any number of processes of one machine."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url.set(drivername="sqlite+pysqlite")
+        self._path = Path(str(url.database))
+        self.dialect: Dialect = self._url.get_dialect()()
+
+    def engine(self, *, writing: bool) -> Engine:
+        self._create_private()
+        # No exception text or log with parameters; no pool: each thread keeps the one connection that it opened.
+        engine = create_engine(
+            self._url,
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_LIMIT, "isolation_level": None, "cached_statements": 512},
+        )
+        event.listen(engine, "connect", _prepare)
+        # A deferred BEGIN that becomes a write fails at once when another process wrote meanwhile (threats 16).
+        begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    def insert(self, table: Table) -> Any:
+        return sqlite_insert(table)
+
+    def failure(self, error: BaseException) -> StoreUnavailable:
+        cause = getattr(error, "orig", None) or error
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return StoreFull("the disk of the database is full")
+        return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
+
+    def scrub(self, connection: Connection) -> None:
+        """``secure_delete`` zeroed the rows in the database; their earlier copies in the WAL go by truncating it."""
+        cursor = connection.connection.cursor()
+        give_up = time.monotonic() + _SCRUB_LIMIT
+        while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > give_up:
+                raise StoreUnavailable("the WAL could not be truncated: a reader holds it")
+            time.sleep(0.05)
+
+    @contextmanager
+    def migration_lock(self) -> Iterator[None]:
+        self._create_private()
+        with open(f"{self._path}.lock", "a", opener=_private) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _create_private(self) -> None:
+        """SQLite gives the WAL the mode of the database: so make that first, for us alone."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(f"{self._path}: {error.strerror}") from None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",  # NORMAL may lose a commit at power loss (threats 16)
+        "secure_delete = ON",
+        "temp_store = MEMORY",  # nothing of ours in /tmp
+        "cache_size = -16000",  # KiB
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()

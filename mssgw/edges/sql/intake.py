@@ -1,0 +1,134 @@
+"""What one Acceptance writes: the steps of its unit, and how a receipt or notice finds the letter it answers."""
+
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.linking import disposition_code
+from mssgw.edges.sql.codec import micros
+from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.statements import Statements
+from mssgw.edges.sql.tables import letters
+from mssgw.edges.sql.workers import Step, Unit
+from mssgw.ports import Acceptance, Conflict, NoticeSeen, ReceiptSeen
+
+# Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.
+# The others (a patient's letter on an open pair) change nothing.
+TARGETS: dict[Event, State] = {
+    event: TRANSITIONS[State.ABSENT, event]
+    for event in Event
+    if len({TRANSITIONS.get((state, event)) for state in State}) == 1
+}
+
+
+class Intake:
+    """Turns acceptances and moves into steps."""
+
+    def __init__(self, statements: Statements, records: Records) -> None:
+        self._do = statements
+        self._records = records
+
+    def unit(self, acceptance: Acceptance) -> Unit[None]:
+        """Everything of one 250, in one unit."""
+        do, records = self._do, self._records
+        at = micros(acceptance.facts.taken_at)
+        steps = [
+            Step(do.message, records.message(acceptance)),
+            Step(do.data_key, records.data_key(acceptance.body)),
+        ]
+        steps += [Step(do.delivery, records.delivery(each, acceptance)) for each in acceptance.deliveries]
+        steps += [
+            Step(do.letter, records.letter(letter, acceptance.body.spool_id, at)) for letter in acceptance.letters
+        ]
+        steps += self.moves(acceptance.moves, at)
+        steps += self.closings([letter.pair for letter in acceptance.letters if letter.closes])
+        steps += self.entries(acceptance.entries)
+        if acceptance.receipt is None and acceptance.notice is None:
+            return Unit(steps)
+        return Unit(steps, lambda connection: self._link(connection, acceptance))
+
+    def entries(self, entries: tuple[Entry, ...]) -> list[Step]:
+        return [Step(self._do.journal, self._records.entry(entry)) for entry in entries]
+
+    def moves(self, moves: tuple[Move, ...], at: int) -> list[Step]:
+        """Idempotent upserts; a professional's FIN also closes the threads of the pair (SD-3)."""
+        steps = [
+            Step(self._do.move, self._records.conversation(move.pair, TARGETS[move.event], at))
+            for move in moves
+            if move.event in TARGETS
+        ]
+        return steps + self.closings([move.pair for move in moves if move.event is Event.PROFESSIONAL_CLOSED])
+
+    def closings(self, pairs: list[Pair]) -> list[Step]:
+        return [Step(self._do.close_letters, self._records.closing(pair)) for pair in pairs]
+
+    def _link(self, connection: Connection, acceptance: Acceptance) -> None:
+        if acceptance.receipt is not None:
+            self._receipt(connection, acceptance, acceptance.receipt)
+        if acceptance.notice is not None:
+            self._notice(connection, acceptance, acceptance.notice)
+
+    def _receipt(self, connection: Connection, acceptance: Acceptance, receipt: ReceiptSeen) -> None:
+        """Count the receipt, once a letter and patient (SD-4). A letter forgotten meanwhile is no conflict."""
+        mine = (
+            letters.c.message_id == self._records.message_id(receipt.original_message_id),
+            letters.c.patient == self._records.address(receipt.patient),
+        )
+        seen = connection.execute(
+            select(letters.c.spool_id, letters.c.receipt_at).where(*mine).order_by(letters.c.id.desc())
+        ).all()
+        open_ = [row for row in seen if row.receipt_at is None]
+        if not seen:
+            return
+        if not open_:
+            raise Conflict("the receipt was already counted")
+        at = micros(acceptance.facts.taken_at)
+        connection.execute(update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=at))
+        self._journal(
+            connection,
+            Entry(
+                at=acceptance.facts.taken_at,
+                event=JournalEvent.READ,
+                spool_id=open_[0].spool_id,
+                message_id=receipt.original_message_id,
+                recipient=receipt.patient,
+                detail=disposition_code(receipt.disposition),
+            ),
+        )
+
+    def _notice(self, connection: Connection, acceptance: Acceptance, notice: NoticeSeen) -> None:
+        """Link by thread, else by subject and patient (NDR-7), and remember what it says of the account."""
+        letter = self._answered(connection, notice)
+        patient = self._records.address(notice.patient) if notice.patient else letter and letter.patient
+        if patient:
+            at = micros(acceptance.facts.taken_at)
+            self._do.account.run(connection, [(patient, notice.account.value, at)])
+        if letter is not None:
+            self._journal(
+                connection,
+                Entry(
+                    at=acceptance.facts.taken_at,
+                    event=JournalEvent.ACCOUNT,
+                    spool_id=letter.spool_id,
+                    recipient=notice.patient,
+                    detail=notice.account.value,
+                ),
+            )
+
+    def _answered(self, connection: Connection, notice: NoticeSeen) -> Any:
+        """The latest letter that the notice can be about, or None."""
+        of_patient = [letters.c.patient == self._records.address(notice.patient)] if notice.patient else []
+        latest = select(letters.c.spool_id, letters.c.patient).order_by(letters.c.id.desc()).limit(1)
+        found = None
+        if notice.thread:
+            cited = [self._records.message_id(each) for each in notice.thread]
+            found = connection.execute(latest.where(letters.c.message_id.in_(cited), *of_patient)).first()
+        subject = self._records.subject(notice.subject)
+        if found is None and of_patient and subject is not None:
+            found = connection.execute(latest.where(letters.c.subject == subject, *of_patient)).first()
+        return found
+
+    def _journal(self, connection: Connection, entry: Entry) -> None:
+        self._do.journal.run(connection, [self._records.entry(entry)])

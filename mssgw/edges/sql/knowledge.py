@@ -1,0 +1,103 @@
+"""What is known of pairs, for many letters by one look-up."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, bindparam, select
+
+from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.message import AccountState
+from mssgw.edges.sql.codec import moment
+from mssgw.edges.sql.records import Records, digests
+from mssgw.edges.sql.tables import accounts, blocks, conversations, letters
+from mssgw.ports import Known, Question
+
+_MOST = 500  # values in one IN list
+_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
+_CONVERSATIONS = select(conversations.c.pair, conversations.c.state, conversations.c.since).where(
+    conversations.c.pair.in_(_WANTED)
+)
+_BLOCKS = select(blocks.c.patient, blocks.c.bal).where(blocks.c.patient.in_(_WANTED))
+_ACCOUNTS = select(accounts.c.patient, accounts.c.state).where(accounts.c.patient.in_(_WANTED))
+_LETTERS = select(
+    letters.c.message_id,
+    letters.c.pair,
+    letters.c.patient,
+    letters.c.closed,
+    letters.c.receipt_to,
+    letters.c.receipt_at,
+).where(letters.c.message_id.in_(_WANTED))
+
+
+def know(connection: Connection, records: Records, questions: Sequence[Question]) -> list[list[Known]]:
+    """The answers, in the order asked; one list a question, one Known a pair."""
+    pairs = {pair for question in questions for pair in question.pairs}
+    patients = {records.address(pair.patient) for pair in pairs}
+    cited = {records.message_id(cited) for question in questions for cited in _cited(question)}
+    table = _Table(
+        records,
+        conversations=_rows(connection, _CONVERSATIONS, {records.pair(pair) for pair in pairs}),
+        blocks=_rows(connection, _BLOCKS, patients),
+        accounts=_rows(connection, _ACCOUNTS, patients),
+        letters=_rows(connection, _LETTERS, cited),
+    )
+    return [[table.known(question, pair) for pair in question.pairs] for question in questions]
+
+
+def _cited(question: Question) -> Iterable[str]:
+    yield from question.thread
+    if question.receipt_for:
+        yield question.receipt_for
+
+
+def _rows(connection: Connection, statement: Any, wanted: set[bytes]) -> list[Any]:
+    every = sorted(wanted)
+    found: list[Any] = []
+    for start in range(0, len(every), _MOST):
+        found += connection.execute(statement, {"wanted": every[start : start + _MOST]})
+    return found
+
+
+class _Table:
+    """The rows of one look-up, by key."""
+
+    def __init__(
+        self, records: Records, *, conversations: list[Any], blocks: list[Any], accounts: list[Any], letters: list[Any]
+    ) -> None:
+        self._records = records
+        self._conversations = {row.pair: row for row in conversations}
+        self._blocks = {(row.patient, row.bal) for row in blocks}
+        self._accounts = {row.patient: AccountState(row.state) for row in accounts}
+        self._letters: dict[bytes, list[Any]] = {}
+        for row in letters:
+            self._letters.setdefault(row.message_id, []).append(row)
+
+    def known(self, question: Question, pair: Pair) -> Known:
+        patient = self._records.address(pair.patient)
+        return Known(
+            conversation=self._conversation(pair, patient),
+            in_closed_thread=self._in_closed_thread(question, pair),
+            receipt_due=self._receipt_due(question, patient, self._records.address(pair.bal)),
+            account=self._accounts.get(patient),
+        )
+
+    def _conversation(self, pair: Pair, patient: bytes) -> Conversation:
+        blocked = bool({(patient, b""), (patient, self._records.address(pair.bal))} & self._blocks)  # req: SD-12
+        row = self._conversations.get(self._records.pair(pair))
+        if row is None:
+            return Conversation(blocked=blocked)
+        return Conversation(state=State(row.state), since=moment(row.since), blocked=blocked)
+
+    def _in_closed_thread(self, question: Question, pair: Pair) -> bool:  # req: SD-3
+        mine = self._records.pair(pair)
+        return any(row.closed and row.pair == mine for cited in question.thread for row in self._citing(cited))
+
+    def _receipt_due(self, question: Question, patient: bytes, bal: bytes) -> bool:  # req: SD-4
+        """By patient, not by pair: a service may ask to be told of a letter that another mailbox sent (SD-13)."""
+        return question.receipt_for is not None and any(
+            row.patient == patient and row.receipt_at is None and bal in digests(row.receipt_to)
+            for row in self._citing(question.receipt_for)
+        )
+
+    def _citing(self, message_id: str) -> list[Any]:
+        return self._letters.get(self._records.message_id(message_id), [])

@@ -1,0 +1,54 @@
+"""An open store: its two threads, its keys, its statements."""
+
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.sql.dialects import Database
+from mssgw.edges.sql.intake import Intake
+from mssgw.edges.sql.knowledge import know
+from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.statements import Statements
+from mssgw.edges.sql.tables import store_secret
+from mssgw.edges.sql.workers import Reader, Unit, Upkeep, Writer
+from mssgw.edges.vault import Vault
+
+T = TypeVar("T")
+
+
+class Session:
+    """What SqlStore and SqlDesk share."""
+
+    def __init__(self, database: Database, vault: Vault) -> None:
+        self.database = database
+        self.statements = Statements(database)
+        self.use(vault)
+        self.writer = Writer(database.engine(writing=True), database, self.check_key)
+        self.reader = Reader(
+            database.engine(writing=False), database, lambda connection, asked: know(connection, self.records, asked)
+        )
+
+    def use(self, vault: Vault) -> None:
+        """Go on with these keys."""
+        self.records = Records(vault)
+        self.intake = Intake(self.statements, self.records)
+
+    async def write(self, unit: Unit[T]) -> T:
+        result: T = await self.writer.ask(unit)
+        return result
+
+    async def scrub(self) -> None:
+        await self.writer.ask(Upkeep(self.database.scrub))
+
+    def check_key(self, connection: Connection) -> None:
+        """Stop when another process rotated the master key: what we would wrap now, nobody could unwrap."""
+        if connection.execute(_KEY_ID).scalar() != self.records.vault.key_id:
+            raise StoreUnavailable("the master key was rotated: reload to read the new key file")
+
+    async def close(self) -> None:
+        await self.writer.close()
+        await self.reader.close()
+
+
+_KEY_ID = select(store_secret.c.key_id)

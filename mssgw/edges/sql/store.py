@@ -1,0 +1,242 @@
+"""The Store port over SQL: queue, conversations and journal behind one durable commit."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, case, delete, func, or_, select, tuple_, update
+
+from mssgw.core.delivery import Delivery, Lease
+from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.sql.intake import Intake
+from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.session import Session
+from mssgw.edges.sql.tables import (
+    conversations,
+    data_keys,
+    deliveries,
+    journal,
+    letters,
+    messages,
+    strikes,
+)
+from mssgw.edges.sql.workers import Step, Unit
+from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
+
+_AT_ONCE = 500  # rows that one transaction erases or forgets, so that letters get in between
+FINAL = tuple(state.value for state in DeliveryState if state.final)
+QUEUED, HELD = DeliveryState.QUEUED.value, DeliveryState.HELD.value
+
+
+class LeaseLost(Exception):
+    """The delivery belongs to somebody else now."""
+
+
+def unowned(now: int) -> Any:
+    """Whether nobody holds a delivery."""
+    return or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
+
+
+class SqlStore:
+    """See ports.Store. Made by ``open_store``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._erased: list[str] = []  # deleted, not yet scrubbed
+        self._scrubbed = False  # an earlier process may have died between deleting and scrubbing
+
+    @property
+    def _records(self) -> Records:
+        return self._session.records
+
+    @property
+    def _intake(self) -> Intake:
+        return self._session.intake
+
+    async def know(self, question: Question) -> Sequence[Known]:
+        answer: list[Known] = await self._session.reader.ask(question)
+        return answer
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        await self._session.write(self._intake.unit(acceptance))
+
+    async def note(self, entries: Sequence[Entry]) -> None:
+        await self._session.write(Unit(self._intake.entries(tuple(entries))))
+
+    async def strike(self, message_id: str, now: datetime) -> int:
+        digest, at = self._records.message_id(message_id), micros(now)
+        insert = self._session.database.insert(strikes).values(message_id=digest, count=1, at=at)
+        upsert = insert.on_conflict_do_update(
+            index_elements=["message_id"], set_={"count": strikes.c.count + 1, "at": at}
+        ).returning(strikes.c.count)
+        count: int = await self._session.write(Unit(work=lambda connection: connection.execute(upsert).scalar_one()))
+        return count
+
+    async def load(self, spool_id: str) -> Stored:
+        wanted = (
+            select(messages, data_keys.c.wrapped)
+            .outerjoin(data_keys, data_keys.c.spool_id == messages.c.spool_id)
+            .where(messages.c.spool_id == spool_id)
+        )
+
+        def read(connection: Connection) -> Stored:
+            row = connection.execute(wanted).first()
+            if row is None:
+                raise Gone("the message was erased, or never was")
+            try:
+                return self._records.read_message(row)
+            except Undecryptable:
+                self._session.check_key(connection)  # rotated meanwhile is no damage
+                raise
+
+        stored: Stored = await self._session.reader.ask(read)
+        return stored
+
+    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
+        """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
+        mine = self._claim(micros(now), lease, limit)
+
+        def work(connection: Connection) -> list[Delivery]:
+            rows = connection.execute(mine).all()
+            claimed, unreadable = self._read_claimed(connection, rows)
+            for spool_id in sorted(unreadable):
+                entry = Entry(at=now, event=JournalEvent.HELD, spool_id=spool_id, detail="unreadable")
+                self._set_aside(connection, spool_id, entry)
+            return sorted(claimed, key=lambda delivery: delivery.due_at)
+
+        claimed: list[Delivery] = await self._session.write(Unit(work=work))
+        return claimed
+
+    def _claim(self, now: int, lease: Lease, limit: int) -> Any:
+        free = (
+            select(deliveries.c.spool_id, deliveries.c.number)
+            .where(deliveries.c.state == QUEUED, deliveries.c.due_at <= now, unowned(now))
+            .order_by(deliveries.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return (
+            update(deliveries)
+            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(free))
+            .values(lease_token=lease.token, lease_until=micros(lease.until))
+            .returning(deliveries)
+        )
+
+    def _read_claimed(self, connection: Connection, rows: Sequence[Any]) -> tuple[list[Delivery], set[str]]:
+        ids = {row.spool_id for row in rows}
+        sealed = {row.spool_id: row for row in connection.execute(_envelopes(ids))} if ids else {}
+        claimed, envelopes, unreadable = [], {}, set()
+        for row in rows:
+            try:
+                if row.spool_id not in envelopes:
+                    if row.spool_id not in sealed:
+                        raise Undecryptable("the message row is missing")
+                    found = sealed[row.spool_id]
+                    envelopes[row.spool_id] = self._records.read_envelope(row.spool_id, found.wrapped, found.sealed)
+                claimed.append(self._records.read_delivery(row, envelopes[row.spool_id]))
+            except Undecryptable:
+                unreadable.add(row.spool_id)
+        return [delivery for delivery in claimed if delivery.spool_id not in unreadable], unreadable
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        """Each in a unit of its own: one lost lease undoes nothing else."""
+        return await asyncio.gather(*(self._settle(settlement) for settlement in settlements))
+
+    async def _settle(self, settlement: Settlement) -> bool:
+        row = self._records.settled(settlement.after, settlement.lease.token)
+        steps = [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
+        try:
+            await self._session.write(Unit(steps))
+        except LeaseLost:
+            return False
+        return True
+
+    async def free(self, tokens: Sequence[str]) -> None:
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.state == QUEUED, deliveries.c.lease_token.in_(list(tokens)))
+            .values(lease_token=None, lease_until=None)
+        )
+        await self._session.write(Unit(work=lambda connection: connection.execute(statement).rowcount))
+
+    async def set_aside(self, spool_id: str, entry: Entry) -> None:
+        await self._session.write(Unit(work=lambda connection: self._set_aside(connection, spool_id, entry)))
+
+    def _set_aside(self, connection: Connection, spool_id: str, entry: Entry) -> None:
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.spool_id == spool_id, deliveries.c.state == QUEUED)
+            .values(state=HELD, lease_token=None, lease_until=None, held_because=entry.detail)
+        )
+        self._session.statements.journal.run(connection, [self._records.entry(entry)])
+
+    async def next_due(self) -> datetime | None:
+        ready = case(
+            (deliveries.c.lease_until > deliveries.c.due_at, deliveries.c.lease_until), else_=deliveries.c.due_at
+        )
+        earliest = select(func.min(ready)).where(deliveries.c.state == QUEUED)
+        due = await self._session.reader.ask(lambda connection: connection.execute(earliest).scalar())
+        return None if due is None else moment(due)
+
+    async def erase_finished(self, *, now: datetime) -> Sequence[str]:
+        finished: list[str] = await self._session.reader.ask(
+            lambda connection: list(connection.execute(_finished()).scalars())
+        )
+        for start in range(0, len(finished), _AT_ONCE):
+            ids = finished[start : start + _AT_ONCE]
+            await self._session.write(Unit(work=partial(self._erase, ids=ids, now=now)))
+            self._erased += ids
+            self._scrubbed = False
+        if not self._scrubbed:
+            await self._session.scrub()
+            self._scrubbed = True
+        erased, self._erased = self._erased, []
+        return erased
+
+    def _erase(self, connection: Connection, *, ids: Sequence[str], now: datetime) -> None:
+        for table in (data_keys, messages, deliveries):
+            connection.execute(delete(table).where(table.c.spool_id.in_(ids)))
+        entries = (Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in ids)
+        self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])
+
+    async def forget(self, *, before: datetime) -> int:
+        limit = micros(before)
+        closed = and_(conversations.c.state == "closed", conversations.c.since < limit)
+        old: list[tuple[Any, Any]] = [
+            (journal.c.id, journal.c.at < limit),
+            (letters.c.id, letters.c.seen_at < limit),
+            (conversations.c.pair, closed),  # an open pair never expires (SD-9)
+        ]
+        forgotten = 0
+        for key, condition in old:
+            while gone := await self._delete_some(key, condition):
+                forgotten += gone
+        while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
+            pass
+        return forgotten
+
+    async def _delete_some(self, key: Any, condition: Any) -> int:
+        some = delete(key.table).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))
+        gone: int = await self._session.write(Unit(work=lambda connection: connection.execute(some).rowcount))
+        return gone
+
+
+def _envelopes(ids: set[str]) -> Select[Any]:
+    return (
+        select(messages.c.spool_id, messages.c.sealed, data_keys.c.wrapped)
+        .outerjoin(data_keys, data_keys.c.spool_id == messages.c.spool_id)
+        .where(messages.c.spool_id.in_(ids))
+    )
+
+
+def _finished() -> Select[Any]:
+    """Messages without an open delivery: a final outcome never changes, so what is found now stays true."""
+    still_open = select(deliveries.c.spool_id).where(
+        deliveries.c.spool_id == messages.c.spool_id, deliveries.c.state.not_in(FINAL)
+    )
+    return select(messages.c.spool_id).where(~still_open.exists())

@@ -1,0 +1,172 @@
+"""The tables. What names a person is a keyed hash (16 bytes) or sealed; times are microseconds since 1970.
+
+The migrations build exactly this; a test compares them.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+_COUNTED = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key
+
+# One row: the secret behind keyed hashes and sealed values, under the master key that ``key_id`` names.
+store_secret = Table(
+    "store_secret",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("key_id", LargeBinary, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+# One row a letter until it is erased. ``sealed``: facts (with envelope) and verdict; ``inline``: a small body.
+messages = Table(
+    "messages",
+    metadata,
+    Column("spool_id", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("wire_size", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("inline", LargeBinary),  # last: a claim reads the columns before it without following its pages
+)
+
+# A table of its own: small rows that can really be overwritten, unlike copies of a row with a body in it.
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("spool_id", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("spool_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("domain", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("warned", SmallInteger, nullable=False),
+    Column("lease_token", Text),
+    Column("lease_until", BigInteger),
+    Column("last_reply", LargeBinary),  # sealed: a peer may repeat the address in it
+    Column("held_because", Text, nullable=False),
+    PrimaryKeyConstraint("spool_id", "number"),
+    sqlite_with_rowid=False,
+)
+Index(
+    "deliveries_due",
+    deliveries.c.due_at,
+    deliveries.c.lease_until,
+    sqlite_where=text("state = 'queued'"),
+    postgresql_where=text("state = 'queued'"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("pair", LargeBinary, primary_key=True),
+    Column("patient", LargeBinary, nullable=False),
+    Column("bal", LargeBinary, nullable=False),
+    Column("sealed_patient", LargeBinary, nullable=False),
+    Column("sealed_bal", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index("conversations_patient", conversations.c.patient)
+Index("conversations_bal", conversations.c.bal)
+
+# Oppositions (SD-12). ``bal`` is empty when the patient is opposed to all mailboxes.
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("patient", LargeBinary, nullable=False),
+    Column("bal", LargeBinary, nullable=False),
+    Column("sealed_patient", LargeBinary, nullable=False),
+    Column("sealed_bal", LargeBinary),
+    Column("since", BigInteger, nullable=False),
+    PrimaryKeyConstraint("patient", "bal"),
+    sqlite_with_rowid=False,
+)
+
+# Letters by which replies, receipts and notices are linked. ``receipt_to``: hashes one after the other.
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", _COUNTED, primary_key=True),
+    Column("pair", LargeBinary, nullable=False),
+    Column("patient", LargeBinary, nullable=False),
+    Column("message_id", LargeBinary),
+    Column("subject", LargeBinary),
+    Column("receipt_to", LargeBinary, nullable=False),
+    Column("spool_id", Text, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("closed", SmallInteger, nullable=False),
+    Column("receipt_at", BigInteger),
+)
+Index("letters_message_id", letters.c.message_id)
+Index("letters_patient", letters.c.patient)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("patient", LargeBinary, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+strikes = Table(
+    "strikes",
+    metadata,
+    Column("message_id", LargeBinary, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Append-only. Codes in clear; addresses, person, Message-ID and a peer's words in ``sealed``.
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", _COUNTED, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("spool_id", Text, nullable=False),
+    Column("message_id", LargeBinary),
+    Column("sender", LargeBinary),
+    Column("recipient", LargeBinary),
+    Column("client", Text, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("operator", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("reply_code", SmallInteger),
+    Column("reply_status", Text, nullable=False),
+    Column("next_hop", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("rules", Text, nullable=False),
+    Column("sealed", LargeBinary),
+)
+for _column in (journal.c.spool_id, journal.c.message_id, journal.c.sender, journal.c.recipient):
+    Index(
+        f"journal_{_column.name}",
+        _column,
+        sqlite_where=text(f"{_column.name} IS NOT NULL"),
+        postgresql_where=text(f"{_column.name} IS NOT NULL"),
+    )
+Index("journal_at", journal.c.at)

@@ -1,0 +1,274 @@
+"""The two threads of a store: one writes, one reads. The event loop never waits for the disk.
+
+The writer commits whatever queued up during the last commit (group commit, no timer): under load a hundred letters
+share one fsync, an idle store commits one at once.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.sql.dialects import Database
+from mssgw.edges.sql.rows import Row, Rows
+from mssgw.ports import Question
+
+MOST_AT_ONCE = 256  # units in one transaction: bounds how long one commit holds the write lock
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+
+@dataclass(slots=True)
+class Step:
+    """One row for one statement. ``otherwise``: what to raise unless exactly one row was touched."""
+
+    rows: Rows
+    row: Row
+    otherwise: Exception | None = None
+
+
+@dataclass(slots=True)
+class Unit(Generic[T]):
+    """What is kept together or not at all: ``steps`` in order, then ``work``, whose value is the result."""
+
+    steps: Sequence[Step] = ()
+    work: Work[T] | None = None
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """Work for the writer's connection that no transaction may surround."""
+
+    work: Work[None]
+
+
+@dataclass(slots=True)
+class _Job:
+    what: Any
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: Exception | None = field(default=None, repr=False)
+
+
+class Worker:
+    """A thread with a connection of its own. ``perform`` answers a batch of jobs, each with a result or an error."""
+
+    def __init__(self, name: str, engine: Engine, database: Database) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._engine = engine
+        self._database = database
+        self._connection: Connection | None = None
+        self._closed = False
+        self._thread = Thread(target=self._run, name=f"mssgw-{name}", daemon=True)
+        self._thread.start()
+
+    async def ask(self, what: Any) -> Any:
+        """Queue a job and wait for its outcome. Raises what the job raised, or StoreUnavailable."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        job = _Job(what, self._loop.create_future())
+        self._jobs.put(job)
+        return await job.future
+
+    async def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        if not self._closed:
+            self._closed = True
+            self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        raise NotImplementedError
+
+    def _run(self) -> None:
+        ending = False
+        while not ending:
+            jobs, ending = self._next_batch()
+            if jobs:
+                try:
+                    self.perform(self._connected(), jobs)
+                except Exception as error:
+                    self._fail(jobs, error)
+                self._loop.call_soon_threadsafe(_resolve, jobs)
+        self._disconnect()
+
+    def _next_batch(self) -> tuple[list[_Job], bool]:
+        """Wait for a job, then take all that came meanwhile."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        try:
+            while job is not None:
+                jobs.append(job)
+                if len(jobs) == MOST_AT_ONCE:
+                    return jobs, False
+                job = self._jobs.get_nowait()
+        except Empty:
+            return jobs, False
+        return jobs, True
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
+        """Nothing of this batch was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
+        failure = self._database.failure(error) if isinstance(error, (DBAPIError, OSError)) else error
+        for job in jobs:
+            job.result, job.error = None, failure
+        with contextlib.suppress(Exception):  # it had failed already
+            self._disconnect()
+
+
+def _resolve(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        if job.future.done():  # whoever asked was cancelled; what was committed stays committed
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+class _Apart(Exception):
+    """A unit of the batch failed: run each in a transaction of its own, so that only the bad one fails."""
+
+
+class Writer(Worker):
+    """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
+
+    def __init__(self, engine: Engine, database: Database, admit: Callable[[Connection], None]) -> None:
+        super().__init__("writer", engine, database)
+        self._admit = admit
+
+    def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        units = [job for job in jobs if isinstance(job.what, Unit)]
+        try:
+            self._commit(connection, units)
+        except _Apart:
+            for job in units:
+                self._alone(connection, job)
+        for job in jobs:
+            if isinstance(job.what, Upkeep):
+                self._outside(connection, job)
+
+    def _outside(self, connection: Connection, job: _Job) -> None:
+        try:
+            job.what.work(connection)
+        except (DBAPIError, sqlite3.Error) as error:
+            job.error = self._database.failure(error)
+        except StoreUnavailable as error:
+            job.error = error
+
+    def _commit(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        if not jobs:
+            return
+        with connection.begin():
+            self._admit(connection)
+            batch = _Batch()
+            for job in jobs:
+                for step in job.what.steps:
+                    batch.add(step)
+                if job.what.work is not None:
+                    batch.flush(connection)
+                    job.result = self._work(connection, job.what.work)
+            batch.flush(connection)
+
+    @staticmethod
+    def _work(connection: Connection, work: Work[Any]) -> Any:
+        try:
+            return work(connection)
+        except (DBAPIError, StoreUnavailable):
+            raise
+        except Exception:
+            raise _Apart from None
+
+    def _alone(self, connection: Connection, job: _Job) -> None:
+        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
+        job.result = None
+        try:
+            with connection.begin():
+                self._admit(connection)
+                for step in job.what.steps:
+                    if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
+                        raise step.otherwise
+                if job.what.work is not None:
+                    job.result = job.what.work(connection)
+        except DBAPIError as error:
+            job.error = self._database.failure(error)
+        except Exception as error:
+            job.error = error
+
+
+class _Batch:
+    """Steps of many units, merged into few statements where that changes nothing.
+
+    A step joins the earlier rows of its statement unless another statement on the same table stands between.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: list[tuple[Rows, list[Row], bool]] = []
+        self._of: dict[tuple[int, bool], int] = {}  # statement -> its latest bucket
+        self._last: dict[str, int] = {}  # table -> the latest bucket that touches it
+
+    def add(self, step: Step) -> None:
+        table, fenced = step.rows.table.name, step.otherwise is not None
+        mine = self._of.get((id(step.rows), fenced))
+        if mine is None or mine < self._last[table]:
+            mine = len(self._buckets)
+            self._buckets.append((step.rows, [], fenced))
+            self._of[id(step.rows), fenced] = self._last[table] = mine
+        self._buckets[mine][1].append(step.row)
+
+    def flush(self, connection: Connection) -> None:
+        for rows, values, fenced in self._buckets:
+            try:
+                touched = rows.run(connection, values)
+            except IntegrityError:
+                raise _Apart from None
+            if fenced and touched != len(values):
+                raise _Apart
+        self.__init__()  # type: ignore[misc]
+
+
+class Reader(Worker):
+    """Answers from one snapshot a batch, taken after the last of its jobs was asked."""
+
+    def __init__(self, engine: Engine, database: Database, know: Callable[[Connection, Sequence[Any]], Any]) -> None:
+        super().__init__("reader", engine, database)
+        self._know = know
+
+    def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        with connection.begin():
+            asked = [job for job in jobs if isinstance(job.what, Question)]
+            if asked:
+                answers = self._know(connection, [job.what for job in asked])
+                for job, answer in zip(asked, answers, strict=True):
+                    job.result = answer
+            for job in jobs:
+                if not isinstance(job.what, Question):
+                    self._read(connection, job)
+
+    @staticmethod
+    def _read(connection: Connection, job: _Job) -> None:
+        try:
+            job.result = job.what(connection)
+        except DBAPIError:
+            raise
+        except Exception as error:
+            job.error = error
