@@ -150,7 +150,8 @@ class PostfixInstance:
             uid=nobody.pw_uid,
             gid=nobody.pw_gid,
         )
-        main += "".join(f"{key} = {value}\n" for key, value in settings.items())  # the later line counts
+        kept = [line for line in main.splitlines() if line.partition(" =")[0] not in settings]
+        main = "\n".join([*kept, *(f"{key} = {value}" for key, value in settings.items()), ""])
         (self.home / "etc/main.cf").write_text(main)
         (self.home / "etc/master.cf").write_text(_MASTER_CF.format(port=self.port))
 
