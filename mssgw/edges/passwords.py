@@ -1,0 +1,58 @@
+"""Passwords: argon2id hashes, checked in threads so that the event loop never waits."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+_HASHER = PasswordHasher()  # argon2id, RFC 9106 low-memory profile: 64 MiB, 3 passes, 4 lanes
+# Hash of nobody's password, so that an unknown login takes as long as a known one.
+_NOBODY = _HASHER.hash("no login has this password")
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash to put in the configuration. Takes about a tenth of a second and 64 MiB."""
+    return _HASHER.hash(password)
+
+
+def is_hash(text: str) -> bool:
+    """Whether the text is a hash that we can check: for ``mssgw check``."""
+    try:
+        _HASHER.check_needs_rehash(text)
+    except InvalidHashError:
+        return False
+    return True
+
+
+class Passwords:
+    """Checks passwords, at most ``at_once`` at a time: each check holds 64 MiB and a core."""
+
+    def __init__(self, *, at_once: int = 2, patience: float = 10.0) -> None:
+        """``patience``: seconds that a check may wait for its turn and run before TimeoutError."""
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="argon2")
+        self._turns = asyncio.Semaphore(at_once)
+        self._patience = patience
+
+    async def check(self, hashed: str | None, password: str) -> bool:
+        """Whether ``password`` fits ``hashed``; the same work when there is no such login (None).
+
+        Raises TimeoutError when too many checks wait.
+        """
+        async with asyncio.timeout(self._patience):
+            async with self._turns:
+                fits = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, _fits, hashed or _NOBODY, password
+                )
+        return fits and hashed is not None
+
+    def close(self) -> None:
+        """Let running checks end by themselves; no more are taken."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _fits(hashed: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,115 @@
+"""Inbound SMTP listeners: who is let in, how many at a time, and how they are shown out."""
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_data import DataDialogue
+from mssgw.edges.smtpd_dialogue import Dialogue, log
+from mssgw.edges.smtpd_listener import Listener
+from mssgw.ports import Reception
+
+__all__ = ["Listener", "SmtpIn"]
+
+_BACKLOG = 1_024
+Kept = TypeVar("Kept")
+
+
+class SmtpIn:
+    """One listener on one or more sockets. ``async with`` stops it cleanly.
+
+    ``listener`` may be replaced while it runs (reload: limits, certificate); new connections follow the new one.
+    """
+
+    def __init__(self, reception: Reception, listener: Listener) -> None:
+        self.reception, self.listener = reception, listener
+        self.closing = False
+        self._servers: list[asyncio.Server] = []
+        self._dialogues: set[Dialogue] = set()
+        self._at: Counter[str] = Counter()  # connections by IP address
+        self._kept: set[asyncio.Task[Any]] = set()
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen on host and port, 0 for any; returns the port. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: DataDialogue(self, loop), host, port, backlog=_BACKLOG)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def listen_on(self, inherited: socket.socket) -> None:
+        """Listen on a socket that systemd has bound; it is closed with the others."""
+        loop = asyncio.get_running_loop()
+        inherited.setblocking(False)
+        server = await loop.create_server(lambda: DataDialogue(self, loop), sock=inherited, backlog=_BACKLOG)
+        self._servers.append(server)
+
+    @property
+    def connections(self) -> int:
+        return len(self._dialogues)
+
+    async def stop(self, *, within: float = 20.0) -> None:
+        """Stop accepting, let messages in DATA finish, say 421 to the rest; returns after ``within`` seconds at most.
+
+        A message that is not complete by then is given up: its sender still has it. A commit that has begun is
+        waited for, since its limits are its own (``Listener.end_within``).
+        """
+        self.closing = True
+        for server in self._servers:
+            server.close()
+        for dialogue in tuple(self._dialogues):
+            if not dialogue.in_data:
+                dialogue.hang_up(say.GOING_DOWN)
+        await self._gone(within)
+        for dialogue in tuple(self._dialogues):
+            dialogue.cut()
+        await self._gone(1.0)
+        if self._kept:
+            await asyncio.wait(self._kept, timeout=self.listener.end_within)
+
+    async def _gone(self, within: float) -> None:
+        tasks = [dialogue.task for dialogue in self._dialogues if dialogue.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within)
+
+    async def __aenter__(self) -> "SmtpIn":
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.stop()
+
+    # What a dialogue asks (smtpd_dialogue.Door)
+
+    def enter(self, dialogue: Dialogue) -> bool:
+        limits = self.listener
+        full = (
+            len(self._dialogues) >= limits.max_connections or self._at[dialogue.peer] >= limits.max_connections_per_ip
+        )
+        if full or self.closing:
+            return False
+        self._dialogues.add(dialogue)
+        self._at[dialogue.peer] += 1
+        return True
+
+    def leave(self, dialogue: Dialogue) -> None:
+        if dialogue not in self._dialogues:
+            return
+        self._dialogues.remove(dialogue)
+        self._at[dialogue.peer] -= 1
+        if not self._at[dialogue.peer]:
+            del self._at[dialogue.peer]
+
+    def keep(self, work: Coroutine[Any, Any, Kept]) -> asyncio.Task[Kept]:
+        """Run what must outlive its connection; a failure that nobody waits for any more is logged."""
+        task = asyncio.create_task(work)
+        self._kept.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._kept.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.warning("smtp.letter.failed", listener=self.listener.name, error=type(error).__name__)

@@ -1,0 +1,119 @@
+"""DATA: bytes stream from the socket through the decoder into the letter; the reply stands for a durable commit."""
+
+import asyncio
+
+from mssgw.core.replies import Reply
+from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_mail import MailDialogue
+from mssgw.edges.smtpd_receiver import DataReceiver, TooSlow
+from mssgw.formats.data_phase import DataDecoder, Problem
+from mssgw.ports import LetterIn
+
+_GO_AHEAD = b"354 Terminez par <CR><LF>.<CR><LF>\r\n"
+_PATIENCE = 268_435_456  # octets of a refused message that are read before the connection is closed
+_ENOUGH = Reply(421, "4.7.0", "Message refuse et beaucoup trop long, connexion fermee")
+
+
+class DataDialogue(MailDialogue):
+    """The whole inbound dialogue. ``accepted`` counts the messages of this connection that got a 2xx."""
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        refusal = self.no_data_now(arg)
+        if refusal is not None:
+            await self.say(refusal)
+            return
+        self.pause_timer()
+        self.in_data = True
+        try:
+            reply = await self._message()
+        finally:
+            self.in_data = False
+            self._set_rset_state()
+        self.accepted += reply.ok
+        if self.transport is None:
+            raise ConnectionResetError  # gone right after the final dot: what was committed stays
+        self._reset_timeout()
+        if reply.code == 421:
+            self.hang_up(reply)
+            return
+        await self.say(reply)
+        if self.door.closing:
+            self.hang_up(say.GOING_DOWN)
+
+    async def _message(self) -> Reply:
+        """Receive one message and decide it."""
+        assert self.mail is not None
+        assert self.mail_client is not None
+        incoming = _Incoming(self, self.reception.letter(self.mail_client, self.mail))
+        decoder = DataDecoder(self.listener.size_limit)
+        try:
+            await self._receive(incoming, decoder)
+        except TooSlow as slow:
+            await incoming.refuse(slow.reply)
+            return slow.reply
+        except BaseException:  # the peer is gone, or the gateway stops
+            await incoming.abandon()
+            raise
+        if decoder.discarded > _PATIENCE:
+            return _ENOUGH
+        return incoming.refusal or await incoming.end(decoder.size)
+
+    async def _receive(self, incoming: "_Incoming", decoder: DataDecoder) -> None:
+        """Take bytes up to the final dot. Raises PeerGone or TooSlow."""
+        transport = self.transport
+        assert isinstance(transport, asyncio.Transport)
+        receiver = DataReceiver(self, transport, idle=self.listener.idle, rate=self.listener.data_rate)
+        try:
+            chunk = self.lines.take_all()  # bytes that did not wait for our 354 belong to the message
+            self._out.append(_GO_AHEAD)
+            self.flush()
+            while True:
+                await incoming.take(decoder.feed(chunk), decoder.problem)
+                if decoder.done or decoder.discarded > _PATIENCE:
+                    break
+                chunk = await receiver.chunk()
+        finally:
+            receiver.close()
+        self.lines.give_back(decoder.leftover)
+
+
+class _Incoming:
+    """A letter in DATA: whatever happens, it is ended once and by nothing that the peer does."""
+
+    def __init__(self, dialogue: DataDialogue, letter: LetterIn) -> None:
+        self._dialogue, self._letter, self._limit = dialogue, letter, dialogue.listener.end_within
+        self._over = False
+        self.refusal: Reply | None = None
+
+    async def take(self, content: bytes, problem: Problem | None) -> None:
+        """Store content; on a problem, or when it cannot be stored, give the letter up and note the refusal."""
+        if self._over:
+            return
+        if problem is not None:
+            limit = self._dialogue.listener.size_limit
+            await self.refuse(say.too_big(limit) if problem is Problem.TOO_BIG else problem.value)
+        elif content:
+            try:
+                async with asyncio.timeout(self._limit):
+                    await self._letter.write(content)
+            except Exception as error:
+                await self.refuse(self._dialogue.reply_to(error))
+
+    async def refuse(self, reply: Reply) -> None:
+        self.refusal = reply
+        await self.abandon(reply)
+
+    async def abandon(self, reply: Reply | None = None) -> None:
+        if not self._over:
+            self._over = True
+            await asyncio.shield(self._dialogue.door.keep(self._letter.abort(reply)))
+
+    async def end(self, size: int) -> Reply:
+        """Decide and commit. The commit outlives this connection, and this wait (threats finding 12)."""
+        self._over = True
+        commit = self._dialogue.door.keep(self._letter.end(size=size))
+        try:
+            async with asyncio.timeout(self._limit):
+                return await asyncio.shield(commit)
+        except Exception as error:
+            return self._dialogue.reply_to(error)

@@ -1,0 +1,66 @@
+"""What one inbound SMTP listener is: its role, its TLS and its limits."""
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from mssgw.core.envelope import Role
+
+TRACE_ROOM = 65_536  # octets that earlier hops of the trust space may have added in trace headers.  req: SD-1
+
+# A connection that does more than this of one command is not sending mail. Messages are not scarce: a relay may keep
+# one connection open all day.
+COMMANDS: Mapping[str, int] = MappingProxyType(
+    {"*": 50, "AUTH": 10, "EHLO": 20, "HELO": 20, "NOOP": 200, "RSET": 10_000, "MAIL": 10_000, "DATA": 10_000}
+    | {"RCPT": 1_000_000}
+)
+
+
+class TlsMode(StrEnum):
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"  # TLS from the first byte (RFC 8314)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """One listener. Times in seconds, sizes in octets. Raises ValueError when the fields contradict each other.
+
+    ``size_limit``: the message size that is advertised and taken; see ``limit_for``. ``require_tls``: nothing but
+    EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
+    ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
+    ``end_within``: how long the decision and the commit may take after the final dot.
+    """
+
+    name: str
+    role: Role
+    hostname: str
+    size_limit: int
+    tls: TlsMode = TlsMode.NONE
+    context: ssl.SSLContext | None = field(default=None, repr=False)
+    require_tls: bool = False
+    auth: bool = False
+    idle: float = 60.0
+    handshake: float = 10.0
+    data_rate: int = 500  # Postfix smtpd_min_data_rate
+    end_within: float = 300.0  # RFC 5321 section 4.5.3.2.6: clients wait 10 minutes
+    max_recipients: int = 100  # RFC 5321 section 4.5.3.1.8
+    max_auth_failures: int = 3
+    max_connections: int = 1_000
+    max_connections_per_ip: int = 100
+    commands: Mapping[str, int] = field(default_factory=lambda: COMMANDS, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.tls is TlsMode.NONE) is not (self.context is None):
+            raise ValueError(f"listener {self.name}: a TLS mode needs a certificate, and no TLS has none")
+        if self.require_tls and self.tls is TlsMode.NONE:
+            raise ValueError(f"listener {self.name}: require_tls needs a TLS mode")
+        if self.auth and (self.role is not Role.ESTABLISHMENT or self.tls is TlsMode.NONE):
+            raise ValueError(f"listener {self.name}: AUTH is for establishments, over TLS")
+
+
+def limit_for(role: Role, size_limit: int) -> int:
+    """The size that a listener of this role takes: exact for establishments, with room for trace headers else."""
+    return size_limit if role is Role.ESTABLISHMENT else size_limit + TRACE_ROOM  # req: SD-1

@@ -1,0 +1,83 @@
+"""Reads command lines as strictly as DATA is read: CRLF ends a line, nothing else does."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from mssgw.core.errors import GatewayError
+from mssgw.core.replies import Reply
+
+_FAIR = 50  # pipelined commands of one connection before the others have a turn
+_PATIENCE = 10  # malformed lines before the connection is closed
+
+
+class MalformedCommand(GatewayError):
+    """A command line with a bare LF, CR or NUL in it, or that is not UTF-8."""
+
+    reply = Reply(500, "5.5.2", "Ligne de commande mal formee")
+
+
+class CommandReader(asyncio.StreamReader):
+    """The StreamReader that aiosmtpd reads from. The end of the stream is a ConnectionError, as a reset is."""
+
+    if TYPE_CHECKING:  # private to asyncio, and read by aiosmtpd too
+        _buffer: bytearray
+        _transport: asyncio.Transport
+
+        def _maybe_resume_transport(self) -> None: ...
+
+    _in_a_row = 0
+    _malformed = 0
+
+    def has_line(self) -> bool:
+        """Whether another command is here already."""
+        return b"\n" in self._buffer
+
+    def pending(self) -> bool:
+        """Whether the peer has sent anything that was not read."""
+        return bool(self._buffer)
+
+    def take_all(self) -> bytes:
+        """Everything that was not read, taken out; the transport reads on."""
+        taken = bytes(self._buffer)
+        self._buffer.clear()
+        self._maybe_resume_transport()
+        return taken
+
+    def give_back(self, data: bytes) -> None:
+        """Put data in front of what comes next."""
+        self._buffer[:0] = data
+
+    def move_to(self, transport: asyncio.Transport) -> None:
+        """Go on reading what comes through another transport: TLS."""
+        self._transport = transport
+
+    async def readuntil(self, separator: bytes = b"\n") -> bytes:  # type: ignore[override]
+        """The next line, with its CRLF. Raises MalformedCommand, and reads on next time."""
+        self._in_a_row = self._in_a_row + 1 if self.has_line() else 0
+        if self._in_a_row >= _FAIR:
+            self._in_a_row = 0
+            await asyncio.sleep(0)
+        if self._transport.is_closing():
+            raise ConnectionResetError  # what was pipelined behind our last word is not answered
+        try:
+            line = await super().readuntil(separator)
+        except asyncio.IncompleteReadError:
+            raise ConnectionResetError from None
+        if _well_formed(line):
+            return line
+        self._malformed += 1
+        if self._malformed > _PATIENCE:
+            raise ConnectionResetError
+        raise MalformedCommand
+
+
+def _well_formed(line: bytes) -> bool:
+    if not line.endswith(b"\r\n") or line.count(b"\r") != 1 or b"\0" in line:
+        return False
+    if line.isascii():
+        return True
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,82 @@
+"""STARTTLS and implicit TLS on an inbound connection."""
+
+import asyncio
+import ssl
+from typing import NoReturn
+
+from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_dialogue import Dialogue, log
+from mssgw.edges.smtpd_listener import TlsMode
+
+_BEFORE_TLS = frozenset({"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"})
+_SHUTDOWN = 5.0  # seconds for the peer's close_notify
+
+
+class TlsDialogue(Dialogue):
+    """A dialogue that knows TLS. ``tls``: version and cipher, "" in clear."""
+
+    async def begin(self) -> None:
+        if self.listener.tls is TlsMode.IMPLICIT:
+            await self._secure()
+        self.open_verbs()
+
+    def open_verbs(self) -> None:
+        super().open_verbs()
+        if self.listener.require_tls and not self.tls:
+            for verb in self._smtp_methods.keys() - _BEFORE_TLS:
+                self._smtp_methods[verb] = self._tls_first  # req: TLS-1, WL-8
+
+    async def _tls_first(self, arg: str | None) -> None:
+        await self.say(say.TLS_FIRST)
+
+    async def smtp_STARTTLS(self, arg: str | None) -> None:
+        if self.listener.tls is not TlsMode.STARTTLS or self.tls:
+            await self.say(say.NO_TLS)
+        elif arg:
+            await self.say(say.BAD_SYNTAX)
+        elif self.lines.pending():  # would be read as if it had come through TLS (threats finding 4)
+            await self.say(say.AFTER_STARTTLS)
+            self.hang_up(None)
+        else:
+            self._out.append(b"220 2.0.0 Pret pour TLS\r\n")
+            self.flush()
+            await self._secure()
+            self.forget()
+            self.open_verbs()
+
+    async def _secure(self) -> None:
+        """Let TLS grow over the connection. Raises ConnectionError when the handshake fails or takes too long."""
+        plain, context = self.transport, self.listener.context
+        assert isinstance(plain, asyncio.Transport)
+        assert context is not None
+        try:
+            secure = await self.loop.start_tls(
+                plain,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self.listener.handshake,
+                ssl_shutdown_timeout=_SHUTDOWN,
+            )
+            tls = secure.get_extra_info("ssl_object") if secure is not None else None
+        except OSError as error:  # SSLError and TimeoutError are some
+            self._no_tls(plain, str(getattr(error, "reason", None) or type(error).__name__))
+        if secure is None or tls is None:
+            self._no_tls(plain, "lost")
+        assert isinstance(tls, ssl.SSLObject)
+        self.tls = f"{tls.version()} {(tls.cipher() or ('',))[0]}"
+        self._move_to(secure)
+
+    def _no_tls(self, plain: asyncio.Transport, reason: str) -> NoReturn:
+        self.why = "tls"
+        log.info("smtp.tls.failed", listener=self.listener.name, peer=self.peer, reason=reason)
+        plain.abort()
+        self.connection_lost(None)  # asyncio leaves it out when the handshake never ended
+        raise ConnectionResetError
+
+    def _move_to(self, secure: asyncio.Transport) -> None:
+        """Put the TLS transport in the place of the plain one, in asyncio's stream objects too."""
+        self._over_ssl = True
+        self.transport = self._transport = secure
+        self._writer._transport = secure  # type: ignore[attr-defined]
+        self.lines.move_to(secure)

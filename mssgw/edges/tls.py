@@ -1,0 +1,70 @@
+"""TLS contexts of our listeners and of our connections to next hops (TLS-2: 1.2 or later, ECDHE with AEAD only)."""
+
+import ssl
+from pathlib import Path
+
+from mssgw.core.errors import GatewayError
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; those of 1.3 are all of this kind.  req: TLS-2
+
+
+class TlsMisconfigured(GatewayError):
+    """A certificate, key or CA file cannot be used."""
+
+
+def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
+    """The context of a listener: ``certificate`` is a PEM chain, leaf first; ``key`` None: it is in the same file.
+
+    No client certificate is asked for. Raises TlsMisconfigured, which names the file and what is wrong with it.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _harden(context)
+    context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
+    files = certificate if key is None else key
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except FileNotFoundError:
+        missing = files if certificate.exists() else certificate
+        raise TlsMisconfigured(f"{missing}: no such file") from None
+    except PermissionError:
+        raise TlsMisconfigured(f"{certificate} or {files}: not readable by this user") from None
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsMisconfigured(_what_is_wrong(error, certificate, files)) from None
+    return context
+
+
+def client_context(*, ca_file: Path | None = None) -> ssl.SSLContext:
+    """The context of a connection to a next hop: certificate and host name are verified.
+
+    ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4). Raises TlsMisconfigured.
+    """
+    context = ssl.create_default_context()
+    _harden(context)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # SSLError is one
+            reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else "cannot be read"
+            raise TlsMisconfigured(f"{ca_file}: {reason}") from None
+    return context
+
+
+def _harden(context: ssl.SSLContext) -> None:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION
+
+
+def _no_passphrase() -> str:
+    raise ValueError("passphrase")  # else OpenSSL would ask on the terminal and the daemon would hang
+
+
+def _what_is_wrong(error: Exception, certificate: Path, key: Path) -> str:
+    reason = getattr(error, "reason", None) or str(error)
+    if reason == "KEY_VALUES_MISMATCH":
+        return f"{key}: is not the private key of {certificate}"
+    if reason == "passphrase":
+        return f"{key}: is protected by a passphrase; give the daemon a plain key as a credential"
+    if certificate.read_bytes().find(b"-----BEGIN CERTIFICATE") < 0:
+        return f"{certificate}: no PEM certificate in it"
+    return f"{certificate} or {key}: not a usable PEM certificate and key ({reason})"
