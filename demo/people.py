@@ -1,0 +1,22 @@
+"""The people of the demo, all invented, and what of them must never stand in the gateway's log."""
+
+DOCTOR = "dr.martin@ch-test.mssante.fr"
+DOCTOR_NAME = "Dr Camille MARTIN"
+OTHER_DOCTOR = "dr.bernard@ch-test.mssante.fr"  # never wrote to a patient
+PHARMACY = "officine@pharmacie-test.mssante.fr"  # a pharmacy's shared mailbox (ORG)
+
+PATIENT = "279035121518989@patient.mssante.fr"
+CORSICAN = "177012a12345670@patient.mssante.fr"  # as his doctor typed it, in lower case
+CUSTOMER = "146026322000196@patient.mssante.fr"
+WRONG_KEY = "289456789012345@patient.mssante.fr"  # the last two digits do not fit the others
+
+LETTER_SUBJECT = "Compte rendu de consultation"
+ORDONNANCE_SUBJECT = "Mon ordonnance du jour"
+ORDONNANCE_FILE = "ordonnance_seringat.pdf"
+
+# Lower case; searched for in the gateway's log, which must know people by queue ids and keyed hashes alone.
+PERSONAL = (
+    *(address.partition("@")[0] for address in (PATIENT, CORSICAN, CUSTOMER, WRONG_KEY)),
+    *("martin", "bernard", "officine@", "seringat"),
+    *(text.lower() for text in (LETTER_SUBJECT, ORDONNANCE_SUBJECT, ORDONNANCE_FILE)),
+)

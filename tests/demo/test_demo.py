@@ -1,0 +1,141 @@
+"""The demo is the first thing that a newcomer sees: it is run here as he runs it."""
+
+import os
+import re
+import signal
+import smtplib
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demo import people
+from demo.mail import letter
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = 60.0  # seconds: the demo's own promise
+
+STEPS = (
+    "a doctor writes to a patient",
+    "the read receipt",
+    "the patient answers",
+    "subject [FIN]",
+    "the patient writes once more",
+    "at RCPT TO: 550 5.7.1",
+    "writes first to a pharmacy",
+    "the same to a doctor",
+    "at RCPT TO: 550 5.7.1",
+    "INS with a wrong key",
+    "at RCPT TO: 553 5.1.3",
+    "10 485 760 octets",
+    "at MAIL FROM: 552 5.3.4",
+    "after DATA: 552 5.3.4",
+    "while Mon espace santé is down",
+    "deferred: 451",
+    "$ mssgw queue list",
+    "is back",
+    "arrived at Mon espace santé",
+    "$ mssgw trace",
+    "accepted, delivered, read",
+    "exit code 0",
+    "everything as it should be",
+)
+
+
+def demo(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "demo", *words]
+    return subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, encoding="utf-8", timeout=LIMIT
+    )
+
+
+def processes_with(home: Path) -> list[str]:
+    """Command lines of running processes that name the folder."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = each.read_bytes()
+        except OSError:
+            continue  # it has just ended
+        if os.fsencode(home) in line and str(os.getpid()) != each.parent.name:
+            found.append(line.replace(b"\0", b" ").decode())
+    return found
+
+
+def test_the_demo_tells_its_story_and_ends_well(tmp_path: Path) -> None:
+    """Every step in its order, each as it should be, in plain text; the gateway's log names nobody."""
+    home = tmp_path / "home"
+    ran = demo("--home", str(home))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stderr == ""
+    rest = ran.stdout
+    for step in STEPS:
+        assert step in rest, f"missing or too early: {step}\n{ran.stdout}"
+        rest = rest.partition(step)[2]
+    assert all(char.isprintable() or char == "\n" for char in ran.stdout)
+    log = (home / "gateway.log").read_text().lower()
+    assert "letter.accepted" in log
+    assert [word for word in people.PERSONAL if word in log] == []
+    assert processes_with(home) == []
+
+
+def test_a_gateway_that_does_not_start_says_why(tmp_path: Path) -> None:
+    """A master key of the wrong size: the reason is on the screen, and the exit code is 1."""
+    key = tmp_path / "master.key"
+    key.write_bytes(b"short")
+    key.chmod(0o600)
+    ran = demo("--home", str(tmp_path))
+    assert ran.returncode == 1
+    assert "The gateway does not run" in ran.stdout
+    assert "master.key" in ran.stdout
+    assert "32" in ran.stdout
+    assert processes_with(tmp_path) == []
+
+
+@contextmanager
+def kept(home: Path) -> Iterator[subprocess.Popen[str]]:
+    """``make run``, ended if a test leaves it behind or waits for it too long."""
+    command = [sys.executable, "-u", "-m", "demo", "--keep", "--home", str(home)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    limit = threading.Timer(LIMIT, process.terminate)
+    limit.start()
+    try:
+        yield process
+    finally:
+        limit.cancel()
+        if process.poll() is None:
+            process.terminate()  # it ends its gateway
+            process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def told(process: subprocess.Popen[str], until: str) -> str:
+    """What it prints, up to the line that holds ``until``."""
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if until in line:
+            return "".join(lines)
+    raise AssertionError(f"it ended without saying {until!r}\n{''.join(lines)}")
+
+
+def test_make_run_stays_up_and_says_how_to_send(tmp_path: Path) -> None:
+    """The ports it prints take letters, arrivals are printed as they come, and Ctrl-C ends it all."""
+    with kept(tmp_path) as process:
+        manual = told(process, "Ctrl-C")
+        found = re.search(r"swaks --server (\S+):(\d+) --local-interface (\S+) --from (\S+) --to (\S+)", manual)
+        assert found, manual
+        host, port, source, sender, recipient = found.groups()
+        sent = letter()
+        with smtplib.SMTP(host, int(port), timeout=20, source_address=(source, 0)) as client:
+            client.sendmail(sender, [recipient], sent.content, ["BODY=8BITMIME"])
+        assert sent.message_id in told(process, "received a letter")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(LIMIT) == 0
+    assert processes_with(tmp_path) == []
