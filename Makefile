@@ -17,7 +17,7 @@ demo: $(STAMP) ## see real letters go through the gateway, in under a minute
 	@$(BIN)/python -m demo
 
 run: $(STAMP) ## leave the demo's gateway and stand-ins running, and say how to send to them
-	@$(BIN)/python -m demo run
+	@$(BIN)/python -m demo --keep
 
 test: $(STAMP) peers ## everything from unit tests to real peers
 	$(BIN)/python -m pytest -m "not soak"
