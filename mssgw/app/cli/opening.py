@@ -24,14 +24,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def open_office(config_path: Path, alone: bool) -> AbstractAsyncContextManager[Office]:
     """The real opener: what the configuration file describes."""
-    from mssgw.app import composition, config  # they pull in the database: not for --help
+    from mssgw.app import backoffice, config  # they pull in the database: not for --help
 
     if CREDENTIALS.is_dir():
         # Beside the running service, commands find the master key where systemd keeps it for the service.
         os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
     loaded = config.load(config_path)
     become_owner(loaded.gateway.state_dir)
-    return composition.office(loaded, alone=alone)
+    return backoffice.office(loaded, alone=alone)
 
 
 def become_owner(state_dir: Path) -> None:

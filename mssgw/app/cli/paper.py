@@ -16,6 +16,9 @@ from rich.text import Text
 from mssgw.app.cli.people import shown
 from mssgw.core.addresses import Address
 
+# On a narrow terminal these columns fold; ids, numbers and times stay whole, to be copied.
+_FOLDING = frozenset({"domain", "sender", "recipient", "patient", "mailbox", "last reply", "reply", "detail", "who"})
+
 
 def json_line(value: Mapping[str, Any], *, full: bool = False) -> None:
     """Print one JSON object on one line; ``full``: with the patients' addresses (see people.shown)."""
@@ -69,7 +72,9 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
 def _framed(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
     grid = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        grid.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column not in _FOLDING
+        )
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))  # Text: what looks like markup in a reply stays text
     screen = Console(highlight=False)
