@@ -244,7 +244,7 @@ class Deliverer:
                 if now - delivery.created_at < retry.give_up_after:
                     due = retry.retry_at(attempts, now, random.random())  # noqa: S311 - spreads load, guards nothing
                     return replace(after, due_at=due), outcome
-                # Time is spent: the notice shows the next hop's last word; trust trouble is a failure of its own (WL-8).
+                # Time is spent. The notice shows the last word; trust trouble is a failure of its own (WL-8).
                 last = Reply(550, "5.7.1", reply.text) if alarm else reply
                 return replace(after, state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, case, delete, func, or_, select, tuple_, update
 
+from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone, Undecryptable
@@ -67,6 +68,13 @@ class SqlStore:
 
     async def note(self, entries: Sequence[Entry]) -> None:
         await self._session.write(Unit(self._intake.entries(tuple(entries))))
+
+    def alias(self, address: Address) -> str:
+        return self._records.address(address).hex()
+
+    async def free_node(self, node: str) -> None:
+        mine = deliveries.c.lease_token.startswith(f"{node}.", autoescape=True)
+        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(mine)).rowcount))
 
     async def strike(self, message_id: str, now: datetime) -> int:
         digest, at = self._records.message_id(message_id), micros(now)
@@ -157,12 +165,8 @@ class SqlStore:
         return True
 
     async def free(self, tokens: Sequence[str]) -> None:
-        statement = (
-            update(deliveries)
-            .where(deliveries.c.state == QUEUED, deliveries.c.lease_token.in_(list(tokens)))
-            .values(lease_token=None, lease_until=None)
-        )
-        await self._session.write(Unit(work=lambda connection: connection.execute(statement).rowcount))
+        given = deliveries.c.lease_token.in_(list(tokens))
+        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(given)).rowcount))
 
     async def set_aside(self, spool_id: str, entry: Entry) -> None:
         await self._session.write(Unit(work=lambda connection: self._set_aside(connection, spool_id, entry)))
@@ -224,6 +228,11 @@ class SqlStore:
         some = delete(key.table).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))
         gone: int = await self._session.write(Unit(work=lambda connection: connection.execute(some).rowcount))
         return gone
+
+
+def _freed(leased: Any) -> Any:
+    """Deliveries of these leases are due as before."""
+    return update(deliveries).where(deliveries.c.state == QUEUED, leased).values(lease_token=None, lease_until=None)
 
 
 def _envelopes(ids: set[str]) -> Select[Any]:

@@ -1,0 +1,116 @@
+"""The real Office: what the command line does to an installation, beside a running daemon or without one."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from mssgw.app import wiring
+from mssgw.app.config import Config
+from mssgw.app.office import NoSuchClient
+from mssgw.app.stores import AtRest, at_rest
+from mssgw.app.telemetry.events import Silence
+from mssgw.core.addresses import Address
+from mssgw.core.bal import PatientSpace
+from mssgw.core.clients import Client
+from mssgw.core.decide import decide
+from mssgw.core.delivery import Bounced
+from mssgw.core.envelope import Envelope, ForwardPath, Origin
+from mssgw.core.errors import Gone
+from mssgw.core.facts import Facts
+from mssgw.core.journal import Entry
+from mssgw.core.replies import Reply
+from mssgw.core.settings import Settings
+from mssgw.core.verdict import Verdict
+from mssgw.edges.clock import SystemClock
+from mssgw.flow.inspect import Inspector
+from mssgw.flow.live import Live
+from mssgw.flow.receipt import Notices
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import to_wire
+from mssgw.ports import Desk, Store
+
+BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
+
+
+@asynccontextmanager
+async def office(config: Config, *, alone: bool = False) -> AsyncIterator["BackOffice"]:
+    """Open the installation of this configuration. ``alone``: see stores.at_rest."""
+    async with at_rest(config, alone=alone) as rest:
+        yield BackOffice(config, rest)
+
+
+class BackOffice:
+    """app.office.Office."""
+
+    def __init__(self, config: Config, rest: AtRest) -> None:
+        self._clock, self._rest = SystemClock(), rest
+        self._settings: Settings = wiring.settings(config)
+        self._clients = wiring.clients(config)
+
+    @property
+    def desk(self) -> Desk:
+        return self._rest.desk
+
+    @property
+    def store(self) -> Store:
+        return self._rest.store
+
+    @property
+    def space(self) -> PatientSpace:
+        return self._settings.space
+
+    async def bounce(self, spool_id: str, *, operator: str) -> int:
+        rows = await self.desk.queue(limit=1000, spool_id=spool_id)
+        open_ones = [row.delivery for row in rows if not row.delivery.state.final and not row.leased]
+        if not open_ones:
+            raise Gone("no open delivery of that letter, or it is being sent at this moment")
+        stored = await self.store.load(spool_id)
+        outcome = Bounced(reply=BY_HAND)
+        # The notice first: a crash in between may repeat it, never lose it.
+        await self._notices().send(stored, [(delivery, outcome) for delivery in open_ones], is_late=False)
+        return await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
+
+    async def explain_file(
+        self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
+    ) -> tuple[Facts, Verdict]:
+        wire = to_wire(await asyncio.to_thread(path.read_bytes))
+        who = self._client(client, sender)
+        scanner = Scanner(
+            hostname=self._settings.hostname, person_header=who.person_header, person_received=who.person_received
+        )
+        scanner.feed(wire)
+        envelope = Envelope(
+            reverse_path=sender,
+            forward_paths=tuple(ForwardPath(address=address) for address in recipients),
+            origin=Origin(role=who.role, client=who.name),
+        )
+        size = len(wire) - wire.count(b"\r\n.") - wire.startswith(b".")
+        inspector = Inspector(self.store, self._clock)
+        facts = await inspector.of_letter(self._settings, who, envelope, scanner.finish(), size)
+        return facts, decide(facts)
+
+    async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:
+        entries = await self.desk.trace(spool_id=spool_id, limit=1000)
+        try:
+            facts = (await self.store.load(spool_id)).facts
+        except Gone:
+            return None, None, entries
+        return facts, decide(facts), entries
+
+    def _client(self, name: str | None, sender: Address | None) -> Client:
+        if name is not None:
+            if (named := self._clients.named.get(name)) is None:
+                raise NoSuchClient("no client of that name in the configuration")
+            return named
+        fitting = [each for each in self._clients.named.values() if sender is not None and each.may_send_as(sender)]
+        if len(fitting) != 1:
+            raise NoSuchClient("not exactly one client may use this sender: say which with --client")
+        return fitting[0]
+
+    def _notices(self) -> Notices:
+        async def nobody(*_: object) -> None:
+            return None
+
+        live = Live(self._settings, self._clients.at, nobody)
+        return Notices(store=self.store, spool=self._rest.spool, clock=self._clock, telemetry=Silence(), live=live)

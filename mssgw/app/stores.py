@@ -1,0 +1,37 @@
+"""Opening what the configuration names: keys, store and spool, under the lock that a key rotation wants alone."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mssgw.app.config import Config
+from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.sql import open_store
+from mssgw.edges.store_lock import store_lock
+from mssgw.edges.vault import read_master_key
+from mssgw.ports import Desk, Spool, Store
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """Everything that outlives the process."""
+
+    store: Store
+    desk: Desk
+    spool: Spool
+
+
+@asynccontextmanager
+async def at_rest(config: Config, *, alone: bool = False) -> AsyncIterator[AtRest]:
+    """Open the configured store and spool; migrates the database first.
+
+    Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
+    """
+    master_key = read_master_key(config.master_key.require())
+    with store_lock(config.gateway.state_dir, alone=alone):
+        async with open_store(config.database_url, master_key) as opened:
+            spool = SpoolFiles(config.spool_dir, memory=config.store.hot_bodies)
+            try:
+                yield AtRest(opened.store, opened.desk, spool)
+            finally:
+                await spool.close()

@@ -1,0 +1,24 @@
+"""ports.Telemetry on structlog."""
+
+import structlog
+
+
+class LogTelemetry:
+    """One log line for each event; an alarm is a warning with ``alarm=true``."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("mssgw")
+
+    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
+        given = {key: value for key, value in fields.items() if value is not None and value != ""}
+        if alarm:
+            self._log.warning(name, alarm=True, **given)
+        else:
+            self._log.info(name, **given)
+
+
+class Silence:
+    """ports.Telemetry for commands: what they do is journalled, and printed by the command itself."""
+
+    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
+        """Nothing."""
