@@ -10,7 +10,7 @@ from mssgw.core.errors import MalformedAddress
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(r"[!-~]{1,500}")
-_PLAIN = re.compile(r"[!-*,-<>-~]")  # what xtext leaves as it is: not "+" and not "=" (RFC 3461 section 4)
+_NOT_PLAIN = re.compile(r"[^!-*,-<>-~]")  # what xtext writes as +XX, "+" and "=" among it (RFC 3461 section 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def _orcpt(forward_path: ForwardPath) -> tuple[str, ...]:
 
 def xtext(text: str) -> str:
     """ASCII text as xtext (RFC 3461 section 4)."""
-    return "".join(char if _PLAIN.fullmatch(char) else f"+{ord(char):02X}" for char in text)
+    return _NOT_PLAIN.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _path(address: Address) -> str:

@@ -8,7 +8,7 @@ req: TLS-1, TLS-5, TLS-7
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,7 +25,8 @@ from mssgw.edges.smtp_replies import LOST, MAX_TEXT, SILENT, Wire, to_reply
 
 TlsContexts = Callable[[Route], ssl.SSLContext]
 
-MOST_ADDRESSES = 10  # tried for one letter before it waits
+MOST_HOSTS = 5  # tried for one letter before it waits
+MOST_ADDRESSES = 4  # of each
 REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
 NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
 NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
@@ -54,70 +55,53 @@ class Dialer:
         self._timeouts = timeouts
 
     async def dial(self, route: Route) -> Connection:
-        """Open a connection to the first host that can be reached. Raises Unreachable."""
+        """Open a connection to the first host, by preference, that can be reached. Raises Unreachable."""
         trouble: Unreachable | None = None
-        try:
-            tried = 0
-            async for host, address in self._places(route):
-                try:
-                    return await self._open(route, host, address)
-                except Unreachable as exc:
-                    trouble, tried = exc, tried + 1
-                    self._log_failure(route, exc)
-                    if not exc.try_next or tried >= MOST_ADDRESSES:
-                        break
-        except Unreachable as exc:  # from the look-up
-            self._log_failure(route, exc)
-            trouble = exc
+        for host in (await self._hosts(route))[:MOST_HOSTS]:
+            try:
+                return await self._dial_host(route, host)
+            except Unreachable as exc:
+                self._log_failure(route, exc)
+                trouble = exc
+                if not exc.try_next:
+                    break
         raise trouble or Unreachable(Deferred(reply=REFUSED, next_hop=route.host))
 
-    async def _places(self, route: Route) -> AsyncIterator[tuple[str, str]]:
-        """Hosts by preference with each of their addresses; a host that is not found yields to the next."""
-        hosts = await self._resolver.exchangers(route.host) if route.mx else (route.host,)
-        trouble: Unreachable | None = None
-        for host in hosts:
+    async def _hosts(self, route: Route) -> Sequence[str]:
+        if not route.mx:
+            return (route.host,)
+        try:
+            return await self._resolver.exchangers(route.host)
+        except Unreachable as exc:
+            self._log_failure(route, exc)
+            raise
+
+    async def _dial_host(self, route: Route, host: str) -> Connection:
+        addresses = (await self._resolver.addresses(host, mx=route.mx))[:MOST_ADDRESSES]
+        for address in addresses[:-1]:
             try:
-                addresses = await self._resolver.addresses(host, mx=route.mx)
+                return await self._open(route, host, address)
             except Unreachable as exc:
-                trouble = exc
-                continue
-            for address in addresses:
-                yield host, address
-        if trouble is not None:
-            raise trouble
+                if not exc.try_next:
+                    raise
+        return await self._open(route, host, addresses[-1])
 
     async def _open(self, route: Route, host: str, address: str) -> Connection:
-        sock = await self._connect(host, address, route.port)
-        client = aiosmtplib.SMTP(
-            hostname=host,
-            sock=sock,
-            local_hostname=self._hostname,
-            timeout=self._timeouts.greeting,
-            use_tls=route.tls is TlsPolicy.IMPLICIT,
-            start_tls=False,
-        )
-        transport: asyncio.Transport | None = None
         try:
-            client.tls_context = self._verifying_context(route)
-            await client.connect()
-            transport = cast(asyncio.Transport, client.transport)
-            await _hello(client)
-            if route.tls is TlsPolicy.REQUIRE:
-                transport = await _start_tls(client)
-                await _hello(client)
-            if route.login is not None:
-                await _login(client, route.login, route.password or "")
-            connection = _take_over(client, transport, host)
-        except BaseException as exc:
-            sock.close() if transport is None and client.transport is None else None
-            if transport is not None:
-                transport.abort()
-            if isinstance(exc, aiosmtplib.SMTPException | OSError | ValueError | _Distrust):
-                raise _unreachable(exc, host) from None
-            raise
-        tls = transport.get_extra_info("ssl_object")
-        version = tls.version() if tls is not None else None
-        log.info("delivery.connected", route=route.name, host=host, port=route.port, tls=version)
+            context = self._verifying_context(route)
+            client = aiosmtplib.SMTP(
+                hostname=host,
+                sock=await self._connect(host, address, route.port),
+                local_hostname=self._hostname,
+                timeout=self._timeouts.greeting,
+                use_tls=route.tls is TlsPolicy.IMPLICIT,
+                start_tls=False,
+                tls_context=context,
+            )
+            connection, tls = await _introduce(client, route, host)
+        except (aiosmtplib.SMTPException, OSError, ValueError, _Distrust) as exc:
+            raise _unreachable(exc, host) from None
+        log.info("delivery.connected", route=route.name, host=host, port=route.port, tls=tls)
         return connection
 
     async def _connect(self, host: str, address: str, port: int) -> socket.socket:
@@ -165,6 +149,24 @@ class _Distrust(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.code)
         self.reply = reply
+
+
+async def _introduce(client: aiosmtplib.SMTP, route: Route, host: str) -> tuple[Connection, str | None]:
+    """Greeting to AUTH; the connection and its TLS version."""
+    await client.connect()
+    transport = cast(asyncio.Transport, client.transport)
+    try:
+        await _hello(client)
+        if route.tls is TlsPolicy.REQUIRE:
+            transport = await _start_tls(client)
+            await _hello(client)
+        if route.login is not None:
+            await _login(client, route.login, route.password or "")
+        tls = transport.get_extra_info("ssl_object")
+        return _take_over(client, transport, host), tls.version() if tls is not None else None
+    except BaseException:
+        transport.abort()
+        raise
 
 
 async def _hello(client: aiosmtplib.SMTP) -> None:

@@ -1,0 +1,338 @@
+"""Peers and networks that fail: what was not accepted waits, what may have been is not sent twice in one attempt."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Outcome
+from mssgw.core.replies import Reply
+from mssgw.edges.smtp_limits import PoolLimits, Timeouts
+from mssgw.edges.smtp_replies import SILENT
+from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, letter, route, sent, spooled, transport
+from tests.wire.scripted_server import ALL, CLOSE, SILENCE, Act, Script, ScriptedServer
+
+LOCKSTEP = ALL[1:]
+MANNERS = pytest.mark.parametrize("offers", [ALL, LOCKSTEP], ids=["pipelined", "one-by-one"])
+HURRY = Timeouts(connect=2, greeting=0.2, command=0.2, data=0.2, final=0.2, quit=0.2)
+
+
+def statuses(outcomes: Sequence[Outcome]) -> list[tuple[type, str]]:
+    return [(type(outcome), outcome.reply.status) for outcome in outcomes]
+
+
+@MANNERS
+@pytest.mark.parametrize("moment", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "BODY", "DOT"])
+@pytest.mark.parametrize("act", [CLOSE, SILENCE], ids=["closes", "is-silent"])
+async def test_a_peer_that_goes_away_at_any_step_leaves_the_letter_waiting(
+    offers: tuple[str, ...], moment: str, act: Act
+) -> None:
+    if moment == "BODY" and act is SILENCE:
+        moment = "DOT"  # a peer that reads on and never answers: the same thing
+    async with ScriptedServer({moment: act}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE, timeouts=HURRY)
+    assert statuses(outcomes) == [(Deferred, "4.4.2")] * 3
+    assert len(server.sessions) == 1
+    assert len(server.bodies) == (moment == "DOT")
+
+
+async def test_recipients_refused_before_the_loss_stay_refused() -> None:
+    async with ScriptedServer({"RCPT TO:<dr.alpha": b"550 5.1.1 No\r\n", "DATA": CLOSE}, offers=LOCKSTEP) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert statuses(outcomes) == [(Bounced, "5.1.1"), (Deferred, "4.4.2"), (Deferred, "4.4.2")]
+
+
+async def test_nobody_listening_is_a_deferral() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        async with transport() as out:
+            outcomes = await out.send(route(unused.getsockname()[1]), letter(), ONE)
+    assert statuses(list(outcomes.values())) == [(Deferred, "4.4.1")]
+
+
+@pytest.mark.parametrize(("answer", "alarm"), [(b"421 4.3.2 Busy\r\n", False), (b"554 5.3.2 Not here\r\n", True)])
+@pytest.mark.parametrize("moment", ["GREETING", "HELO"])
+async def test_a_host_that_will_not_talk_to_us_refuses_no_letter(moment: str, answer: bytes, alarm: bool) -> None:
+    """A 5xx before MAIL is about us or the host: the letter waits and an administrator hears of it."""
+    async with ScriptedServer({moment: answer, "EHLO": b"502 5.5.1 What?\r\n"}) as server:
+        [outcome] = await sent(server)
+    assert isinstance(outcome, Deferred)
+    assert outcome.reply.status == "4.4.1"
+    assert outcome.reply.text.endswith(answer.decode().strip())
+    assert outcome.alarm is alarm
+
+
+@MANNERS
+@pytest.mark.parametrize("moment", ["MAIL", "RCPT TO:<dr.beta", "DATA", "DOT"])
+async def test_421_ends_the_dialogue_and_is_what_the_others_are_told(offers: tuple[str, ...], moment: str) -> None:
+    async with ScriptedServer({moment: b"421 4.3.2 Closing\r\n"}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert outcomes == [Deferred(reply=Reply(421, "4.3.2", "Closing"), next_hop="127.0.0.1")] * 3
+
+
+# Replies that are none, too many, or out of turn
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"hello\r\n",
+        b"199 what\r\n",
+        b"600 what\r\n",
+        b"250-a\r\n251 b\r\n",
+        b"2500 x\r\n",
+        b"354 already\r\n",
+        b"\r\n",
+        b"250 " + b"x" * 5000 + b"\r\n",
+        b"250-" + b"x" * 6000,
+        b"250-x\r\n" * 10_000,
+    ],
+    ids=["words", "1xx", "6xx", "two-codes", "four-digits", "3xx", "empty", "long-line", "no-line-end", "endless"],
+)
+@MANNERS
+async def test_a_reply_that_makes_no_sense_ends_the_connection(offers: tuple[str, ...], answer: bytes) -> None:
+    async with ScriptedServer({"MAIL": answer}, offers=offers) as server:
+        [outcome] = await sent(server, timeouts=HURRY)
+    assert statuses([outcome]) == [(Deferred, "4.5.0")]
+    assert server.bodies == []
+
+
+@MANNERS
+@pytest.mark.parametrize("moment", ["MAIL", "RCPT"])
+async def test_a_reply_too_many_is_not_matched_to_the_next_command(offers: tuple[str, ...], moment: str) -> None:
+    """One by one the extra reply is seen at once; pipelined it makes DATA's answer a 250, which is none."""
+    async with ScriptedServer({moment: b"250 2.1.0 ok\r\n250 2.1.0 ok\r\n"}, offers=offers) as server:
+        [outcome] = await sent(server)
+    assert statuses([outcome]) == [(Deferred, "4.5.0")]
+    assert server.bodies == []
+
+
+async def test_an_acceptance_before_the_final_dot_is_believed_by_nobody() -> None:
+    data = b"x" * 65_534 + b"\r\n"
+    async with ScriptedServer({"DATA": b"354 Go on\r\n250 2.0.0 queued\r\n"}) as server:
+        [outcome] = await sent(server, letter(spooled(len(data))), spool=Shelf(data))
+    assert statuses([outcome]) == [(Deferred, "4.5.0")]
+    assert server.bodies == []
+
+
+async def test_a_refusal_in_the_middle_of_the_body_is_an_answer() -> None:
+    """Some peers stop reading at their size limit, say so and close."""
+    data = b"x" * 65_534 + b"\r\n"
+    async with ScriptedServer({"BODY": b"552 5.3.4 Too big\r\n"}) as server:
+        shelf = Shelf(*[data] * 400)
+        [outcome] = await sent(server, letter(spooled(len(data) * 400)), spool=shelf)
+    assert outcome == Bounced(reply=Reply(552, "5.3.4", "Too big"), next_hop="127.0.0.1")
+    assert server.bodies == []
+
+
+async def test_an_answer_to_the_letter_counts_even_if_more_follows() -> None:
+    async with ScriptedServer({"DOT": b"250 2.0.0 queued\r\n250 2.0.0 and more\r\n"}) as server, transport() as out:
+        first = await out.send(route(server), letter(), ONE)
+        second = await out.send(route(server), letter(), ONE)
+    assert isinstance(first[0], Delivered)
+    assert isinstance(second[0], Delivered)
+    assert len(server.sessions) == 2
+
+
+async def test_the_reply_text_is_bounded_and_printable() -> None:
+    async with ScriptedServer({"DOT": b"550-5.7.1 caf\xc3\xa9 \x07\r\n550 5.7.1 " + b"y" * 3000 + b"\r\n"}) as server:
+        [outcome] = await sent(server)
+    assert outcome.reply.status == "5.7.1"
+    assert outcome.reply.text.startswith("caf? ?")
+    assert len(outcome.reply.text) == 500
+
+
+@pytest.mark.parametrize("text", [b"", b" 4.0.0 odd class", b" no status"])
+async def test_a_status_that_the_peer_did_not_give_is_not_made_up(text: bytes) -> None:
+    async with ScriptedServer({"DOT": b"250" + text + b"\r\n"}) as server:
+        [outcome] = await sent(server)
+    assert outcome.reply == Reply(250, "", text.decode().strip())
+
+
+# Keeping connections
+
+
+async def test_letters_to_one_route_share_a_connection() -> None:
+    async with ScriptedServer() as server:
+        async with transport() as out:
+            for _ in range(5):
+                assert isinstance((await out.send(route(server), letter(), ONE))[0], Delivered)
+        await server.settled()
+    assert len(server.sessions) == 1
+    assert server.bodies == [TRACE + LETTER] * 5
+    assert server.commands[-1] == "QUIT"
+
+
+async def test_two_routes_never_share_a_connection() -> None:
+    """A reload that changes a route's login or TLS policy must not go on with what was opened before."""
+    async with ScriptedServer(offers=(*ALL, "AUTH PLAIN")) as server, transport() as out:
+        await out.send(route(server), letter(), ONE)
+        await out.send(route(server, login="gw", password="secret"), letter(), ONE)
+    assert len(server.sessions) == 2
+
+
+async def test_a_connection_carries_so_many_letters_and_no_more() -> None:
+    async with ScriptedServer() as server, transport(limits=PoolLimits(messages=2)) as out:
+        for _ in range(5):
+            await out.send(route(server), letter(), ONE)
+    assert [len(session.bodies) for session in server.sessions] == [2, 2, 1]
+
+
+async def test_only_so_many_connections_lead_to_one_next_hop() -> None:
+    async with ScriptedServer() as server, transport(limits=PoolLimits(connections=3)) as out:
+        outcomes = await asyncio.gather(*(out.send(route(server), letter(), ONE) for _ in range(20)))
+    assert all(isinstance(outcome[0], Delivered) for outcome in outcomes)
+    assert len(server.sessions) == 3
+
+
+async def test_an_idle_connection_is_quit_after_its_time() -> None:
+    async with ScriptedServer() as server, transport(limits=PoolLimits(idle=0.05)) as out:
+        await out.send(route(server), letter(), ONE)
+        await server.settled()
+        await out.send(route(server), letter(), ONE)
+    assert server.sessions[0].commands[-1] == "QUIT"
+    assert len(server.sessions) == 2
+
+
+async def test_a_refused_letter_is_reset_before_the_next() -> None:
+    ok = b"250 2.1.5 ok\r\n"
+    script: Script = {"RCPT": [b"550 5.1.1 No\r\n", ok], "DATA": [b"503 5.5.1 No recipients\r\n", b"354 Go on\r\n"]}
+    async with ScriptedServer(script) as server, transport() as out:
+        assert isinstance((await out.send(route(server), letter(), ONE))[0], Bounced)
+        assert isinstance((await out.send(route(server), letter(), ONE))[0], Delivered)
+    assert len(server.sessions) == 1
+    assert server.commands.index("RSET") < [n for n, one in enumerate(server.commands) if one.startswith("MAIL")][1]
+
+
+@MANNERS
+@pytest.mark.parametrize("answer", [CLOSE, b"421 4.4.2 Idle too long\r\n"], ids=["closed", "421"])
+async def test_a_kept_connection_that_went_stale_costs_no_attempt(offers: tuple[str, ...], answer: bytes) -> None:
+    ok = b"250 2.1.0 ok\r\n"
+    async with ScriptedServer({"MAIL": [ok, answer, ok]}, offers=offers) as server, transport() as out:
+        await out.send(route(server), letter(), ONE)
+        [outcome] = (await out.send(route(server), letter(), ONE)).values()
+    assert isinstance(outcome, Delivered)
+    assert [len(session.bodies) for session in server.sessions] == [1, 1]
+
+
+async def test_a_fresh_connection_that_dies_is_not_tried_again_at_once() -> None:
+    async with ScriptedServer({"MAIL": CLOSE}) as server:
+        await sent(server)
+    assert len(server.sessions) == 1
+
+
+async def test_a_connection_that_the_peer_closed_while_idle_is_not_used() -> None:
+    ok = b"250 2.0.0 ok\r\n"
+    script: Script = {"DOT": [ok + b"421 4.4.2 Good night\r\n", ok]}
+    async with ScriptedServer(script) as server, transport() as out:
+        await out.send(route(server), letter(), ONE)
+        await server.settled()
+        [outcome] = (await out.send(route(server), letter(), ONE)).values()
+    assert isinstance(outcome, Delivered)
+    assert [len(session.said("MAIL")) for session in server.sessions] == [1, 1]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("act", [CLOSE, SILENCE], ids=["closes", "is-silent"])
+async def test_no_answer_to_the_final_dot_is_never_tried_again_in_the_same_attempt(kept: bool, act: Act) -> None:
+    """The peer may have it: sending again at once would be a likely duplicate, later it is a possible one."""
+    ok = b"250 2.0.0 ok\r\n"
+    async with ScriptedServer({"DOT": [ok, act] if kept else act}) as server:
+        async with transport(timeouts=HURRY) as out:
+            if kept:
+                await out.send(route(server), letter(), ONE)
+            outcomes = await out.send(route(server), letter(), ONE)
+        await server.settled()
+    assert statuses(list(outcomes.values())) == [(Deferred, "4.4.2")]
+    assert len(server.bodies) == 1 + kept
+    assert len(server.sessions) == 1
+
+
+async def test_a_peer_that_stops_reading_is_given_up() -> None:
+    """A plain socket, since the stand-in's streams read ahead."""
+    data = b"x" * 65_534 + b"\r\n"
+    stored = letter(spooled(len(data) * 400))
+
+    async def answer_and_go_deaf(listener: socket.socket) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        peer, _ = await loop.sock_accept(listener)
+        await loop.sock_sendall(peer, b"220 deaf.example\r\n")
+        for end, answer in (
+            (b"EHLO gw.example\r\n", b"250-x\r\n250 PIPELINING\r\n"),
+            (b"DATA\r\n", b"250 1\r\n250 2\r\n354 3\r\n"),
+        ):
+            heard = b""
+            while not heard.endswith(end):
+                heard += await loop.sock_recv(peer, 4096)
+            await loop.sock_sendall(peer, answer)
+        return peer
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        peer = asyncio.create_task(answer_and_go_deaf(listener))
+        async with transport(timeouts=HURRY, spool=Shelf(*[data] * 400)) as out:
+            outcomes = await out.send(route(listener.getsockname()[1]), stored, ONE)
+        (await peer).close()
+    assert outcomes == {0: Deferred(reply=SILENT, next_hop="127.0.0.1")}
+
+
+async def test_the_whole_attempt_has_a_limit() -> None:
+    """A peer that always answers just in time must not hold a letter longer than its lease."""
+    async with ScriptedServer({"DOT": SILENCE}) as server:
+        outcomes = await sent(server, timeouts=Timeouts(attempt=0.3))
+    assert statuses(outcomes) == [(Deferred, "4.4.2")]
+
+
+async def test_a_cancelled_attempt_leaves_no_connection_behind() -> None:
+    async with ScriptedServer({"DOT": [SILENCE, b"250 2.0.0 ok\r\n"]}) as server, transport() as out:
+        attempt = asyncio.create_task(out.send(route(server), letter(), ONE))
+        await server.body_came.wait()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+        await server.settled()
+        [outcome] = (await out.send(route(server), letter(), ONE)).values()
+    assert isinstance(outcome, Delivered)
+    assert len(server.sessions) == 2
+
+
+async def test_a_closed_transport_sends_nothing() -> None:
+    async with ScriptedServer() as server, transport() as out:
+        await out.close()
+        outcomes = await out.send(route(server), letter(), ONE)
+    assert statuses(list(outcomes.values())) == [(Deferred, "4.3.2")]
+    assert server.sessions == []
+
+
+# What is said about it
+
+
+async def test_logs_name_the_hop_and_never_what_the_peer_said() -> None:
+    quoting = b"550 5.1.1 <279035121518989@patient.mssante.fr> unknown\r\n"
+    with capture_logs() as logs:
+        async with ScriptedServer({"RCPT": quoting, "DATA": b"503 5.5.1 no\r\n"}) as server:
+            [outcome] = await sent(server)
+        async with ScriptedServer({"GREETING": quoting}) as refusing:
+            await sent(refusing)
+    assert "279035121518989" in outcome.reply.text  # it goes to the failure notice
+    connected, failed = logs
+    assert connected == {
+        "event": "delivery.connected",
+        "route": "next",
+        "host": "127.0.0.1",
+        "port": server.port,
+        "tls": None,
+        "log_level": "info",
+    }
+    assert failed == {
+        "event": "delivery.connection_failed",
+        "route": "next",
+        "host": "127.0.0.1",
+        "port": refusing.port,
+        "tls": "none",
+        "code": 451,
+        "status": "4.4.1",
+        "log_level": "warning",
+    }
