@@ -1,0 +1,51 @@
+"""The systemd units keep what the documentation promises of them."""
+
+import re
+import shutil
+import subprocess
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+from mssgw.app import config
+
+ROOT = Path(__file__).parents[2]
+UNITS = ROOT / "systemd"
+
+
+def test_the_service_is_exposed_at_most_2() -> None:
+    """`systemd-analyze security` on Debian 12's systemd: vendors' mail servers score 9."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    said = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / "mssgw.service")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    exposure = re.search(r"Overall exposure level for mssgw\.service: ([0-9.]+)", said.stdout)
+    assert exposure is not None
+    assert float(exposure[1]) <= 2.0
+
+
+def test_sockets_and_credentials_are_those_that_the_configuration_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As shipped, unit files and mssgw.toml fit together."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    loaded = config.load(ROOT / "config" / "mssgw.toml")
+    passed = {}
+    for path in UNITS.glob("*.socket"):
+        unit = RawConfigParser(strict=False)
+        unit.read(path)
+        passed[unit["Socket"]["FileDescriptorName"]] = int(unit["Socket"]["ListenStream"])
+    assert {each.socket: each.address.port for each in loaded.listeners} == passed
+    given = set(re.findall(r"^LoadCredential=([\w-]+):", (UNITS / "mssgw.service").read_text(), re.MULTILINE))
+    files = [file for each in loaded.listeners for file in (each.certificate, each.key) if file is not None]
+    assert {"master-key"} | {file.named.removeprefix("credential:") for file in files} == given
+
+
+def test_the_state_directory_is_the_default_one() -> None:
+    """StateDirectory=mssgw is /var/lib/mssgw."""
+    assert "StateDirectory=mssgw\n" in (UNITS / "mssgw.service").read_text()
+    assert str(config.load(ROOT / "config" / "mssgw.toml").gateway.state_dir) == "/var/lib/mssgw"

@@ -1,0 +1,199 @@
+"""Log lines: JSON for machines, readable for people, and nothing that a library or a crash would give away."""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from mssgw.app.telemetry import log
+
+PATIENT = "279035121518989"
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    """The process as it was: hooks, handlers and levels are global."""
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, logging.raiseExceptions
+    root, level = logging.getLogger(), logging.getLogger().level
+    levels = {name: logging.getLogger(name).level for name in log.LIBRARIES}
+    handlers = root.handlers[:]
+    yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook, logging.raiseExceptions = hooks
+    logging.captureWarnings(False)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, each in levels.items():
+        logging.getLogger(name).setLevel(each)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def lines(stream: io.StringIO) -> Lines:
+    """JSON at level info; what was logged so far."""
+    log.configure("info", "json", stream)
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_json_line(lines: Lines) -> None:
+    """Time in UTC, level, event and logger, then the values."""
+    structlog.get_logger("mssgw.delivery").info("delivery.deferred", spool_id="01K9ZQ4M7T3C8XWD", reply=451)
+    (line,) = lines()
+    assert line.pop("ts").endswith("Z")
+    assert line == {
+        "level": "info",
+        "event": "delivery.deferred",
+        "logger": "mssgw.delivery",
+        "spool_id": "01K9ZQ4M7T3C8XWD",
+        "reply": 451,
+    }
+
+
+def test_a_logger_made_before_the_set_up_follows_it(stream: io.StringIO) -> None:
+    """Modules make theirs at import, and a reload may change level and form."""
+    logger = structlog.get_logger("mssgw.early")
+    log.configure("info", "json", stream)
+    logger.debug("not.shown")
+    log.configure("debug", "json", stream)
+    logger.debug("shown")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["shown"]
+
+
+def test_values_and_exceptions_pass_the_redaction(lines: Lines, stream: io.StringIO) -> None:
+    """By whatever way they come: event, value, context, exception."""
+    logger = structlog.get_logger("mssgw.accept")
+    with structlog.contextvars.bound_contextvars(peer_said=PATIENT):
+        try:
+            raise ValueError(f"no conversation for {PATIENT}")
+        except ValueError:
+            logger.exception(f"letter for {PATIENT}", to=f"{PATIENT}@patient.mssante.fr", number=int(PATIENT))
+    assert PATIENT not in stream.getvalue()
+    (line,) = lines()
+    assert line["exception"]["class"] == "ValueError"
+    assert line["level"] == "error"
+
+
+def test_a_line_that_json_cannot_hold_is_written_all_the_same(lines: Lines) -> None:
+    """Half a character from a peer, a key of another kind."""
+    structlog.get_logger().info("odd", text="\udc80é", table={1: {2}}, forged='"}\n{"event":"forged"')
+    (line,) = lines()
+    assert line["text"] == "\udc80é"
+    assert line["table"] == {"1": [2]}
+
+
+def test_a_broken_stream_costs_the_line_and_never_the_letter() -> None:
+    """journald restarts; the gateway goes on."""
+
+    class Broken(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    log.configure("info", "json", Broken())
+    structlog.get_logger().info("delivery.delivered")
+
+
+def test_a_terminal_without_our_characters_still_gets_the_line() -> None:
+    """An old console speaks ASCII."""
+    raw = io.BytesIO()
+    log.configure("info", "console", io.TextIOWrapper(raw, "ascii"))
+    structlog.get_logger().info("check.done", said="prêt")
+    assert rb"pr\xeat" in raw.getvalue()
+
+
+def test_people_get_a_readable_form(stream: io.StringIO) -> None:
+    """Event and values on one line; an exception below, without its text."""
+    log.configure("info", "console", stream)
+    try:
+        raise ValueError(PATIENT)
+    except ValueError:
+        structlog.get_logger("mssgw.daemon").exception("daemon.failed", spool_id="01K9")
+    first, rest = stream.getvalue().split("\n", 1)
+    assert "daemon.failed" in first
+    assert "spool_id=01K9" in first
+    assert "ValueError" in rest
+    assert PATIENT not in first + rest
+
+
+def test_a_pipe_gets_json_unless_told_otherwise(stream: io.StringIO) -> None:
+    """``auto`` looks whether somebody watches."""
+    log.configure("info", "auto", stream)
+    structlog.get_logger().info("x")
+    assert json.loads(stream.getvalue())["event"] == "x"
+
+
+@pytest.mark.parametrize("name", ["mail.log", "mail.debug", "mail.log.child"])
+def test_the_server_library_is_silent_at_every_level(stream: io.StringIO, name: str) -> None:
+    """aiosmtpd logs RCPT TO at INFO and the letter at DEBUG (threats, finding 2)."""
+    log.configure("debug", "json", stream)
+    logger = logging.getLogger(name)
+    for level in (logging.DEBUG, logging.INFO, logging.ERROR, logging.CRITICAL):
+        logger.log(level, "RCPT TO %s", PATIENT)
+    assert stream.getvalue() == ""
+
+
+def test_libraries_speak_without_their_values(lines: Lines) -> None:
+    """The fixed part of the message stays; arguments and quoted parts go."""
+    logging.getLogger("sqlalchemy.pool").warning("Exception closing %r", "Mme Durand")
+    logging.getLogger("sqlalchemy.engine").info("INSERT [parameters: %s]", "Mme Durand")
+    logging.getLogger("asyncio").error("Task was destroyed!\ntask: <Task 'Mme Durand'>")
+    logging.getLogger("dns").warning("cannot read 'Mme Durand' (file 'durand.pdf'): Mme Durand")
+    assert [(line["logger"], line["level"], line["said"]) for line in lines()] == [
+        ("sqlalchemy.pool", "warning", "Exception closing %r"),
+        ("asyncio", "error", "Task was destroyed!"),
+        ("dns", "warning", "cannot read … …"),
+    ]
+
+
+def test_python_warnings_are_logged_by_class_and_place(stream: io.StringIO) -> None:
+    """Their text may hold values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        log.configure("info", "json", stream)
+        warnings.warn("Mme Durand", RuntimeWarning, stacklevel=1)
+    (line,) = (json.loads(line) for line in stream.getvalue().splitlines())
+    assert line["said"].startswith("RuntimeWarning at test_log.py:")
+
+
+async def test_an_exception_that_no_task_caught_is_logged_by_class(lines: Lines, stream: io.StringIO) -> None:
+    """asyncio would print its repr."""
+    asyncio.get_running_loop().call_exception_handler(
+        {"message": "Task exception was never retrieved", "exception": ValueError(PATIENT)}
+    )
+    (line,) = lines()
+    assert (line["said"], line["exception"]["class"]) == ("Task exception was never retrieved", "ValueError")
+    assert PATIENT not in stream.getvalue()
+
+
+def test_a_crash_prints_no_message(lines: Lines, stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither of the process, nor of a thread, nor of a finaliser."""
+    sys.excepthook(ValueError, ValueError(PATIENT), None)
+    thread = threading.Thread(target=lambda: int(f"x{PATIENT}"))
+    thread.start()
+    thread.join(5)
+    sys.unraisablehook(type("Args", (), {"exc_value": ValueError(PATIENT), "object": PATIENT})())
+    assert [line["event"] for line in lines()] == [
+        "process.uncaught-exception",
+        "thread.uncaught-exception",
+        "process.unraisable-exception",
+    ]
+    assert PATIENT not in stream.getvalue() + "".join(capsys.readouterr())
+
+
+def test_setting_up_twice_logs_once(stream: io.StringIO, lines: Lines) -> None:
+    """After a reload, too."""
+    log.configure("info", "json", stream)
+    logging.getLogger("alembic").warning("again")
+    assert len(lines()) == 1
