@@ -31,7 +31,8 @@ def test_an_ipv6_peer_is_written_as_a_literal() -> None:
 
 
 def test_a_notice_of_our_own_came_from_nowhere() -> None:
-    assert field(Origin(role=Role.OURSELVES, client="", protocol="")).startswith(b"Received: by gw.example id Q1;\r\n\t")
+    ours = field(Origin(role=Role.OURSELVES, client="", protocol=""))
+    assert ours.startswith(b"Received: by gw.example id Q1;\r\n\t")
 
 
 @given(helo=st.text(), peer=st.text(), protocol=st.text())
