@@ -45,6 +45,7 @@ class GatewayProcess:
     def __init__(self, hops: Hops, *, settings: Settings | None = None, tls: bool = False) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="mssgw-gateway-"))
         self.home.chmod(0o700)
+        self.state_dir.mkdir(mode=0o700)  # systemd makes it in service
         self.port, self.trust_port = free_port(), free_port()
         self.tls_port = free_port() if tls else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,9 +139,10 @@ class GatewayProcess:
                 stderr=log,
                 start_new_session=True,  # so that kill -9 takes its children too
             )
+        process = self._process
         for port in filter(None, (self.port, self.trust_port, self.tls_port)):
-            assert wait_until_it_listens(port, limit=_START_LIMIT), f"it does not start\n{self.last_log_lines()}"
-        assert self._process.poll() is None, f"it ended at once\n{self.last_log_lines()}"
+            up = wait_until_it_listens(port, limit=_START_LIMIT, alive=lambda: process.poll() is None)
+            assert up, f"it does not start\n{self.last_log_lines()}"
 
     def reload(self) -> None:
         """SIGHUP."""

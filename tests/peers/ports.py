@@ -3,6 +3,7 @@
 import random
 import socket
 import time
+from collections.abc import Callable
 
 _RANGE = range(20_000, 32_000)  # below the ports that the kernel hands to clients, so none of those takes ours
 _random = random.SystemRandom()
@@ -28,11 +29,11 @@ def listens(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until_it_listens(port: int, *, limit: float = 30.0) -> bool:
-    """Wait up to ``limit`` seconds; False when nothing listens by then."""
+def wait_until_it_listens(port: int, *, limit: float = 30.0, alive: Callable[[], bool] = lambda: True) -> bool:
+    """Wait up to ``limit`` seconds; False when nothing listens by then, or who should is no longer ``alive``."""
     end = time.monotonic() + limit
     while not listens(port):
-        if time.monotonic() > end:
+        if time.monotonic() > end or not alive():
             return False
         time.sleep(0.05)
     return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # Lines of a transcript: what went out (-> or ~> under TLS), what came back (<- or <~, <** and <~* when refused).
 _OUT = re.compile(r"^ ?[-~]> ?(.*)$")
 _BACK = re.compile(r"^<(?:-|~|\*\*|~\*) {1,2}(.*)$")
+_END = re.compile(r"\.$|[0-9]+ lines sent$")  # the latter with --suppress-data
 
 OK, CONNECT_FAILED, MAIL_REFUSED, ALL_RCPT_REFUSED, DATA_REFUSED, LETTER_REFUSED, NO_AUTH, NO_TLS = (
     0,
@@ -35,7 +36,7 @@ class Transcript:
             if (out := _OUT.match(line)) is not None:
                 if asked and answered:
                     return answered
-                asked = asked or (out[1] == "." if command == "." else out[1].startswith(command))
+                asked = asked or bool(_END.match(out[1]) if command == "." else out[1].startswith(command))
             elif asked and (back := _BACK.match(line)) is not None:
                 answered = back[1]
         assert answered, f"no reply to {command}:\n{self.text}"
