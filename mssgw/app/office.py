@@ -1,4 +1,4 @@
-"""What the command line asks of a composed gateway; ``app/composition.py`` answers for real, tests over memory."""
+"""What the command line asks of a composed gateway; ``app/backoffice.py`` answers for real, tests over memory."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager

@@ -74,6 +74,8 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
     (GatewayError, Code.INTERNAL),
     (asyncio.TimeoutError, Code.UNAVAILABLE),
     (PermissionError, Code.NO_PERMISSION),
+    (FileNotFoundError, Code.CONFIG),  # files that the command line names are looked for earlier
+    (OSError, Code.UNAVAILABLE),  # a port in use, a disk in trouble
 )
 
 
@@ -111,7 +113,9 @@ def _line(error: BaseException) -> str:
             return scrub(str(error))
         case TimeoutError():
             return "the store did not answer in time"
+        case OSError(errno=None):  # of our own making: a credential that only the service has
+            return scrub(str(error))
         case OSError():
-            return scrub(f"{error.filename or 'a system call'}: {error.strerror or 'failed'}")
+            return scrub(": ".join(str(part) for part in (error.filename, error.strerror) if part))
         case _:  # the text of an unforeseen exception may hold anything
             return f"internal error ({type(error).__name__}); run again with `mssgw --debug` to see where"

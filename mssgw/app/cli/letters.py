@@ -12,7 +12,7 @@ from mssgw.app.cli.people import shown
 from mssgw.app.office import Office
 from mssgw.core.delivery import State
 from mssgw.core.envelope import Envelope
-from mssgw.core.errors import Gone
+from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry
 from mssgw.core.verdict import Finding
 from mssgw.ports import QueueRow, Stored
@@ -22,20 +22,24 @@ JOURNAL_LIMIT = 10_000  # lines: a letter to 1 000 recipients with ten attempts 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownLetter:
-    """What is left of a letter. ``stored`` None: erased, only the journal remembers."""
+    """What is left of a letter. ``stored`` None: ``why`` it cannot be shown; only the journal remembers."""
 
     spool_id: str
     stored: Stored | None
+    why: str = ""
     rows: tuple[QueueRow, ...]
     entries: tuple[Entry, ...]
 
 
 async def look_up(office: Office, spool_id: str) -> KnownLetter | None:
     """Everything the store knows of that queue id; None when that is nothing."""
+    stored, why = None, ""
     try:
         stored = await office.store.load(spool_id)
     except Gone:
-        stored = None
+        why = "erased"
+    except Undecryptable as error:  # a damaged letter is the one that an operator needs to look at
+        why = f"unreadable: {error}"
     rows: dict[int, QueueRow] = {}
     for state in (None, *(state.value for state in State if state.final)):
         for row in await office.desk.queue(limit=JOURNAL_LIMIT, state=state, spool_id=spool_id):
@@ -44,14 +48,18 @@ async def look_up(office: Office, spool_id: str) -> KnownLetter | None:
     if stored is None and not rows and not entries:
         return None
     return KnownLetter(
-        spool_id=spool_id, stored=stored, rows=tuple(rows[number] for number in sorted(rows)), entries=entries
+        spool_id=spool_id,
+        stored=stored,
+        why=why,
+        rows=tuple(rows[number] for number in sorted(rows)),
+        entries=entries,
     )
 
 
 def print_letter(letter: KnownLetter, now: datetime) -> None:
     """Print a letter for people, addresses in full."""
     if letter.stored is None:
-        paper.facts([("letter", letter.spool_id), ("content", "erased; the journal remains")])
+        paper.facts([("letter", letter.spool_id), ("content", f"{letter.why}; the journal remains")])
     else:
         print_envelope(letter.stored)
     if letter.rows:
@@ -199,10 +207,10 @@ def delivery_json(row: QueueRow, now: datetime) -> dict[str, Any]:
 def letter_json(letter: KnownLetter, now: datetime) -> dict[str, Any]:
     """One letter for machines, on one line."""
     stored = letter.stored
-    about: Mapping[str, Any] = {"erased": True}
+    about: Mapping[str, Any] = {"content": letter.why}
     if stored is not None:
         about = {
-            "erased": False,
+            "content": "stored",
             "accepted_at": stored.accepted_at,
             "size": stored.body.size,
             "message_id": stored.facts.head.message_id if stored.facts.head else None,

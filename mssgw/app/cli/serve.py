@@ -20,6 +20,6 @@ def serve(config_path: Path) -> None:
       mssgw serve
       mssgw serve --config ./mssgw.toml
     """
-    from mssgw.app import daemon  # pulls in everything: not for --help
+    from mssgw.app.daemon import serve as run  # pulls in everything: not for --help
 
-    asyncio.run(daemon.serve(config_path))
+    asyncio.run(run(config_path))

@@ -267,6 +267,27 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
         pass
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_goes_on_as_the_owner_of_the_store(tmp_path):
+    """A file that root leaves there is closed to the daemon. The journal still names who typed."""
+    os.chown(tmp_path, 65534, 65534)
+    script = (
+        "import os, sys, pathlib; from mssgw.app.cli import opening, people\n"
+        "opening.become_owner(pathlib.Path(sys.argv[1])); print(os.getuid(), os.geteuid(), people.operator())\n"
+        "try: os.setuid(0)\n"
+        "except PermissionError: print('for good')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env=os.environ | {"SUDO_USER": "anne"},
+    )
+    assert told.stdout == "65534 65534 anne\nfor good\n"
+
+
 def test_the_double_is_an_office():
     """What the commands are tested over has the shape that composition implements."""
     from mssgw.app.office import Office

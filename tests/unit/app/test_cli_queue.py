@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
 from mssgw.core.verdict import Finding, Hold, Severity
 from tests.unit.app.office_double import ALIAS, DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
@@ -86,6 +87,21 @@ def test_show_of_an_erased_letter_is_its_journal(office, run):
     assert shown.exit_code == 0
     assert "erased" in shown.stdout
     assert "delivered" in shown.stdout
+
+
+def test_show_of_a_damaged_letter_is_what_can_still_be_told(office, run, run_json, monkeypatch):
+    """The letter that was set aside because it does not decrypt is the one that an operator wants to see."""
+
+    async def damaged(spool_id):
+        raise Undecryptable("a spool file does not decrypt: it was changed")
+
+    office.put(state=DeliveryState.HELD)
+    monkeypatch.setattr(office, "load", damaged)
+    shown = run("queue", "show", ID)
+    assert shown.exit_code == 0
+    assert "unreadable: a spool file" in shown.stdout
+    assert PATIENT in shown.stdout
+    assert run_json("queue", "show", ID)[0]["content"].startswith("unreadable")
 
 
 def test_show_of_an_unknown_letter_says_no(run):
