@@ -133,7 +133,7 @@ class GatewayProcess:
         """Start it and wait until its listeners accept connections."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(Path(sys.executable).with_name("mssgw")), "serve", "--config", str(self.config_file)],
+                [program(), "--debug", "serve", "--config", str(self.config_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -166,8 +166,7 @@ class GatewayProcess:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``mssgw`` with this gateway's configuration, as an operator would."""
-        program = str(Path(sys.executable).with_name("mssgw"))
-        command = [program, *words, "--config", str(self.config_file)]
+        command = [program(), "--debug", *words, "--config", str(self.config_file)]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
 
     def wait_until_nothing_waits(self, *, limit: float = 60.0) -> None:
@@ -197,6 +196,11 @@ class GatewayProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(_STOP_LIMIT)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def program() -> str:
+    """The command ``mssgw`` of the environment that runs the tests."""
+    return str(Path(sys.executable).with_name("mssgw"))
 
 
 def _toml(tables: Mapping[str, Any]) -> str:
