@@ -49,3 +49,28 @@ def test_the_state_directory_is_the_default_one() -> None:
     """StateDirectory=mssgw is /var/lib/mssgw."""
     assert "StateDirectory=mssgw\n" in (UNITS / "mssgw.service").read_text()
     assert str(config.load(ROOT / "config" / "mssgw.toml").gateway.state_dir) == "/var/lib/mssgw"
+
+
+def test_postfix_knows_every_line_of_our_example(tmp_path: Path) -> None:
+    """A parameter with a slip of the pen would be ignored in silence."""
+    if shutil.which("postconf") is None:
+        pytest.skip("Postfix is not installed")
+    text = (ROOT / "config" / "postfix" / "main.cf").read_text("utf-8")
+    everything = re.sub(r"^#(?=\w+ = )", "", text, flags=re.MULTILINE)  # what is commented out as well
+    (tmp_path / "main.cf").write_text(everything)
+    (tmp_path / "master.cf").touch()
+    said = subprocess.run(
+        ["postconf", "-c", str(tmp_path), "-n"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert said.stderr == ""
+    known = {line.partition(" = ")[0] for line in said.stdout.splitlines()} - {"config_directory"}
+    assert known == set(re.findall(r"^(\w+) = ", everything, re.MULTILINE))
+
+
+def test_the_size_limits_of_the_examples_fit_ours() -> None:
+    """SD-1: whoever stands before or behind us takes what we take, and the trace headers that come on top."""
+    ours = config.load(ROOT / "config" / "mssgw.toml").limits.message_size + 65_536
+    postfix = re.search(r"^message_size_limit = (\d+)", (ROOT / "config/postfix/main.cf").read_text("utf-8"), re.M)
+    exchange = re.findall(r"-Max\w*Size (\d+)MB", (ROOT / "config/exchange/send-connector.ps1").read_text("utf-8"))
+    assert postfix is not None
+    assert min(int(postfix[1]), *(int(each) * 2**20 for each in exchange)) > ours
