@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mssgw.app.config import Config
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import open_store
 from mssgw.edges.store_lock import store_lock
@@ -28,10 +30,19 @@ async def at_rest(config: Config, *, alone: bool = False) -> AsyncIterator[AtRes
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
     master_key = read_master_key(config.master_key.require())
+    _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
         async with open_store(config.database_url, master_key) as opened:
-            spool = SpoolFiles(config.spool_dir, memory=config.store.hot_bodies)
+            spool = SpoolFiles(config.spool_dir, hot_budget=config.store.hot_bodies)
             try:
                 yield AtRest(opened.store, opened.desk, spool)
             finally:
                 await spool.close()
+
+
+def _make(state_dir: Path) -> None:
+    """The state directory at a first start; systemd makes it for the service (StateDirectory=)."""
+    try:
+        state_dir.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailable(f"{state_dir}: {error.strerror}") from error
