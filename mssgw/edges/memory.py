@@ -136,7 +136,7 @@ class _Remembered:
 
 @dataclass(slots=True)
 class _Content:
-    """All that a commit may change: copied before each, put back when it fails."""
+    """What is kept."""
 
     messages: dict[str, Stored] = field(default_factory=dict)
     queue: dict[tuple[str, int], _Queued] = field(default_factory=dict)
@@ -183,7 +183,7 @@ class MemoryStore:
         )
 
     def alias(self, address: Address) -> str:
-        return hashlib.blake2b(address.key.encode(), key=self._salt, digest_size=8).hexdigest()
+        return hashlib.blake2b(address.key.encode(), key=self._salt, digest_size=16).hexdigest()
 
     async def strike(self, message_id: str, now: datetime) -> int:
         count = self._has.strikes.get(message_id, (0, now))[0] + 1

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, and_, case, delete, or_, select, tuple_, union_all, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
@@ -121,16 +121,23 @@ class SqlStore:
         return claimed
 
     def _claim(self, now: int, lease: Lease, limit: int) -> Any:
-        free = (
-            select(deliveries.c.spool_id, deliveries.c.number)
-            .where(deliveries.c.state == QUEUED, deliveries.c.due_at <= now, unowned(now))
-            .order_by(deliveries.c.due_at)
+        ready = [
+            select(deliveries.c.spool_id, deliveries.c.number, deliveries.c.due_at)
+            .where(deliveries.c.state == QUEUED, deliveries.c.due_at <= now, free)
+            .order_by(*order)
             .limit(limit)
             .with_for_update(skip_locked=True)
-        )
+            .subquery()
+            for free, order in (
+                (deliveries.c.lease_until.is_(None), (deliveries.c.due_at,)),
+                (deliveries.c.lease_until <= now, (deliveries.c.lease_until, deliveries.c.due_at)),
+            )
+        ]
+        oldest = union_all(*(select(part) for part in ready)).subquery()
+        chosen = select(oldest.c.spool_id, oldest.c.number).order_by(oldest.c.due_at).limit(limit)
         return (
             update(deliveries)
-            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(free))
+            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(chosen))
             .values(lease_token=lease.token, lease_until=micros(lease.until))
             .returning(deliveries)
         )
@@ -180,12 +187,26 @@ class SqlStore:
         self._session.statements.journal.run(connection, [self._records.entry(entry)])
 
     async def next_due(self) -> datetime | None:
-        ready = case(
-            (deliveries.c.lease_until > deliveries.c.due_at, deliveries.c.lease_until), else_=deliveries.c.due_at
+        queued = deliveries.c.state == QUEUED
+        ready = (
+            select(deliveries.c.due_at)
+            .where(queued, deliveries.c.lease_until.is_(None))
+            .order_by(deliveries.c.due_at)
+            .limit(1),
+            select(
+                case(
+                    (deliveries.c.lease_until > deliveries.c.due_at, deliveries.c.lease_until),
+                    else_=deliveries.c.due_at,
+                )
+            )
+            .where(queued, deliveries.c.lease_until.is_not(None))
+            .order_by(deliveries.c.lease_until)
+            .limit(1),
         )
-        earliest = select(func.min(ready)).where(deliveries.c.state == QUEUED)
-        due = await self._session.reader.ask(lambda connection: connection.execute(earliest).scalar())
-        return None if due is None else moment(due)
+        due = await self._session.reader.ask(
+            lambda connection: [connection.execute(statement).scalar() for statement in ready]
+        )
+        return min((moment(each) for each in due if each is not None), default=None)
 
     async def erase_finished(self, *, now: datetime) -> Sequence[str]:
         finished: list[str] = await self._session.reader.ask(

@@ -68,10 +68,12 @@ deliveries = Table(
     PrimaryKeyConstraint("spool_id", "number"),
     sqlite_with_rowid=False,
 )
+# One index for all that a queue asks: rows that nobody holds come first (lease_until NULL), by due time; then the
+# leased ones, by the time at which they lapse.
 Index(
     "deliveries_due",
-    deliveries.c.due_at,
     deliveries.c.lease_until,
+    deliveries.c.due_at,
     sqlite_where=text("state = 'queued'"),
     postgresql_where=text("state = 'queued'"),
 )
