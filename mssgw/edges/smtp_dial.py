@@ -16,6 +16,7 @@ import aiosmtplib
 import structlog
 
 from mssgw.core.delivery import Deferred
+from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, TlsPolicy
 from mssgw.edges.resolver import Resolver, Unreachable
@@ -124,7 +125,7 @@ class Dialer:
             return None
         try:
             context = self._tls_contexts(route)
-        except (OSError, ValueError):  # an unreadable certificate file; ssl.SSLError is an OSError
+        except (GatewayError, OSError, ValueError):  # a certificate file that cannot be used; SSLError is an OSError
             raise _Distrust(NOT_TRUSTED) from None
         if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
             raise _Distrust(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy

@@ -17,7 +17,7 @@ class Timeouts:
     command: float = 120.0
     data: float = 180.0
     final: float = 600.0
-    attempt: float = 1800.0
+    attempt: float = 1020.0
     quit: float = 2.0
 
 

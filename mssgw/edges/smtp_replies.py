@@ -159,7 +159,7 @@ class Wire(asyncio.Protocol):
             return
         if self._quitting:
             self._transport.close()
-        elif len(self._replies) >= self._wanted and not self._paused:
+        elif len(self._replies) >= self._wanted:
             self._wake()
 
     def _take_line(self, line: bytes) -> None:

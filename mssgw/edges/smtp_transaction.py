@@ -18,7 +18,7 @@ from mssgw.edges.smtp_body import Outgoing
 from mssgw.edges.smtp_commands import mail, rcpt
 from mssgw.edges.smtp_dial import Connection
 from mssgw.edges.smtp_limits import Timeouts
-from mssgw.edges.smtp_replies import GARBLED, Lost
+from mssgw.edges.smtp_replies import GARBLED, LOST, Lost
 
 TOO_BIG = Reply(552, "5.3.4", "Message plus gros que ce que le serveur suivant accepte")
 NO_EIGHT_BIT = Reply(554, "5.6.3", "Message en 8 bits, que le serveur suivant n'accepte pas")
@@ -47,6 +47,7 @@ class Transaction:
         self._outcomes = outcomes
         self._timeouts = timeouts
         self._eight_bit = self._smtputf8 = False
+        self._refused: list[Delivery] = []  # at RCPT
         self.heard = False
         self._sending = False
         self.dot_sent = False
@@ -80,6 +81,8 @@ class Transaction:
         # A refusal in the middle of the body is the peer's answer to it. At any other moment it answers nothing.
         if reply.permanent and not self._sending:
             reply = GARBLED
+        if reply is GARBLED:  # the refusals may have been matched to the wrong recipients
+            self._waiting |= {delivery.number: delivery for delivery in self._refused}
         self._settle_all(reply)
 
     async def _fit(self) -> None:
@@ -149,11 +152,12 @@ class Transaction:
             answer = await self._ask(command)
             if not answer.ok and delivery.number in self._waiting:
                 self._settle(delivery, _too_many(answer))
+                self._refused.append(delivery)
         if not self._waiting and not pipelined:
             return False
         answer = await self._ask(b"DATA\r\n", expected=354)
         if answer.code == 354 and not self._waiting:
-            raise Lost(GARBLED)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
+            raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
         self._settle_all(answer) if answer.code != 354 else None
         return answer.code == 354
 

@@ -10,6 +10,7 @@ from mssgw.core.delivery import Deferred, Delivered, Outcome
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtp_replies import LOST
+from mssgw.edges.tls import TlsMisconfigured
 from tests.pki import Authority, server_context
 from tests.wire.outbound import LETTER, ONE, TRACE, Shelf, hot, letter, route
 from tests.wire.scripted_server import ALL, CLOSE, ScriptedServer
@@ -152,9 +153,10 @@ async def test_a_context_that_trusts_anybody_is_refused(authority, trusted) -> N
     assert server.sessions == []
 
 
-async def test_an_unreadable_certificate_of_ours_defers_and_alarms() -> None:
+@pytest.mark.parametrize("error", [FileNotFoundError(), TlsMisconfigured("ca.pem: cannot be read")])
+async def test_an_unreadable_certificate_of_ours_defers_and_alarms(error) -> None:
     def missing(_: object) -> ssl.SSLContext:
-        raise FileNotFoundError
+        raise error
 
     out = SmtpTransport(hostname="gw.example", spool=Shelf(), tls_contexts=missing)
     outcomes = await out.send(route(1, tls=TlsPolicy.REQUIRE), letter(), ONE)

@@ -109,6 +109,14 @@ async def test_a_reply_too_many_is_not_matched_to_the_next_command(offers: tuple
     assert server.bodies == []
 
 
+@MANNERS
+async def test_a_refusal_on_a_dialogue_that_went_wrong_bounces_nobody(offers: tuple[str, ...]) -> None:
+    """The 550 stands where the answer about dr.alpha should be; who it is about, nobody can tell."""
+    async with ScriptedServer({"MAIL": b"250 2.1.0 ok\r\n550 5.1.1 No\r\n"}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert statuses(outcomes) == [(Deferred, "4.5.0")] * 3
+
+
 async def test_an_acceptance_before_the_final_dot_is_believed_by_nobody() -> None:
     data = b"x" * 65_534 + b"\r\n"
     async with ScriptedServer({"DATA": b"354 Go on\r\n250 2.0.0 queued\r\n"}) as server:
