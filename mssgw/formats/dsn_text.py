@@ -1,5 +1,6 @@
 """What a delivery notice tells a person, in French: who was not reached, why, and what to do now."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ def _local_time() -> tzinfo:
 
 
 _ZONE = _local_time()
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _RENEW = "Vérifiez l'adresse, par exemple dans l'annuaire ou avec le destinataire, puis renvoyez votre message."
 _SUPPORT = "Transmettez cet avis à votre service informatique ou à votre éditeur de logiciel."
@@ -91,7 +93,7 @@ def subject_of(notice: NoticeOf) -> str:
 
 def text_of_notice(notice: NoticeOf) -> str:
     """The text/plain part, CRLF."""
-    return "\r\n".join((*_lines(notice), ""))
+    return "\r\n".join((*(_CONTROL.sub("?", line) for line in _lines(notice)), ""))
 
 
 def _lines(notice: NoticeOf) -> Iterator[str]:

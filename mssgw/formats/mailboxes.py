@@ -26,7 +26,8 @@ _PAREN = re.compile(r"\\.|[()]", re.S)
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """``found`` in order, no address twice. ``malformed`` counts entries that are no address or could be two.
+    """``found`` in order, no address twice. ``malformed`` counts entries that are no address or could be two; what
+    looks most like the address of one is in ``found`` all the same.
 
     ``complete`` is false when the list is longer than we read.
     """
@@ -119,7 +120,7 @@ def read_addresses(text: str) -> Addresses:
         else:
             entry.add("junk" if word == ">" else kind, word)
     malformed += _keep(entry, found)
-    return Addresses(tuple(found)[:MAX_ADDRESSES], malformed, complete)
+    return Addresses(tuple(found)[:MAX_ADDRESSES], malformed, complete and len(found) <= MAX_ADDRESSES)
 
 
 def _keep(entry: _Entry, found: dict[Address, None]) -> int:

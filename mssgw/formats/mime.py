@@ -202,11 +202,11 @@ class Scanner:
         """A line that begins like an open boundary: is it a delimiter, and of which multipart?"""
         self._start = at
         end = self._buffer.find(b"\r\n", at + 2, at + MAX_LINE)
-        if end < 0:
-            if len(self._buffer) - at < MAX_LINE and not self._ended:
+        if end < 0 and len(self._buffer) - at < MAX_LINE:
+            if not self._ended:
                 return False
-            end = min(len(self._buffer), at + MAX_LINE)
-        line = bytes(self._buffer[at + len(_START) : end]).rstrip(b" \t")
+            end = len(self._buffer)
+        line = bytes(self._buffer[at + len(_START) : end]).rstrip(b" \t") if end >= 0 else None
         for index in reversed(range(len(self._open))):
             boundary = self._open[index].boundary
             if line in (boundary, boundary + b"--"):

@@ -1,0 +1,156 @@
+"""What policy may look at in a letter."""
+
+import pytest
+
+from mssgw.core.message import Content, Unreadable
+from tests.unit.formats.reading import letter, multipart, read
+
+
+def keys(addresses) -> list[str]:
+    return [address.key for address in addresses]
+
+
+def test_the_header_fields_are_read():
+    head = read(
+        letter(
+            "Received: from a by b; x",
+            "Received: from c by d; x",
+            "From: =?utf-8?Q?Dr_H=C3=A9l=C3=A8ne?= <helene@hopital.fr>",
+            "Reply-To: secretariat@hopital.fr",
+            "To: 279035121518989@patient.mssante.fr",
+            "Cc: b@y.fr, helene@hopital.fr",
+            "Subject: =?utf-8?Q?R=C3=A9sultats?=",
+            "Message-ID: <1@hopital.fr>",
+            "References: <a@x> <b@x>",
+            "In-Reply-To: <b@x>",
+            "Disposition-Notification-To: helene@hopital.fr",
+            "Return-Receipt-To: helene@hopital.fr",
+        )
+    )
+    assert keys(head.from_) == ["helene@hopital.fr"]
+    assert head.from_fields == 1
+    assert keys(head.reply_to) == ["secretariat@hopital.fr"]
+    assert keys(head.to_cc) == ["279035121518989@patient.mssante.fr", "b@y.fr", "helene@hopital.fr"]
+    assert head.subject == "Résultats"
+    assert head.message_id == "<1@hopital.fr>"
+    assert head.thread == ("<a@x>", "<b@x>")
+    assert keys(head.receipt_to) == ["helene@hopital.fr"]
+    assert head.return_receipt_to
+    assert head.received == 2
+    assert head.content is Content.ORDINARY
+    assert head.unreadable == ()
+
+
+def test_an_empty_letter_has_a_head_that_says_nothing():
+    head = read(b"")
+    assert (head.from_fields, head.message_id, head.auto_submitted, head.unreadable) == (0, None, "no", ())
+
+
+def test_subject_and_person_stay_out_of_the_repr():
+    """A log line must not show them."""
+    head = read(letter("Subject: canary-subject", "X-User: canary-person"), person_header="X-User")
+    assert "canary" not in repr(head)
+
+
+def test_the_latest_of_a_long_thread_are_kept():
+    ids = [f"<{n}@x>" for n in range(1_000)]
+    assert read(letter("References: " + " ".join(ids))).thread == tuple(ids[-200:])
+
+
+def test_several_from_fields_are_counted_not_judged():
+    """Policy refuses them (SD-5)."""
+    head = read(letter("From: a@x.fr", "From: b@y.fr"))
+    assert (head.from_fields, keys(head.from_), head.unreadable) == (2, ["a@x.fr", "b@y.fr"], ())
+
+
+def test_a_from_field_that_shows_two_authors_is_ambiguous():
+    assert read(letter("From: chef@y.fr <a@x.fr>")).unreadable == (Unreadable.MALFORMED_HEADER,)
+
+
+def test_a_list_too_long_to_read_is_told():
+    """A second patient could hide behind its end (SD-7)."""
+    everybody = ", ".join(f"a{n}@x.fr" for n in range(1_001))
+    assert read(letter(f"Cc: {everybody}")).unreadable == (Unreadable.TOO_MANY_FIELDS,)
+
+
+@pytest.mark.parametrize(
+    ("value", "keyword"),
+    [
+        ("auto-replied", "auto-replied"),
+        ("Auto-Generated; owner-email=x", "auto-generated"),
+        ("(comment) auto-notified(c);x", "auto-notified"),
+        ("No", "no"),
+        ("", "no"),
+    ],
+)
+def test_auto_submitted_is_its_keyword(value, keyword):
+    assert read(letter(f"Auto-Submitted: {value}")).auto_submitted == keyword
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("multipart/report; report-type=disposition-notification", Content.MDN),
+        ("MULTIPART/REPORT; Report-Type=Disposition-Notification", Content.MDN),
+        ("multipart/report; report-type=delivery-status", Content.DSN),
+        ("multipart/report; report-type=feedback-report", Content.ORDINARY),
+        ("multipart/report", Content.ORDINARY),
+        ("multipart/mixed; report-type=delivery-status", Content.ORDINARY),
+    ],
+)
+def test_reports_are_known_by_their_content_type(kind, content):
+    body = b"--b\r\n\r\nBonjour\r\n--b--\r\n"
+    assert read(letter(f"Content-Type: {kind}; boundary=b", body=body)).content is content
+
+
+def test_a_report_that_does_not_say_its_type_is_known_by_its_parts():
+    status = b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n"
+    assert read(multipart("b", b"\r\nBonjour", status, kind="report")).content is Content.DSN
+
+
+def test_a_letter_that_was_here_before_is_known():
+    ours = "Received: from a (b [192.0.2.1])\r\n\tby GW.hopital.fr with ESMTPS id 1;\r\n\tx"
+    assert read(letter(ours), hostname="gw.hopital.fr").own_hop
+    assert not read(letter(ours), hostname="gw2.hopital.fr").own_hop
+    assert not read(letter(ours)).own_hop
+    assert not read(letter("Received: from gw.hopital.fr by x; y"), hostname="gw.hopital.fr").own_hop
+
+
+POSTFIX = (
+    "Received: from dpi (dpi [192.0.2.1])\r\n\t(using TLSv1.3)\r\n"
+    "\t(Authenticated sender: nurse.a)\r\n\tby mx.hopital.fr (Postfix) with ESMTPSA id 4X;\r\n\tx"
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "person"),
+    [
+        ([POSTFIX], "nurse.a"),
+        (["Received: from x by y; z", POSTFIX], None),  # only the top one was written by the trusted server
+        ([POSTFIX.replace("from dpi", "from dpi (Authenticated sender: chef)")], "nurse.a"),  # a client's HELO
+        (["Received: from x (Authenticated sender: chef) by y; z"], None),
+        ([POSTFIX.replace("nurse.a", "a)\r\n\t(Authenticated sender: b")], None),
+        ([], None),
+    ],
+)
+def test_the_person_is_taken_from_the_top_received_of_postfix(fields, person):
+    """SD-6."""
+    assert read(letter(*fields), person_received=True).person == person
+    assert read(letter(*fields)).person is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "person"),
+    [
+        (["X-User: nurse.a"], "nurse.a"),
+        (["x-user: =?utf-8?Q?Zo=C3=A9?="], "Zoé"),
+        (["X-User: nurse.a", "X-User: nurse.a"], "nurse.a"),
+        (["X-User: nurse.a", "X-User: chef"], None),
+        (["X-User:"], None),
+        (["X-User: =?utf-8?Q?a=0Ab?="], None),
+        (["X-User: " + "x" * 300], None),
+    ],
+)
+def test_the_person_is_taken_from_the_named_header_when_it_is_clear(fields, person):
+    """SD-6: otherwise the journal says that the person is unknown."""
+    assert read(letter(*fields), person_header="X-User").person == person

@@ -1,0 +1,260 @@
+"""The scanner: the structure of a letter, found while it streams in."""
+
+import base64
+from email.message import EmailMessage
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mssgw.core.message import MessageHead, Unreadable
+from mssgw.formats.mime import MAX_DEPTH, MAX_PARTS, Scanner
+from mssgw.formats.parts import Excerpt, Part
+from mssgw.formats.wire import stuffed
+from tests.unit.formats.reading import letter, multipart, read, read_in_pieces
+
+
+class EveryPart:
+    """A keeper that keeps the beginning of each leaf."""
+
+    def __init__(self, limit: int = 100_000) -> None:
+        self.limit, self.excerpts = limit, list[Excerpt]()
+
+    def offer(self, part: Part) -> Excerpt:
+        self.excerpts.append(Excerpt(part, self.limit))
+        return self.excerpts[-1]
+
+
+def leaves(message: bytes) -> list[tuple[tuple[int, ...], str, bytes]]:
+    keeper = EveryPart()
+    head = read(message, keepers=[keeper])
+    assert head.unreadable == ()
+    return [(each.part.path, each.part.kind.value, each.content) for each in keeper.excerpts]
+
+
+PLAIN = b"Content-Type: text/plain\r\n\r\nBonjour"
+NESTED = (
+    b'Content-Type: multipart/alternative; boundary="inner"\r\n\r\npreamble\r\n'
+    b"--inner\r\n\r\nUn\r\n--inner  \t\r\nContent-Type: text/html\r\n\r\n<p>Deux\r\n--inner--\r\nepilogue"
+)
+
+
+def test_parts_are_found_with_their_place_and_content():
+    assert leaves(multipart("outer", NESTED, b"Content-Type: application/pdf\r\n\r\n%PDF")) == [
+        ((1, 1), "text/plain", b"Un"),
+        ((1, 2), "text/html", b"<p>Deux"),
+        ((2,), "application/pdf", b"%PDF"),
+    ]
+
+
+def test_a_letter_that_is_no_multipart_is_one_leaf():
+    assert leaves(letter("Subject: x", body=b"..un point\r\n")) == [((), "text/plain", b".un point\r\n")]
+
+
+def test_a_part_may_be_a_header_or_nothing_at_all():
+    message = multipart("b", b"Content-Type: text/html", b"", b"\r\n", b"\r\nx")
+    assert [(kind, content) for _, kind, content in leaves(message)] == [
+        ("text/html", b""),
+        ("text/plain", b""),
+        ("text/plain", b""),
+        ("text/plain", b"x"),
+    ]
+
+
+def test_an_inner_multipart_that_never_ends_ends_with_the_outer_one():
+    unended = b'Content-Type: multipart/mixed; boundary="inner"\r\n\r\n--inner\r\n\r\nUn'
+    assert [path for path, _, _ in leaves(multipart("outer", unended, PLAIN))] == [(1, 1), (2,)]
+
+
+def test_a_letter_cut_short_is_read_as_far_as_it_goes():
+    whole = multipart("outer", NESTED, PLAIN)
+    assert [path for path, _, _ in leaves(whole[: whole.index(b"Deux")])] == [(1, 1), (1, 2)]
+
+
+def test_an_attached_message_is_a_leaf():
+    inner = multipart("inner", PLAIN)
+    assert [kind for _, kind, _ in leaves(multipart("b", b"Content-Type: message/rfc822\r\n\r\n" + inner))] == [
+        "message/rfc822"
+    ]
+
+
+def test_content_comes_without_its_transfer_encoding():
+    message = multipart(
+        "b",
+        b"Content-Transfer-Encoding: BASE64\r\n\r\n" + base64.encodebytes(b"x" * 100).replace(b"\n", b"\r\n"),
+        b"Content-Transfer-Encoding: quoted-printable\r\n\r\nune =\r\nligne=20=C3=A9",
+        b"Content-Transfer-Encoding: base64\r\n\r\n!!! damaged",
+    )
+    contents = [content for _, _, content in leaves(message)]
+    assert contents[:2] == [b"x" * 100, "une ligne é".encode()]
+
+
+BAD_BOUNDARIES = {
+    "missing": letter("Content-Type: multipart/mixed", body=b"--x\r\n\r\n"),
+    "never used": letter("Content-Type: multipart/mixed; boundary=x", body=b"no part\r\n"),
+    "no part before the end": letter("Content-Type: multipart/mixed; boundary=x", body=b"--x--\r\n"),
+    "goes on": multipart("x", PLAIN, b"\r\nx\r\n--xy\r\n"),
+    "goes on after white space": multipart("x", PLAIN, b"\r\nx\r\n--x y\r\n"),
+    "padding without end": multipart("x", PLAIN, b"\r\nx\r\n--x" + b" " * 2_000),
+    "twice open": multipart("x", b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n--x--"),
+    "the end of one open": multipart("x", b'Content-Type: multipart/mixed; boundary="x--"\r\n\r\n--x--\r\n'),
+    "part after the end": multipart("x", PLAIN) + b"--x\r\n\r\nhidden\r\n",
+    "two values": letter("Content-Type: multipart/mixed; boundary=x; boundary=y", body=b"--x\r\n\r\n--x--\r\n"),
+    "inner never used": multipart("x", b"Content-Type: multipart/mixed; boundary=y\r\n\r\ntext"),
+}
+
+
+@pytest.mark.parametrize("message", BAD_BOUNDARIES.values(), ids=BAD_BOUNDARIES)
+def test_boundaries_that_readers_may_see_differently_are_told(message):
+    assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+def test_lines_that_only_look_like_delimiters_are_text():
+    text = b"\r\n-- \r\nDr Durand\r\n--\r\n------\r\n--X\r\n --x\r\n-x-\r\n"
+    assert leaves(multipart("x", text)) == [((1,), "text/plain", text[2:])]
+
+
+def test_a_boundary_may_begin_like_another():
+    inner = b'Content-Type: multipart/mixed; boundary="x-1"\r\n\r\n--x-1\r\n\r\nUn\r\n--x-1--'
+    assert [path for path, _, _ in leaves(multipart("x", inner, PLAIN))] == [(1, 1), (2,)]
+
+
+def nested(depth: int) -> bytes:
+    opening = b"".join(b'Content-Type: multipart/mixed; boundary="n%d"\r\n\r\n--n%d\r\n' % (n, n) for n in range(depth))
+    return opening + b"\r\nx\r\n"
+
+
+def test_three_hundred_nested_multiparts_are_too_deep():
+    assert read(nested(MAX_DEPTH)).unreadable == ()
+    assert read(nested(MAX_DEPTH + 1)).unreadable == (Unreadable.TOO_DEEP,)
+    assert read(nested(300)).unreadable == (Unreadable.TOO_DEEP,)
+
+
+def test_ten_thousand_parts_are_too_many():
+    assert read(multipart("b", *[PLAIN] * MAX_PARTS)).unreadable == ()
+    assert read(multipart("b", *[PLAIN] * (MAX_PARTS + 1))).unreadable == (Unreadable.TOO_MANY_PARTS,)
+    assert read(multipart("b", *[b""] * 10_000)).unreadable == (Unreadable.TOO_MANY_PARTS,)
+
+
+LIMIT = 262_144
+
+
+@pytest.mark.parametrize("size", [4_096, 1_000_000])
+def test_a_header_is_read_up_to_its_limit(size):
+    """256 KiB, however the octets come."""
+    fits, floods = b"X: " + b"x" * (LIMIT - 3), b"X: " + b"x" * (LIMIT - 2)
+    for message, reasons in ((fits, ()), (floods, (Unreadable.HEADERS_TOO_LONG,))):
+        for end in (b"\r\n\r\nbody", b"\r\n", b""):
+            whole = message + end
+            assert read_in_pieces(whole[i : i + size] for i in range(0, len(whole), size)).unreadable == reasons
+
+
+def test_an_endless_part_header_is_too_long():
+    assert read(multipart("b", b"X: " + b"x" * 65_600 + b"\r\n\r\n")).unreadable == (Unreadable.HEADERS_TOO_LONG,)
+    assert read(multipart("b", b"X: " + b"x" * 65_000 + b"\r\n\r\n")).unreadable == ()
+
+
+def test_a_malformed_part_header_is_told():
+    """Readers differ on where such a part begins."""
+    assert read(multipart("b", b"no header at all\r\nContent-Type: text/html\r\n\r\n")).unreadable == (
+        Unreadable.MALFORMED_HEADER,
+    )
+
+
+def test_what_keepers_do_not_want_costs_nothing_and_changes_nothing():
+    class Nothing:
+        def offer(self, part: Part) -> None:
+            return None
+
+    message = multipart("b", PLAIN)
+    assert read(message, keepers=[Nothing()]) == read(message)
+
+
+def test_an_excerpt_ends_at_its_limit():
+    keeper = EveryPart(limit=10)
+    read(letter("Subject: x", body=b"0123456789abcdef"), keepers=[keeper])
+    assert keeper.excerpts[0].content == b"0123456789"
+
+
+# Invariant: a MessageHead, with Unreadable reasons or without, and nothing else; and the same one however it is cut.
+
+LINES = st.sampled_from(
+    [
+        b"",
+        b"--a",
+        b"--a--",
+        b"--b",
+        b"--b--",
+        b"--ab ",
+        b"--a b",
+        b"Content-Type: multipart/mixed; boundary=a",
+        b"Content-Type: multipart/mixed; boundary=b",
+        b"Content-Type: multipart/report; boundary=ab; report-type=disposition-notification",
+        b"Content-Type: message/disposition-notification",
+        b"Disposition: manual-action/MDN-sent-automatically; displayed",
+        b"Original-Message-ID: <x@y>",
+        b"Content-Transfer-Encoding: base64",
+        b"Subject: [FIN]",
+        b"no colon",
+        b" folded",
+        b"..dots",
+        b"Qm9uam91cg==",
+        b"X" * 80,
+    ]
+)
+LETTERS = st.one_of(
+    st.binary(max_size=600),
+    st.lists(LINES, max_size=40).map(b"\r\n".join),
+    st.lists(st.one_of(LINES, st.binary(max_size=20)), max_size=30).map(b"\r\n".join),
+)
+
+
+@given(LETTERS, st.lists(st.integers(0, 600), max_size=20))
+def test_any_cutting_gives_the_same_head(message, cuts):
+    at = sorted({0, len(message), *(min(cut, len(message)) for cut in cuts)})
+    pieces = [message[start:end] for start, end in pairwise(at)]
+    whole, keeper, cut_keeper = read(message, keepers=[a := EveryPart()]), a, EveryPart()
+    assert isinstance(whole, MessageHead)
+    assert read_in_pieces(pieces, keepers=[cut_keeper]) == whole
+    if not whole.unreadable:
+        assert [(each.part.path, each.content) for each in keeper.excerpts] == [
+            (each.part.path, each.content) for each in cut_keeper.excerpts
+        ]
+
+
+@given(LETTERS)
+def test_one_octet_at_a_time_gives_the_same_head(message):
+    assert read_in_pieces(message[i : i + 1] for i in range(len(message))) == read(message)
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=60)
+
+
+@given(
+    subject=TEXT,
+    text=TEXT,
+    attachment=st.binary(max_size=300),
+    people=st.lists(
+        st.tuples(TEXT, st.from_regex(r"[a-z]{1,8}@[a-z]{1,8}\.fr", fullmatch=True)), min_size=1, max_size=5
+    ),
+)
+def test_letters_that_python_writes_are_read_as_they_were_meant(subject, text, attachment, people):
+    message = EmailMessage()
+    message["Subject"] = subject
+    message["From"] = "dr@hopital.fr"
+    message["To"] = ", ".join(f'"{name.replace(chr(92), "").replace(chr(34), "")}" <{box}>' for name, box in people)
+    message["Message-ID"] = "<a@hopital.fr>"
+    message.set_content(text, cte="base64")
+    message.add_attachment(attachment, maintype="application", subtype="octet-stream", filename="x.bin")
+    wire = stuffed(message.as_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    keeper = EveryPart()
+    scanner = Scanner(keepers=[keeper])
+    scanner.feed(wire)
+    head = scanner.finish()
+    assert head.unreadable == ()
+    assert head.subject.split() == subject.split()
+    assert [address.text for address in head.to_cc] == list(dict.fromkeys(box for _, box in people))
+    plain, octets = keeper.excerpts
+    assert plain.text == text + "\n"
+    assert octets.content == attachment
