@@ -5,8 +5,8 @@ Each story is played twice by test_stories.py: over the in-memory twins, and ove
 
 import tomllib
 from dataclasses import dataclass, field
-from email.utils import format_datetime
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,6 @@ responsible = "Mme Invente"
 [[mailbox]]
 address = "pharmacien@pharma-test.mssante.fr"
 kind = "PER"
-pharmacy = true
 
 [[mailbox]]
 address = "soins@ch-test.mssante.fr"

@@ -1,0 +1,100 @@
+"""The world of real sockets: listeners, SQLite, encrypted spool, SMTP to a next hop. Only time is set by the story."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from aiosmtpd.smtp import SMTP as PlainServer
+
+from mssgw.app.composition import assemble
+from mssgw.app.stores import at_rest
+from mssgw.core.envelope import Role
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.smtp_in import Listener, SmtpIn
+from mssgw.edges.smtp_out import SmtpTransport
+from mssgw.edges.tls import client_context
+from tests.stories.story import PEERS, Story
+from tests.stories.worlds import Answer, Arrival, Events, World, free_port, live_of, load_config, smtp_dialogue
+
+
+class NextHop:
+    """An aiosmtpd handler that answers as the story says and keeps what it takes."""
+
+    def __init__(self, arrivals: list[Arrival], hops: dict[str, str]) -> None:
+        self.arrivals, self.hops = arrivals, hops
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
+        answer = self.hops.get(address.rpartition("@")[2].lower(), "250 2.1.5 OK")
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        for to in envelope.rcpt_tos:
+            self.arrivals.append(Arrival(envelope.mail_from or "", to, envelope.content))
+        return "250 2.0.0 OK"
+
+
+class RealWorld:
+    """Built by real_world()."""
+
+    flow: Any
+    store: Any
+    desk: Any
+
+    def __init__(self) -> None:
+        self.clock, self.events = FixedClock(), Events()
+        self.arrivals, self.hops = list[Arrival](), dict[str, str]()
+        self.ports: dict[str, int] = {}
+
+    async def send(self, send: dict[str, Any]) -> Answer:
+        peer, role = PEERS[send["as"]]
+        return await asyncio.to_thread(smtp_dialogue, self.ports[role], peer, send)
+
+
+@contextlib.asynccontextmanager
+async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
+    world = RealWorld()
+    sink_port = free_port()
+    config = load_config(story, folder, {"sink_port": sink_port})
+    live = live_of(config)
+    handler = NextHop(world.arrivals, world.hops)
+
+    def factory() -> PlainServer:
+        return PlainServer(handler, data_size_limit=2**25, hostname="hop.invalid", enable_SMTPUTF8=True)
+
+    async with contextlib.AsyncExitStack() as stack:
+        server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", sink_port)
+        stack.callback(server.close)
+        rest = await stack.enter_async_context(at_rest(config))
+        world.store, world.desk = rest.store, rest.desk
+        transport = SmtpTransport(
+            hostname=config.gateway.hostname, spool=rest.spool, tls_contexts=lambda route: client_context()
+        )
+        world.flow = assemble(
+            store=rest.store,
+            spool=rest.spool,
+            transport=transport,
+            clock=world.clock,
+            telemetry=world.events,
+            live=live,
+        )
+        stack.push_async_callback(transport.close)
+        for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE):
+            listener = Listener(
+                name=role.value,
+                role=role,
+                hostname=config.gateway.hostname,
+                size_limit=live.settings.limit_for(role),
+            )
+            door = await stack.enter_async_context(SmtpIn(world.flow.reception, listener))
+            world.ports[role.value] = await door.listen("127.0.0.1", 0)
+        runner = asyncio.create_task(world.flow.deliverer.run())
+        try:
+            yield world
+        finally:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+            await world.flow.deliverer.stop(5)
