@@ -39,40 +39,39 @@ class Addresses:
 
 @dataclass(slots=True)
 class _Entry:
-    """One entry as it is read: the words outside and inside ``<`` and ``>``."""
+    """One entry as it is read: the words outside, and those inside each ``<`` and ``>`` (one pair, if it is right)."""
 
     outside: list[str] = field(default_factory=list)
-    inside: list[str] | None = None
+    angles: list[list[str]] = field(default_factory=list)
     open: bool = False
     bad: bool = False
 
     def add(self, kind: str, word: str) -> None:
-        words = self.inside if self.open and self.inside is not None else self.outside
+        words = self.angles[-1] if self.open else self.outside
         if kind == "space":
             if words and words[-1] != " ":
                 words.append(" ")
-        elif kind == "junk" or (self.inside is not None and not self.open and kind != "comment"):
+        elif kind == "junk" or (self.angles and not self.open and kind != "comment"):
             self.bad = True  # after the ">" nothing more may come
         elif kind != "comment":
             words.append(word)
 
-    def read(self) -> tuple[Address | None, bool]:
-        """The address, and whether readers agree about the entry; (None, True) for an empty one."""
+    def read(self) -> tuple[list[Address], bool]:
+        """The addresses, and whether all readers agree about the entry."""
         outside = _joined(self.outside)
-        if self.inside is None:
-            if not outside:
-                return None, not self.bad
-            text = outside
-        else:
-            text = _joined(self.inside)
-            if text.startswith("@") and ":" in text:
-                text = text.partition(":")[2].strip()  # source route of RFC 822: ignored by all
-        address = _address(text)
-        agreed = address is not None and not self.bad and not self.open
-        if self.inside is not None and any(word == "@" for word in self.outside):
-            # ``a@x <b@y>``: some readers show and some use the first one.
-            agreed = agreed and address is not None and _address(outside) == address
-        return address, agreed
+        texts = [_joined(words) for words in self.angles] or [outside]
+        if texts == [""] and not self.angles:
+            return [], not self.bad  # nothing between two commas
+        found = [address for text in texts if (address := _address(_without_route(text))) is not None]
+        agreed = len(texts) == len(found) == 1 and not self.bad and not self.open
+        if self.angles and "@" in self.outside:
+            agreed = agreed and [_address(outside)] == found  # ``a@x <b@y>``: some readers use the first one
+        return found, agreed
+
+
+def _without_route(text: str) -> str:
+    """Drop the source route of RFC 822, ``@relay,@relay:``, which all readers ignore."""
+    return text.partition(":")[2].strip() if text.startswith("@") else text
 
 
 def _joined(words: list[str]) -> str:
@@ -109,10 +108,10 @@ def read_addresses(text: str) -> Addresses:
         elif entry.open and kind in ("comma", "special"):
             entry.add(kind, word.strip())
         elif word == "<":
-            entry.bad = entry.bad or entry.inside is not None
-            entry.inside, entry.open = entry.inside or [], True
+            entry.angles.append([])
+            entry.open = True
         elif word == ":":  # the name of a group; its members are addresses of their own
-            malformed += entry.bad or entry.inside is not None or "@" in entry.outside
+            malformed += entry.bad or bool(entry.angles) or "@" in entry.outside
             entry = _Entry()
         elif kind == "comma":
             malformed += _keep(entry, found)
@@ -124,10 +123,9 @@ def read_addresses(text: str) -> Addresses:
 
 
 def _keep(entry: _Entry, found: dict[Address, None]) -> int:
-    """Add the entry's address; 1 when the entry is malformed."""
-    address, agreed = entry.read()
-    if address is not None:
-        found[address] = None
+    """Add the addresses of an entry; 1 when it is malformed."""
+    addresses, agreed = entry.read()
+    found.update(dict.fromkeys(addresses))
     return not agreed
 
 

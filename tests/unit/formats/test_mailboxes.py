@@ -52,7 +52,9 @@ def test_addresses_are_found(value, addresses):
         ("Dr Durand a@x.fr", []),
         ("other@y.fr <a@x.fr>", ["a@x.fr"]),  # some readers take the first, some the second
         ("<a@x.fr> trailing", ["a@x.fr"]),
-        ("<a@x.fr> <b@y.fr>", []),
+        ("<a@x.fr> <b@y.fr>", ["a@x.fr", "b@y.fr"]),  # a comma is missing
+        ("<a@x.fr> <>", ["a@x.fr"]),
+        ("<a@x.fr <b@y.fr>>", []),
         ("<a@x.fr", ["a@x.fr"]),
         ('"never closed <a@x.fr>', []),
         ("(never closed a@x.fr", []),

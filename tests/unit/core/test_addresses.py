@@ -1,0 +1,108 @@
+"""Mailbox addresses: compared without regard to case, relayed as they came."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mssgw.core.addresses import Address, domain_key
+from mssgw.core.errors import MalformedAddress
+
+
+def test_an_address_is_compared_by_key_and_relayed_as_written():
+    """INS-3, scenario 3."""
+    typed, stored = (
+        Address.parse("177012a12345670@Patient.MSSante.fr"),
+        Address.parse("177012A12345670@patient.mssante.fr"),
+    )
+    assert typed == stored
+    assert hash(typed) == hash(stored)
+    assert typed.text == "177012a12345670@Patient.MSSante.fr"
+    assert (typed.local, typed.domain) == ("177012a12345670", "patient.mssante.fr")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a@x.fr",
+        "a.b-c+d@x.fr",
+        "o'neill@x.fr",
+        '"anne durand"@x.fr',
+        r'"a\"b"@x.fr',
+        '"a@b"@x.fr',
+        "a@[192.0.2.1]",
+        "a@[IPv6:2001:db8::1]",
+        "zoé@hôpital.fr",
+        "a@localhost",
+        "x" * 64 + "@x.fr",
+    ],
+)
+def test_these_are_addresses(text):
+    """RFC 5321 section 4.1.2, RFC 6531."""
+    assert Address.parse(text).text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        "@x.fr",
+        "a@",
+        "a b@x.fr",
+        ".a@x.fr",
+        "a.@x.fr",
+        "a..b@x.fr",
+        "a@b@x.fr",
+        "<a@x.fr>",
+        "a@x..fr",
+        "a@-x.fr",
+        "a@x_y.fr",
+        "a@x.fr.",
+        "a@[1.2]",
+        "a@x.fr\r\nRCPT TO:<b@y.fr>",
+        "a@x.fr\n",
+        "a\n@x.fr",
+        "a\0@x.fr",
+        '"a@x.fr',
+        '"a"b@x.fr',
+        "a@" + "x" * 64 + ".fr",
+        "a@" + "x." * 127 + "fr",
+        "x" * 65 + "@x.fr",
+        "é" * 33 + "@x.fr",
+        "a\ud800@x.fr",
+        "a@\ud800.fr",
+    ],
+)
+def test_these_are_none(text):
+    with pytest.raises(MalformedAddress) as refused:
+        Address.parse(text)
+    assert refused.value.reply.code == 553
+    assert len(text) < 3 or text not in str(refused.value)
+
+
+def test_a_domain_is_compared_as_a_labels():
+    assert domain_key("Hôpital.FR") == domain_key("XN--HPITAL-IXA.fr") == "xn--hpital-ixa.fr"
+    assert Address.parse("a@hôpital.fr") == Address.parse("A@xn--hpital-ixa.FR")
+
+
+def test_ascii_only_says_whether_smtputf8_is_needed():
+    assert Address.parse("a@x.fr").ascii_only
+    assert not Address.parse("zoé@x.fr").ascii_only
+    assert not Address.parse("a@hôpital.fr").ascii_only
+
+
+def test_an_address_shows_itself_nowhere():
+    """It may hold an INS."""
+    address = Address.parse("279035121518989@patient.mssante.fr")
+    assert "279035121518989" not in f"{address!r} {address} {[address]} {(address,)!s}"
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_any_text_is_an_address_or_malformed(local, domain):
+    try:
+        address = Address.parse(f"{local}@{domain}")
+    except MalformedAddress:
+        return
+    address.text.encode()
+    assert not set(address.text) & set("\r\n\0")
+    assert Address.parse(address.key) == address
