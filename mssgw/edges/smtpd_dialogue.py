@@ -6,6 +6,7 @@ all methods for every connection) and cancel a commit when the peer hangs up (th
 
 import asyncio
 import logging
+import math
 from collections.abc import Coroutine
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -77,6 +78,7 @@ class Dialogue(SMTP):
         self.peer = self.tls = self.client_name = self.why = ""
         self.accepted = 0
         self.in_data = self._lost = False
+        self._handled = True
         self._out: list[bytes] = []
         self._logged: set[tuple[int, str]] = set()
 
@@ -84,7 +86,7 @@ class Dialogue(SMTP):
         """What the constructor of aiosmtpd's SMTP would set, as far as its command loop uses it."""
         self.hostname, self.__ident__ = self.listener.hostname, "ESMTP"
         self.enable_SMTPUTF8, self._decode_data, self.data_size_limit = True, False, self.listener.size_limit
-        self._timeout_duration, self._timeout_handle = self.listener.idle, None
+        self._timeout_handle, self._deadline = None, math.inf
         self._proxy_timeout, self._auth_required, self._handle_hooks = None, False, {}
         self.require_starttls, self._tls_handshake_okay = False, True  # open_verbs() decides which verbs need TLS
         self._tls_protocol = self._original_transport = self.transport = self._handler_coroutine = None
@@ -109,13 +111,19 @@ class Dialogue(SMTP):
         if self._lost:
             return
         self._lost = True
-        self.pause_timer()
+        if self._timeout_handle is not None:
+            self._timeout_handle.cancel()
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         if self._handler_coroutine is not None and not self.in_data:
             self._handler_coroutine.cancel()
         self.transport = None
         self._smtp_methods = {}  # bound methods: they would keep this object until the garbage collector comes
-        self.door.leave(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Leave when the connection is lost and what it began has come to its end."""
+        if self._lost and self._handled:
+            self.door.leave(self)
 
     def eof_received(self) -> bool:
         """The peer will send no more; what it did send is answered where the transport still can."""
@@ -123,6 +131,7 @@ class Dialogue(SMTP):
         return not self.tls
 
     async def _handle_client(self) -> None:
+        self._handled = False  # here and not before: a task that is cancelled before its first step has no end
         log.debug("smtp.session.opened", listener=self.listener.name, peer=self.peer)
         try:
             await self.begin()
@@ -135,6 +144,8 @@ class Dialogue(SMTP):
             self.log_error(error)
         finally:
             self.hang_up(None)
+            self._handled = True
+            self._leave()
             log.info(
                 "smtp.session.closed",
                 listener=self.listener.name,
@@ -179,7 +190,7 @@ class Dialogue(SMTP):
             return
         if last_word is not None:
             self.why = self.why or str(last_word)[:9]
-            if not last_word.ok:
+            if not last_word.ok and last_word is not say.GOING_DOWN:
                 self._log_refusal(last_word.code, last_word.status)
             self._out.append(f"{last_word}\r\n".encode())
         self.flush()
@@ -187,13 +198,23 @@ class Dialogue(SMTP):
         if transport.get_write_buffer_size():  # a peer that does not read may not keep us
             self.loop.call_later(_FLUSH_GRACE, transport.abort)
 
-    def _timeout_cb(self) -> None:
-        self.hang_up(say.TOO_SLOW)
+    # Its timer: one for the whole connection, which looks again when it was put off
+
+    def _reset_timeout(self, duration: float | None = None) -> None:  # aiosmtpd calls it for every command
+        self._deadline = self.loop.time() + self.listener.idle
+        if self._timeout_handle is None:
+            self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
 
     def pause_timer(self) -> None:
         """DATA and the commit have limits of their own."""
-        if self._timeout_handle is not None:
-            self._timeout_handle.cancel()
+        self._deadline = math.inf
+
+    def _timeout_cb(self) -> None:
+        self._timeout_handle = None
+        if self._deadline <= self.loop.time():
+            self.hang_up(say.TOO_SLOW)
+        elif self._deadline < math.inf:
+            self._timeout_handle = self.loop.call_at(self._deadline, self._timeout_cb)
 
     # Its replies
 
