@@ -52,6 +52,15 @@ async def test_nobody_listening_is_a_deferral() -> None:
     assert statuses(list(outcomes.values())) == [(Deferred, "4.4.1")]
 
 
+async def test_a_failed_connection_takes_no_place_in_the_pool() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        there = route(unused.getsockname()[1])
+        async with transport(limits=PoolLimits(connections=1), timeouts=Timeouts(attempt=1)) as out:
+            outcomes = [(await out.send(there, letter(), ONE))[0] for _ in range(3)]
+    assert statuses(outcomes) == [(Deferred, "4.4.1")] * 3
+
+
 @pytest.mark.parametrize(("answer", "alarm"), [(b"421 4.3.2 Busy\r\n", False), (b"554 5.3.2 Not here\r\n", True)])
 @pytest.mark.parametrize("moment", ["GREETING", "HELO"])
 async def test_a_host_that_will_not_talk_to_us_refuses_no_letter(moment: str, answer: bytes, alarm: bool) -> None:

@@ -100,6 +100,17 @@ async def test_a_line_has_a_limit(size: int) -> None:
     assert pipe.aborted is (size > MAX_LINE)
 
 
+@pytest.mark.parametrize("more", [b"2", b"250 2.0.0 more\r\n", b"\r\n"])
+async def test_what_follows_the_last_reply_asked_for_ends_the_connection(more: bytes) -> None:
+    """Even half a line: the other half would begin the next reply."""
+    pipe = Pipe()
+    wire = Wire(pipe)
+    wire.write(b"", replies=1)
+    wire.data_received(b"250 ok\r\n" + more)
+    assert pipe.aborted
+    assert wire.take() == Reply(250, "", "ok")
+
+
 async def test_a_reply_has_a_limit() -> None:
     pipe = Pipe()
     wire = Wire(pipe)
