@@ -68,8 +68,10 @@ class BackOffice:
         stored = await self.store.load(spool_id)
         outcome = Bounced(reply=BY_HAND)
         # The notice first: a crash in between may repeat it, never lose it.
-        await self._notices().send(stored, [(delivery, outcome) for delivery in open_ones], is_late=False)
-        return await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
+        said = await self._notices().send(stored, [(delivery, outcome) for delivery in open_ones], is_late=False)
+        bounced = await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
+        await self.store.note([entry for entries in said.values() for entry in entries])
+        return bounced
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None

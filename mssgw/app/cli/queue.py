@@ -117,7 +117,7 @@ async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> N
     made_due = await office.desk.retry(spool_ids, operator=operator(), now=datetime.now(UTC))
     click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now")
     if not made_due and not everything:
-        raise no("queue retry: none of these letters has a queued delivery")
+        raise no("queue retry: none of these letters has a queued delivery that nobody is sending")
 
 
 @queue.command()

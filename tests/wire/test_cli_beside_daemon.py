@@ -1,0 +1,230 @@
+"""The commands over the real store, beside a running daemon whose next hop is down, and after it has stopped."""
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mssgw.app.cli import main
+
+PATIENT = "279035121518989@patient.mssante.fr"
+CORSICAN = "177012A12345670"
+DOCTOR = "dr.martin@chu.mssante.fr"
+CONFIG = """
+[gateway]
+hostname = "mssgw.exemple.fr"
+state_dir = "state"
+[store]
+master_key_file = "master.key"
+[log]
+format = "json"
+[delivery]
+first_retry = "1h"
+[[listener]]
+name = "establishment"
+role = "establishment"
+address = "127.0.0.1:{port}"
+tls = "none"
+require_tls = false
+[[establishment]]
+name = "chu"
+domains = ["chu.mssante.fr"]
+networks = ["127.0.0.1/32"]
+next_hop = "127.0.0.1:{down}"
+next_hop_tls = "none"
+[[trusted_domain]]
+name = "mes"
+domains = ["patient.mssante.fr"]
+networks = ["127.0.0.2/32"]
+next_hop = "127.0.0.1:{down}"
+next_hop_tls = "none"
+"""
+LETTER = f"From: {DOCTOR}\r\nTo: {PATIENT}\r\nMessage-ID: <une@chu.mssante.fr>\r\nSubject: canari\r\n\r\nBonjour\r\n"
+
+
+class Installation:
+    """A configuration in a folder, its daemon, and the command line over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as one, socket.socket() as other:  # free ports; nobody listens on the second
+            one.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            self.port, down = one.getsockname()[1], other.getsockname()[1]
+        (folder / "state").mkdir()
+        (folder / "mssgw.toml").write_text(CONFIG.format(port=self.port, down=down))
+        self.run("key", "new", self.path("master.key"), expect=0)
+
+    def path(self, name: str) -> str:
+        return str(self.folder / name)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        root = Path(__file__).parents[2]
+        return os.environ | {
+            "MSSGW_CONFIG": str(self.folder / "mssgw.toml"),
+            "PYTHONPATH": str(root),
+            "SUDO_USER": "anne",
+        }
+
+    def run(self, *words: str, expect: int | None = None) -> Result:
+        """A command. In this process, for the libraries take a second to load; the daemon is another one."""
+        told = CliRunner().invoke(main, words, env=self.environment)
+        assert expect in (None, told.exit_code), (words, told.exit_code, told.output)
+        assert "Traceback" not in told.stderr
+        return told
+
+    def json(self, *words: str) -> list[dict]:
+        return [json.loads(line) for line in self.run(*words, "--json", expect=0).stdout.splitlines()]
+
+    def start(self) -> subprocess.Popen[str]:
+        daemon = subprocess.Popen(
+            [sys.executable, "-c", "from mssgw.app.cli import main; main(['serve'])"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        limit = threading.Timer(60, daemon.kill)
+        limit.start()
+        ready = any('"gateway.ready"' in line for line in daemon.stdout)
+        limit.cancel()
+        assert ready, f"the daemon did not become ready: {daemon.wait(60)}"
+        return daemon
+
+    def stop(self, daemon: subprocess.Popen[str]) -> str:
+        daemon.send_signal(signal.SIGTERM)
+        rest, _ = daemon.communicate(timeout=60)
+        assert daemon.returncode == 0
+        return rest
+
+    def send(self) -> str:
+        """A letter of the doctor to the patient; its queue id."""
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=30) as smtp:
+            smtp.ehlo("chu.exemple")
+            assert smtp.mail(DOCTOR)[0] == 250
+            assert smtp.rcpt(PATIENT)[0] == 250
+            code, text = smtp.data(LETTER)
+        assert code == 250
+        return text.decode().rpartition(" ")[2]
+
+    def until(self, condition, *words: str) -> dict:
+        """The first line for which it holds; the daemon works at its own pace."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for row in self.json(*words):
+                if condition(row):
+                    return row
+        raise AssertionError(f"never came: {words} {self.json(*words)}")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> Installation:
+    return Installation(tmp_path_factory.mktemp("mssgw"))
+
+
+@pytest.fixture(scope="module")
+def letter(here):
+    """A letter that waits for a next hop that is down, and the daemon that tries."""
+    daemon = here.start()
+    try:
+        spool_id = here.send()
+        here.until(lambda row: row["attempts"] >= 1 and not row["sending"], "queue", "list")
+        yield spool_id
+    finally:
+        if daemon.poll() is None:
+            here.stop(daemon)
+
+
+def test_the_waiting_letter_is_listed_shown_and_traced(here, letter):
+    (row,) = here.json("queue", "list")
+    assert (row["id"], row["state"], row["domain"]) == (letter, "queued", "patient.mssante.fr")
+    assert row["last_reply"]["code"] // 100 == 4
+    shown = here.run("queue", "show", letter, expect=0).stdout
+    assert PATIENT in shown
+    assert DOCTOR in shown
+    assert "canari" not in shown
+    for subject in (letter, "<une@chu.mssante.fr>", "une@chu.mssante.fr", PATIENT, DOCTOR):
+        events = [entry["event"] for entry in here.json("trace", subject)]
+        assert events[:2] == ["accepted", "deferred"], subject
+
+
+def test_the_letter_opened_its_conversation(here, letter):
+    (row,) = here.json("conversation", "list", "--addresses")
+    assert (row["patient"], row["bal"], row["state"]) == (PATIENT, DOCTOR, "open")
+
+
+def test_a_decision_is_explained_and_changes_nothing(here, letter):
+    before = here.json("conversation", "list")
+    (here.folder / "reponse.eml").write_text(f"From: {PATIENT}\nTo: {DOCTOR}\nMessage-ID: <r@p>\n\nMerci\n")
+    words = ("explain", here.path("reponse.eml"), "--from", PATIENT, "--client", "mes")
+    assert here.run(*words, "--to", DOCTOR, expect=0)
+    assert "WHO-1" in here.run(*words, "--to", "dr.autre@chu.mssante.fr", expect=1).stdout
+    assert here.run("explain", letter, expect=0)
+    assert here.json("conversation", "list") == before
+
+
+def test_hold_release_and_retry(here, letter):
+    here.run("queue", "hold", letter, expect=0)
+    (held,) = here.json("queue", "list")
+    assert held["state"] == "held"
+    here.run("queue", "retry", letter, expect=1)
+    here.run("queue", "release", letter, expect=0)
+    # The daemon hears of it and tries; then the letter is an hour from its next attempt, but for `retry`.
+    for attempts in (held["attempts"], held["attempts"] + 1):
+        here.until(lambda row, before=attempts: row["attempts"] > before and not row["sending"], "queue", "list")
+        here.run("queue", "retry", letter, expect=0)
+    assert "anne" in {entry["operator"] for entry in here.json("trace", letter)}
+
+
+def test_conversations_are_closed_blocked_and_imported(here, letter):
+    here.run("conversation", "close", PATIENT, DOCTOR, expect=0)
+    assert here.json("conversation", "show", PATIENT, DOCTOR)[0]["conversations"][0]["state"] == "closed"
+    here.run("conversation", "reopen", PATIENT, DOCTOR, expect=0)
+    here.run("conversation", "block", PATIENT, expect=0)
+    assert any(row["blocked"] for row in here.json("conversation", "show", PATIENT)[0]["conversations"])
+    here.run("conversation", "unblock", PATIENT, expect=0)
+    (here.folder / "paires.csv").write_text(
+        f"patient,bal,state,date\n{CORSICAN},{DOCTOR},closed,2026-01-05\n{PATIENT},{DOCTOR},closed,2026-01-05\n"
+    )
+    (told,) = here.json("conversation", "import", here.path("paires.csv"))
+    assert (told["imported"], told["known_already"]) == (1, 1)
+    assert here.json("conversation", "show", CORSICAN)[0]["conversations"][0]["since"] == "2026-01-05T00:00:00Z"
+
+
+def test_the_master_key_changes_only_while_the_daemon_is_down(here, letter):
+    """A daemon would go on wrapping under the key that it has in memory."""
+    here.run("key", "new", here.path("new.key"), expect=0)
+    told = here.run("key", "rotate", "--new", here.path("new.key"), expect=69)
+    assert "stop it first" in told.stderr
+
+
+def test_bounce_tells_the_sender(here, letter):
+    """The letter ends, and a notice to the doctor waits in its place."""
+    here.run("queue", "bounce", letter, expect=0)
+    notice = here.until(lambda row: row["id"] != letter, "queue", "list")
+    assert notice["domain"] == "chu.mssante.fr"
+    assert letter not in {row["id"] for row in here.json("queue", "list")}
+    assert {"bounced", "notified"} <= {entry["event"] for entry in here.json("trace", letter)}
+
+
+def test_after_a_rotation_only_the_new_key_opens_the_store(tmp_path):
+    here = Installation(tmp_path)
+    daemon = here.start()
+    spool_id = here.send()
+    here.stop(daemon)
+    here.run("key", "new", here.path("new.key"), expect=0)
+    here.run("key", "rotate", "--new", here.path("new.key"), expect=0)
+    refused = here.run("queue", "show", spool_id)
+    assert refused.exit_code == 69
+    assert "master key" in refused.stderr
+    (tmp_path / "new.key").replace(tmp_path / "master.key")
+    assert PATIENT in here.run("queue", "show", spool_id, expect=0).stdout
