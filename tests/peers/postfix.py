@@ -222,6 +222,13 @@ class PostfixInstance:
             time.sleep(0.05)
         return self.arrived()
 
+    def wait_until_idle(self, *, limit: float = 30.0) -> None:
+        """Wait until all that it took was delivered."""
+        end = time.monotonic() + limit
+        while (waiting := self.waiting()) > 0:
+            assert time.monotonic() < end, f"{waiting} messages wait\n{self.last_log_lines()}"
+            time.sleep(0.02)
+
     def wait_for_letter(self, mark: str, *, limit: float = 30.0) -> bytes:
         """Wait for a letter that holds this text, and give it as it came in."""
         end = time.monotonic() + limit

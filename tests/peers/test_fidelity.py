@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.corpus import TEN_MO, letter_of_size
-from tests.peers.carriage import Carriage, in_background, next_hop, upstream, wait_for_all
+from tests.peers.carriage import Carriage, Kill, in_background, next_hop, upstream, wait_for_all
 from tests.peers.gateway import GatewayProcess, Hops
 from tests.peers.postfix import PostfixInstance
 
@@ -59,13 +59,15 @@ def _survive(*, letters: int, kills: int, seed: int) -> None:
             run.submit_exact(server.port, index=0, added=added)
             for nth in range(1, kills + 1):
                 _wait_for_count(sink, nth * letters // (kills + 1))
-                run.kills.append(gateway.kill())
+                killed_at = gateway.kill()
+                sink.wait_until_idle()  # what it handed on is in the files now, so that later copies are told apart
+                run.kills.append(Kill(killed_at, time.time()))
                 gateway.start()
                 server.flush()
             run.submit_exact(server.port, index=1, added=added)
         wait_for_all(sink, run, limit=180)
         gateway.wait_until_nothing_waits()
-        run.verify(sink.arrived())
+        run.verify(sink.arrived(), upstream_log=server.log())
 
 
 def _wait_for_count(sink: PostfixInstance, count: int) -> None:
