@@ -8,6 +8,7 @@
 import asyncio
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,7 +31,7 @@ from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_listener import TlsMode
-from mssgw.edges.tls import client_context, server_context
+from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.flow.live import Live
 from mssgw.ports import Telemetry
 
@@ -59,6 +60,7 @@ class Daemon:
         self._path, self._config, self._rest, self._telemetry = config_path, config, rest, telemetry
         self._passwords = Passwords()
         self._live = Live(wiring.settings(config), *self._admission(config))
+        self._tls = _client_tls(config)  # one for all connections: building it takes 20 ms
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -69,7 +71,7 @@ class Daemon:
         transport = SmtpTransport(
             hostname=self._config.gateway.hostname,
             spool=self._rest.spool,
-            tls_contexts=lambda route: client_context(),
+            tls_contexts=lambda route: self._tls,
             limits=PoolLimits(connections=self._config.delivery.connections_per_hop),
         )
         flow = assemble(
@@ -130,16 +132,18 @@ class Daemon:
         systemd.notify(systemd.reloading(time.monotonic()))
         try:
             config = configuration.load(self._path)
-            settings, admission = wiring.settings(config), self._admission(config)
+            settings, admission, tls = wiring.settings(config), self._admission(config), _client_tls(config)
         except ConfigErrors as errors:
             for problem in errors.problems:
                 self._telemetry.event(
                     "config.refused", alarm=True, line=problem.line, key=problem.key, expected=problem.message
                 )
+        except TlsMisconfigured as error:
+            self._telemetry.event("config.refused", alarm=True, expected=str(error))
         except OSError as error:
             self._telemetry.event("config.refused", alarm=True, expected=f"{error.filename}: {error.strerror}")
         else:
-            self._live.settings = settings
+            self._live.settings, self._tls = settings, tls
             self._live.client_at, self._live.authenticate = admission
             log.configure(config.log.level, config.log.format)
             self._say_what_waits_for_a_restart(config)
@@ -147,8 +151,7 @@ class Daemon:
         systemd.notify(systemd.READY)
 
     def _say_what_waits_for_a_restart(self, config: Config) -> None:
-        fixed = ("gateway", "store", "listeners", "limits", "retention")
-        for name in fixed:
+        for name in ("gateway", "store", "listeners", "limits", "retention"):
             if getattr(config, name) != getattr(self._config, name):
                 self._telemetry.event("config.needs_restart", section=name)
 
@@ -206,6 +209,12 @@ def _listener(config: Config, entry: model.Listener) -> Listener:
         max_connections=limits.connections,
         max_connections_per_ip=limits.connections_per_ip,
     )
+
+
+def _client_tls(config: Config) -> ssl.SSLContext:
+    """How next hops are verified. Raises TlsMisconfigured."""
+    ca_file = config.delivery.ca_file
+    return client_context(ca_file=ca_file.require() if ca_file else None)
 
 
 def _close(inherited: dict[str, list[socket.socket]]) -> None:

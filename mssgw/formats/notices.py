@@ -31,6 +31,7 @@ _SENTENCE = re.compile(
     r"""|(?P<bad>cette\ adresse\ mon\ espace\ sante\ est\ invalide))(?=\ ?[.!]|\ ?$)""",
     re.X,
 )
+_HINT = "distribu"  # in every one of these sentences, however it is spelled
 _STATES = {
     "absent": AccountState.NOT_CREATED,  # req: NDR-2
     "closed": AccountState.CLOSED,  # req: NDR-3
@@ -44,6 +45,8 @@ def notice_in(text: str, *, html: bool = False, report: bytes = b"") -> Notice |
     ``report``: the letter's message/delivery-status, which may name the address when the sentence does not. An
     ordinary letter may hold the sentence too: the caller believes automatic mail from the patient space only (SD-4).
     """
+    if _HINT not in text[:MAX_TEXT].casefold():
+        return None  # folding costs more than all else about a small letter
     found = _SENTENCE.search(folded(_plain(text[:MAX_TEXT]) if html else text[:MAX_TEXT]))
     if found is None:
         return None

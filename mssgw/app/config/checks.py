@@ -206,6 +206,10 @@ def client_files_exist(establishments: Establishments, trusted_domains: TrustedD
         yield from _readable((*at, "next_hop_password_file"), client.next_hop_password_file)
 
 
+def delivery_files_exist(delivery: DeliverySettings) -> Found:
+    yield from _readable(("delivery", "ca_file"), delivery.ca_file)
+
+
 def master_key_exists(store: StoreSettings) -> Found:
     yield from _readable(("store", "master_key_file"), store.master_key_file)
 
@@ -251,4 +255,5 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     listener_files_exist,
     client_files_exist,
     master_key_exists,
+    delivery_files_exist,
 )

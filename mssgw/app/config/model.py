@@ -173,6 +173,7 @@ class DeliverySettings(_Table):
     warn_after: Duration = timedelta(hours=4)
     give_up_after: Duration = timedelta(hours=48)
     connections_per_hop: Count = 20
+    ca_file: File | None = None
 
 
 class Retention(_Table):
