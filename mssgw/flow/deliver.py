@@ -230,6 +230,8 @@ class Deliverer:
         kept = await self._store.settle(settlements)
         for settlement, was_kept in zip(settlements, kept, strict=True):
             self._log(settlement, was_kept)
+        if stored.body.inline is None and all(kept) and _is_done(stored, settlements):
+            await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
 
     def _after(self, delivery: Delivery, outcome: Outcome, now: datetime) -> tuple[Delivery, Outcome]:
         """The delivery as it is from now on; a deferral that came too late becomes a bounce."""
@@ -270,6 +272,11 @@ class Deliverer:
             status=outcome.reply.status,
             attempts=after.attempts,
         )
+
+
+def _is_done(stored: Stored, settlements: Sequence[Settlement]) -> bool:
+    """Whether these are the last words about all recipients of the letter."""
+    return len(settlements) == len(stored.envelope.forward_paths) and all(s.after.state.final for s in settlements)
 
 
 def _entry(stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Entry:
