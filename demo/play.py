@@ -132,7 +132,7 @@ class Play:
         self._timeline.check(_same_envelope(letter, received), told, "with its envelope as it was")
         sent, came = _sha256(letter.content), _sha256(received.content[-len(letter.content) :])
         told = f"{_number(len(letter.content))} octets, SHA-256 {came[:16]}…"
-        self._timeline.check(sent == came, told, f"{sent[:16]}…, below the trace headers that were added")
+        self._timeline.check(sent == came, told, f"{sent[:16]}… as sent, below the trace headers")
 
     async def _refused(
         self, sender: Standin, letter: Mail, what: str, status: str, where: Where, *, declare_size: bool = True

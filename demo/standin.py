@@ -78,7 +78,8 @@ class Standin:
         assert isinstance(content, bytes)
         named = _MESSAGE_ID.search(content.partition(b"\r\n\r\n")[0])
         message_id = named[1].decode() if named else ""
-        letter = Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), message_id, content)
+        sender = (envelope.mail_from or "").removeprefix("<>")  # so aiosmtpd writes the null reverse-path
+        letter = Received(sender, tuple(envelope.rcpt_tos), message_id, content)
         async with self._arrival:
             self.letters.append(letter)
             self._arrival.notify_all()
