@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_data import DataDialogue
-from mssgw.edges.smtpd_dialogue import Dialogue, log
+from mssgw.edges.smtpd_dialogue import Dialogue
 from mssgw.edges.smtpd_listener import Listener
 from mssgw.ports import Reception
 
@@ -102,14 +102,8 @@ class SmtpIn:
             del self._at[dialogue.peer]
 
     def keep(self, work: Coroutine[Any, Any, Kept]) -> asyncio.Task[Kept]:
-        """Run what must outlive its connection; a failure that nobody waits for any more is logged."""
+        """Run what must outlive its connection."""
         task = asyncio.create_task(work)
         self._kept.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._kept.discard)
         return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._kept.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            log.warning("smtp.letter.failed", listener=self.listener.name, error=type(error).__name__)

@@ -117,3 +117,6 @@ class _Incoming:
                 return await asyncio.shield(commit)
         except Exception as error:
             return self._dialogue.reply_to(error)
+        finally:
+            if not commit.done():
+                commit.add_done_callback(self._dialogue.log.late)

@@ -6,11 +6,11 @@ from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope
 from mssgw.core.replies import Reply
 from mssgw.edges import smtpd_replies as say
-from mssgw.edges.smtpd_login import LoginDialogue
+from mssgw.edges.smtpd_hello import HelloDialogue
 from mssgw.formats.smtp_args import MailArguments, parse_mail, parse_rcpt
 
 
-class MailDialogue(LoginDialogue):
+class MailDialogue(HelloDialogue):
     """A dialogue with an envelope. ``mail`` None: no MAIL was accepted since the last message."""
 
     def _set_rset_state(self) -> None:  # aiosmtpd calls it for RSET, EHLO and HELO
@@ -33,7 +33,7 @@ class MailDialogue(LoginDialogue):
             await self.say(say.too_big(self.listener.size_limit))  # req: SD-1, SIZ-3
             return
         client = self.client
-        self.client_name = client.name if client else ""
+        self.log.client = client.name if client else ""
         envelope = self._envelope(client, given)
         refusal = await self.reception.sender(client, envelope, given.size)
         if refusal is None and client is None:

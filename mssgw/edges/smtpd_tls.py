@@ -5,7 +5,7 @@ import ssl
 from typing import NoReturn
 
 from mssgw.edges import smtpd_replies as say
-from mssgw.edges.smtpd_dialogue import Dialogue, log
+from mssgw.edges.smtpd_dialogue import Dialogue
 from mssgw.edges.smtpd_listener import TlsMode
 
 _BEFORE_TLS = frozenset({"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"})
@@ -69,7 +69,7 @@ class TlsDialogue(Dialogue):
 
     def _no_tls(self, plain: asyncio.Transport, reason: str) -> NoReturn:
         self.why = "tls"
-        log.info("smtp.tls.failed", listener=self.listener.name, peer=self.peer, reason=reason)
+        self.log.tls_failed(reason)
         plain.abort()
         self.connection_lost(None)  # asyncio leaves it out when the handshake never ended
         raise ConnectionResetError

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from mssgw.core.envelope import Role
 from mssgw.core.errors import StoreFull
+from mssgw.edges import smtpd_data
 from mssgw.edges.smtpd_listener import limit_for
 from mssgw.edges.smtpd_receiver import BUFFER
 from tests.wire.inbound import LETTER, QUEUED, Recorder, house
@@ -246,12 +247,30 @@ async def test_a_commit_that_fails_is_451_and_nothing_of_its_text():
 
 
 async def test_a_commit_that_hangs_is_not_waited_for_for_ever():
+    """It is not cancelled either: the log says how it ended, since the sender may send the letter again."""
     gate = asyncio.Event()
-    async with house(Recorder(end_gate=gate), end_within=0.05) as home:
+    with capture_logs() as logs:
+        async with house(Recorder(end_gate=gate), end_within=0.05) as home:
+            peer = await home.meet()
+            await peer.envelope()
+            assert (await peer.data())[:9] == "451 4.3.0"
+            gate.set()
+    assert ("smtp.late", 250) in [(line["event"], line.get("code")) for line in logs]
+
+
+async def test_a_refused_message_without_end_ends_the_connection(monkeypatch):
+    """What is refused is read up to the final dot, for the reply's sake, but not for ever."""
+    monkeypatch.setattr(smtpd_data, "_PATIENCE", 100_000)
+    async with house() as home:
         peer = await home.meet()
         await peer.envelope()
-        assert (await peer.data())[:9] == "451 4.3.0"
-        gate.set()
+        assert (await peer.ask("DATA")).startswith("354 ")
+        heard = asyncio.create_task(peer.hear())
+        while not heard.done():
+            peer.writer.write(b"x" * 998 + b"\r\n")
+            await asyncio.sleep(0)
+        assert (await heard)[:9] == "421 4.7.0"
+        assert home.reception.letters[0].end_called == ["abort"]
 
 
 async def test_stopping_waits_for_the_message_under_way_and_sends_the_others_home():

@@ -205,6 +205,14 @@ async def test_a_wrong_password_is_refused_and_the_third_ends_the_connection(our
     assert "motdepasse" not in str(logs)
 
 
+async def test_nobody_acts_for_somebody_else(ours, trust):
+    """An authorization identity other than the login is refused, not ignored (RFC 4616)."""
+    async with house(Recorder(logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+        peer = await home.meet(trust)
+        assert (await peer.ask(f"AUTH PLAIN {plain('marie', 'sésame ouvre-toi', 'paul')}"))[:9] == "501 5.5.2"
+        assert (await peer.ask(f"AUTH PLAIN {plain('marie', 'sésame ouvre-toi', 'marie')}"))[:9] == "235 2.7.0"
+
+
 async def test_a_check_that_fails_is_454(ours, trust):
     async with house(Recorder(login_error=TimeoutError()), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
         peer = await home.meet(trust)

@@ -1,0 +1,107 @@
+"""AUTH PLAIN and LOGIN (RFC 4954), over TLS, for establishments."""
+
+import binascii
+from base64 import b64decode
+
+from mssgw.core.clients import Client
+from mssgw.core.replies import Reply
+from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_tls import TlsDialogue
+
+AUTHENTICATED = Reply(235, "2.7.0", "Authentification reussie")
+BAD_CREDENTIALS = Reply(535, "5.7.8", "Identifiant ou mot de passe incorrect")
+CANNOT_CHECK = Reply(454, "4.7.0", "Authentification momentanement impossible")
+NO_SUCH_MECHANISM = Reply(504, "5.5.4", "Mecanisme inconnu, PLAIN et LOGIN sont offerts")
+NOT_BASE64 = Reply(501, "5.5.2", "Reponse d'authentification illisible")
+AUTH_NEEDS_TLS = Reply(538, "5.7.11", "AUTH demande TLS")
+NO_AUTH = Reply(502, "5.5.1", "AUTH n'est pas offert ici")
+TOO_MANY_FAILURES = Reply(421, "4.7.0", "Trop d'echecs d'authentification")
+
+
+class AuthDialogue(TlsDialogue):
+    """A dialogue that takes credentials. ``login_client``: the client of the login, None before.
+
+    ``extended``: it began with EHLO. ``person``: who is behind the connection, as far as SMTP tells (SD-6).
+    """
+
+    auth_failures = 0  # of the whole connection: STARTTLS forgets everything else
+
+    def forget(self) -> None:
+        super().forget()
+        self.extended = False
+        self.person: str | None = None
+        self.login_client: Client | None = None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether MAIL was accepted."""
+        return False
+
+    async def smtp_AUTH(self, arg: str | None) -> None:
+        refusal = self._no_auth_now(arg)
+        if refusal is not None:
+            await self.say(refusal)
+            return
+        mechanism, _, initial = (arg or "").partition(" ")
+        credentials = await self._credentials(mechanism.upper(), initial.strip() or None)
+        if credentials is None:
+            await self._failed(NOT_BASE64)
+            return
+        await self._log_in(*credentials)
+
+    def _no_auth_now(self, arg: str | None) -> Reply | None:
+        if not self.listener.auth:
+            return NO_AUTH
+        if not self.tls:
+            return AUTH_NEEDS_TLS
+        if not self.extended or self.login_client is not None or self.in_transaction:
+            return say.BAD_SEQUENCE
+        if arg is None or arg.partition(" ")[0].upper() not in ("PLAIN", "LOGIN"):
+            return NO_SUCH_MECHANISM
+        return None
+
+    async def _credentials(self, mechanism: str, initial: str | None) -> tuple[str, str] | None:
+        """Login and password, None when they cannot be read."""
+        if mechanism == "PLAIN":
+            answer = _decoded(initial) if initial else await self._ask(b"")
+            parts = answer.split("\0") if answer is not None else []
+            # Nobody acts for somebody else: the authorization identity is absent or the login itself (RFC 4616).
+            return (parts[1], parts[2]) if len(parts) == 3 and parts[1] and parts[0] in ("", parts[1]) else None
+        login = _decoded(initial) if initial else await self._ask(b"VXNlcm5hbWU6")
+        password = await self._ask(b"UGFzc3dvcmQ6") if login else None
+        return (login, password) if login and password is not None else None
+
+    async def _ask(self, challenge: bytes) -> str | None:
+        await self.push(b"334 " + challenge)
+        line = await self.lines.readuntil()
+        return _decoded(line.strip().decode("ascii", "replace"))
+
+    async def _log_in(self, login: str, password: str) -> None:
+        try:
+            client = await self.reception.authenticate(self.listener.role, login, password)
+        except Exception as error:
+            self.log.error(error)
+            await self.say(CANNOT_CHECK)
+            return
+        if client is None:
+            await self._failed(BAD_CREDENTIALS)
+            return
+        self.login_client, self.person, self.session.authenticated = client, login, True  # req: SD-6, BAL-3
+        self.log.client = client.name
+        await self.say(AUTHENTICATED)
+
+    async def _failed(self, reply: Reply) -> None:
+        self.auth_failures += 1
+        if self.auth_failures < self.listener.max_auth_failures:
+            await self.say(reply)
+        else:
+            await self.say(TOO_MANY_FAILURES)
+            self.hang_up(None)
+
+
+def _decoded(text: str) -> str | None:
+    """Base64 to text; "=" is the empty string. None when it is neither Base64 nor UTF-8, or was given up ("*")."""
+    try:
+        return "" if text == "=" else b64decode(text, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return None

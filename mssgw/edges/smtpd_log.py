@@ -1,0 +1,64 @@
+"""The log lines of one inbound connection: never an address, a login or anything else that the peer said."""
+
+import asyncio
+import logging
+
+import structlog
+
+from mssgw.core.replies import Reply
+from mssgw.edges.smtpd_replies import where
+
+# aiosmtpd logs every command, RCPT TO with its patient included (threats finding 2).
+_noisy = logging.getLogger("mail.log")
+_noisy.addHandler(logging.NullHandler())
+_noisy.propagate = False
+_noisy.setLevel(logging.CRITICAL + 1)
+
+_log = structlog.get_logger("mssgw.smtp")
+
+
+class SessionLog:
+    """``client`` is the configured name of the client, once MAIL or AUTH has told it."""
+
+    def __init__(self, listener: str) -> None:
+        self._listener, self.peer, self.client = listener, "", ""
+        self._told: set[tuple[int, str]] = set()
+
+    def opened(self) -> None:
+        _log.debug("smtp.session.opened", listener=self._listener, peer=self.peer)
+
+    def closed(self, *, tls: str, messages: int, why: str) -> None:
+        """``why``: quit, lost, tls, our last word, or the class name of an error."""
+        _log.info(
+            "smtp.session.closed",
+            listener=self._listener,
+            peer=self.peer,
+            client=self.client,
+            tls=tls,
+            messages=messages,
+            why=why,
+        )
+
+    def refused(self, code: int, status: str) -> None:
+        """One line for each kind of refusal in a connection: ten thousand refused recipients are one line."""
+        if (code, status) in self._told:
+            return
+        self._told.add((code, status))
+        _log.info("smtp.refused", listener=self._listener, peer=self.peer, client=self.client, code=code, status=status)
+
+    def tls_failed(self, reason: str) -> None:
+        _log.info("smtp.tls.failed", listener=self._listener, peer=self.peer, reason=reason)
+
+    def error(self, error: BaseException) -> None:
+        """Something of ours failed: its class and where, not its text, which may hold anything."""
+        _log.error(
+            "smtp.error", listener=self._listener, peer=self.peer, error=type(error).__name__, where=where(error)
+        )
+
+    def late(self, commit: "asyncio.Task[Reply]") -> None:
+        """A commit ended that nobody waits for any more: if it was kept, the sender may send the letter again."""
+        error = None if commit.cancelled() else commit.exception()
+        if error is not None:
+            self.error(error)
+        elif not commit.cancelled():
+            _log.warning("smtp.late", listener=self._listener, peer=self.peer, code=commit.result().code)
