@@ -18,6 +18,8 @@ from mssgw.edges.sql.tables import store_secret
 from mssgw.edges.vault import Vault
 from mssgw.ports import Clock
 
+__all__ = ["Opened", "SqlDesk", "SqlStore", "migrate", "open_store"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:

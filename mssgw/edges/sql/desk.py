@@ -1,5 +1,6 @@
 """The Desk port over SQL: what an operator does, beside a running daemon or without one."""
 
+import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -70,7 +71,7 @@ class SqlDesk:
             delivery = self._records.read_delivery(row, envelope)
         except Undecryptable:
             envelope = _unreadable(row)
-            delivery = self._records.read_delivery(row._replace(last_reply=None), envelope)
+            delivery = self._records.read_delivery(row, envelope, with_reply=False)
         return QueueRow(
             delivery=delivery,
             sender=envelope.reverse_path,
@@ -136,11 +137,9 @@ class SqlDesk:
         recipient = None
         row = connection.execute(sealed).first()
         if row is not None:
-            try:
+            with contextlib.suppress(Undecryptable, IndexError):  # what cannot be read can still be held or bounced
                 envelope = self._records.read_envelope(spool_id, row.wrapped, row.sealed)
                 recipient = envelope.forward_paths[number].address
-            except Undecryptable:
-                pass  # what cannot be read can still be held or bounced
         return Entry(
             at=entry.at,
             event=entry.event,

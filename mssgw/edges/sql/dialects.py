@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from mssgw.core.errors import StoreFull, StoreUnavailable
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
-_SCRUB_LIMIT = 30  # seconds that an erasure waits for readers of the old state
+_SCRUB_WAIT = 100  # milliseconds that one try to scrub waits for readers
 
 
 class Database(Protocol):
@@ -34,8 +33,8 @@ class Database(Protocol):
     def failure(self, error: BaseException) -> StoreUnavailable:
         """Our error for what the driver raised, without its text: that may hold parameters."""
 
-    def scrub(self, connection: Connection) -> None:
-        """Make what the last transactions deleted unreadable on disk. Raises StoreUnavailable when it cannot."""
+    def scrub(self, connection: Connection) -> bool:
+        """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
 
     def migration_lock(self) -> AbstractContextManager[None]:
         """Held by the one process that migrates."""
@@ -82,14 +81,14 @@ class Sqlite:
             return StoreFull("the disk of the database is full")
         return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
 
-    def scrub(self, connection: Connection) -> None:
+    def scrub(self, connection: Connection) -> bool:
         """``secure_delete`` zeroed the rows in the database; their earlier copies in the WAL go by truncating it."""
         cursor = connection.connection.cursor()
-        give_up = time.monotonic() + _SCRUB_LIMIT
-        while cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > give_up:
-                raise StoreUnavailable("the WAL could not be truncated: a reader holds it")
-            time.sleep(0.05)
+        # Waiting for readers holds the write lock: so only briefly, and mail goes on before the next try.
+        cursor.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT}")
+        (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {BUSY_LIMIT * 1000}")
+        return not busy
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Core values to rows and back: what is sealed, what is hashed, what stays in clear."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -172,11 +173,12 @@ class Records:
     # Rows that were read
 
     def read_entry(self, row: Any) -> Entry:
-        """A journal line. Raises Undecryptable."""
+        """A journal line; of a damaged one, what is in clear."""
         hidden = Hidden()
         if row.sealed is not None:
-            plain = self.vault.unseal("journal", row.sealed)
-            hidden = _HIDDEN.decode(plain.encode(errors="surrogatepass"))
+            with contextlib.suppress(*_UNREADABLE):
+                plain = self.vault.unseal("journal", row.sealed)
+                hidden = _HIDDEN.decode(plain.encode(errors="surrogatepass"))
         reply = None
         if row.reply_code is not None:
             reply = Reply(row.reply_code, row.reply_status, hidden.reply_text)
@@ -208,7 +210,7 @@ class Records:
             raise Undecryptable("the envelope of a stored message cannot be read") from None
         return envelope
 
-    def read_delivery(self, row: Any, envelope: Envelope) -> Delivery:
+    def read_delivery(self, row: Any, envelope: Envelope, *, with_reply: bool = True) -> Delivery:
         """Raises Undecryptable."""
         try:
             return Delivery(
@@ -221,7 +223,7 @@ class Records:
                 state=DeliveryState(row.state),
                 attempts=row.attempts,
                 warned=bool(row.warned),
-                last_reply=self.unsealed_reply(row.last_reply),
+                last_reply=self.unsealed_reply(row.last_reply) if with_reply else None,
             )
         except _UNREADABLE:
             raise Undecryptable("a stored delivery cannot be read") from None

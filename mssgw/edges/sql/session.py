@@ -1,5 +1,6 @@
 """An open store: its two threads, its keys, its statements."""
 
+import asyncio
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
@@ -13,6 +14,8 @@ from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import store_secret
 from mssgw.edges.sql.workers import Reader, Unit, Upkeep, Writer
 from mssgw.edges.vault import Vault
+
+_SCRUB_TRIES = 100  # about twenty seconds
 
 T = TypeVar("T")
 
@@ -39,7 +42,12 @@ class Session:
         return result
 
     async def scrub(self) -> None:
-        await self.writer.ask(Upkeep(self.database.scrub))
+        """Make what was deleted unreadable on disk. Raises StoreUnavailable when a reader stays in the way."""
+        for _ in range(_SCRUB_TRIES):
+            if await self.writer.ask(Upkeep(self.database.scrub)):
+                return
+            await asyncio.sleep(0.1)
+        raise StoreUnavailable("what was deleted is still in the WAL: some process reads an old state")
 
     def check_key(self, connection: Connection) -> None:
         """Stop when another process rotated the master key: what we would wrap now, nobody could unwrap."""

@@ -48,7 +48,7 @@ class Unit(Generic[T]):
 class Upkeep:
     """Work for the writer's connection that no transaction may surround."""
 
-    work: Work[None]
+    work: Work[Any]
 
 
 @dataclass(slots=True)
@@ -169,7 +169,7 @@ class Writer(Worker):
 
     def _outside(self, connection: Connection, job: _Job) -> None:
         try:
-            job.what.work(connection)
+            job.result = job.what.work(connection)
         except (DBAPIError, sqlite3.Error) as error:
             job.error = self._database.failure(error)
         except StoreUnavailable as error:

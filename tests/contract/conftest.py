@@ -1,0 +1,58 @@
+"""The stores that the contract holds for. PostgreSQL joins by one more branch and parameter."""
+
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory import MemoryStore
+from mssgw.edges.sql import migrate, open_store
+from tests.contract.letters import Place
+
+KEY = bytes(range(32))
+
+OpenPlace = Callable[..., AbstractAsyncContextManager[Place]]
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, migrated once: every test gets a copy."""
+    path = tmp_path_factory.mktemp("migrated") / "mssgw.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> Path:
+    """The file of this test's SQLite database."""
+    path = tmp_path / "store" / "mssgw.db"
+    path.parent.mkdir(mode=0o700)
+    shutil.copy(migrated, path)
+    return path
+
+
+@pytest.fixture
+def open_sqlite(database: Path) -> OpenPlace:
+    """Open the SQLite store of this test; again and again it is the same one."""
+
+    @asynccontextmanager
+    async def open_place(key: bytes = KEY) -> AsyncIterator[Place]:
+        clock = FixedClock()
+        async with open_store(f"sqlite:///{database}", key, clock=clock, upgrade=False) as opened:
+            yield Place(opened.store, opened.desk, clock)
+
+    return open_place
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def place(request: pytest.FixtureRequest, open_sqlite: OpenPlace) -> AsyncIterator[Place]:
+    if request.param == "memory":
+        clock = FixedClock()
+        twin = MemoryStore(clock)
+        yield Place(twin, twin, clock)
+    else:
+        async with open_sqlite() as opened:
+            yield opened

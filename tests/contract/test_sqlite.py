@@ -1,0 +1,386 @@
+"""What the SQLite store promises beyond the contract: keys, erasure, several processes, damage, a full disk."""
+
+import asyncio
+import contextlib
+import re
+import sqlite3
+import subprocess
+import sys
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from mssgw.core.conversation import Event
+from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
+from mssgw.core.message import AccountState
+from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.sql import dialects, migrate, open_store
+from mssgw.edges.sql.tables import metadata
+from mssgw.edges.sql.workers import Upkeep
+from mssgw.edges.vault import Vault
+from mssgw.ports import NoticeSeen
+from tests.contract.conftest import KEY, OpenPlace
+from tests.contract.letters import (
+    BUSY,
+    DOCTOR,
+    PATIENT,
+    PDF,
+    SECRETARIAT,
+    SUBJECT,
+    Place,
+    acceptance,
+    deferral,
+    letter,
+    receipt,
+    settlement,
+)
+
+NEW_KEY = bytes(reversed(range(32)))
+WRAPPED = 48  # octets of a wrapped data key
+
+
+def everything_in(directory: Path) -> bytes:
+    """All octets of all files: database, WAL, shared memory, spool."""
+    return b"".join(path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def change(database: Path, sql: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(sql)
+
+
+def keys_in(data: bytes, vault: Vault, spool_id: str) -> int:
+    """How many stretches of these octets are the data key of that message, wrapped."""
+    found = 0
+    for stretch in re.split(rb"\0{16,}", data):  # no wrapped key holds so many zeros
+        for start in range(len(stretch) - WRAPPED + 1):
+            with contextlib.suppress(Undecryptable):
+                vault.unwrap(stretch[start : start + WRAPPED], spool_id)
+                found += 1
+    return found
+
+
+async def test_after_erasure_no_key_is_left_on_disk(open_sqlite: OpenPlace, database: Path) -> None:
+    """Before, the wrapped key is in the database or WAL; after, in no file, so the spool file as it still stands
+    cannot be decrypted even with the master key."""
+    spool = SpoolFiles(database.parent / "spool")
+    async with open_sqlite() as place:
+        sink = spool.create("LARGE")
+        await sink.write(PDF * 200)
+        body = await sink.close(size=len(PDF) * 200)
+        large = await place.keep("LARGE", body=body, lease=(lease := place.lease()))
+        for number in range(30):  # neighbours, so that pages split and merge around what is erased
+            kept = await place.keep(f"{number:02}SMALL", lease=lease)
+            if number % 2:
+                await place.deliver(kept)
+        ((wrapped,),) = query(database, "SELECT wrapped FROM data_keys WHERE spool_id = 'LARGE'")
+        assert isinstance(wrapped, bytes)
+        assert wrapped in everything_in(database.parent)
+        await place.deliver(large)
+        erased = await place.store.erase_finished(now=place.clock.now())
+        assert "LARGE" in erased
+        assert len(erased) == 16
+        left = everything_in(database.parent)
+        assert wrapped not in left
+        vault = Vault(KEY)
+        assert keys_in(left, vault, "LARGE") == 0
+        assert keys_in(left, vault, "00SMALL") >= 1, "what is not delivered keeps its key"
+        assert (await place.store.load("00SMALL")).body.inline == PDF
+    await spool.close()
+
+
+async def test_erasure_waits_for_readers_of_the_old_state(open_sqlite: OpenPlace, database: Path) -> None:
+    async with open_sqlite() as place:
+        kept = await place.keep("A", lease=place.lease())
+        ((wrapped,),) = query(database, "SELECT wrapped FROM data_keys")
+        with closing(sqlite3.connect(database, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM data_keys").fetchall()
+            await place.deliver(kept)
+            erasing = asyncio.create_task(place.store.erase_finished(now=place.clock.now()))
+            while "erased" not in await place.events("A"):  # noqa: ASYNC110 - a database sends no event
+                await asyncio.sleep(0.01)
+            await place.keep("B")  # mail goes on meanwhile
+            assert not erasing.done()
+            assert wrapped in everything_in(database.parent)
+            reader.execute("COMMIT")
+        assert list(await erasing) == ["A"]
+        assert wrapped not in everything_in(database.parent)
+
+
+async def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Deleted, but not scrubbed: the next process scrubs although it finds nothing to delete."""
+    async with open_sqlite() as place, open_sqlite() as next_place:
+        await place.keep("A")
+        ((wrapped,),) = query(database, "SELECT wrapped FROM data_keys")
+        change(database, "DELETE FROM data_keys")
+        assert wrapped in everything_in(database.parent)
+        await next_place.store.erase_finished(now=place.clock.now())
+        assert wrapped not in everything_in(database.parent)
+
+
+async def test_the_database_holds_nobodys_name(open_sqlite: OpenPlace, database: Path) -> None:
+    """Domains only: no mailbox, matricule, subject, person or Message-ID in clear in any file of the store."""
+    async with open_sqlite() as place:
+        kept = await place.keep(
+            "A",
+            recipients=(PATIENT, DOCTOR),
+            lease=place.lease(),
+            letters=(letter("<secret-id@chu>", receipt_to=(DOCTOR.key,)),),
+            moves=(Event.PROFESSIONAL_WROTE,),
+        )
+        assert kept.lease is not None
+        await place.store.settle([deferral(kept.deliveries[0], kept.lease, minutes=1)])  # its reply repeats the address
+        await place.keep("R", receipt=receipt("<secret-id@chu>"))
+        await place.keep("N", notice=NoticeSeen(account=AccountState.CLOSED, patient=PATIENT, subject=SUBJECT))
+        await place.desk.set_block(PATIENT, DOCTOR, blocked=True, operator="root", now=place.clock.now())
+        await place.store.strike("<secret-id@chu>", place.clock.now())
+        files = everything_in(database.parent)
+    needles = (
+        PATIENT.local,
+        DOCTOR.local,
+        SECRETARIAT.local,
+        SUBJECT,
+        "Infirmiere",
+        "secret-id",
+        "canary",
+        "try later",
+    )
+    lowered = files.lower()
+    assert [needle for needle in needles if needle.lower().encode() in lowered] == []
+
+
+async def test_another_master_key_is_recognised_at_start(open_sqlite: OpenPlace) -> None:
+    async with open_sqlite() as place:
+        await place.keep("A")
+    with pytest.raises(Undecryptable, match="master key"):
+        async with open_sqlite(NEW_KEY):
+            pass
+    async with open_sqlite() as place:
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_after_a_rotation_only_the_new_key_opens(open_sqlite: OpenPlace, database: Path) -> None:
+    """Letters, conversations and traces stay as they were; the old wrappings are gone from the disk."""
+    async with open_sqlite() as place:
+        await place.keep("A", moves=(Event.PROFESSIONAL_WROTE,))
+        await place.keep("B")
+        before = [
+            row[0] for row in query(database, "SELECT wrapped FROM data_keys UNION SELECT wrapped FROM store_secret")
+        ]
+        assert await place.desk.rotate(NEW_KEY) == 2
+        left = everything_in(database.parent)
+        assert [wrapped for wrapped in before if isinstance(wrapped, bytes) and wrapped in left] == []
+        await place.keep("C")
+        assert (await place.store.load("A")).body.inline == PDF
+    with pytest.raises(Undecryptable):
+        async with open_sqlite():
+            pass
+    async with open_sqlite(NEW_KEY) as place:
+        for name in "ABC":
+            assert (await place.store.load(name)).body.inline == PDF
+        assert await place.state() == "open"
+        assert [entry.spool_id for entry in await place.desk.trace(address=PATIENT, limit=9)] == ["A", "B", "C"]
+
+
+async def test_a_process_with_the_old_key_stops_instead_of_harming(open_sqlite: OpenPlace) -> None:
+    """After another process rotated the key nothing is kept under the old one, and no letter is taken for damaged."""
+    async with open_sqlite() as daemon, open_sqlite() as command:
+        await daemon.keep("A")
+        await command.desk.rotate(NEW_KEY)
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.keep("B")
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.store.load("A")
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.store.claim(now=daemon.clock.now(), lease=daemon.lease(), limit=9)
+        assert [row.held_because for row in await command.desk.queue(limit=9)] == [""]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE messages SET sealed = zeroblob(40) WHERE spool_id = 'BAD'",
+        "UPDATE messages SET sealed = (SELECT sealed FROM messages WHERE spool_id = 'GOOD') WHERE spool_id = 'BAD'",
+        "UPDATE data_keys SET wrapped = x'00' WHERE spool_id = 'BAD'",
+        "UPDATE data_keys SET wrapped = (SELECT wrapped FROM data_keys WHERE spool_id = 'GOOD') WHERE spool_id = 'BAD'",
+        "DELETE FROM data_keys WHERE spool_id = 'BAD'",
+        "DELETE FROM messages WHERE spool_id = 'BAD'",
+        "UPDATE deliveries SET last_reply = x'0102' WHERE spool_id = 'BAD'",
+        "UPDATE deliveries SET attempts = 'x', number = 7 WHERE spool_id = 'BAD'",
+    ],
+)
+async def test_a_damaged_message_is_held_aside_and_the_queue_goes_on(
+    open_sqlite: OpenPlace, database: Path, damage: str
+) -> None:
+    async with open_sqlite() as place:
+        await place.keep("BAD")
+        await place.keep("GOOD")
+        change(database, damage)
+        claimed = await place.store.claim(now=place.clock.now(), lease=place.lease(), limit=9)
+        assert [delivery.spool_id for delivery in claimed] == ["GOOD"]
+        assert not await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)
+        held = [row for row in await place.desk.queue(limit=9) if row.delivery.state == "held"]
+        assert [(row.delivery.spool_id, row.held_because) for row in held] == [("BAD", "unreadable")]
+        assert (await place.events("BAD"))[-1] == "held"
+        assert await place.desk.bounce("BAD", operator="root", now=place.clock.now(), reply=BUSY) == 1
+
+
+async def test_a_changed_body_is_undecryptable_not_wrong(open_sqlite: OpenPlace, database: Path) -> None:
+    async with open_sqlite() as place:
+        await place.keep("A")
+        await place.keep("B")
+        change(database, "UPDATE messages SET inline = (SELECT inline FROM messages WHERE spool_id = 'B')")
+        with pytest.raises(Undecryptable):
+            await place.store.load("A")
+        assert (await place.store.load("B")).body.inline == PDF
+
+
+async def test_a_full_disk_says_so_keeps_nothing_and_recovers(open_sqlite: OpenPlace) -> None:
+    async with open_sqlite() as place:
+        await place.keep("A")
+
+        async def limit(pages: int) -> None:
+            job = Upkeep(lambda c: c.connection.cursor().execute(f"PRAGMA max_page_count = {pages}").fetchone())
+            await place.store._session.writer.ask(job)  # type: ignore[attr-defined]
+
+        await limit(1)  # SQLite takes the present size
+        with pytest.raises(StoreFull) as raised:  # noqa: PT012 - which letter is the one too many is not known
+            for number in range(500):
+                await place.keep(f"B{number}")
+        assert raised.value.reply.code == 452
+        rows = {row.delivery.spool_id for row in await place.desk.queue(limit=1000)}
+        full = f"B{number}"
+        assert full not in rows
+        with pytest.raises(Gone):
+            await place.store.load(full)
+        await limit(1_000_000)
+        await place.keep(full)
+
+
+async def test_a_locked_database_is_unavailable_and_comes_back(
+    open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialects, "BUSY_LIMIT", 0)
+    async with open_sqlite() as place:
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable) as raised:
+                await place.keep("A")
+            assert raised.value.reply.code == 451
+            other.execute("ROLLBACK")
+        await place.keep("A")
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_a_spool_id_that_exists_is_refused_and_its_letter_untouched(open_sqlite: OpenPlace) -> None:
+    async with open_sqlite() as place:
+        first = await place.keep("A")
+        with pytest.raises(StoreUnavailable):
+            await place.keep("A")
+        assert (await place.store.load("A")).body == first.body
+
+
+async def test_several_processes_share_the_queue(open_sqlite: OpenPlace) -> None:
+    """Connections that accept, claim and settle at the same time: every delivery is claimed once, nothing is lost."""
+    async with AsyncExitStack() as stack:
+        places = [await stack.enter_async_context(open_sqlite()) for _ in range(3)]
+
+        async def accept(place: Place, name: int) -> None:
+            await asyncio.gather(*(place.keep(f"P{name}N{number}") for number in range(20)))
+
+        async def work_off(place: Place, name: int) -> list[str]:
+            lease, done = place.lease(f"n{name}.1"), list[str]()
+            while claimed := await place.store.claim(now=place.clock.now(), lease=lease, limit=5):
+                assert all(await place.store.settle([settlement(delivery, lease) for delivery in claimed]))
+                done += [delivery.spool_id for delivery in claimed]
+            return done
+
+        await asyncio.gather(*(accept(place, name) for name, place in enumerate(places)))
+        done = await asyncio.gather(*(work_off(place, name) for name, place in enumerate(places)))
+        everything = sorted(spool_id for some in done for spool_id in some)
+        assert everything == sorted(f"P{name}N{number}" for name in range(3) for number in range(20))
+
+
+async def test_what_a_killed_process_committed_is_there(open_sqlite: OpenPlace, database: Path) -> None:
+    """A process that dies by SIGKILL right after accept() returned loses nothing."""
+    script = (
+        "import asyncio, os, signal, sys\n"
+        "from mssgw.edges.clock import FixedClock\n"
+        "from mssgw.edges.sql import open_store\n"
+        "from tests.contract.letters import acceptance\n"
+        "async def main():\n"
+        "    async with open_store(sys.argv[1], bytes(range(32)), upgrade=False) as opened:\n"
+        "        letters = [acceptance(f'K{n}', FixedClock()) for n in range(10)]\n"
+        "        await asyncio.gather(*map(opened.store.accept, letters))\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    arguments = [sys.executable, "-c", script, f"sqlite:///{database}"]
+    child = await asyncio.to_thread(subprocess.run, arguments, timeout=60, check=False)
+    assert child.returncode == -9
+    async with open_sqlite() as place:
+        claimed = await place.store.claim(now=place.clock.now(), lease=place.lease(), limit=99)
+        assert sorted(delivery.spool_id for delivery in claimed) == sorted(f"K{n}" for n in range(10))
+
+
+async def test_whoever_stops_waiting_does_not_undo_a_commit(open_sqlite: OpenPlace) -> None:
+    async with open_sqlite() as place:
+        waiting = asyncio.create_task(place.store.accept(acceptance("A", place.clock)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await place.keep("B")
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_a_closed_store_refuses(open_sqlite: OpenPlace) -> None:
+    async with open_sqlite() as place:
+        await place.keep("A")
+    with pytest.raises(StoreUnavailable):
+        await place.keep("B")
+
+
+def test_migrations_build_exactly_the_tables(tmp_path: Path) -> None:
+    """Column for column as tables.py, and to the letter of SQLite's own schema."""
+    migrate(f"sqlite:///{tmp_path}/a.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/a.db")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+    fresh = create_engine(f"sqlite:///{tmp_path}/b.db")
+    metadata.create_all(fresh)
+    fresh.dispose()
+    schema = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE '%alembic%' ORDER BY name"
+    migrated = [(name, " ".join(str(sql).split())) for name, sql in query(tmp_path / "a.db", schema)]
+    created = [(name, " ".join(str(sql).split())) for name, sql in query(tmp_path / "b.db", schema)]
+    assert [name for name, _ in migrated if not str(name).startswith("sqlite_")]
+    assert migrated == created
+
+
+async def test_processes_that_start_together_migrate_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new/mssgw.db"
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(*(stack.enter_async_context(open_store(url, KEY)) for _ in range(3)))
+        assert await opened[0].desk.rotate(KEY) == 0
+    assert (tmp_path / "new" / "mssgw.db").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://x/y"])
+async def test_a_url_that_cannot_hold_a_store_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="sqlite:////"):
+        async with open_store(url, KEY):
+            pass

@@ -1,0 +1,77 @@
+"""The twin in memory and the real store never drift apart."""
+
+import asyncio
+import itertools
+import shutil
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mssgw.core.conversation import Event, Pair, State, after
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory import MemoryStore
+from mssgw.edges.sql import open_store
+from mssgw.edges.sql.intake import TARGETS
+from mssgw.ports import Question
+from tests.contract.conftest import KEY
+from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter
+
+PAIRS = tuple(Pair(patient, bal) for patient in (PATIENT, OTHER_PATIENT) for bal in (DOCTOR, SECRETARIAT))
+STEPS = st.one_of(
+    st.tuples(st.just("letter"), st.sampled_from(PAIRS), st.sampled_from(Event)),
+    st.tuples(st.just("state"), st.sampled_from(PAIRS), st.sampled_from(State)),
+    st.tuples(st.just("block"), st.sampled_from(PAIRS), st.booleans()),
+    st.tuples(st.just("block-all"), st.sampled_from(PAIRS), st.booleans()),
+    st.tuples(st.just("forget"), st.sampled_from(PAIRS), st.integers(min_value=1, max_value=5)),
+)
+_names = itertools.count()
+
+
+async def play(place: Place, steps: list[tuple[str, Pair, object]], name: str) -> list[object]:
+    """Everything that can be seen from outside after these steps."""
+    for number, (kind, pair, what) in enumerate(steps):
+        now = place.clock.pass_(minutes=1)
+        match kind, what:
+            case "letter", Event():
+                await place.keep(
+                    f"{name}L{number}", moves=(what,), pair=pair, letters=(letter(f"<{number}>", pair=pair),)
+                )
+            case "state", State():
+                await place.desk.set_state([(pair, what, now)], operator="root", only_absent=False)
+            case "block", bool():
+                await place.desk.set_block(pair.patient, pair.bal, blocked=what, operator="root", now=now)
+            case "block-all", bool():
+                await place.desk.set_block(pair.patient, None, blocked=what, operator="root", now=now)
+            case "forget", int():
+                await place.store.forget(before=now.replace(minute=max(0, now.minute - what)))
+    threads = tuple(f"<{number}>" for number in range(len(steps)))
+    known = [list(await place.store.know(Question(pairs=PAIRS, thread=(thread,)))) for thread in threads]
+    journal = [await place.desk.trace(address=patient, limit=99) for patient in (PATIENT, OTHER_PATIENT)]
+    lines = [(entry.event, entry.detail, entry.sender, entry.recipient) for entries in journal for entry in entries]
+    return [known, list(await place.desk.conversations(limit=99)), lines]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=12))
+def test_any_course_of_events_ends_alike_in_memory_and_in_sqlite(
+    migrated: Path, tmp_path: Path, steps: list[tuple[str, Pair, object]]
+) -> None:
+    name = str(next(_names))
+
+    async def both() -> None:
+        twin = MemoryStore(clock := FixedClock())
+        expected = await play(Place(twin, twin, clock), steps, name)
+        path = tmp_path / f"{name}.db"
+        shutil.copy(migrated, path)
+        async with open_store(f"sqlite:///{path}", KEY, clock=(clock := FixedClock()), upgrade=False) as opened:
+            assert await play(Place(opened.store, opened.desk, clock), steps, name) == expected
+
+    asyncio.run(both())
+
+
+def test_a_move_says_where_it_leads_from_every_state() -> None:
+    """The SQL store upserts without knowing the present state: that holds only while the table allows it."""
+    for event, target in TARGETS.items():
+        assert {after(state, event) for state in State} == {target}
+    assert set(Event) - set(TARGETS) == {Event.PATIENT_WROTE}
