@@ -54,6 +54,7 @@ class Deliverer:
         self._lanes = Lanes(backlog=backlog)
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
+        self._full = False  # the last look at the queue found no room in memory
         self._stopping = False
 
     # --- from accept -------------------------------------------------------------------------------------------
@@ -119,6 +120,7 @@ class Deliverer:
     async def _claim(self) -> bool:
         """Claim a batch if something is due; whether it was a full one."""
         room, now = min(self._lanes.room, 100), self._clock.now()
+        self._full = not room
         due = await self._store.next_due() if room else None
         if due is None or due > now:
             return False
@@ -169,7 +171,8 @@ class Deliverer:
                 job = lane.waiting.popleft()
         finally:
             lane.running -= 1
-            self._awake.set()
+            if self._full:
+                self._awake.set()
 
     async def _one(self, lane: Lane, job: Job) -> None:
         try:
