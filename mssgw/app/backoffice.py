@@ -73,6 +73,14 @@ class BackOffice:
         await self.store.note([entry for entries in said.values() for entry in entries])
         return bounced
 
+    async def judge(self, spool_id: str) -> Verdict:
+        stored = await self.store.load(spool_id)
+        facts, head = stored.facts, stored.facts.head
+        if head is None:
+            raise Gone("the facts of that letter were not kept")
+        inspector = Inspector(self.store, self._clock)
+        return decide(await inspector.of_letter(self._settings, facts.client, stored.envelope, head, facts.size))
+
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
     ) -> tuple[Facts, Verdict]:

@@ -33,6 +33,12 @@ class Office(Protocol):
         Raises Gone when the letter is unknown or erased.
         """
 
+    async def judge(self, spool_id: str) -> Verdict:
+        """What is decided of a stored letter as things stand now; nothing is kept. Raises Gone.
+
+        A letter held after time-outs was never looked up, and the others' conversations may have moved since (SD-10).
+        """
+
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
     ) -> tuple[Facts, Verdict]:

@@ -12,6 +12,7 @@ from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import queue_id, shown
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
+from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.conversation import Move
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry
@@ -107,7 +108,7 @@ def _print_facts(facts: Facts, *, full: bool) -> None:
     head = facts.head
     paper.facts(
         [
-            ("sender", f"{shown(facts.sender, full=full)} ({facts.sender_party}, {facts.sender_bal.kind})"),
+            ("sender", f"{shown(facts.sender, full=full)} ({_party(facts.sender_party, facts.sender_bal)})"),
             ("client", f"{facts.client.name} ({facts.envelope.origin.role})"),
             ("person", facts.envelope.origin.person or "unknown"),
             ("size", f"{facts.size} octets of {facts.policy.size_limit}"),
@@ -120,10 +121,16 @@ def _print_facts(facts: Facts, *, full: bool) -> None:
     )
     click.echo("\nRecipients")
     paper.table(
-        ("no", "recipient", "party", "mailbox", "conversation", "route"),
+        ("no", "recipient", "party", "conversation", "route"),
         [_exchange_cells(number, exchange, full) for number, exchange in enumerate(facts.exchanges)],
         right=("no",),
     )
+
+
+def _party(party: Party, bal: Bal) -> str:
+    """Who it is, and what is configured of a professional's mailbox (WHO-3)."""
+    known = "" if party is not Party.PROFESSIONAL or bal.kind is BalKind.UNKNOWN else str(bal.kind)
+    return " ".join(filter(None, (party, known, "pharmacy" if bal.pharmacy else "")))
 
 
 def _fin(facts: Facts) -> str:
@@ -140,8 +147,7 @@ def _exchange_cells(number: int, exchange: Exchange, full: bool) -> tuple[object
     return (
         number,
         shown(exchange.forward_path.address, full=full),
-        exchange.party,
-        f"{exchange.bal.kind} pharmacy" if exchange.bal.pharmacy else exchange.bal.kind,
+        _party(exchange.party, exchange.bal),
         ", ".join(filter(None, words)) if exchange.pair else "-",
         "yes" if exchange.relayable else "none",
     )

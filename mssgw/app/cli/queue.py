@@ -13,7 +13,8 @@ from mssgw.app.office import Office
 from mssgw.core.conversation import Move
 from mssgw.core.delivery import State
 from mssgw.core.journal import JournalEvent
-from mssgw.core.verdict import Hold, Verdict
+from mssgw.core.moves import HOLDING_EVENTS
+from mssgw.core.verdict import Admit, Defer, Hold, Refuse
 from mssgw.ports import QueueRow
 
 
@@ -115,9 +116,17 @@ async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> N
     if bool(spool_ids) == everything:
         raise click.UsageError("expected queue ids, or --all", click.get_current_context())
     made_due = await office.desk.retry(spool_ids, operator=operator(), now=datetime.now(UTC))
-    click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now")
-    if not made_due and not everything:
-        raise no("queue retry: none of these letters has a queued delivery that nobody is sending")
+    if not made_due and not everything and not await _queued(office, spool_ids):
+        raise no("queue retry: none of these letters has a queued delivery")
+    click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now" if made_due else "all due already")
+
+
+async def _queued(office: Office, spool_ids: Sequence[str]) -> bool:
+    """Whether any of these letters waits for nobody but the daemon."""
+    for spool_id in spool_ids:
+        if await office.desk.queue(limit=1, state=State.QUEUED.value, spool_id=spool_id):
+            return True
+    return False
 
 
 @queue.command()
@@ -144,9 +153,9 @@ async def hold(office: Office, spool_ids: Sequence[str]) -> None:
 async def release(office: Office, spool_id: str) -> None:
     """Send a held letter on its way.
 
-    A letter that the inspection held moves its conversations now, as if it had just arrived (SD-10). Exit code 1 when
-    the letter is not held, or when its conversation was closed in the meantime: then `conversation reopen` first, or
-    `queue bounce`.
+    A letter that the inspection held is judged, and moves its conversations, as if it had just arrived (SD-10). Exit
+    code 1 when the letter is not held, or when the rules refuse it as things stand: then change what they look at
+    (`conversation reopen`, say), or `queue bounce`.
 
     \b
     Example:
@@ -157,15 +166,27 @@ async def release(office: Office, spool_id: str) -> None:
     # Once only: a letter that was released, and held again by hand, has moved its conversations already, and they
     # may have moved on since.  req: SD-7, SD-10
     released_before = any(entry.event is JournalEvent.RELEASED for entry in entries)
-    moves = () if released_before else _withheld(stored.verdict)
+    undecided = isinstance(stored.verdict, Hold) and not released_before
+    moves = await _moves_now(office, spool_id) if undecided else ()
     released = await office.desk.release(spool_id, operator=operator(), now=datetime.now(UTC), moves=moves)
     if not released:
         raise no(f"queue release: {spool_id} has no held delivery")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
 
 
-def _withheld(verdict: Verdict) -> Sequence[Move]:
-    return verdict.withheld if isinstance(verdict, Hold) else ()
+async def _moves_now(office: Office, spool_id: str) -> Sequence[Move]:
+    """The moves that wait for the release. Raises Failure when the rules refuse the letter now.
+
+    What was withheld when it came is no guide: the store may not have answered then, and a conversation may have been
+    closed, or the patient have objected, since. Its FIN has closed already.
+    """
+    match await office.judge(spool_id):
+        case Admit(moves=moves):
+            return [move for move in moves if move.event not in HOLDING_EVENTS]
+        case Refuse(reply=reply) | Defer(reply=reply):
+            raise no(f"queue release: {spool_id} stays held, for the rules refuse it as things stand: {reply}")
+        case Hold():
+            raise no(f"queue release: {spool_id} stays held, for the rules still hold it")
 
 
 @queue.command()

@@ -186,6 +186,10 @@ class OfficeDouble:
         self.new_key = new_key
         return len(self.stored)
 
+    async def judge(self, spool_id: str) -> Verdict:
+        await self.load(spool_id)
+        return self.verdict
+
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
     ) -> tuple[Facts, Verdict]:

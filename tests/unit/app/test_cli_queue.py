@@ -1,12 +1,11 @@
 """`mssgw queue`: what waits, and what an operator does about it."""
 
-from dataclasses import replace
-
 from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
-from mssgw.core.verdict import Finding, Hold, Severity
+from mssgw.core.replies import Reply
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from tests.unit.app.office_double import ALIAS, DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
 
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="timeout")
@@ -119,6 +118,19 @@ def test_retry_needs_ids_or_all_but_not_both(office, run):
     assert run("queue", "retry", OTHER_ID).exit_code == 1
 
 
+def test_retry_of_what_is_due_already_is_no_failure(office, run, monkeypatch):
+    """The daemon is about to try it, or trying it."""
+
+    async def nothing_to_do(spool_ids, **_):
+        return 0
+
+    office.put()
+    monkeypatch.setattr(office, "retry", nothing_to_do)
+    told = run("queue", "retry", ID)
+    assert (told.exit_code, told.stdout) == (0, "all due already\n")
+    assert run("queue", "retry", OTHER_ID).exit_code == 1
+
+
 def test_changes_name_the_operator(office, run, monkeypatch):
     """The journal names who typed sudo, not root (TRC-1)."""
     monkeypatch.setenv("SUDO_USER", "anne")
@@ -139,14 +151,24 @@ def test_a_forged_sudo_user_is_not_journalled(office, run, monkeypatch):
 def test_release_records_the_moves_that_waited(office, run):
     """What the inspection held opens its conversation when a person releases it (SD-10)."""
     office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Admit(moves=(WROTE,))
     assert run("queue", "release", ID).exit_code == 0
     assert office.pairs[a_pair()][0] is State.OPEN
     assert office.rows[0].delivery.state is DeliveryState.QUEUED
 
 
+def test_release_does_not_close_again_what_fin_closed_at_once(office, run):
+    """A held letter's FIN closes when it comes (SD-10); the exchange may have been opened anew since."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Admit(moves=(Move(a_pair(), Event.PROFESSIONAL_CLOSED),))
+    assert run("queue", "release", ID).exit_code == 0
+    assert office.moved == []
+
+
 def test_release_moves_conversations_once(office, run):
     """Released, closed by the doctor, held by hand and released again: the exchange stays closed."""
     office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Admit(moves=(WROTE,))
     run("queue", "release", ID)
     office.pairs[a_pair()] = State.CLOSED, office.pairs[a_pair()][1]
     run("queue", "hold", ID)
@@ -161,14 +183,13 @@ def test_release_of_a_letter_held_by_hand_moves_nothing(office, run):
     assert office.moved == []
 
 
-def test_release_of_an_answer_to_a_conversation_closed_meanwhile_says_no(office, run):
-    """The patient's held answer cannot go where the doctor has closed since: exit 1, it stays held."""
-    answer = Move(a_pair(), Event.PATIENT_WROTE)
-    office.put(verdict=replace(HELD, withheld=(answer,)), state=DeliveryState.HELD)
-    office.pairs[a_pair()] = State.CLOSED, office.stored[ID].accepted_at
+def test_release_of_what_the_rules_refuse_by_now_says_no(office, run):
+    """The patient's answer was held before anybody looked it up; the doctor has closed: it stays held, exit 1."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Refuse(findings=(), reply=Reply(550, "5.7.1", "Echange clos par le professionnel"))
     refused = run("queue", "release", ID)
     assert refused.exit_code == 1
-    assert "patient-wrote while closed" in refused.stderr
+    assert "550 5.7.1 Echange clos" in refused.stderr
     assert office.rows[0].delivery.state is DeliveryState.HELD
 
 
