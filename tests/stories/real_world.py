@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import smtplib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,21 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.tls import client_context
-from tests.stories.story import PEERS, Story
-from tests.stories.worlds import Answer, Arrival, Events, World, free_port, live_of, load_config, smtp_dialogue
+from tests.canaries import assert_no_leak
+from tests.stories.letters import message
+from tests.stories.people import PEERS
+from tests.stories.story import Story
+from tests.stories.worlds import (
+    Answer,
+    Arrival,
+    Events,
+    SlowStore,
+    World,
+    answer_of,
+    delivering,
+    live_of,
+    load_config,
+)
 
 
 class NextHop:
@@ -26,7 +41,7 @@ class NextHop:
         self.arrivals, self.hops = arrivals, hops
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
-        answer = self.hops.get(address.rpartition("@")[2].lower(), "250 2.1.5 OK")
+        answer = answer_of(self.hops, address.rpartition("@")[2])
         if answer.startswith("250"):
             envelope.rcpt_tos.append(address)
         return answer
@@ -69,12 +84,12 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", sink_port)
         stack.callback(server.close)
         rest = await stack.enter_async_context(at_rest(config))
-        world.store, world.desk = rest.store, rest.desk
+        world.store, world.desk = SlowStore(rest.store), rest.desk
         transport = SmtpTransport(
             hostname=config.gateway.hostname, spool=rest.spool, tls_contexts=lambda route: client_context()
         )
         world.flow = assemble(
-            store=rest.store,
+            store=world.store,
             spool=rest.spool,
             transport=transport,
             clock=world.clock,
@@ -91,10 +106,41 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
             )
             door = await stack.enter_async_context(SmtpIn(world.flow.reception, listener))
             world.ports[role.value] = await door.listen("127.0.0.1", 0)
-        runner = asyncio.create_task(world.flow.deliverer.run())
-        try:
-            yield world
-        finally:
-            runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
-            await world.flow.deliverer.stop(5)
+        await stack.enter_async_context(delivering(world.flow))
+        yield world
+    assert_no_leak(files_at_rest(folder))
+
+
+def files_at_rest(folder: Path) -> list[Path]:
+    """Database and spool."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != "mssgw.toml"]
+
+
+def smtp_dialogue(port: int, peer: str, send: dict[str, Any]) -> Answer:
+    """One letter by a plain client that stops at the first refusal of its whole."""
+    with smtplib.SMTP(source_address=(peer, 0), timeout=20) as smtp:
+        smtp.connect("127.0.0.1", port)
+        smtp.ehlo("client.invalid")
+        if "login" in send:
+            assert smtp.docmd(f"XCLIENT LOGIN={send['login']}")[0] == 220
+            smtp.ehlo("client.invalid")
+        code, text = smtp.docmd(f"MAIL FROM:<{send['from']}> {send.get('mail', '')}".strip())
+        if code >= 400:
+            return Answer("mail", f"{code} {text.decode()}")
+        refused = {}
+        for to in send["to"]:
+            code, text = smtp.docmd(f"RCPT TO:<{to}> {send.get('rcpt', '')}".strip())
+            if code >= 400:
+                refused[to] = f"{code} {text.decode()}"
+        if len(refused) == len(set(send["to"])):
+            return Answer("rcpt", f"{code} {text.decode()}", refused)
+        smtp.docmd("DATA")
+        smtp.send(message(send) + b".\r\n")
+        code, text = smtp.getreply()
+        return Answer("data", f"{code} {text.decode()}", refused)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

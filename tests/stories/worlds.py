@@ -1,27 +1,32 @@
-"""The two worlds in which stories are played. Both run the same flow; only the edges differ."""
+"""The in-memory world, and what both worlds share. Both run the same flow; only the edges differ."""
 
 import asyncio
 import contextlib
-import smtplib
-import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import default as readable
 from pathlib import Path
 from typing import Any, Protocol
 
 from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.composition import Flow, assemble
-from mssgw.core.addresses import Address
+from mssgw.core.clients import Client
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
-from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
+from mssgw.core.envelope import Envelope, Origin, Role
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.flow.live import Live
-from mssgw.ports import Desk, Spool, Store, Stored
-from tests.stories.story import PEERS, Story, message
+from mssgw.formats.smtp_args import parse_mail, parse_rcpt
+from mssgw.formats.wire import unstuffed
+from mssgw.ports import Desk, Known, Question, Spool, Store, Stored
+from tests.stories.letters import message
+from tests.stories.people import PEERS, filled, name
+from tests.stories.story import Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +34,25 @@ class Answer:
     """What the client heard, and at which command it ended."""
 
     stage: str
-    code: int
     text: str
     refused: Mapping[str, str] = field(default_factory=dict)  # recipient to the reply that refused it alone
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A letter at a next hop."""
+    """A letter at a next hop, without stuffed dots."""
 
     sender: str
     recipient: str
     content: bytes
+
+    @property
+    def who(self) -> str:
+        return f"{name(self.sender)} -> {name(self.recipient)}"
+
+    @property
+    def parsed(self) -> EmailMessage:
+        return BytesParser(policy=readable).parsebytes(self.content)
 
 
 class Events:
@@ -53,9 +65,23 @@ class Events:
         self.seen.append((name, {"alarm": alarm, **fields}))
 
 
+class SlowStore:
+    """A store that may take its time before it says what it knows (SD-10)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.seconds = store, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def know(self, question: Question) -> Sequence[Known]:
+        await asyncio.sleep(self.seconds)
+        return await self._store.know(question)
+
+
 class World(Protocol):
     flow: Flow
-    store: Store
+    store: SlowStore
     desk: Desk
     clock: FixedClock
     events: Events
@@ -65,13 +91,9 @@ class World(Protocol):
     async def send(self, send: dict[str, Any]) -> Answer: ...
 
 
-def outcome_of(hops: Mapping[str, str], delivery: Delivery, hop: str) -> Outcome:
-    """What the next hops of a story answer for this recipient; 250 unless the story says otherwise."""
-    code, status, text = (hops.get(delivery.domain) or "250 2.0.0 OK").split(" ", 2)
-    reply = Reply(int(code), status, text)
-    if reply.ok:
-        return Delivered(reply=reply, next_hop=hop)
-    return Deferred(reply=reply, next_hop=hop) if reply.transient else Bounced(reply=reply, next_hop=hop)
+def answer_of(hops: Mapping[str, str], domain: str) -> str:
+    """What the next hops of a story answer for recipients of this domain; 250 unless the story says otherwise."""
+    return hops.get(domain.lower(), "250 2.1.5 OK")
 
 
 class CapturingTransport:
@@ -81,23 +103,21 @@ class CapturingTransport:
         self._spool, self._arrivals, self._hops = spool, arrivals, hops
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
-        content = b"".join([chunk async for chunk in self._spool.read(stored.body)])
+        content = unstuffed(b"".join([chunk async for chunk in self._spool.read(stored.body)]))
         sender = stored.envelope.reverse_path
-        outcomes = {delivery.number: outcome_of(self._hops, delivery, route.host) for delivery in deliveries}
+        outcomes = {delivery.number: self._outcome(delivery, route.host) for delivery in deliveries}
         for delivery in deliveries:
             if isinstance(outcomes[delivery.number], Delivered):
                 to = delivery.forward_path.address.text
                 self._arrivals.append(Arrival(sender.text if sender else "", to, content))
         return outcomes
 
-
-def live_of(config: configuration.Config) -> Live:
-    clients = wiring.clients(config)
-
-    async def nobody(role: Role, login: str, password: str) -> None:
-        return None
-
-    return Live(wiring.settings(config), clients.at, nobody)
+    def _outcome(self, delivery: Delivery, hop: str) -> Outcome:
+        code, status, text = answer_of(self._hops, delivery.domain).split(" ", 2)
+        reply = Reply(int(code), status, text)
+        if reply.ok:
+            return Delivered(reply=reply, next_hop=hop)
+        return Deferred(reply=reply, next_hop=hop) if reply.transient else Bounced(reply=reply, next_hop=hop)
 
 
 class MemoryWorld:
@@ -106,10 +126,11 @@ class MemoryWorld:
     def __init__(self, config: configuration.Config) -> None:
         self.clock, self.events = FixedClock(), Events()
         self.arrivals, self.hops = list[Arrival](), dict[str, str]()
-        twin, spool = MemoryStore(), MemorySpool()
-        self.store, self.desk = twin, twin
+        twin, spool = MemoryStore(self.clock), MemorySpool()
+        self.store = SlowStore(twin)
+        self.desk: Desk = twin
         self.flow = assemble(
-            store=twin,
+            store=self.store,
             spool=spool,
             transport=CapturingTransport(spool, self.arrivals, self.hops),
             clock=self.clock,
@@ -118,81 +139,71 @@ class MemoryWorld:
         )
 
     async def send(self, send: dict[str, Any]) -> Answer:
+        """The dialogue that an edge would have with the flow."""
         peer, role_name = PEERS[send["as"]]
-        role = Role(role_name)
-        client = self.flow.reception.client_at(role, peer)
-        sender = Address.parse(send["from"]) if send["from"] else None
+        client = self.flow.reception.client_at(Role(role_name), peer)
+        asked = parse_mail(f"FROM:<{send['from']}> {send.get('mail', '')}".strip())
         envelope = Envelope(
-            reverse_path=sender,
+            reverse_path=asked.reverse_path,
             forward_paths=(),
-            origin=Origin(role=role, client=client.name if client else "", peer=peer, person=send.get("person")),
+            origin=Origin(
+                role=Role(role_name), client=client.name if client else "", peer=peer, person=send.get("login")
+            ),
+            ret=asked.ret,
+            envid=asked.envid,
         )
-        if reply := await self.flow.reception.sender(client, envelope, send.get("size", 0)):
-            return Answer("mail", reply.code, str(reply))
+        if reply := await self.flow.reception.sender(client, envelope, asked.size):
+            return Answer("mail", str(reply))
         assert client is not None
         refused = dict[str, str]()
         for to in send["to"]:
-            path = ForwardPath(address=Address.parse(to))
+            path = parse_rcpt(f"TO:<{to}> {send.get('rcpt', '')}".strip())
             if reply := await self.flow.reception.recipient(client, envelope, path):
                 refused[to] = str(reply)
             else:
                 envelope = replace(envelope, forward_paths=(*envelope.forward_paths, path))
         if not envelope.forward_paths:
-            reply_text = next(iter(refused.values()))
-            return Answer("rcpt", int(reply_text[:3]), reply_text, refused)
+            return Answer("rcpt", list(refused.values())[-1], refused)
+        return Answer("data", str(await self._data(client, envelope, message(send))), refused)
+
+    async def _data(self, client: Client, envelope: Envelope, content: bytes) -> Reply:
         letter = self.flow.reception.letter(client, envelope)
-        content = message(send)
         await letter.write(content)
-        stuffed = content.count(b"\r\n.") + content.startswith(b".")
-        final = await letter.end(size=len(content) - stuffed)
-        return Answer("data", final.code, str(final), refused)
+        return await letter.end(size=len(unstuffed(content)))
 
 
 @contextlib.asynccontextmanager
 async def memory_world(story: Story, folder: Path) -> AsyncIterator[World]:
     world = MemoryWorld(load_config(story, folder, {}))
-    runner = asyncio.create_task(world.flow.deliverer.run())
-    try:
+    async with delivering(world.flow):
         yield world
+
+
+@contextlib.asynccontextmanager
+async def delivering(flow: Flow) -> AsyncIterator[None]:
+    """Run the queue meanwhile."""
+    runner = asyncio.create_task(flow.deliverer.run())
+    try:
+        yield
     finally:
         runner.cancel()
         await asyncio.gather(runner, return_exceptions=True)
-        await world.flow.deliverer.stop(5)
+        await flow.deliverer.stop(5)
+
+
+def live_of(config: configuration.Config) -> Live:
+    async def nobody(role: Role, login: str, password: str) -> None:
+        return None
+
+    return Live(wiring.settings(config), wiring.clients(config).at, nobody)
 
 
 def load_config(story: Story, folder: Path, ports: dict[str, int]) -> configuration.Config:
-    free = {"establishment_port": 2525, "trust_port": 2526, "sink_port": 2527, **ports}
+    """The story's configuration, through the real loader."""
+    values = {"dir": folder, "establishment_port": 2525, "trust_port": 2526, "sink_port": 2527, **ports}
     key = folder / "master.key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)
     path = folder / "mssgw.toml"
-    path.write_text(story.config.format(dir=folder, **free), encoding="utf-8")
+    path.write_text(filled(story.config, {name: str(value) for name, value in values.items()}), encoding="utf-8")
     return configuration.load(path)
-
-
-def smtp_dialogue(port: int, peer: str, send: dict[str, Any]) -> Answer:
-    """One letter by a plain client that stops at the first refusal of its whole."""
-    with smtplib.SMTP(source_address=(peer, 0), timeout=20) as smtp:
-        smtp.connect("127.0.0.1", port)
-        smtp.ehlo("client.invalid")
-        size = f" SIZE={send['size']}" if "size" in send else ""
-        code, text = smtp.docmd(f"MAIL FROM:<{send['from']}>{size}")
-        if code >= 400:
-            return Answer("mail", code, f"{code} {text.decode()}")
-        refused, last = {}, (0, b"")
-        for to in send["to"]:
-            last = smtp.docmd(f"RCPT TO:<{to}>")
-            if last[0] >= 400:
-                refused[to] = f"{last[0]} {last[1].decode()}"
-        if len(refused) == len(set(send["to"])):
-            return Answer("rcpt", last[0], f"{last[0]} {last[1].decode()}", refused)
-        smtp.docmd("DATA")
-        smtp.send(message(send) + b".\r\n")
-        code, text = smtp.getreply()
-        return Answer("data", code, f"{code} {text.decode()}", refused)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,0 +1,34 @@
+"""What an operator does in a story, as ``mssgw conversation`` and ``mssgw queue`` do it."""
+
+from typing import Any
+
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Pair, State
+from mssgw.core.verdict import Hold
+from tests.stories.people import address
+from tests.stories.worlds import World
+
+
+async def operate(world: World, what: dict[str, Any]) -> None:
+    """``do`` says what; ``patient`` and ``bal`` say with whom."""
+    do, now = what["do"], world.clock.now()
+    patient, bal = (Address.parse(address(what[who])) if who in what else None for who in ("patient", "bal"))
+    match do:
+        case "close" | "reopen" | "import":
+            assert patient is not None
+            assert bal is not None
+            state = State(what.get("state", "closed" if do == "close" else "open"))
+            row = (Pair(patient, bal), state, now)
+            await world.desk.set_state([row], operator="operator", only_absent=do == "import")
+        case "block" | "unblock":
+            assert patient is not None
+            await world.desk.set_block(patient, bal, blocked=do == "block", operator="operator", now=now)
+        case "release":
+            (row_,) = await world.desk.queue(limit=2, state="held")
+            verdict = (await world.store.load(row_.delivery.spool_id)).verdict
+            moves = verdict.withheld if isinstance(verdict, Hold) else ()
+            await world.desk.release(row_.delivery.spool_id, operator="operator", now=now, moves=moves)
+        case "erase":
+            await world.flow.sweeper.erase()
+        case _:
+            raise ValueError(f"no operator does {do}")
