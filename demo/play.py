@@ -12,7 +12,6 @@ from demo.submission import Stage as Where
 from demo.timeline import Timeline
 
 ARRIVAL = 10.0  # seconds a letter may take
-STRAY = 0.3  # seconds given to a letter that should not arrive
 
 
 class Play:
