@@ -1,0 +1,126 @@
+"""What the real office does to a held letter, over the in-memory twin."""
+
+from pathlib import Path
+
+import pytest
+
+from mssgw.app.backoffice import BackOffice
+from mssgw.app.config import load
+from mssgw.app.stores import AtRest
+from mssgw.core.addresses import Address
+from mssgw.core.clients import Client
+from mssgw.core.conversation import Event, Move, Pair, State
+from mssgw.core.decide import hold_undecided
+from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
+from mssgw.core.errors import Gone
+from mssgw.core.message import MessageHead
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
+from mssgw.edges.clock import SystemClock
+from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.flow import record
+from mssgw.flow.inspect import Inspector
+from mssgw.ports import Acceptance
+
+DOCTOR = Address.parse("dr.martin@chu.mssante.fr")
+PATIENT = Address.parse("279035121518989@patient.mssante.fr")
+PAIR = Pair(PATIENT, DOCTOR)
+ID = "1M8Z7Q4X9TB20KEV"
+TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
+CONFIG = """
+[gateway]
+hostname = "mssgw.exemple.fr"
+state_dir = "state"
+[[listener]]
+name = "trust-space"
+role = "trust-space"
+address = "127.0.0.1:0"
+tls = "none"
+require_tls = false
+[[establishment]]
+name = "chu"
+domains = ["chu.mssante.fr"]
+networks = ["127.0.0.1/32"]
+next_hop = "127.0.0.1:25"
+[[trusted_domain]]
+name = "mes"
+domains = ["patient.mssante.fr"]
+networks = ["127.0.0.2/32"]
+next_hop = "127.0.0.1:25"
+"""
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
+    (tmp_path / "mssgw.toml").write_text(CONFIG)
+    return BackOffice(load(tmp_path / "mssgw.toml"), AtRest(store, store, MemorySpool()))
+
+
+async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:
+    """The patient's answer to the doctor, held because the store did not say in time what it knows of the pair."""
+    clock = SystemClock()
+    client = Client(name="mes", role=Role.TRUST_SPACE, domains=frozenset({PATIENT.domain}))
+    envelope = Envelope(
+        reverse_path=PATIENT,
+        forward_paths=(ForwardPath(address=DOCTOR),),
+        origin=Origin(role=Role.TRUST_SPACE, client="mes"),
+    )
+    head = MessageHead(message_id="<r@patient.mssante.fr>", from_fields=1, from_=(PATIENT,))
+    facts = Inspector(store, clock).of_letter_unknown(office._settings, client, envelope, head, 100)
+    verdict = hold_undecided(facts, TIMED_OUT)
+    assert isinstance(verdict, Hold)
+    sink = MemorySpool().create(ID)
+    await sink.write(b"From: x\r\n\r\nmerci\r\n")
+    await store.accept(
+        Acceptance(
+            body=await sink.close(size=18),
+            facts=facts,
+            verdict=verdict,
+            deliveries=record.deliveries(ID, facts, verdict, clock.now()),
+            lease=None,
+            letters=record.letters(facts),
+            entries=record.accepted(ID, facts, verdict, clock.now()),
+        )
+    )
+
+
+async def test_a_held_answer_is_judged_by_what_the_store_knows_now(office, store):
+    """Open: it passes and moves its conversation. Closed since, or never opened: refused (SD-10, WHO-2, FIN-7)."""
+    await hold_an_answer(office, store)
+    assert isinstance(await office.judge(ID), Refuse)
+    now = SystemClock().now()
+    await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
+    verdict = await office.judge(ID)
+    assert isinstance(verdict, Admit)
+    assert verdict.moves == (Move(PAIR, Event.PATIENT_WROTE),)
+    await store.set_state([(PAIR, State.CLOSED, now)], operator="anne", only_absent=False)
+    refused = await office.judge(ID)
+    assert isinstance(refused, Refuse)
+    assert refused.reply.status == "5.7.1"
+
+
+async def test_an_opposition_recorded_meanwhile_is_honoured(office, store):
+    """The patient objected while the letter was held: releasing it would send it against his will (SD-12)."""
+    await hold_an_answer(office, store)
+    now = SystemClock().now()
+    await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
+    await store.set_block(PATIENT, None, blocked=True, operator="anne", now=now)
+    refused = await office.judge(ID)
+    assert isinstance(refused, Refuse)
+    assert refused.findings[0].rule == "opposition-is-honoured"
+
+
+async def test_judging_changes_nothing(office, store):
+    await hold_an_answer(office, store)
+    before = (await store.queue(limit=10), await store.trace(spool_id=ID, limit=10))
+    await office.judge(ID)
+    assert (await store.queue(limit=10), await store.trace(spool_id=ID, limit=10)) == before
+
+
+async def test_an_unknown_letter_is_gone(office):
+    with pytest.raises(Gone):
+        await office.judge(ID)
