@@ -14,7 +14,9 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
@@ -22,7 +24,7 @@ from mssgw.edges.vault import KEY_SIZE, SEGMENT_OVERHEAD, MessageCipher
 from mssgw.ports import INLINE_LIMIT, Body, Store
 
 SEGMENT = 262_144
-_READ_AHEAD = 4  # segments a thread fetches at once
+_AT_ONCE = 4  # segments that a thread writes or reads at once
 _THREADS = 8  # fsyncs that may wait for the disk together
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -33,17 +35,17 @@ class MemoryBudget:
     """Octets of large bodies that may be in memory besides the file, for all messages together."""
 
     def __init__(self, limit: int) -> None:
-        self._left = limit
+        self.left = limit
 
     def take(self, size: int) -> bool:
         """Reserve; False when it would be too much."""
-        if size > self._left:
+        if size > self.left:
             return False
-        self._left -= size
+        self.left -= size
         return True
 
     def give_back(self, size: int) -> None:
-        self._left += size
+        self.left += size
 
 
 class HotSegments(tuple[bytes, ...]):
@@ -85,8 +87,13 @@ class SpoolFiles:
         except OSError as error:
             raise _failure(error) from None
 
+    @property
+    def hot_left(self) -> int:
+        """Octets that hot copies may still take."""
+        return self._budget.left
+
     def create(self, spool_id: str) -> "FileSink":
-        return FileSink(self, spool_id, self._path(spool_id), self._budget)
+        return FileSink(self, spool_id, SpoolFile(self._path(spool_id)), self._budget)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if body.inline is not None:
@@ -145,38 +152,37 @@ class SpoolFiles:
         cipher = MessageCipher(body.key, body.spool_id)
         count = -(-body.wire_size // SEGMENT)
         try:
-            descriptor = await self.in_thread(_open_whole, self._path(body.spool_id), body.wire_size, count)
+            file = await self.in_thread(_open_whole, self._path(body.spool_id), body.wire_size, count)
         except FileNotFoundError:
             raise Gone("the spool file is missing") from None
-        try:
-            for start in range(0, count, _READ_AHEAD):
-                sealed = await self.in_thread(_read_segments, descriptor, start, min(_READ_AHEAD, count - start))
+        with file:
+            for start in range(0, count, _AT_ONCE):
+                sealed = await self.in_thread(_read_segments, file, start, min(_AT_ONCE, count - start))
                 for index, segment in enumerate(sealed, start):
                     yield cipher.unseal_segment(index, index == count - 1, segment)
-        finally:
-            os.close(descriptor)
 
 
 class FileSink:
-    """One body on its way in: in memory until it is too large for the row, then into a file, one segment at a time.
+    """One body on its way in: in memory until it is too large for the row, then into a file, a MiB at a time.
 
-    While a segment is being written the next one fills; no more than that is ever in memory, besides the hot copy.
+    While one MiB is being written the next one fills; no more than that is in memory, besides the hot copy.
     """
 
-    def __init__(self, spool: SpoolFiles, spool_id: str, path: Path, budget: MemoryBudget) -> None:
+    def __init__(self, spool: SpoolFiles, spool_id: str, file: "SpoolFile", budget: MemoryBudget) -> None:
         self._spool = spool
         self._id = spool_id
-        self._path = path
+        self._file = file
         self._budget = budget
         self._key = os.urandom(KEY_SIZE)
         self._cipher = MessageCipher(self._key, spool_id)
         self._buffer = bytearray()
+        self._sealed: list[bytes] = []
         self._index = 0
         self._wire_size = 0
-        self._descriptor: int | None = None
         self._writing: asyncio.Task[None] | None = None
         self._hot: list[bytes] | None = []
         self._reserved = 0
+        self._closed = False
 
     async def write(self, chunk: bytes) -> None:
         self._buffer += chunk
@@ -185,66 +191,46 @@ class FileSink:
         while len(self._buffer) > SEGMENT:
             segment = bytes(memoryview(self._buffer)[:SEGMENT])
             del self._buffer[:SEGMENT]
-            await self._put(segment, last=False)
+            self._seal(segment, last=False)
+            if len(self._sealed) == _AT_ONCE:
+                await self._written()
+                sealed, self._sealed = self._sealed, []
+                self._writing = asyncio.create_task(self._spool.in_thread(self._file.append, sealed))
 
     async def close(self, *, size: int) -> Body:
+        content, self._buffer = bytes(self._buffer), bytearray()
+        hot = inline = None
         if self._wire_size <= INLINE_LIMIT:
-            return Body(
-                spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, inline=bytes(self._buffer)
-            )
-        await self._put(bytes(self._buffer), last=True)
-        self._buffer.clear()
-        await self._written()
-        await self._spool.in_thread(self._sync)
-        return Body(
-            spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, hot=self._take_hot(self._reserved)
-        )
+            inline = content
+        else:
+            self._seal(content, last=True)
+            await self._written()
+            await self._spool.in_thread(self._file.finish, self._sealed)
+            hot = self._take_hot()
+        self._closed = True
+        return Body(spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, inline=inline, hot=hot)
 
     async def discard(self) -> None:
+        if self._closed:  # the file belongs to a Body now: remove() is for that
+            return
+        self._buffer.clear()
+        self._sealed.clear()
+        self._forget_hot()
         with contextlib.suppress(Exception):
             await self._written()
-        self._forget_hot()
-        self._buffer.clear()
         with contextlib.suppress(Exception):
-            await self._spool.in_thread(self._unlink)
+            await self._spool.in_thread(self._file.undo)
 
-    async def _put(self, segment: bytes, *, last: bool) -> None:
-        """Seal a segment and begin to write it; wait for the one before."""
+    def _seal(self, segment: bytes, *, last: bool) -> None:
         self._keep_hot(segment)
-        sealed = self._cipher.seal_segment(self._index, last, segment)
-        await self._written()
+        self._sealed.append(self._cipher.seal_segment(self._index, last, segment))
         self._index += 1
-        self._writing = asyncio.create_task(self._spool.in_thread(self._append, sealed))
 
     async def _written(self) -> None:
-        """Wait for the segment that is being written. Raises what went wrong with it."""
+        """Wait for what is being written. Raises what went wrong with it."""
         writing, self._writing = self._writing, None
         if writing is not None:
             await writing
-
-    def _append(self, sealed: bytes) -> None:
-        """In a thread."""
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        rest = memoryview(sealed)
-        while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
-
-    def _sync(self) -> None:
-        """In a thread. The name is durable only when the directory is."""
-        assert self._descriptor is not None
-        os.fsync(self._descriptor)
-        descriptor, self._descriptor = self._descriptor, None
-        os.close(descriptor)
-        _sync_directory(self._path.parent)
-
-    def _unlink(self) -> None:
-        """In a thread."""
-        if self._index:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
-            os.unlink(self._path)
 
     def _keep_hot(self, segment: bytes) -> None:
         if self._hot is None:
@@ -255,9 +241,10 @@ class FileSink:
         else:
             self._forget_hot()
 
-    def _take_hot(self, size: int) -> tuple[bytes, ...] | None:
+    def _take_hot(self) -> tuple[bytes, ...] | None:
         """Hand the copy over, and with it the duty to give its octets back."""
-        hot, self._hot, self._reserved = self._hot, None, 0
+        hot, size = self._hot, self._reserved
+        self._hot, self._reserved = None, 0
         return None if hot is None else HotSegments.of(hot, self._budget, size)
 
     def _forget_hot(self) -> None:
@@ -266,18 +253,69 @@ class FileSink:
         self._reserved = 0
 
 
-def _open_whole(path: Path, wire_size: int, count: int) -> int:
+class SpoolFile:
+    """A file that is being made. Its methods run in threads, one at a time.
+
+    The lock is for a sink that was cancelled: the thread it no longer waits for must have ended before the descriptor
+    is closed, or it would write into whichever file gets that descriptor next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._descriptor: int | None = None
+        self._made = self._over = False
+
+    def append(self, sealed: Sequence[bytes]) -> None:
+        with self._lock:
+            self._write(sealed)
+
+    def finish(self, sealed: Sequence[bytes]) -> None:
+        """Write the rest and make file and name durable: the name is so only when its directory is."""
+        with self._lock:
+            self._write(sealed)
+            if self._descriptor is not None:
+                os.fsync(self._descriptor)
+                self._close()
+                _sync_directory(self._path.parent)
+
+    def undo(self) -> None:
+        """Remove what was made; nothing more will be."""
+        with self._lock:
+            self._over = True
+            self._close()
+            if self._made:
+                os.unlink(self._path)
+
+    def _write(self, sealed: Sequence[bytes]) -> None:
+        if self._over:
+            return
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            self._made = True
+        for segment in sealed:
+            rest = memoryview(segment)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _open_whole(path: Path, wire_size: int, count: int) -> FileIO:
     """Open a file that has the length it must have: a cut is seen before the first octet goes out."""
-    descriptor = os.open(path, os.O_RDONLY)
-    if os.fstat(descriptor).st_size != wire_size + count * SEGMENT_OVERHEAD:
-        os.close(descriptor)
+    file = FileIO(path)
+    if os.fstat(file.fileno()).st_size != wire_size + count * SEGMENT_OVERHEAD:
+        file.close()
         raise Undecryptable("a spool file has the wrong length: it was changed")
-    return descriptor
+    return file
 
 
-def _read_segments(descriptor: int, start: int, count: int) -> Sequence[bytes]:
+def _read_segments(file: FileIO, start: int, count: int) -> Sequence[bytes]:
     length = SEGMENT + SEGMENT_OVERHEAD
-    data = os.pread(descriptor, count * length, start * length)
+    data = os.pread(file.fileno(), count * length, start * length)
     return [data[at : at + length] for at in range(0, len(data), length)]
 
 
@@ -291,6 +329,6 @@ def _sync_directory(path: Path) -> None:
 
 def _failure(error: OSError) -> StoreUnavailable:
     """Without the path: a file name is an id, but errors end in logs and the errno says enough."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFull("the disk of the spool is full")
     return StoreUnavailable(f"the spool failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")

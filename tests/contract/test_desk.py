@@ -1,6 +1,6 @@
 """The contract of ports.Desk, for every store."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -119,7 +119,7 @@ async def test_conversations_are_listed_latest_change_first(place: Place) -> Non
     third = place.clock.pass_(minutes=1)
     await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=third)
 
-    def row(patient: Address, bal: Address | None, state: State, since: object, blocked: bool) -> ConversationRow:
+    def row(patient: Address, bal: Address | None, state: State, since: datetime, blocked: bool) -> ConversationRow:
         return ConversationRow(patient=patient, bal=bal, state=state, since=since, blocked=blocked)
 
     opposed = row(PATIENT, SECRETARIAT, State.ABSENT, third, True)

@@ -1,0 +1,250 @@
+"""The contract of ports.Spool, for every spool; then what the files promise beyond it."""
+
+import asyncio
+import os
+import resource
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.spool_files import SEGMENT, SpoolFiles
+from mssgw.ports import INLINE_LIMIT, Body, Spool
+from tests.contract.letters import PDF, Place
+
+LARGE = bytes(range(256)) * (3 * SEGMENT // 256) + b"the end"  # four segments
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[SpoolFiles]:
+    spool = SpoolFiles(tmp_path / "spool")
+    yield spool
+    await spool.close()
+
+
+@pytest.fixture(params=["memory", "files"])
+async def spool(request: pytest.FixtureRequest, files: SpoolFiles) -> Spool:
+    return MemorySpool() if request.param == "memory" else files
+
+
+async def put(spool: Spool, spool_id: str, content: bytes, *, chunk: int = 100_000) -> Body:
+    sink = spool.create(spool_id)
+    for start in range(0, len(content), chunk):
+        await sink.write(content[start : start + chunk])
+    return await sink.close(size=len(content) - 1)
+
+
+async def read(spool: Spool, body: Body) -> bytes:
+    return b"".join([segment async for segment in spool.read(body)])
+
+
+def cold(body: Body) -> Body:
+    """As after a restart."""
+    return replace(body, hot=None)
+
+
+def names(under: Path, pattern: str) -> list[str]:
+    return [path.name for path in under.rglob(pattern)]
+
+
+def file_of(spool_id: str, under: Path) -> Path:
+    (path,) = under.rglob(spool_id)
+    return path
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, INLINE_LIMIT, INLINE_LIMIT + 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, len(LARGE)]
+)
+async def test_a_body_is_read_as_it_was_written(spool: Spool, size: int) -> None:
+    """On both sides of every boundary, from memory and as after a restart."""
+    content = LARGE[:size]
+    body = await put(spool, "A", content)
+    assert (body.spool_id, body.size, body.wire_size) == ("A", size - 1, size)
+    assert (body.inline is not None) is (size <= INLINE_LIMIT)
+    assert await read(spool, body) == content
+    assert await read(spool, cold(body)) == content
+
+
+async def test_a_discarded_body_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
+    for number, size in enumerate((10, SEGMENT + 10, 3 * SEGMENT)):
+        sink = spool.create(f"A{number}")
+        await sink.write(LARGE[:size])
+        await sink.discard()
+        await sink.discard()
+    assert names(tmp_path, "A*") == []
+
+
+async def test_a_removed_body_is_gone(spool: Spool) -> None:
+    body = await put(spool, "A", LARGE)
+    await spool.remove("A")
+    await spool.remove("A")
+    await spool.remove("never-was")
+    with pytest.raises(Gone):
+        await read(spool, cold(body))
+
+
+async def test_sweep_removes_files_without_a_row_and_no_others(spool: Spool) -> None:
+    place = Place(store := MemoryStore(), store, FixedClock())
+    kept = await put(spool, "KEPT", LARGE)
+    await place.keep("KEPT", body=kept)
+    garbage = await put(spool, "GARBAGE", LARGE)
+    assert await spool.sweep(store, older_than=-1) == 1
+    assert await read(spool, cold(kept)) == LARGE
+    with pytest.raises(Gone):
+        await read(spool, cold(garbage))
+
+
+# --- the files ---------------------------------------------------------------------------------------------------
+
+
+async def test_sweep_spares_what_is_being_received(files: SpoolFiles, tmp_path: Path) -> None:
+    body = await put(files, "NEW", LARGE)
+    old = await put(files, "OLD", LARGE)
+    yesterday = time.time() - 86_400
+    os.utime(file_of("OLD", tmp_path), (yesterday, yesterday))
+    assert await files.sweep(MemoryStore(), older_than=3600) == 1
+    assert await read(files, cold(body)) == LARGE
+    with pytest.raises(Gone):
+        await read(files, cold(old))
+
+
+async def test_a_file_is_encrypted_and_ours_alone(files: SpoolFiles, tmp_path: Path) -> None:
+    await put(files, "A", PDF * 1000)
+    path = file_of("A", tmp_path)
+    content = path.read_bytes()
+    assert b"canary" not in content
+    assert len(content) > len(PDF) * 1000
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert {place.stat().st_mode & 0o777 for place in (path.parent, path.parent.parent)} == {0o700}
+
+
+async def test_small_bodies_make_no_file(files: SpoolFiles, tmp_path: Path) -> None:
+    await put(files, "A", LARGE[:INLINE_LIMIT])
+    assert names(tmp_path, "A") == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data[:-1],
+        lambda data: data + b"\0",
+        lambda data: b"",
+        lambda data: data[: SEGMENT + 16],
+        lambda data: data[SEGMENT + 16 : 2 * SEGMENT + 32] + data[: SEGMENT + 16] + data[2 * SEGMENT + 32 :],
+    ],
+    ids=["bit", "last-bit", "cut", "longer", "empty", "one-segment", "reordered"],
+)
+async def test_a_changed_file_is_undecryptable_not_wrong(files: SpoolFiles, tmp_path: Path, damage: object) -> None:
+    body = await put(files, "A", LARGE)
+    path = file_of("A", tmp_path)
+    assert callable(damage)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(Undecryptable):
+        await read(files, cold(body))
+
+
+async def test_a_cut_is_seen_even_when_the_row_says_the_shorter_length(files: SpoolFiles, tmp_path: Path) -> None:
+    """Whole segments only: the one that is last now does not say so of itself."""
+    body = await put(files, "A", LARGE)
+    path = file_of("A", tmp_path)
+    path.write_bytes(path.read_bytes()[: 2 * (SEGMENT + 16)])
+    with pytest.raises(Undecryptable):
+        await read(files, replace(cold(body), wire_size=2 * SEGMENT))
+
+
+async def test_another_key_or_anothers_file_does_not_decrypt(files: SpoolFiles, tmp_path: Path) -> None:
+    a, b = await put(files, "A", LARGE), await put(files, "B", LARGE)
+    with pytest.raises(Undecryptable):
+        await read(files, replace(cold(a), key=b.key))
+    file_of("A", tmp_path).write_bytes(file_of("B", tmp_path).read_bytes())
+    with pytest.raises(Undecryptable):
+        await read(files, replace(cold(a), key=b.key))
+
+
+async def test_an_id_is_used_once(files: SpoolFiles) -> None:
+    """Never write over a letter, whatever makes ids."""
+    body = await put(files, "A", LARGE)
+    with pytest.raises(StoreUnavailable):
+        await put(files, "A", LARGE)
+    assert await read(files, cold(body)) == LARGE
+
+
+async def test_discarding_a_body_whose_id_was_taken_spares_the_other(files: SpoolFiles) -> None:
+    body = await put(files, "A", LARGE)
+    sink = files.create("A")
+    with pytest.raises(StoreUnavailable):  # noqa: PT012 - at which of the two it is noticed does not matter
+        await sink.write(LARGE)
+        await sink.close(size=1)
+    await sink.discard()
+    assert await read(files, cold(body)) == LARGE
+
+
+@pytest.mark.parametrize("spool_id", ["", "../A", "a/b", ".", "A" * 65, "é"])
+async def test_an_id_that_is_no_file_name_is_refused(files: SpoolFiles, spool_id: str) -> None:
+    with pytest.raises(ValueError, match="spool id"):
+        files.create(spool_id)
+
+
+async def test_hot_copies_stay_within_their_budget_and_give_it_back(tmp_path: Path) -> None:
+    spool = SpoolFiles(tmp_path / "spool", hot_budget=2 * len(LARGE))
+    first = await put(spool, "A", LARGE)
+    second = await put(spool, "B", LARGE)
+    third = await put(spool, "C", LARGE)
+    assert [body.hot is not None for body in (first, second, third)] == [True, True, False]
+    assert await read(spool, third) == LARGE
+    first = cold(first)
+    assert (await put(spool, "D", LARGE)).hot is not None
+    discarded = spool.create("E")
+    await discarded.write(LARGE)
+    await discarded.discard()
+    del second
+    assert spool.hot_left == 2 * len(LARGE)
+    await spool.close()
+
+
+async def test_a_full_disk_is_452_and_leaves_nothing(files: SpoolFiles, tmp_path: Path) -> None:
+    """A file-size limit stands in for the disk: the kernel then refuses the write as a full disk would."""
+
+    def limit(octets: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
+
+    sink = files.create("A")
+    limit(SEGMENT)
+    try:
+        with pytest.raises(StoreFull) as raised:  # noqa: PT012 - at which write it is noticed does not matter
+            for _ in range(8):
+                await sink.write(LARGE)
+        assert raised.value.reply.code == 452
+    finally:
+        limit(resource.RLIM_INFINITY)
+    await sink.discard()
+    assert names(tmp_path, "A") == []
+    assert files.hot_left == 32 * 1024 * 1024
+    assert await read(files, cold(await put(files, "A", LARGE))) == LARGE
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chunks=st.lists(st.integers(min_value=0, max_value=SEGMENT + 1000), max_size=6))
+def test_chunks_of_any_length_make_the_same_body(tmp_path: Path, chunks: list[int]) -> None:
+    async def both() -> None:
+        spool = SpoolFiles(tmp_path / "spool")
+        sink, expected = spool.create("A"), bytearray()
+        for length in chunks:
+            piece = os.urandom(length)
+            expected += piece
+            await sink.write(piece)
+        body = await sink.close(size=len(expected))
+        assert await read(spool, cold(body)) == expected
+        await spool.remove("A")
+        await spool.close()
+
+    asyncio.run(both())
