@@ -357,5 +357,12 @@ class Clock(Protocol):
 class Telemetry(Protocol):
     """The log. One event name for each thing that happens; fields are codes, counts and ids, never personal data."""
 
-    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
-        """``alarm``: somebody should look at this now."""
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
+        """``alarm``: somebody should look at this now. ``failure``: logged as its class and where it came from."""

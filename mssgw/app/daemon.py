@@ -116,7 +116,7 @@ class Daemon:
     def _stop_if_it_fell(self, task: "asyncio.Task[None]") -> None:
         """Without one of its tasks the gateway would take letters that it never delivers: better to be restarted."""
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._telemetry.event("gateway.task_fell", alarm=True, task=task.get_name(), error=type(error).__name__)
+            self._telemetry.event("gateway.task_fell", alarm=True, task=task.get_name(), failure=error)
             self._stop.set()
 
     # --- signals -----------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ class Deliverer:
             # Nothing was recorded: the lease lapses and the queue is tried again.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
         except Exception as error:  # one letter must never stop the others
-            self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, error=type(error).__name__)
+            self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
         finally:
             self._lanes.leave(len(job.deliveries))
 

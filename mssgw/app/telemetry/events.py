@@ -1,5 +1,7 @@
 """ports.Telemetry on structlog."""
 
+from typing import Any
+
 import structlog
 
 
@@ -9,8 +11,17 @@ class LogTelemetry:
     def __init__(self) -> None:
         self._log = structlog.get_logger("mssgw")
 
-    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
-        given = {key: value for key, value in fields.items() if value is not None and value != ""}
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
+        given: dict[str, Any] = {key: value for key, value in fields.items() if value is not None and value != ""}
+        if failure is not None:
+            given["exc_info"] = failure
         if alarm:
             self._log.warning(name, alarm=True, **given)
         else:
@@ -20,5 +31,12 @@ class LogTelemetry:
 class Silence:
     """ports.Telemetry for commands: what they do is journalled, and printed by the command itself."""
 
-    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
         """Nothing."""
