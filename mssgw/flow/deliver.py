@@ -9,19 +9,23 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import TypeVar
 
-from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome, State
+from mssgw.core.delivery import Deferred, Delivery, Lease, Outcome
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.live import Live
+from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.receipt import Notices
 from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
+
+T = TypeVar("T")
 
 LEASE = timedelta(minutes=20)
 ATTEMPT_LIMIT = timedelta(minutes=18)  # an attempt ends before its lease does
@@ -217,41 +221,38 @@ class Deliverer:
         lane.down_until, lane.down_reply = (now + pause, down.reply) if down else (None, None)
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
-        now = self._clock.now()
-        results = [self._after(delivery, outcomes[delivery.number], now) for delivery in job.deliveries]
-        late = now - stored.accepted_at >= self._live.settings.retry.warn_after
-        notified = await self._notices.send(stored, results, is_late=late)
+        now, retry = self._clock.now(), self._live.settings.retry
+        results = [
+            after_attempt(delivery, outcomes[delivery.number], retry, now, random.random())  # noqa: S311 - spreads load
+            for delivery in job.deliveries
+        ]
+        late = now - stored.accepted_at >= retry.warn_after
+        notified = await self._insist(job, lambda: self._notices.send(stored, results, is_late=late))
         settlements = [
             Settlement(
                 after=replace(after, warned=after.warned or late),
                 lease=job.lease,
                 outcome=outcome,
-                entries=(_entry(stored, after, outcome, now), *notified.get(after.number, ())),
+                entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),
             )
             for after, outcome in results
         ]
-        kept = await self._store.settle(settlements)
+        kept = await self._insist(job, lambda: self._store.settle(settlements))
         for settlement, was_kept in zip(settlements, kept, strict=True):
             self._log(settlement, was_kept)
-        if stored.body.inline is None and all(kept) and _is_done(stored, settlements):
+        if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
             await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
 
-    def _after(self, delivery: Delivery, outcome: Outcome, now: datetime) -> tuple[Delivery, Outcome]:
-        """The delivery as it is from now on; a deferral that came too late becomes a bounce."""
-        retry, attempts = self._live.settings.retry, delivery.attempts + 1
-        after = replace(delivery, attempts=attempts, last_reply=outcome.reply)
-        match outcome:
-            case Delivered():
-                return replace(after, state=State.DELIVERED), outcome
-            case Bounced():
-                return replace(after, state=State.BOUNCED), outcome
-            case Deferred(reply=reply, next_hop=hop, alarm=alarm):
-                if now - delivery.created_at < retry.give_up_after:
-                    due = retry.retry_at(attempts, now, random.random())  # noqa: S311 - spreads load, guards nothing
-                    return replace(after, due_at=due), outcome
-                # Time is spent. The notice shows the last word; trust trouble is a failure of its own (WL-8).
-                last = Reply(550, "5.7.1", reply.text) if alarm else reply
-                return replace(after, state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
+    async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
+        """Keep trying while the lease lasts: an outcome that is not recorded is a letter sent twice."""
+        while True:
+            try:
+                return await keep()
+            except StoreUnavailable as error:
+                if self._clock.now() >= job.lease.until:
+                    raise
+                self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
+                await asyncio.sleep(POLL)
 
     async def _set_aside(self, job: Job, error: Gone | Undecryptable) -> None:
         detail = type(error).__name__.lower()
@@ -275,30 +276,3 @@ class Deliverer:
             status=outcome.reply.status,
             attempts=after.attempts,
         )
-
-
-def _is_done(stored: Stored, settlements: Sequence[Settlement]) -> bool:
-    """Whether these are the last words about all recipients of the letter."""
-    return len(settlements) == len(stored.envelope.forward_paths) and all(s.after.state.final for s in settlements)
-
-
-def _entry(stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Entry:
-    match outcome:
-        case Delivered():
-            event = JournalEvent.DELIVERED
-        case Deferred():
-            event = JournalEvent.DEFERRED
-        case Bounced():
-            event = JournalEvent.BOUNCED
-    head = stored.facts.head
-    return Entry(
-        at=now,
-        event=event,
-        spool_id=after.spool_id,
-        message_id=head.message_id if head else None,
-        sender=stored.facts.sender,
-        recipient=after.forward_path.address,
-        reply=Reply(outcome.reply.code, outcome.reply.status, ""),  # a peer's text may quote an address
-        next_hop=outcome.next_hop,
-        detail=f"attempt-{after.attempts}",
-    )
