@@ -73,8 +73,8 @@ class DataDialogue(MailDialogue):
                     break
                 chunk = await receiver.chunk()
         finally:
-            receiver.close()
-        self.lines.give_back(decoder.leftover)
+            rest = receiver.close()
+        self.lines.give_back(decoder.leftover + rest)  # commands pipelined behind the message
 
 
 class _Incoming:

@@ -58,7 +58,9 @@ class DataReceiver(asyncio.BufferedProtocol):
             self._transport.resume_reading()
         return data
 
-    def close(self) -> None:
+    def close(self) -> bytes:
+        """Give the transport back; returns what has come since the last chunk: it belongs to the dialogue."""
+        rest = bytes(self._view[: self._filled])
         self._watch.cancel()
         self._view.release()
         if len(_spare) < _SPARE:
@@ -67,6 +69,7 @@ class DataReceiver(asyncio.BufferedProtocol):
             self._transport.set_protocol(self._dialogue)
             if self._full:
                 self._transport.resume_reading()
+        return rest
 
     # What the transport calls
 

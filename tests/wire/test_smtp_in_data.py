@@ -63,6 +63,27 @@ async def test_commands_pipelined_behind_a_message_are_answered():
         assert [letter.content for letter in home.reception.kept] == [LETTER] * 2
 
 
+@pytest.mark.parametrize("lines", [1, 60_000])
+async def test_commands_that_arrive_while_the_end_is_being_stored_are_answered(lines):
+    """They came after the final dot, few or more than a buffer full, and are neither lost nor taken for content."""
+    gate = asyncio.Event()
+    async with house(Recorder(write_gate=gate), commands={"*": 100_000}) as home:
+        peer = await home.meet()
+        await peer.envelope()
+        assert (await peer.ask("DATA")).startswith("354 ")
+        await peer.send(LETTER + b".\r\n")
+        await asyncio.sleep(0.02)
+        sending = asyncio.create_task(peer.send(b"NOOP\r\n" * lines + b"VRFY a\r\n"))
+        await asyncio.sleep(0.02)
+        gate.set()
+        assert await peer.hear() == str(QUEUED)
+        heard = await peer.hear_all(lines)
+        await sending
+        assert set(heard) == {"250 2.0.0 OK"}
+        assert (await peer.hear())[:9] == "252 2.5.0"
+        assert home.reception.kept[0].content == LETTER
+
+
 @pytest.mark.parametrize("dots", [b"", b"..\r\n", b"..a\r\n.b\r\n...\r\n"])
 @pytest.mark.parametrize("role", [Role.ESTABLISHMENT, Role.TRUST_SPACE])
 async def test_the_size_limit_is_exact_on_both_sides(dots, role):
@@ -135,6 +156,17 @@ async def test_a_client_that_closes_in_the_middle_leaves_nothing():
         await home.quiet()
         letter = home.reception.letters[0]
         assert (letter.end_called, letter.refused_with, home.reception.kept) == (["abort"], None, [])
+
+
+async def test_a_refused_letter_is_given_up_once_even_if_the_client_leaves_then():
+    async with house() as home:
+        peer = await home.meet()
+        await peer.envelope()
+        assert (await peer.ask("DATA")).startswith("354 ")
+        await peer.send(b"a\nb\r\n")
+        await peer.close()
+        await home.quiet()
+        assert home.reception.letters[0].end_called == ["abort"]
 
 
 async def test_a_client_that_resets_in_the_middle_leaves_nothing():
@@ -280,7 +312,7 @@ async def test_stopping_waits_for_the_message_under_way_and_sends_the_others_hom
         idle, sending = await home.meet(), await home.meet()
         await sending.envelope()
         assert (await sending.ask("DATA")).startswith("354 ")
-        stopping = asyncio.create_task(home.door.stop(within=5))
+        stopping = asyncio.create_task(home.door.stop(within=60))
         assert (await idle.hear())[:9] == "421 4.3.2"
         await sending.send(LETTER + b".\r\n")
         gate.set()
@@ -312,6 +344,7 @@ async def test_stopping_never_cancels_a_commit():
         await asyncio.wait_for(home.reception.committing.wait(), 5)
         stopping = asyncio.create_task(home.door.stop(within=0.02))
         await asyncio.sleep(0.1)
+        assert not stopping.done()
         gate.set()
         await asyncio.wait_for(stopping, 5)
         assert len(home.reception.kept) == 1

@@ -1,5 +1,6 @@
 """The inbound dialogue up to DATA: what is offered, what is taken, what is refused and how."""
 
+import logging
 import re
 
 import pytest
@@ -9,6 +10,7 @@ from mssgw.core.clients import Client
 from mssgw.core.envelope import Notify, Role
 from mssgw.core.errors import StoreUnavailable
 from mssgw.core.replies import Reply
+from mssgw.edges.smtpd_voice import Voice
 from tests.wire.inbound import HOSPITAL, LETTER, Recorder, house
 
 EHLO = "EHLO serveur.hopital.fr"
@@ -54,14 +56,19 @@ async def test_a_helo_client_sends_without_extensions():
         assert home.reception.kept[0].envelope.origin.protocol == "SMTP"
 
 
-async def test_pipelined_commands_are_answered_in_order_and_in_one_write():
+async def test_pipelined_commands_are_answered_in_order_and_in_one_write(monkeypatch):
     """RFC 2920; a refused recipient among them refuses only itself."""
+    writes = []
+    flush = Voice.flush
+    monkeypatch.setattr(Voice, "flush", lambda self: (writes.append(len(self._out)), flush(self)))
     refused = Reply(550, "5.7.1", "Conversation close")
     async with house(Recorder(refuse_recipients={"b@ville.fr": refused})) as home:
         peer = await home.meet()
         rcpts = b"".join(b"RCPT TO:<%c@ville.fr>\r\n" % letter for letter in b"abc")
         await peer.send(b"MAIL FROM:<dr@hopital.fr>\r\n" + rcpts + b"DATA\r\n")
+        writes.clear()
         heard = await peer.reader.readuntil(b"354 Terminez par <CR><LF>.<CR><LF>\r\n")
+        assert writes == [5]
         assert [line[:9] for line in heard.splitlines()] == [
             b"250 2.1.0", b"250 2.1.5", b"550 5.7.1", b"250 2.1.5", b"354 Termi",
         ]  # fmt: skip
@@ -112,7 +119,17 @@ async def test_every_reply_carries_an_enhanced_status_code(command, reply):
 
 
 @pytest.mark.parametrize(
-    "line", [b"NOOP\n", b"NOOP\rRSET\r\n", b"NOOP \0\r\n", b"NOOP \xe9\r\n", b"\xff\xfe\r\n", b"\r\n", b"MAIL\r\r\n"]
+    "line",
+    [
+        b"NOOP\n",
+        b"NO\rOP\n",
+        b"NOOP\rRSET\r\n",
+        b"NOOP \0\r\n",
+        b"NOOP \xe9\r\n",
+        b"\xff\xfe\r\n",
+        b"\r\n",
+        b"MAIL\r\r\n",
+    ],
 )
 async def test_a_malformed_command_line_is_refused_and_the_next_one_is_read(line):
     """Bare LF ends nothing, and neither does bare CR; NUL and what is not UTF-8 are no commands."""
@@ -227,6 +244,15 @@ async def test_xclient_names_the_person_behind_a_trusted_server():
         assert home.reception.kept[0].envelope.origin.person == "marie@hopital.fr"
 
 
+async def test_what_is_pipelined_behind_quit_is_not_done():
+    async with house() as home:
+        peer = await home.meet()
+        await peer.send(b"QUIT\r\nRSET\r\nMAIL FROM:<dr@hopital.fr>\r\nRSET\r\n")
+        assert await peer.hear() == "221 2.0.0 Au revoir"
+        assert await peer.hear() == ""
+        assert home.reception.senders == []
+
+
 async def test_ehlo_and_rset_forget_the_transaction():
     async with house() as home:
         peer = await home.meet()
@@ -265,8 +291,9 @@ async def test_too_many_calls_of_one_command_end_the_connection():
         assert await peer.hear() == ""
 
 
-async def test_the_log_tells_of_a_session_and_never_of_its_addresses():
+async def test_the_log_tells_of_a_session_and_never_of_its_addresses(caplog):
     """aiosmtpd's logger would print RCPT TO."""
+    caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:
         async with house(Recorder(refuse_recipients={PATIENT: Reply(550, "5.7.1", "Non")})) as home:
             peer = await home.meet()
@@ -275,6 +302,7 @@ async def test_the_log_tells_of_a_session_and_never_of_its_addresses():
             await peer.ask(f"BOGUS {PATIENT}")
             await peer.ask("QUIT")
             await home.quiet()
+    assert "mail.log" not in {record.name for record in caplog.records}
     assert "2790" not in str(logs)
     assert "hopital.fr" not in str(logs)
     events = [line["event"] for line in logs]
