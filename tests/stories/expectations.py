@@ -147,7 +147,7 @@ async def notice(world: World, wanted: dict[str, Any], seen: Seen) -> None:
     assert report.get_content_type() == "multipart/report"
     assert report.get_param("report-type") == "delivery-status"
     assert report["auto-submitted"] == "auto-replied"
-    text, status, returned = report.iter_parts()  # type: ignore[attr-defined]
+    text, status, returned = report.iter_parts()
     fields = "\n".join(str(group) for group in status.get_payload())
     assert arrival.recipient == address(wanted["to"])
     for line in wanted.get("fields", []):

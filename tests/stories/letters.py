@@ -27,11 +27,14 @@ def message_id(of: str) -> str:
 
 def _lines(send: dict[str, Any]) -> Iterator[str]:
     fields = {
-        "From": f"<{send['from']}>",
+        "From": f"<{send['author']}>",
         "To": ", ".join(f"<{to}>" for to in send["to"]),
         "Date": DATE,
         "Subject": _header_word(send.get("subject", SUBJECT)),
         "Message-ID": message_id(send["id"]) if send["id"] else "",
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Transfer-Encoding": "8bit",
         **({"In-Reply-To": message_id(send["answers"])} if "answers" in send else {}),
         **({"X-MSS-MES": "FIN"} if send.get("fin") else {}),
         **send.get("headers", {}),
@@ -50,7 +53,7 @@ def _header_word(text: str) -> str:
 def _values(send: dict[str, Any]) -> dict[str, str]:
     """What a template may name besides people."""
     return {
-        "from": send["from"],
+        "from": send["author"],
         "to": send["to"][0],
         "date": DATE,
         "id": message_id(send["id"]),

@@ -65,9 +65,11 @@ def _step(raw: dict[str, Any], number: int, folder: Path) -> Step:
 def _send(send: dict[str, Any], number: int, folder: Path) -> dict[str, Any]:
     """Names become addresses, what is left out gets its default, a template is read."""
     sender = address(send["from"])
-    send = {"id": f"step-{number}", **send, "from": sender, "to": [address(to) for to in send["to"]]}
+    send = {"id": f"step-{number}", **send, "from": sender, "author": address(send.get("author", sender)), "to": [address(to) for to in send["to"]]}
     send.setdefault("as", HOME.get(sender.rpartition("@")[2]))
     assert send["as"] in PEERS, f"step {number}: as whom?"
+    if "login" in send:
+        send["login"] = filled(send["login"])
     if "letter" in send:
         found = next(path for path in (folder / send["letter"], HERE / "letters" / send["letter"]) if path.exists())
         send["template"] = found.read_text("utf-8")

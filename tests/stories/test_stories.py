@@ -26,14 +26,15 @@ async def world(request: pytest.FixtureRequest, story: Story, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-async def test_story(story: Story, world: World) -> None:
-    """What the story's title says; and no event of it names anybody."""
+async def test_story(story: Story, world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the story's title says; and nothing of it that is logged names anybody."""
     for number, step in enumerate(story.steps, 1):
         try:
             await play(world, step)
         except AssertionError as error:
-            raise AssertionError(f"{story.title}\nstep {number}, {step.say}: {error}") from error
-    assert not leaks(repr(world.events.seen).encode())
+            raise AssertionError(f"{story.title}\nstep {number}, {step.say}: {error}") from None
+    printed = capsys.readouterr()
+    assert not leaks(f"{world.events.seen} {printed.out} {printed.err}".encode())
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
