@@ -15,6 +15,7 @@ from mssgw.ports import Reception
 __all__ = ["Listener", "SmtpIn"]
 
 _BACKLOG = 1_024
+_COMMIT_GRACE = 10.0
 Kept = TypeVar("Kept")
 
 
@@ -51,10 +52,10 @@ class SmtpIn:
         return len(self._dialogues)
 
     async def stop(self, *, within: float = 20.0) -> None:
-        """Stop accepting, let messages in DATA finish, say 421 to the rest; returns after ``within`` seconds at most.
+        """Stop accepting, let messages in DATA finish for ``within`` seconds, say 421 to the rest.
 
-        A message that is not complete by then is given up: its sender still has it. A commit that has begun is
-        waited for, since its limits are its own (``Listener.end_within``).
+        A message that is not complete by then is given up: its sender still has it. A commit that has begun is never
+        cancelled; it has ten seconds more. One that takes longer got no 250, so its sender tries again.
         """
         self.closing = True
         for server in self._servers:
@@ -67,7 +68,7 @@ class SmtpIn:
             dialogue.cut()
         await self._gone(1.0)
         if self._kept:
-            await asyncio.wait(self._kept, timeout=self.listener.end_within)
+            await asyncio.wait(self._kept, timeout=_COMMIT_GRACE)
 
     async def _gone(self, within: float) -> None:
         tasks = [dialogue.task for dialogue in self._dialogues if dialogue.task is not None]

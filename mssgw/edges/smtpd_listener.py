@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 from mssgw.core.envelope import Role
 
-TRACE_ROOM = 65_536  # octets that earlier hops of the trust space may have added in trace headers.  req: SD-1
-
 # A connection that does more than this of one command is not sending mail. Messages are not scarce: a relay may keep
 # one connection open all day.
 COMMANDS: Mapping[str, int] = MappingProxyType(
@@ -28,7 +26,7 @@ class TlsMode(StrEnum):
 class Listener:
     """One listener. Times in seconds, sizes in octets. Raises ValueError when the fields contradict each other.
 
-    ``size_limit``: the message size that is advertised and taken; see ``limit_for``. ``require_tls``: nothing but
+    ``size_limit``: the message size that is advertised and taken, exactly (SD-1). ``require_tls``: nothing but
     EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
     ``end_within``: how long the decision and the commit may take after the final dot.
@@ -59,8 +57,3 @@ class Listener:
             raise ValueError(f"listener {self.name}: require_tls needs a TLS mode")
         if self.auth and (self.role is not Role.ESTABLISHMENT or self.tls is TlsMode.NONE):
             raise ValueError(f"listener {self.name}: AUTH is for establishments, over TLS")
-
-
-def limit_for(role: Role, size_limit: int) -> int:
-    """The size that a listener of this role takes: exact for establishments, with room for trace headers else."""
-    return size_limit if role is Role.ESTABLISHMENT else size_limit + TRACE_ROOM  # req: SD-1
