@@ -12,17 +12,23 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Dialect, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
 _SCRUB_WAIT = 100  # milliseconds that one try to scrub waits for readers
 
+Errors = tuple[type[Exception], ...]
+
 
 class Database(Protocol):
     """One database as the writer and the reader see it."""
 
     dialect: Dialect
+    #: What SQLAlchemy and the driver raise; and of these, for a row that may not be.
+    errors: Errors
+    integrity_errors: Errors
 
     def engine(self, *, writing: bool) -> Engine:
         """A transaction begun on the writing one holds the write lock from its first statement."""
@@ -50,6 +56,9 @@ def database(url: str) -> Database:
 
 class Sqlite:
     """SQLite in WAL mode, shared by any number of processes of one machine."""
+
+    errors: Errors = (DBAPIError, sqlite3.Error)
+    integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="sqlite+pysqlite")
@@ -116,6 +125,7 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL may lose a commit at power loss (threats 16)
         "secure_delete = ON",
+        "wal_autocheckpoint = 4000",  # pages, 16 MB: a page that changes often is copied to the database less often
         "temp_store = MEMORY",  # nothing of ours in /tmp
         "cache_size = -16000",  # KiB
     ):

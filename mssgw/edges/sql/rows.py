@@ -37,12 +37,13 @@ class Rows:
         self._compiled: dict[int, _Compiled] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> int:
-        """Execute for all rows and return how many rows of the table were touched."""
+        """Execute for all rows and return how many rows of the table were touched. Raises the driver's errors."""
         touched = 0
+        cursor = connection.connection.cursor()  # the driver's own: the text is compiled already
         for chunk in self._chunks(rows):
             values = [value for row in chunk for value in row]
-            sql, parameters = self._for(len(chunk)).bind(values)
-            touched += connection.exec_driver_sql(sql, parameters).rowcount
+            cursor.execute(*self._for(len(chunk)).bind(values))
+            touched += cursor.rowcount
         return touched
 
     def _chunks(self, rows: Sequence[Row]) -> Iterator[Sequence[Row]]:

@@ -6,7 +6,6 @@ share one fsync, an idle store commits one at once.
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -14,7 +13,6 @@ from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import Database
@@ -128,7 +126,7 @@ class Worker:
 
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
         """Nothing of this batch was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
-        failure = self._database.failure(error) if isinstance(error, (DBAPIError, OSError)) else error
+        failure = self._database.failure(error) if isinstance(error, (*self._database.errors, OSError)) else error
         for job in jobs:
             job.result, job.error = None, failure
         with contextlib.suppress(Exception):  # it had failed already
@@ -170,17 +168,15 @@ class Writer(Worker):
     def _outside(self, connection: Connection, job: _Job) -> None:
         try:
             job.result = job.what.work(connection)
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._database.errors as error:
             job.error = self._database.failure(error)
-        except StoreUnavailable as error:
-            job.error = error
 
     def _commit(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         if not jobs:
             return
         with connection.begin():
             self._admit(connection)
-            batch = _Batch()
+            batch = _Batch(self._database.integrity_errors)
             for job in jobs:
                 for step in job.what.steps:
                     batch.add(step)
@@ -189,11 +185,14 @@ class Writer(Worker):
                     job.result = self._work(connection, job.what.work)
             batch.flush(connection)
 
-    @staticmethod
-    def _work(connection: Connection, work: Work[Any]) -> Any:
+    def _work(self, connection: Connection, work: Work[Any]) -> Any:
         try:
             return work(connection)
-        except (DBAPIError, StoreUnavailable):
+        except self._database.integrity_errors:
+            raise _Apart from None
+        except self._database.errors:
+            raise
+        except StoreUnavailable:
             raise
         except Exception:
             raise _Apart from None
@@ -209,7 +208,7 @@ class Writer(Worker):
                         raise step.otherwise
                 if job.what.work is not None:
                     job.result = job.what.work(connection)
-        except DBAPIError as error:
+        except self._database.errors as error:
             job.error = self._database.failure(error)
         except Exception as error:
             job.error = error
@@ -221,7 +220,9 @@ class _Batch:
     A step joins the earlier rows of its statement unless another statement on the same table stands between.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: tuple[type[Exception], ...]) -> None:
+        """``refusals``: what the driver raises for a row that cannot be."""
+        self._refusals = refusals
         self._buckets: list[tuple[Rows, list[Row], bool]] = []
         self._of: dict[tuple[int, bool], int] = {}  # statement -> its latest bucket
         self._last: dict[str, int] = {}  # table -> the latest bucket that touches it
@@ -239,11 +240,11 @@ class _Batch:
         for rows, values, fenced in self._buckets:
             try:
                 touched = rows.run(connection, values)
-            except IntegrityError:
+            except self._refusals:
                 raise _Apart from None
             if fenced and touched != len(values):
                 raise _Apart
-        self.__init__()  # type: ignore[misc]
+        self._buckets, self._of, self._last = [], {}, {}
 
 
 class Reader(Worker):
@@ -264,11 +265,10 @@ class Reader(Worker):
                 if not isinstance(job.what, Question):
                     self._read(connection, job)
 
-    @staticmethod
-    def _read(connection: Connection, job: _Job) -> None:
+    def _read(self, connection: Connection, job: _Job) -> None:
         try:
             job.result = job.what(connection)
-        except DBAPIError:
+        except self._database.errors:
             raise
         except Exception as error:
             job.error = error
