@@ -3,6 +3,7 @@
 import asyncio
 
 from mssgw.core.replies import Reply
+from mssgw.core.rules.content import too_big
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_mail import MailDialogue
 from mssgw.edges.smtpd_receiver import DataReceiver, TooSlow
@@ -36,7 +37,7 @@ class DataDialogue(MailDialogue):
         if reply.code == 421:
             self.hang_up(reply)
             return
-        await self.say(reply)
+        await self.say(reply, told=True)
         if self.door.closing:
             self.hang_up(say.GOING_DOWN)
 
@@ -91,7 +92,7 @@ class _Incoming:
             return
         if problem is not None:
             limit = self._dialogue.listener.size_limit
-            await self.refuse(say.too_big(limit) if problem is Problem.TOO_BIG else problem.value)
+            await self.refuse(too_big(limit) if problem is Problem.TOO_BIG else problem.value)
         elif content:
             try:
                 async with asyncio.timeout(self._limit):

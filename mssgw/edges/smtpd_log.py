@@ -23,6 +23,7 @@ class SessionLog:
     def __init__(self, listener: str) -> None:
         self._listener, self.peer, self.client = listener, "", ""
         self._told: set[tuple[int, str]] = set()
+        self.told_by_the_flow = False  # the next refusal is policy's: it has logged it, with its rule
 
     def opened(self) -> None:
         _log.debug("smtp.session.opened", listener=self._listener, peer=self.peer)
@@ -41,6 +42,9 @@ class SessionLog:
 
     def refused(self, code: int, status: str) -> None:
         """One line for each kind of refusal in a connection: ten thousand refused recipients are one line."""
+        if self.told_by_the_flow:
+            self.told_by_the_flow = False
+            return
         if (code, status) in self._told:
             return
         self._told.add((code, status))

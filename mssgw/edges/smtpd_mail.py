@@ -5,6 +5,7 @@ from dataclasses import replace
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope
 from mssgw.core.replies import Reply
+from mssgw.core.rules.content import too_big
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_hello import HelloDialogue
 from mssgw.formats.smtp_args import MailArguments, parse_mail, parse_rcpt
@@ -29,18 +30,18 @@ class MailDialogue(HelloDialogue):
         if await self.check_helo_needed():
             return
         given = parse_mail(arg or "", extended=self.extended)
-        if given.size > self.listener.size_limit:
-            await self.say(say.too_big(self.listener.size_limit))  # req: SD-1, SIZ-3
-            return
         client = self.client
         self.log.client = client.name if client else ""
         envelope = self._envelope(client, given)
         refusal = await self.reception.sender(client, envelope, given.size)
+        told = refusal is not None
         if refusal is None and client is None:
             refusal = say.UNKNOWN_CLIENT  # no open relay, whatever the reception says
+        if refusal is None and given.size > self.listener.size_limit:
+            refusal = too_big(self.listener.size_limit)  # nor more than we said, whatever the limit is now.  req: SIZ-3
         if refusal is None:
             self.mail, self.mail_client = envelope, client
-        await self.say(refusal or say.SENDER_OK)
+        await self.say(refusal or say.SENDER_OK, told=told)
 
     def _envelope(self, client: Client | None, given: MailArguments) -> Envelope:
         return Envelope(
@@ -67,7 +68,7 @@ class MailDialogue(HelloDialogue):
         if refusal is None:
             self.refused_recipients -= 1
             self.mail = replace(mail, forward_paths=(*mail.forward_paths, path))
-        await self.say(refusal or say.RECIPIENT_OK)
+        await self.say(refusal or say.RECIPIENT_OK, told=refusal is not None)
 
     async def smtp_RSET(self, arg: str | None) -> None:
         self._set_rset_state()

@@ -45,11 +45,6 @@ def with_status(line: str) -> str:
     return f"{code} {_STATUS.get(code, f'{code[0]}.0.0')} {line[4:300]}"  # aiosmtpd echoes unknown verbs: cut
 
 
-def too_big(limit: int) -> Reply:
-    """The refusal of a message over the limit, in octets."""
-    return Reply(552, "5.3.4", f"Message trop volumineux : {limit} octets au plus")  # req: SD-1, SIZ-3
-
-
 def reply_for(error: BaseException) -> Reply:
     """What the peer is told when something of ours failed: never its text, and never 5xx (threats finding 1)."""
     if isinstance(error, GatewayError):

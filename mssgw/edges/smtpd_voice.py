@@ -68,7 +68,9 @@ class Voice(SMTP):
         self.flush()
         await self._writer.drain()
 
-    async def say(self, reply: Reply) -> None:
+    async def say(self, reply: Reply, *, told: bool = False) -> None:
+        """``told``: the reception decided this, and has logged it with its rule; each refusal is one line."""
+        self.log.told_by_the_flow = told and not reply.ok
         await self.push(str(reply))
 
     async def say_lines(self, code: int, lines: list[str]) -> None:

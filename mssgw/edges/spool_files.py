@@ -7,67 +7,26 @@ stays on the loop; opening, writing and syncing is done in threads.
 
 import asyncio
 import contextlib
-import errno
 import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import FileIO
 from pathlib import Path
-from threading import Lock
 from typing import Any, TypeVar
 
-from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
-from mssgw.edges.vault import KEY_SIZE, SEGMENT_OVERHEAD, MessageCipher
+from mssgw.core.errors import Gone, Undecryptable
+from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
+from mssgw.edges.spool_memory import HotSegments, MemoryBudget
+from mssgw.edges.vault import KEY_SIZE, MessageCipher
 from mssgw.ports import INLINE_LIMIT, Body, Store
 
-SEGMENT = 262_144
 _AT_ONCE = 4  # segments that a thread writes or reads at once
 _THREADS = 8  # fsyncs that may wait for the disk together
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
-
-
-class MemoryBudget:
-    """Octets of large bodies that may be in memory besides the file, for all messages together."""
-
-    def __init__(self, limit: int) -> None:
-        self.left = limit
-
-    def take(self, size: int) -> bool:
-        """Reserve; False when it would be too much."""
-        if size > self.left:
-            return False
-        self.left -= size
-        return True
-
-    def give_back(self, size: int) -> None:
-        self.left += size
-
-
-class HotSegments(tuple[bytes, ...]):
-    """The hot copy of a body. It gives its octets back to the budget when the last reference to it goes.
-
-    So nobody has to remember: whoever drops the Body, or replaces it with ``hot=None``, frees the memory, and the
-    accounting follows the memory itself.
-    """
-
-    budget: MemoryBudget | None = None
-    size: int = 0
-
-    @classmethod
-    def of(cls, segments: Iterable[bytes], budget: MemoryBudget, size: int) -> "HotSegments":
-        """``size`` was taken from the budget before."""
-        hot = cls(segments)
-        hot.budget, hot.size = budget, size
-        return hot
-
-    def __del__(self) -> None:
-        if self.budget is not None:
-            self.budget.give_back(self.size)
 
 
 class SpoolFiles:
@@ -83,9 +42,9 @@ class SpoolFiles:
         try:
             for place in (directory, *(directory / f"{number:02x}" for number in range(256))):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync_directory(directory)
+            sync_directory(directory)
         except OSError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
     @property
     def hot_left(self) -> int:
@@ -132,7 +91,7 @@ class SpoolFiles:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise _failure(error) from None
+            raise failure(error) from None
 
     def _path(self, spool_id: str) -> Path:
         if not _ID.fullmatch(spool_id):  # it becomes a file name
@@ -152,12 +111,12 @@ class SpoolFiles:
         cipher = MessageCipher(body.key, body.spool_id)
         count = -(-body.wire_size // SEGMENT)
         try:
-            file = await self.in_thread(_open_whole, self._path(body.spool_id), body.wire_size, count)
+            file = await self.in_thread(open_whole, self._path(body.spool_id), body.wire_size, count)
         except FileNotFoundError:
             raise Gone("the spool file is missing") from None
         with file:
             for start in range(0, count, _AT_ONCE):
-                sealed = await self.in_thread(_read_segments, file, start, min(_AT_ONCE, count - start))
+                sealed = await self.in_thread(read_segments, file, start, min(_AT_ONCE, count - start))
                 for index, segment in enumerate(sealed, start):
                     yield cipher.unseal_segment(index, index == count - 1, segment)
 
@@ -168,7 +127,7 @@ class FileSink:
     While one MiB is being written the next one fills; no more than that is in memory, besides the hot copy.
     """
 
-    def __init__(self, spool: SpoolFiles, spool_id: str, file: "SpoolFile", budget: MemoryBudget) -> None:
+    def __init__(self, spool: SpoolFiles, spool_id: str, file: SpoolFile, budget: MemoryBudget) -> None:
         self._spool = spool
         self._id = spool_id
         self._file = file
@@ -251,84 +210,3 @@ class FileSink:
         self._hot = None
         self._budget.give_back(self._reserved)
         self._reserved = 0
-
-
-class SpoolFile:
-    """A file that is being made. Its methods run in threads, one at a time.
-
-    The lock is for a sink that was cancelled: the thread it no longer waits for must have ended before the descriptor
-    is closed, or it would write into whichever file gets that descriptor next.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._descriptor: int | None = None
-        self._made = self._over = False
-
-    def append(self, sealed: Sequence[bytes]) -> None:
-        with self._lock:
-            self._write(sealed)
-
-    def finish(self, sealed: Sequence[bytes]) -> None:
-        """Write the rest and make file and name durable: the name is so only when its directory is."""
-        with self._lock:
-            self._write(sealed)
-            if self._descriptor is not None:
-                os.fsync(self._descriptor)
-                self._close()
-                _sync_directory(self._path.parent)
-
-    def undo(self) -> None:
-        """Remove what was made; nothing more will be."""
-        with self._lock:
-            self._over = True
-            self._close()
-            if self._made:
-                os.unlink(self._path)
-
-    def _write(self, sealed: Sequence[bytes]) -> None:
-        if self._over:
-            return
-        if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            self._made = True
-        for segment in sealed:
-            rest = memoryview(segment)
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-
-    def _close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
-
-
-def _open_whole(path: Path, wire_size: int, count: int) -> FileIO:
-    """Open a file that has the length it must have: a cut is seen before the first octet goes out."""
-    file = FileIO(path)
-    if os.fstat(file.fileno()).st_size != wire_size + count * SEGMENT_OVERHEAD:
-        file.close()
-        raise Undecryptable("a spool file has the wrong length: it was changed")
-    return file
-
-
-def _read_segments(file: FileIO, start: int, count: int) -> Sequence[bytes]:
-    length = SEGMENT + SEGMENT_OVERHEAD
-    data = os.pread(file.fileno(), count * length, start * length)
-    return [data[at : at + length] for at in range(0, len(data), length)]
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _failure(error: OSError) -> StoreUnavailable:
-    """Without the path: a file name is an id, but errors end in logs and the errno says enough."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StoreFull("the disk of the spool is full")
-    return StoreUnavailable(f"the spool failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")

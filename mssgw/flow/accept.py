@@ -16,6 +16,7 @@ from mssgw.core.errors import GatewayError
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.core.rules.findings import refuse
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Finding, Hold, Severity, Verdict, strictest
 from mssgw.flow import record
@@ -176,6 +177,8 @@ class IncomingLetter:
         )
 
     async def _refused(self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None) -> None:
+        if not findings and reply.permanent:
+            findings = (_found_on_the_wire(reply),)
         entries = record.refused(self.spool_id, self._envelope, facts, reply, findings, self._means.clock.now())
         worst = strictest(findings)
         self._means.telemetry.event(
@@ -192,3 +195,10 @@ class IncomingLetter:
         )
         if reply.permanent:
             await self._means.store.note(entries)
+
+
+def _found_on_the_wire(reply: Reply) -> Finding:
+    """What the edge refused while the octets came in, before any rule could see a letter."""
+    if reply.status == "5.3.4":
+        return refuse("size-is-within-the-limit", "SD-1 SIZ-3", reply)
+    return refuse("octets-are-clean", "GW-3", reply)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mssgw.core.addresses import Address
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide
 from mssgw.core.envelope import Envelope, ForwardPath, Role
@@ -32,11 +33,15 @@ class Reception:
 
     async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
         if client is None:
-            return UNKNOWN_OPERATOR if envelope.origin.role is Role.TRUST_SPACE else UNKNOWN_CLIENT
+            reply = UNKNOWN_OPERATOR if envelope.origin.role is Role.TRUST_SPACE else UNKNOWN_CLIENT
+            self._log("mail", envelope, reply, "client-is-known", "SD-5", None)  # strangers do not fill the journal
+            return reply
         try:
             facts = self._means.inspector.of_sender(self._live.settings, client, envelope, declared_size)
         except MalformedMatricule as error:
-            return Reply(553, "5.1.7", error.reply.text)
+            reply = Reply(553, "5.1.7", error.reply.text)
+            await self._journal("mail", envelope, reply, None)
+            return reply
         return await self._refusal("mail", facts, decide(facts))
 
     async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Reply | None:
@@ -86,14 +91,20 @@ class Reception:
                 )
             ]
         )
+        rule, requirement = (worst.rule, worst.requirement) if worst else ("address-is-well-formed", "INS-1 INS-3")
+        self._log(stage, envelope, reply, rule, requirement, address)
+
+    def _log(
+        self, stage: str, envelope: Envelope, reply: Reply, rule: str, requirement: str, recipient: Address | None
+    ) -> None:
         self._means.telemetry.event(
             "letter.refused",
             stage=stage,
-            rule=worst.rule if worst else "address-is-well-formed",
-            requirement=worst.requirement if worst else "INS-1 INS-3",
+            rule=rule,
+            requirement=requirement,
             code=reply.code,
             status=reply.status,
             client=envelope.origin.client,
             peer=envelope.origin.peer,
-            recipient=self._means.store.alias(address) if address else None,
+            recipient=self._means.store.alias(recipient) if recipient else None,
         )

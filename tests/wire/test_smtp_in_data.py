@@ -123,7 +123,7 @@ async def test_a_smuggled_message_is_one_refused_message(payload):
             refused = home.reception.letters[0].refused_with
             assert refused is not None
             assert refused.code == 554
-    assert len([line for line in logs if line["event"] == "smtp.refused"]) == 1
+    assert not [line for line in logs if line["event"] == "smtp.refused"]  # the letter itself logs why it ended
 
 
 @pytest.mark.parametrize("naked", [b"\r", b"\n", b"\0"])

@@ -11,7 +11,7 @@ from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import letters
-from mssgw.edges.sql.workers import Step, Unit
+from mssgw.edges.sql.units import Step, Unit
 from mssgw.ports import Acceptance, Conflict, NoticeSeen, ReceiptSeen
 
 # Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.

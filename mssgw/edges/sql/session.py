@@ -12,7 +12,8 @@ from mssgw.edges.sql.knowledge import know
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import store_secret
-from mssgw.edges.sql.workers import Reader, Unit, Upkeep, Writer
+from mssgw.edges.sql.units import Unit, Upkeep
+from mssgw.edges.sql.workers import Reader, Writer
 from mssgw.edges.vault import Vault
 
 _SCRUB_TRIES = 100  # about twenty seconds

@@ -10,43 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import Database
-from mssgw.edges.sql.rows import Row, Rows
+from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
 from mssgw.ports import Question
 
 MOST_AT_ONCE = 256  # units in one transaction: bounds how long one commit holds the write lock
-
-T = TypeVar("T")
-Work = Callable[[Connection], T]
-
-
-@dataclass(slots=True)
-class Step:
-    """One row for one statement. ``otherwise``: what to raise unless exactly one row was touched."""
-
-    rows: Rows
-    row: Row
-    otherwise: Exception | None = None
-
-
-@dataclass(slots=True)
-class Unit(Generic[T]):
-    """What is kept together or not at all: ``steps`` in order, then ``work``, whose value is the result."""
-
-    steps: Sequence[Step] = ()
-    work: Work[T] | None = None
-
-
-@dataclass(slots=True)
-class Upkeep:
-    """Work for the writer's connection that no transaction may surround."""
-
-    work: Work[Any]
 
 
 @dataclass(slots=True)
@@ -143,10 +116,6 @@ def _resolve(jobs: Sequence[_Job]) -> None:
             job.future.set_result(job.result)
 
 
-class _Apart(Exception):
-    """A unit of the batch failed: run each in a transaction of its own, so that only the bad one fails."""
-
-
 class Writer(Worker):
     """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
 
@@ -158,7 +127,7 @@ class Writer(Worker):
         units = [job for job in jobs if isinstance(job.what, Unit)]
         try:
             self._commit(connection, units)
-        except _Apart:
+        except Apart:
             for job in units:
                 self._alone(connection, job)
         for job in jobs:
@@ -176,7 +145,7 @@ class Writer(Worker):
             return
         with connection.begin():
             self._admit(connection)
-            batch = _Batch(self._database.integrity_errors)
+            batch = Batch(self._database.integrity_errors)
             for job in jobs:
                 for step in job.what.steps:
                     batch.add(step)
@@ -189,13 +158,13 @@ class Writer(Worker):
         try:
             return work(connection)
         except self._database.integrity_errors:
-            raise _Apart from None
+            raise Apart from None
         except self._database.errors:
             raise
         except StoreUnavailable:
             raise
         except Exception:
-            raise _Apart from None
+            raise Apart from None
 
     def _alone(self, connection: Connection, job: _Job) -> None:
         """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
@@ -212,39 +181,6 @@ class Writer(Worker):
             job.error = self._database.failure(error)
         except Exception as error:
             job.error = error
-
-
-class _Batch:
-    """Steps of many units, merged into few statements where that changes nothing.
-
-    A step joins the earlier rows of its statement unless another statement on the same table stands between.
-    """
-
-    def __init__(self, refusals: tuple[type[Exception], ...]) -> None:
-        """``refusals``: what the driver raises for a row that cannot be."""
-        self._refusals = refusals
-        self._buckets: list[tuple[Rows, list[Row], bool]] = []
-        self._of: dict[tuple[int, bool], int] = {}  # statement -> its latest bucket
-        self._last: dict[str, int] = {}  # table -> the latest bucket that touches it
-
-    def add(self, step: Step) -> None:
-        table, fenced = step.rows.table.name, step.otherwise is not None
-        mine = self._of.get((id(step.rows), fenced))
-        if mine is None or mine < self._last[table]:
-            mine = len(self._buckets)
-            self._buckets.append((step.rows, [], fenced))
-            self._of[id(step.rows), fenced] = self._last[table] = mine
-        self._buckets[mine][1].append(step.row)
-
-    def flush(self, connection: Connection) -> None:
-        for rows, values, fenced in self._buckets:
-            try:
-                touched = rows.run(connection, values)
-            except self._refusals:
-                raise _Apart from None
-            if fenced and touched != len(values):
-                raise _Apart
-        self._buckets, self._of, self._last = [], {}, {}
 
 
 class Reader(Worker):
