@@ -30,5 +30,7 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             await world.desk.release(row_.delivery.spool_id, operator="operator", now=now, moves=moves)
         case "erase":
             await world.flow.sweeper.erase()
+        case "forget":
+            await world.flow.sweeper.forget()
         case _:
             raise ValueError(f"no operator does {do}")
