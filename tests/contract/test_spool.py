@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
-from mssgw.edges.spool_files import SEGMENT, SpoolFiles
+from mssgw.edges.spool_disk import SEGMENT
+from mssgw.edges.spool_files import SpoolFiles
 from mssgw.ports import INLINE_LIMIT, Body, Spool
 from tests.contract.letters import PDF, Place
 

@@ -21,7 +21,7 @@ from mssgw.core.message import AccountState
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import dialects, migrate, open_store
 from mssgw.edges.sql.tables import metadata
-from mssgw.edges.sql.workers import Upkeep
+from mssgw.edges.sql.units import Upkeep
 from mssgw.edges.vault import Vault
 from mssgw.ports import NoticeSeen
 from tests.contract.conftest import KEY, OpenPlace

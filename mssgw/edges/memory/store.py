@@ -1,0 +1,206 @@
+"""The Store port in dictionaries."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.delivery import Delivery, Lease
+from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.errors import Gone
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.verdict import Hold, strictest
+from mssgw.edges.linking import disposition_code, subject_key
+from mssgw.edges.memory.content import Queued, Remembered
+from mssgw.edges.memory.desk import MemoryDesk
+from mssgw.ports import Acceptance, Conflict, Known, NoticeSeen, Question, ReceiptSeen, Settlement, Stored
+
+
+class MemoryStore(MemoryDesk):
+    """See ports.Store; it is its own desk."""
+
+    async def know(self, question: Question) -> Sequence[Known]:
+        await asyncio.sleep(0)  # as a real store, let others run meanwhile
+        return [self._known(question, pair) for pair in question.pairs]
+
+    def _known(self, question: Question, pair: Pair) -> Known:
+        has = self._has
+        state, since = has.conversations.get(pair, (State.ABSENT, None))
+        blocked = (pair.patient, None) in has.blocks or (pair.patient, pair.bal) in has.blocks
+        return Known(
+            conversation=Conversation(state=state, since=since, blocked=blocked),
+            in_closed_thread=any(
+                each.closed and each.letter.pair == pair and each.letter.message_id in question.thread
+                for each in has.letters
+            ),
+            receipt_due=question.receipt_for is not None
+            and any(
+                each.answers_to(pair.patient, question.receipt_for)
+                and each.receipt_at is None
+                and pair.bal.key in each.letter.receipt_to
+                for each in has.letters
+            ),
+            account=has.accounts.get(pair.patient),
+        )
+
+    async def strike(self, message_id: str, now: datetime) -> int:
+        count = self._has.strikes.get(message_id, (0, now))[0] + 1
+        self._has.strikes[message_id] = (count, now)
+        return count
+
+    async def accept(self, acceptance: Acceptance) -> None:
+        await asyncio.sleep(0)
+        if acceptance.receipt is not None:
+            self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
+        spool_id, at = acceptance.body.spool_id, acceptance.facts.taken_at
+        self._has.messages[spool_id] = Stored(
+            spool_id=spool_id,
+            envelope=acceptance.facts.envelope,
+            facts=acceptance.facts,
+            verdict=acceptance.verdict,
+            body=replace(acceptance.body, hot=None),
+            accepted_at=at,
+        )
+        for delivery in acceptance.deliveries:
+            held = delivery.state is DeliveryState.HELD
+            self._has.queue[spool_id, delivery.number] = Queued(
+                delivery=delivery,
+                lease=None if held else acceptance.lease,
+                held_because=_holding_rule(acceptance) if held else "",
+            )
+        self._has.letters += [Remembered(letter=each, spool_id=spool_id, seen_at=at) for each in acceptance.letters]
+        self._move(acceptance.moves, at)
+        for letter in acceptance.letters:
+            if letter.closes:
+                self._close_letters(letter.pair)
+        self._has.journal += acceptance.entries
+        if acceptance.receipt is not None:
+            self._count(acceptance.receipt, at)
+        if acceptance.notice is not None:
+            self._heed(acceptance.notice, at)
+
+    async def note(self, entries: Sequence[Entry]) -> None:
+        self._has.journal += entries
+
+    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
+        due = [row for row in self._has.queue.values() if row.queued and row.ready_at <= now]
+        due.sort(key=lambda row: row.delivery.due_at)
+        for row in due[:limit]:
+            row.lease = lease
+        return [row.delivery for row in due[:limit]]
+
+    async def load(self, spool_id: str) -> Stored:
+        if spool_id not in self._has.messages:
+            raise Gone("the message was erased, or never was")
+        return self._has.messages[spool_id]
+
+    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+        return [self._settle(settlement) for settlement in settlements]
+
+    def _settle(self, settlement: Settlement) -> bool:
+        row = self._has.queue.get((settlement.after.spool_id, settlement.after.number))
+        if row is None or row.lease is None or row.lease.token != settlement.lease.token:
+            return False
+        row.delivery, row.lease = settlement.after, None
+        self._has.journal += settlement.entries
+        return True
+
+    async def free(self, tokens: Sequence[str]) -> None:
+        self._free(lambda token: token in tokens)
+
+    async def free_node(self, node: str) -> None:
+        self._free(lambda token: token.startswith(f"{node}."))
+
+    def _free(self, mine: Callable[[str], bool]) -> None:
+        for row in self._has.queue.values():
+            if row.lease is not None and mine(row.lease.token):
+                row.lease = None
+
+    async def set_aside(self, spool_id: str, entry: Entry) -> None:
+        for row in self._rows([spool_id]):
+            if row.queued:
+                row.become(DeliveryState.HELD, entry.detail)
+        self._has.journal.append(entry)
+
+    async def next_due(self) -> datetime | None:
+        return min((row.ready_at for row in self._has.queue.values() if row.queued), default=None)
+
+    async def erase_finished(self, *, now: datetime) -> Sequence[str]:
+        still_open = {row.delivery.spool_id for row in self._has.queue.values() if row.open}
+        erased = [spool_id for spool_id in self._has.messages if spool_id not in still_open]
+        for spool_id in erased:
+            del self._has.messages[spool_id]
+            for row in self._rows([spool_id]):
+                del self._has.queue[spool_id, row.delivery.number]
+            self._has.journal.append(Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id))
+        return erased
+
+    async def forget(self, *, before: datetime) -> int:
+        has = self._has
+        journal = [entry for entry in has.journal if entry.at >= before]
+        letters = [letter for letter in has.letters if letter.seen_at >= before]
+        kept = {
+            pair: (state, since)
+            for pair, (state, since) in has.conversations.items()
+            if state is not State.CLOSED or since >= before
+        }
+        forgotten = len(has.journal) - len(journal) + len(has.letters) - len(letters)
+        forgotten += len(has.conversations) - len(kept)
+        has.journal, has.letters, has.conversations = journal, letters, kept
+        has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
+        return forgotten
+
+    def _answering(self, receipt: ReceiptSeen) -> list[Remembered]:
+        return [each for each in self._has.letters if each.answers_to(receipt.patient, receipt.original_message_id)]
+
+    def _refuse_counted(self, receipt: ReceiptSeen) -> None:
+        answered = self._answering(receipt)
+        if answered and all(each.receipt_at is not None for each in answered):
+            raise Conflict("the receipt was already counted")
+
+    def _count(self, receipt: ReceiptSeen, at: datetime) -> None:
+        due = [each for each in self._answering(receipt) if each.receipt_at is None]
+        for each in due:
+            each.receipt_at = at
+        if due:
+            self._has.journal.append(
+                Entry(
+                    at=at,
+                    event=JournalEvent.READ,
+                    spool_id=due[-1].spool_id,
+                    message_id=receipt.original_message_id,
+                    recipient=receipt.patient,
+                    detail=disposition_code(receipt.disposition),
+                )
+            )
+
+    def _heed(self, notice: NoticeSeen, at: datetime) -> None:
+        answered = self._answered(notice)
+        patient = notice.patient or (answered.letter.pair.patient if answered else None)
+        if patient is not None:
+            self._has.accounts[patient] = notice.account
+        if answered is not None:
+            self._has.journal.append(
+                Entry(
+                    at=at,
+                    event=JournalEvent.ACCOUNT,
+                    spool_id=answered.spool_id,
+                    recipient=notice.patient,
+                    detail=notice.account.value,
+                )
+            )
+
+    def _answered(self, notice: NoticeSeen) -> Remembered | None:
+        """The latest letter that the notice can be about (NDR-7)."""
+        of_patient = [each for each in self._has.letters if notice.patient in (None, each.letter.pair.patient)]
+        cited = [each for each in of_patient if each.letter.message_id in notice.thread]
+        subject = subject_key(notice.subject)
+        if not cited and notice.patient is not None and subject:
+            cited = [each for each in of_patient if subject_key(each.letter.subject) == subject]
+        return cited[-1] if cited else None
+
+
+def _holding_rule(acceptance: Acceptance) -> str:
+    finding = strictest(acceptance.verdict.findings) if isinstance(acceptance.verdict, Hold) else None
+    return finding.rule if finding else ""

@@ -1,0 +1,94 @@
+"""One spool file on disk: written, synced, undone, read. All of it runs in threads."""
+
+import errno
+import os
+from collections.abc import Sequence
+from io import FileIO
+from pathlib import Path
+from threading import Lock
+
+from mssgw.core.errors import StoreFull, StoreUnavailable, Undecryptable
+from mssgw.edges.vault import SEGMENT_OVERHEAD
+
+SEGMENT = 262_144  # octets of content in each segment but the last
+
+
+class SpoolFile:
+    """A file that is being made. Its methods run in threads, one at a time.
+
+    The lock is for a sink that was cancelled: the thread it no longer waits for must have ended before the descriptor
+    is closed, or it would write into whichever file gets that descriptor next.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._descriptor: int | None = None
+        self._made = self._over = False
+
+    def append(self, sealed: Sequence[bytes]) -> None:
+        with self._lock:
+            self._write(sealed)
+
+    def finish(self, sealed: Sequence[bytes]) -> None:
+        """Write the rest and make file and name durable: the name is so only when its directory is."""
+        with self._lock:
+            self._write(sealed)
+            if self._descriptor is not None:
+                os.fsync(self._descriptor)
+                self._close()
+                sync_directory(self._path.parent)
+
+    def undo(self) -> None:
+        """Remove what was made; nothing more will be."""
+        with self._lock:
+            self._over = True
+            self._close()
+            if self._made:
+                os.unlink(self._path)
+
+    def _write(self, sealed: Sequence[bytes]) -> None:
+        if self._over:
+            return
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            self._made = True
+        for segment in sealed:
+            rest = memoryview(segment)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def open_whole(path: Path, wire_size: int, count: int) -> FileIO:
+    """Open a file that has the length it must have: a cut is seen before the first octet goes out."""
+    file = FileIO(path)
+    if os.fstat(file.fileno()).st_size != wire_size + count * SEGMENT_OVERHEAD:
+        file.close()
+        raise Undecryptable("a spool file has the wrong length: it was changed")
+    return file
+
+
+def read_segments(file: FileIO, start: int, count: int) -> Sequence[bytes]:
+    length = SEGMENT + SEGMENT_OVERHEAD
+    data = os.pread(file.fileno(), count * length, start * length)
+    return [data[at : at + length] for at in range(0, len(data), length)]
+
+
+def sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def failure(error: OSError) -> StoreUnavailable:
+    """Without the path: a file name is an id, but errors end in logs and the errno says enough."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StoreFull("the disk of the spool is full")
+    return StoreUnavailable(f"the spool failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")

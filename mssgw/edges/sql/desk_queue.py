@@ -1,0 +1,142 @@
+"""The desk's part for the queue: look, retry, hold, release, bounce."""
+
+import contextlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, update
+
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Move
+from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
+from mssgw.core.errors import Undecryptable
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.replies import Reply
+from mssgw.edges.sql.codec import micros
+from mssgw.edges.sql.desk_part import DeskPart
+from mssgw.edges.sql.store import FINAL, HELD, IS_QUEUED, QUEUED, unowned
+from mssgw.edges.sql.tables import data_keys, deliveries, messages
+from mssgw.edges.sql.units import Unit
+from mssgw.ports import QueueRow
+
+_NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+
+
+class QueueDesk(DeskPart):
+    """Deliveries. Of a message that cannot be read, ``queue`` shows the row with the recipient ``?@its.domain``."""
+
+    async def queue(
+        self, *, limit: int, state: str | None = None, domain: str | None = None, spool_id: str | None = None
+    ) -> Sequence[QueueRow]:
+        wanted = [deliveries.c.state == state if state else deliveries.c.state.not_in(FINAL)]
+        if domain is not None:
+            wanted.append(deliveries.c.domain == domain)
+        if spool_id is not None:
+            wanted.append(deliveries.c.spool_id == spool_id)
+        statement = (
+            select(deliveries, messages.c.size, messages.c.sealed, data_keys.c.wrapped)
+            .outerjoin(messages, messages.c.spool_id == deliveries.c.spool_id)
+            .outerjoin(data_keys, data_keys.c.spool_id == deliveries.c.spool_id)
+            .where(and_(*wanted))
+            .order_by(deliveries.c.due_at, deliveries.c.spool_id, deliveries.c.number)
+            .limit(limit)
+        )
+        now = micros(self._clock.now())
+        rows: list[QueueRow] = await self._session.reader.ask(
+            lambda connection: [self._queue_row(row, now) for row in connection.execute(statement)]
+        )
+        return rows
+
+    def _queue_row(self, row: Any, now: int) -> QueueRow:
+        try:
+            envelope = self._records.read_envelope(row.spool_id, row.wrapped, row.sealed)
+            delivery = self._records.read_delivery(row, envelope)
+        except Undecryptable:
+            envelope = _unreadable(row)
+            delivery = self._records.read_delivery(row, envelope, with_reply=False)
+        return QueueRow(
+            delivery=delivery,
+            sender=envelope.reverse_path,
+            size=row.size or 0,
+            leased=row.lease_until is not None and row.lease_until > now,
+            held_because=row.held_because,
+        )
+
+    async def retry(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
+        chosen = [IS_QUEUED, deliveries.c.due_at > micros(now), unowned(micros(now))]
+        if spool_ids:
+            chosen.append(deliveries.c.spool_id.in_(list(spool_ids)))
+        entry = Entry(at=now, event=JournalEvent.DEFERRED, operator=operator, detail="retry-now")
+        return await self._change(chosen, {"due_at": micros(now)}, entry)
+
+    async def hold(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
+        chosen = [IS_QUEUED, unowned(micros(now)), deliveries.c.spool_id.in_(list(spool_ids))]
+        entry = Entry(at=now, event=JournalEvent.HELD, operator=operator, detail="operator")
+        return await self._change(chosen, {"state": HELD, "held_because": "operator", **_NO_LEASE}, entry)
+
+    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
+        chosen = [deliveries.c.state == HELD, deliveries.c.spool_id == spool_id]
+        entry = Entry(at=now, event=JournalEvent.RELEASED, operator=operator)
+        become = {"state": QUEUED, "due_at": micros(now), "held_because": ""}
+        return await self._change(chosen, become, entry, tuple(moves))
+
+    async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
+        chosen = [deliveries.c.state.not_in(FINAL), unowned(micros(now)), deliveries.c.spool_id == spool_id]
+        entry = Entry(at=now, event=JournalEvent.BOUNCED, operator=operator, detail="operator", reply=reply)
+        become = {
+            "state": DeliveryState.BOUNCED.value,
+            "last_reply": self._records.sealed_reply(reply),
+            "held_because": "",
+            **_NO_LEASE,
+        }
+        return await self._change(chosen, become, entry)
+
+    async def _change(
+        self, chosen: Sequence[Any], become: dict[str, Any], entry: Entry, moves: tuple[Move, ...] = ()
+    ) -> int:
+        """Change deliveries, with a journal line for each that names its recipient, and the moves that go with it."""
+        statement = update(deliveries).where(*chosen).values(become)
+        changing = statement.returning(deliveries.c.spool_id, deliveries.c.number)
+
+        def work(connection: Connection) -> int:
+            changed = connection.execute(changing).all()
+            lines = [self._line(connection, entry, *each) for each in changed]
+            self._session.statements.journal.run(connection, [self._records.entry(line) for line in lines])
+            if changed:
+                for step in self._session.intake.moves(moves, micros(entry.at)):
+                    step.rows.run(connection, [step.row])
+            return len(changed)
+
+        count: int = await self._session.write(Unit(work=work))
+        return count
+
+    def _line(self, connection: Connection, entry: Entry, spool_id: str, number: int) -> Entry:
+        sealed = (
+            select(messages.c.sealed, data_keys.c.wrapped)
+            .outerjoin(data_keys, data_keys.c.spool_id == messages.c.spool_id)
+            .where(messages.c.spool_id == spool_id)
+        )
+        recipient = None
+        row = connection.execute(sealed).first()
+        if row is not None:
+            with contextlib.suppress(Undecryptable, IndexError):  # what cannot be read can still be held or bounced
+                envelope = self._records.read_envelope(spool_id, row.wrapped, row.sealed)
+                recipient = envelope.forward_paths[number].address
+        return Entry(
+            at=entry.at,
+            event=entry.event,
+            spool_id=spool_id,
+            recipient=recipient,
+            operator=entry.operator,
+            reply=entry.reply,
+            detail=entry.detail,
+        )
+
+
+def _unreadable(row: Any) -> Envelope:
+    """Stands in for an envelope that does not decrypt, so that an operator sees that something is there."""
+    address = Address(text=f"?@{row.domain}", key=f"?@{row.domain}", domain=row.domain)
+    paths = (ForwardPath(address=address),) * (row.number + 1)
+    return Envelope(reverse_path=None, forward_paths=paths, origin=Origin(role=Role.OURSELVES, client=""))
