@@ -355,6 +355,20 @@ async def test_a_poisoned_letter_fails_alone_among_many(place: Place) -> None:
         await place.store.load("bad")
 
 
+async def test_letters_that_share_a_commit_keep_their_order(place: Place) -> None:
+    """On one pair, in one commit: the last event decides, and a FIN closes what came before it only."""
+    events = (WROTE, CLOSED, WROTE)
+    batch = [
+        acceptance(f"A{number}", place.clock, moves=(event,), letters=(letter(f"<{number}>"),))
+        for number, event in enumerate(events)
+    ]
+    other = [acceptance(f"B{number}", place.clock, letters=(letter("<x>"),)) for number in range(5)]
+    await asyncio.gather(*(place.store.accept(each) for each in (*other, *batch, acceptance("C", place.clock))))
+    assert await place.state() == "open"
+    closed = [(await place.known(thread=(f"<{number}>",))).in_closed_thread for number in range(3)]
+    assert closed == [True, True, False]
+
+
 async def test_an_alias_stands_for_one_address(place: Place) -> None:
     alias = place.store.alias(PATIENT)
     assert alias == place.store.alias(Address.parse(PATIENT.text.upper()))

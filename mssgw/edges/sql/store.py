@@ -162,16 +162,18 @@ class SqlStore:
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Each in a unit of its own: one lost lease undoes nothing else."""
-        return await asyncio.gather(*(self._settle(settlement) for settlement in settlements))
+        asked = [self._session.writer.put(self._settling(settlement)) for settlement in settlements]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, LeaseLost):
+                raise outcome
+        return [not isinstance(outcome, LeaseLost) for outcome in outcomes]
 
-    async def _settle(self, settlement: Settlement) -> bool:
+    def _settling(self, settlement: Settlement) -> Unit[None]:
         row = self._records.settled(settlement.after, settlement.lease.token)
-        steps = [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
-        try:
-            await self._session.write(Unit(steps))
-        except LeaseLost:
-            return False
-        return True
+        return Unit(
+            [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
+        )
 
     async def free(self, tokens: Sequence[str]) -> None:
         given = deliveries.c.lease_token.in_(list(tokens))
@@ -215,9 +217,8 @@ class SqlStore:
             lambda connection: list(connection.execute(_finished()).scalars())
         )
         for start in range(0, len(finished), _AT_ONCE):
-            ids = finished[start : start + _AT_ONCE]
-            await self._session.write(Unit(work=partial(self._erase, ids=ids, now=now)))
-            self._erased += ids
+            some = finished[start : start + _AT_ONCE]
+            self._erased += await self._session.write(Unit(work=partial(self._erase, ids=some, now=now)))
             self._scrubbed = False
         if not self._scrubbed:
             await self._session.scrub()
@@ -225,11 +226,14 @@ class SqlStore:
         erased, self._erased = self._erased, []
         return erased
 
-    def _erase(self, connection: Connection, *, ids: Sequence[str], now: datetime) -> None:
+    def _erase(self, connection: Connection, *, ids: Sequence[str], now: datetime) -> list[str]:
+        """The ids that were still there: another process may have been faster."""
+        there = list(connection.execute(select(messages.c.spool_id).where(messages.c.spool_id.in_(ids))).scalars())
         for table in (data_keys, messages, deliveries):
-            connection.execute(delete(table).where(table.c.spool_id.in_(ids)))
-        entries = (Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in ids)
+            connection.execute(delete(table).where(table.c.spool_id.in_(there)))
+        entries = [Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in there]
         self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])
+        return there
 
     async def forget(self, *, before: datetime) -> int:
         limit = micros(before)

@@ -45,11 +45,15 @@ class Worker:
 
     async def ask(self, what: Any) -> Any:
         """Queue a job and wait for its outcome. Raises what the job raised, or StoreUnavailable."""
+        return await self.put(what)
+
+    def put(self, what: Any) -> asyncio.Future[Any]:
+        """Queue a job; the future is its outcome. Raises StoreUnavailable when the store is closed."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         job = _Job(what, self._loop.create_future())
         self._jobs.put(job)
-        return await job.future
+        return job.future
 
     async def close(self) -> None:
         """Finish what is queued, then end the thread."""
@@ -99,9 +103,9 @@ class Worker:
 
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
         """Nothing of this batch was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
-        failure = self._database.failure(error) if isinstance(error, (*self._database.errors, OSError)) else error
-        for job in jobs:
-            job.result, job.error = None, failure
+        broken = isinstance(error, (*self._database.errors, OSError))
+        for job in jobs:  # each its own exception: many tasks raise them at once
+            job.result, job.error = None, self._database.failure(error) if broken else error
         with contextlib.suppress(Exception):  # it had failed already
             self._disconnect()
 
