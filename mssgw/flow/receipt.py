@@ -74,6 +74,7 @@ class Notices:
                 envelope=stored.envelope,
                 fates=tuple(_fate(delivery, outcome, now) for delivery, outcome in group),
                 original=await self._original(stored, action),
+                original_size=stored.body.size,
                 original_message_id=stored.facts.head.message_id if stored.facts.head else None,
                 message_id=f"<{spool_id}@{self._live.settings.hostname}>",
                 arrived_at=stored.accepted_at,

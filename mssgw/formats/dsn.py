@@ -149,8 +149,9 @@ def _decoded_xtext(xtext: str) -> str:
 def _returned(notice: NoticeOf) -> tuple[bytes, bool]:
     """The third part, and whether it is 8-bit: the letter if it can stand in a notice as it is, else its header."""
     letter = notice.original
+    size = len(letter) if notice.original_size is None else notice.original_size
     header, _, _ = letter.partition(b"\r\n\r\n")
-    if returns_whole(notice.action, notice.envelope, len(letter)) and header.isascii() and _fits(letter):
+    if returns_whole(notice.action, notice.envelope, size) and header.isascii() and _fits(letter):
         eight_bit = not letter.isascii()
         return _part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
     if len(header) > HEADER_LIMIT:

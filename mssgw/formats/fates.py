@@ -49,7 +49,8 @@ class NoticeOf:
 
     ``spool_id``: queue id of the letter; ``message_id``: of the notice to write, with angle brackets. ``envelope``: the
     letter's, whose reverse-path receives the notice. ``retry_until``: when we give up (delays). ``original``: octets
-    of the letter without stuffed dots: all of it when returns_whole() says so, else at least its header.
+    of the letter without stuffed dots: all of it when returns_whole() says so, else at least its header; then
+    ``original_size`` is that of the whole letter, else None.
     """
 
     action: Action
@@ -63,3 +64,4 @@ class NoticeOf:
     written_at: datetime
     retry_until: datetime | None = None
     original: bytes = field(default=b"", repr=False)
+    original_size: int | None = None
