@@ -47,8 +47,9 @@ class NextHop:
         return answer
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        sender = envelope.mail_from.removeprefix("<>")  # aiosmtpd leaves the null reverse-path in its brackets
         for to in envelope.rcpt_tos:
-            self.arrivals.append(Arrival(envelope.mail_from or "", to, envelope.content))
+            self.arrivals.append(Arrival(sender, to, envelope.content))
         return "250 2.0.0 OK"
 
 
