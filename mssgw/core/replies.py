@@ -1,7 +1,7 @@
 """SMTP replies: what we say to a peer, and what a peer said to us."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -12,7 +12,7 @@ class Reply:
 
     code: int
     status: str
-    text: str
+    text: str = field(repr=False)  # a peer may quote an address in it
 
     def __post_init__(self) -> None:
         if not 200 <= self.code <= 599:
