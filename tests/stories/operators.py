@@ -1,9 +1,11 @@
 """What an operator does in a story, as ``mssgw conversation`` and ``mssgw queue`` do it."""
 
+from dataclasses import replace
 from typing import Any
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
+from mssgw.core.routes import RouteTable
 from mssgw.core.verdict import Hold
 from tests.stories.people import address
 from tests.stories.worlds import World
@@ -28,6 +30,10 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             verdict = (await world.store.load(row_.delivery.spool_id)).verdict
             moves = verdict.withheld if isinstance(verdict, Hold) else ()
             await world.desk.release(row_.delivery.spool_id, operator="operator", now=now, moves=moves)
+        case "reload":
+            routes = dict(world.configured.routes.by_domain)
+            routes.pop(what.get("without", ""), None)
+            world.live.settings = replace(world.configured, routes=RouteTable(routes))
         case "erase":
             await world.flow.sweeper.erase()
         case "forget":

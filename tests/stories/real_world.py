@@ -57,6 +57,8 @@ class RealWorld:
     """Built by real_world()."""
 
     flow: Any
+    live: Any
+    configured: Any
     store: Any
     desk: Any
 
@@ -75,7 +77,8 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
     world = RealWorld()
     sink_port = free_port()
     config = load_config(story, folder, {"sink_port": sink_port})
-    live = live_of(config)
+    live = world.live = live_of(config)
+    world.configured = live.settings
     handler = NextHop(world.arrivals, world.hops)
 
     def factory() -> PlainServer:

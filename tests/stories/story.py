@@ -65,7 +65,13 @@ def _step(raw: dict[str, Any], number: int, folder: Path) -> Step:
 def _send(send: dict[str, Any], number: int, folder: Path) -> dict[str, Any]:
     """Names become addresses, what is left out gets its default, a template is read."""
     sender = address(send["from"])
-    send = {"id": f"step-{number}", **send, "from": sender, "author": address(send.get("author", sender)), "to": [address(to) for to in send["to"]]}
+    send = {
+        "id": f"step-{number}",
+        **send,
+        "from": sender,
+        "author": address(send.get("author", sender)),
+        "to": [address(to) for to in send["to"]],
+    }
     send.setdefault("as", HOME.get(sender.rpartition("@")[2]))
     assert send["as"] in PEERS, f"step {number}: as whom?"
     if "login" in send:

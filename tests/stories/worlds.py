@@ -18,6 +18,7 @@ from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Envelope, Origin, Role
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
+from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.flow.live import Live
@@ -61,8 +62,15 @@ class Events:
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, Any]]] = []
 
-    def event(self, name: str, *, alarm: bool = False, **fields: str | int | float | None) -> None:
-        self.seen.append((name, {"alarm": alarm, **fields}))
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
+        self.seen.append((name, {"alarm": alarm, "failure": repr(failure), **fields}))
 
 
 class SlowStore:
@@ -81,6 +89,8 @@ class SlowStore:
 
 class World(Protocol):
     flow: Flow
+    live: Live
+    configured: Settings  # at the start
     store: SlowStore
     desk: Desk
     clock: FixedClock
@@ -124,6 +134,8 @@ class MemoryWorld:
     """No sockets, no disk."""
 
     def __init__(self, config: configuration.Config) -> None:
+        self.live = live_of(config)
+        self.configured = self.live.settings
         self.clock, self.events = FixedClock(), Events()
         self.arrivals, self.hops = list[Arrival](), dict[str, str]()
         twin, spool = MemoryStore(self.clock), MemorySpool()
@@ -135,7 +147,7 @@ class MemoryWorld:
             transport=CapturingTransport(spool, self.arrivals, self.hops),
             clock=self.clock,
             telemetry=self.events,
-            live=live_of(config),
+            live=self.live,
         )
 
     async def send(self, send: dict[str, Any]) -> Answer:
