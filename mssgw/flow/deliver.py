@@ -3,22 +3,22 @@
 1. a job holds a lease; a healthy letter comes straight from accept, others are claimed from the queue;
 2. one attempt by the transport gives an outcome for each recipient;
 3. notices that are due are kept first, then the outcomes: a crash in between may repeat a notice, never lose one;
-4. an outcome counts only while the lease holds (fencing).
+4. an outcome counts only while the lease holds (fencing), so an attempt begins only while much of it is left.
 """
 
 import asyncio
 import random
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TypeVar
 
-from mssgw.core.delivery import Deferred, Delivery, Lease, Outcome
+from mssgw.core.delivery import Bounced, Deferred, Delivery, Lease, Outcome
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.core.replies import Reply
+from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
@@ -27,8 +27,9 @@ from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Tran
 
 T = TypeVar("T")
 
-LEASE = timedelta(minutes=20)
-ATTEMPT_LIMIT = timedelta(minutes=18)  # an attempt ends before its lease does
+LEASE = timedelta(minutes=60)
+ATTEMPT_LIMIT = timedelta(minutes=18)  # begun only while the lease lasts longer: two leases would be two letters
+CLAIM = 100  # deliveries that are claimed at once
 POLL = 1.0  # seconds between looks at the queue on disk
 ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
 TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
@@ -96,14 +97,16 @@ class Deliverer:
     async def stop(self, limit: float) -> None:
         """Finish the attempts that run, for up to ``limit`` seconds, and give back the leases of the rest."""
         self._stopping = True
-        waiting = [job.lease.token for job in self._lanes.empty()]
+        self._lanes.clear()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=limit)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._store.free(waiting)
-        await self._store.free_node(self._node)
+        try:
+            await self._store.free_node(self._node)
+        except StoreUnavailable as error:  # the next start frees them
+            self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
 
     def wake(self) -> None:
         """Look at the queue now."""
@@ -123,14 +126,19 @@ class Deliverer:
 
     async def _claim(self) -> bool:
         """Claim a batch if something is due; whether it was a full one."""
-        room, now = min(self._lanes.room, 100), self._clock.now()
+        now = self._clock.now()
+        due = await self._store.next_due() if self._lanes.room else None
+        room = min(self._lanes.room, CLAIM)
         self._full = not room
-        due = await self._store.next_due() if room else None
-        if due is None or due > now:
+        if not room or due is None or due > now:
             return False
         lease = self._new_lease()
-        deliveries = await self._store.claim(now=now, lease=lease, limit=room)
-        self._lanes.admit(len(deliveries))
+        deliveries: Sequence[Delivery] = ()
+        self._lanes.enter(room)  # before the store is asked: letters that arrive meanwhile must not have these places
+        try:
+            deliveries = await self._store.claim(now=now, lease=lease, limit=room)
+        finally:
+            self._lanes.leave(room - len(deliveries))
         ordered = sorted(deliveries, key=lambda delivery: delivery.spool_id)
         for _, group in groupby(ordered, key=lambda delivery: delivery.spool_id):
             for route_name, job in self._by_route(tuple(group), lease, None):
@@ -169,7 +177,7 @@ class Deliverer:
         """Work through the lane, one job after another: a task a message would cost more than the message."""
         try:
             while True:
-                await self._one(lane, job)
+                await self._one(lane, route_name, job)
                 if not lane.waiting or self._stopping:
                     return
                 job = lane.waiting.popleft()
@@ -178,11 +186,15 @@ class Deliverer:
             if self._full:
                 self._awake.set()
 
-    async def _one(self, lane: Lane, job: Job) -> None:
+    async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:
-            stored = job.stored or await self._store.load(job.spool_id)
-            outcomes = await self._attempt(lane, stored, job)
-            await self._settle(stored, job, outcomes)
+            stored = await self._load(job)
+            if self._clock.now() + ATTEMPT_LIMIT > job.lease.until:
+                # It waited behind a slow next hop. Soon the lease lapses, and the letter is claimed anew.
+                self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
+            elif not self._moved(route_name, job, stored):
+                outcomes = await self._attempt(lane, stored, job)
+                await self._settle(stored, job, outcomes)
         except (Gone, Undecryptable) as error:
             await self._set_aside(job, error)
         except StoreUnavailable as error:
@@ -192,6 +204,21 @@ class Deliverer:
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
         finally:
             self._lanes.leave(len(job.deliveries))
+
+    async def _load(self, job: Job) -> Stored:
+        if job.stored is not None:
+            return job.stored
+        return await self._insist(job, lambda: self._store.load(job.spool_id))
+
+    def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
+        """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""
+        parts = self._by_route(job.deliveries, job.lease, stored)
+        if [name for name, _ in parts] == [route_name]:
+            return False
+        for name, part in parts:
+            self._lanes.enter(len(part.deliveries))
+            self._enqueue(name, part)
+        return True
 
     # --- one attempt -------------------------------------------------------------------------------------------
 
@@ -207,14 +234,19 @@ class Deliverer:
                 outcomes = dict(await self._transport.send(route, stored, job.deliveries))
         except TimeoutError:
             return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
-        self._notice_if_down(lane, outcomes, now)
+        except (Gone, Undecryptable):
+            raise
+        except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
+            self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
+            return self._all(job, Deferred(reply=INTERNAL_ERROR))
+        self._spare_if_down(lane, outcomes, now)
         return outcomes
 
     @staticmethod
     def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
         return {delivery.number: outcome for delivery in job.deliveries}
 
-    def _notice_if_down(self, lane: Lane, outcomes: dict[int, Outcome], now: datetime) -> None:
+    def _spare_if_down(self, lane: Lane, outcomes: dict[int, Outcome], now: datetime) -> None:
         """A next hop that does not answer (4.4.1) is spared for a moment: the lane's other jobs wait for a retry."""
         down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.reply.status == "4.4.1"), None)
         pause = min(timedelta(seconds=30), self._live.settings.retry.first)
@@ -227,7 +259,16 @@ class Deliverer:
             for delivery in job.deliveries
         ]
         late = now - stored.accepted_at >= retry.warn_after
-        notified = await self._insist(job, lambda: self._notices.send(stored, results, is_late=late))
+        notified: Mapping[int, tuple[Entry, ...]] = {}
+        try:
+            notified = await self._insist(job, lambda: self._notices.send(stored, results, is_late=late))
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # Ours. What was delivered must not be sent again for want of a notice; a failure that nobody can be told
+            # of is not recorded, and is tried again when the lease lapses.
+            self._telemetry.event("notice.failed", alarm=True, queue_id=job.spool_id, failure=error)
+            results = [(after, outcome) for after, outcome in results if not isinstance(outcome, Bounced)]
         settlements = [
             Settlement(
                 after=replace(after, warned=after.warned or late),
@@ -244,7 +285,7 @@ class Deliverer:
             await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
 
     async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
-        """Keep trying while the lease lasts: an outcome that is not recorded is a letter sent twice."""
+        """Keep asking the store while the lease lasts: an outcome that is not recorded is a letter sent twice."""
         while True:
             try:
                 return await keep()

@@ -8,6 +8,7 @@ from mssgw.core.bal import Party
 from mssgw.core.clients import Client
 from mssgw.core.delivery import Delivery, Outcome
 from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
+from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import Content, MessageHead
@@ -21,7 +22,6 @@ from mssgw.formats.wire import stuffed, unstuffed
 from mssgw.ports import Acceptance, Clock, Spool, Store, Stored, Telemetry
 
 OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
-HEADERS_LIMIT = 65_536  # octets of a letter that are read when only its header is returned
 
 ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
 
@@ -87,13 +87,17 @@ class Notices:
         return [(delivery, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
 
     async def _original(self, stored: Stored, action: dsn.Action) -> bytes:
-        """The letter, or as much of it as the notice returns."""
+        """The letter, or as much of it as the notice returns; nothing when it cannot be read any more."""
         whole = dsn.returns_whole(action, stored.envelope, stored.body.size)
         wire = b""
-        async for chunk in self._spool.read(stored.body):
-            wire += chunk
-            if not whole and (b"\r\n\r\n" in wire or len(wire) > HEADERS_LIMIT):
-                break
+        try:
+            async for chunk in self._spool.read(stored.body):
+                wire += chunk
+                if not whole and (b"\r\n\r\n" in wire or len(wire) > dsn.HEADER_LIMIT):
+                    break
+        except (Gone, Undecryptable):  # that it did not arrive must be told all the more
+            self._telemetry.event("notice.without_letter", alarm=True, queue_id=stored.spool_id)
+            return b""
         return unstuffed(wire)
 
     async def _keep(self, spool_id: str, written: dsn.Written, to: Address, now: datetime) -> None:
@@ -117,7 +121,7 @@ class Notices:
                     entries=record.accepted(spool_id, facts, verdict, now),
                 )
             )
-        except BaseException:
+        except Exception:  # not when cancelled: then it may be kept all the same, and a file without a row is swept
             await self._spool.remove(spool_id)
             raise
 

@@ -151,7 +151,8 @@ def _returned(notice: NoticeOf) -> tuple[bytes, bool]:
     letter = notice.original
     size = len(letter) if notice.original_size is None else notice.original_size
     header, _, _ = letter.partition(b"\r\n\r\n")
-    if returns_whole(notice.action, notice.envelope, size) and header.isascii() and _fits(letter):
+    whole = bool(letter) and returns_whole(notice.action, notice.envelope, size)
+    if whole and header.isascii() and _fits(letter):
         eight_bit = not letter.isascii()
         return _part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
     if len(header) > HEADER_LIMIT:

@@ -50,7 +50,7 @@ class NoticeOf:
     ``spool_id``: queue id of the letter; ``message_id``: of the notice to write, with angle brackets. ``envelope``: the
     letter's, whose reverse-path receives the notice. ``retry_until``: when we give up (delays). ``original``: octets
     of the letter without stuffed dots: all of it when returns_whole() says so, else at least its header; then
-    ``original_size`` is that of the whole letter, else None.
+    ``original_size`` is that of the whole letter, else None. b"" when the letter cannot be read any more.
     """
 
     action: Action

@@ -1,0 +1,221 @@
+"""What the deliverer promises when hops are slow, configurations change and things of ours break."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from mssgw.app.composition import Flow, assemble
+from mssgw.core.addresses import Address
+from mssgw.core.delivery import Bounced, Delivered, Delivery, Lease, Outcome
+from mssgw.core.message import MessageHead
+from mssgw.core.replies import Reply
+from mssgw.core.routes import Route, RouteTable
+from mssgw.core.settings import Settings
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.flow.deliver import LEASE
+from mssgw.flow.live import Live
+from mssgw.ports import Stored
+from tests.contract.letters import PATIENT, acceptance
+
+OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
+COLLEAGUE = Address.parse("dr.durand@ch-test.mssante.fr")
+DOCTOR = Address.parse("dr.martin@chu-exemple.mssante.fr")
+TO_PATIENTS, TO_HOSPITAL = Route(name="patients", host="mx.patient"), Route(name="hospital", host="mx.hospital")
+DOMAINS = {PATIENT.domain: TO_PATIENTS, COLLEAGUE.domain: TO_PATIENTS, DOCTOR.domain: TO_HOSPITAL}
+
+
+class Hop:
+    """ports.Transport: answers what it is told to, and remembers which recipient came over which route."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self.answer: Callable[[], Outcome] = lambda: Delivered(reply=OK, next_hop="mx", dsn_passed_on=True)
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        self.seen += [(route.name, each.forward_path.address.key) for each in deliveries]
+        await self.free.wait()
+        return {each.number: self.answer() for each in deliveries}
+
+
+class Events:
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def event(self, name: str, **_: Any) -> None:
+        self.seen.append(name)
+
+
+@dataclass
+class Office:
+    """A deliverer over the in-memory twins."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
+    clock: FixedClock = field(default_factory=FixedClock)
+    events: Events = field(default_factory=Events)
+    hop: Hop = field(default_factory=Hop)
+
+    def __post_init__(self) -> None:
+        async def nobody(*_: object) -> None:
+            return None
+
+        self.live = Live(Settings(hostname="mssgw.test", routes=RouteTable(DOMAINS)), lambda *_: None, nobody)
+
+    def flow(self, **given: Any) -> Flow:
+        return assemble(
+            store=self.store,
+            spool=MemorySpool(),
+            transport=self.hop,
+            clock=self.clock,
+            telemetry=self.events,
+            live=self.live,
+            **given,
+        )
+
+    async def keep(self, *spool_ids: str, recipients: tuple[Address, ...] = (PATIENT,)) -> None:
+        for spool_id in spool_ids:
+            kept = acceptance(spool_id, self.clock, recipients=recipients)
+            head = MessageHead(message_id="<1@chu>")  # an ordinary letter: its sender may be told
+            await self.store.accept(replace(kept, facts=replace(kept.facts, head=head)))
+
+    async def states(self) -> list[str]:
+        rows = [
+            row for state in ("queued", "delivered", "bounced") for row in await self.store.queue(limit=9, state=state)
+        ]
+        return [f"{row.delivery.spool_id} {row.delivery.state}" for row in rows]
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@asynccontextmanager
+async def running(flow: Flow) -> AsyncIterator[None]:
+    task = asyncio.create_task(flow.deliverer.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await flow.deliverer.stop(1.0)
+
+
+async def until(condition: Callable[[], object], flow: Flow) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+
+
+async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lapses(office):
+    """Two workers with two leases would send the same letter twice: it is claimed anew instead, once."""
+    await office.keep("FIRST", "SECOND")
+    office.hop.free.clear()
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen, flow)
+        office.clock.at += LEASE * 0.9  # the first one took its time, and the second one waited behind it
+        office.hop.free.set()
+        await until(lambda: flow.deliverer.idle, flow)
+        assert len(office.hop.seen) == 1
+        assert "delivery.waited_too_long" in office.events.seen
+        office.clock.at += LEASE * 0.2
+        await until(lambda: len(office.hop.seen) == 2, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert await office.states() == ["FIRST delivered", "SECOND delivered"]
+
+
+async def test_a_reload_parts_recipients_that_no_longer_share_a_route(office):
+    """Both waited for one next hop; now one of them has another: nobody's letter goes to the old one."""
+    await office.keep("BEHIND", recipients=(PATIENT, COLLEAGUE))
+    await office.keep("AHEAD")
+    office.clock.pass_(seconds=1)
+    office.hop.free.clear()
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen, flow)
+        moved = RouteTable(DOMAINS | {COLLEAGUE.domain: TO_HOSPITAL})
+        office.live.settings = Settings(hostname="mssgw.test", routes=moved)
+        office.hop.free.set()
+        await until(lambda: len(office.hop.seen) == 3, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert sorted(office.hop.seen[1:]) == [("hospital", COLLEAGUE.key), ("patients", PATIENT.key)]
+
+
+async def test_letters_that_arrive_during_a_claim_do_not_take_its_places(office):
+    """The bound on what is in memory holds, and what was counted in is what is counted out."""
+    await office.keep("A", "B")
+    flow = office.flow()
+    deliverer = flow.deliverer
+    deliverer._lanes._backlog = 2
+    taken: list[Lease | None] = []
+    claim = office.store.claim
+
+    async def claim_while_letters_arrive(**asked: Any) -> Any:
+        taken.append(deliverer.reserve((await office.store.queue(limit=1))[0:1]))
+        return await claim(**asked)
+
+    office.store.claim = claim_while_letters_arrive
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) == 2, flow)
+        await until(lambda: deliverer.idle, flow)
+    assert taken == [None]
+
+
+def broken() -> Outcome:
+    raise RuntimeError("ours")
+
+
+async def test_a_failure_of_ours_counts_as_an_attempt(office):
+    """So that the letter is tried again with back-off, and its sender told in the end: it never just stays."""
+    await office.keep("LETTER")
+    office.hop.answer = broken
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "delivery.deferred" in office.events.seen, flow)
+        office.clock.pass_(hours=49)
+        await until(lambda: "notice.sent" in office.events.seen, flow)
+    assert "delivery.failed" in office.events.seen
+    assert "LETTER bounced" in await office.states()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [(Delivered(reply=OK, next_hop="mx"), "delivered"), (Bounced(reply=NO, next_hop="mx"), "queued")],
+    ids=["delivered", "bounced"],
+)
+async def test_a_notice_that_cannot_be_written_neither_repeats_a_letter_nor_hides_a_failure(
+    office, outcome, state, monkeypatch
+):
+    """What was delivered stays delivered; a failure that nobody was told of stays in the queue, with an alarm."""
+    await office.keep("LETTER")
+    office.hop.answer = lambda: outcome
+    flow = office.flow()
+
+    async def send(*_: Any, **__: Any) -> Any:
+        raise ValueError("ours")
+
+    monkeypatch.setattr(flow.notices, "send", send)
+    async with running(flow):
+        await until(lambda: "notice.failed" in office.events.seen, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+        assert await office.states() == [f"LETTER {state}"]
+    assert len(office.hop.seen) == 1
+
+
+async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
+    """The notice then returns nothing of it."""
+    await office.keep("LETTER")
+    stored = await office.store.load("LETTER")
+    lost = replace(stored, body=replace(stored.body, inline=None))
+    (row,) = await office.store.queue(limit=9)
+    said = await office.flow().notices.send(lost, [(row.delivery, Bounced(reply=NO))], is_late=False)
+    assert [entry.event for entries in said.values() for entry in entries] == ["notified"]
+    assert "notice.without_letter" in office.events.seen
