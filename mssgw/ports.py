@@ -1,6 +1,7 @@
 """What the flow asks of the world. ``mssgw/edges`` answers for real, ``mssgw/edges/memory.py`` for tests.
 
-Contract of every port: tests/contract. Errors are GatewayErrors; whatever a store raises, nothing was kept.
+Contract of every port: tests/contract. Errors are GatewayErrors, and Conflict; whatever a store raises, nothing was
+kept.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -42,7 +43,7 @@ class Body:
 
 
 class BodySink(Protocol):
-    """Takes a message body while DATA runs. Exactly one of close() and discard() ends it."""
+    """Takes a message body while DATA runs. close() or discard() ends it; discard() after close() does nothing."""
 
     async def write(self, chunk: bytes) -> None:
         """Take more wire bytes, any length. Raises StoreFull or StoreUnavailable."""
@@ -313,7 +314,10 @@ class LetterIn(Protocol):
         """
 
     async def abort(self, reply: Reply | None = None) -> None:
-        """Forget it: the client left, or the edge refused with ``reply``, which is then journalled."""
+        """Forget it: the client left, or the edge refused with ``reply``, which is then journalled if it can be.
+
+        Raises no GatewayError: the rest of the message is still to be read.
+        """
 
 
 class Reception(Protocol):

@@ -7,12 +7,13 @@
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
 from mssgw.core.envelope import Envelope
-from mssgw.core.errors import GatewayError
+from mssgw.core.errors import GatewayError, StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import INTERNAL_ERROR, Reply
@@ -27,6 +28,7 @@ from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Conflict, Spool, Store, Stored, Telemetry
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
+LOOKS = 3  # at what the store knows, when it changes under our eyes
 TOO_SLOW = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
 
@@ -61,7 +63,8 @@ class IncomingLetter:
     async def abort(self, reply: Reply | None = None) -> None:
         await self._sink.discard()
         if reply is not None:
-            await self._refused(reply, (), None)
+            with contextlib.suppress(StoreUnavailable):  # it is logged; the refusal stands without its journal line
+                await self._refused(reply, (), None)
 
     async def end(self, *, size: int) -> Reply:
         try:
@@ -77,13 +80,11 @@ class IncomingLetter:
     async def _decide_and_keep(self, head: MessageHead, size: int) -> Reply:
         body: Body | None = None
         self._envelope = record.with_receipt_translated(self._envelope, head)
-        for _ in range(STRIKES_BEFORE_HOLD):
-            facts = await self._inspect(head, size)
-            verdict = decide(facts) if facts else await self._after_time_out(head, size)
+        for _ in range(LOOKS):
+            facts, verdict = await self._judge(head, size)
             if verdict is None:
-                await self._sink.discard()
+                await self._forget(body)
                 return TOO_SLOW
-            facts = facts or self._facts_unknown(head, size)
             if not isinstance(verdict, Admit | Hold):
                 await self._forget(body)
                 reply = record.for_all(verdict.reply, facts)
@@ -94,11 +95,23 @@ class IncomingLetter:
                 return await self._keep(body, facts, verdict)
             except Conflict:
                 continue  # a receipt was counted meanwhile: look again
-            except BaseException:
+            except Exception:  # not when cancelled: then it may be kept all the same; a file without a row is swept
                 await self._means.spool.remove(self.spool_id)
                 raise
         await self._forget(body)
+        await self._refused(INTERNAL_ERROR, (), facts)
         return INTERNAL_ERROR
+
+    async def _judge(self, head: MessageHead, size: int) -> tuple[Facts, Verdict | None]:  # req: SD-10
+        """The verdict is None when the inspection took too long: the sender tries again."""
+        facts = await self._inspect(head, size)
+        if facts is not None:
+            return facts, decide(facts)
+        facts = self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
+        strikes = await self._means.store.strike(head.message_id, self._means.clock.now()) if head.message_id else 1
+        self._means.telemetry.event("letter.inspection_timed_out", alarm=True, queue_id=self.spool_id, strikes=strikes)
+        # The third time for the same Message-ID, a person decides.
+        return facts, hold_undecided(facts, TIMED_OUT) if strikes >= STRIKES_BEFORE_HOLD else None
 
     async def _inspect(self, head: MessageHead, size: int) -> Facts | None:
         """None when it took too long."""
@@ -107,17 +120,6 @@ class IncomingLetter:
                 return await self._means.inspector.of_letter(self._settings, self._client, self._envelope, head, size)
         except TimeoutError:
             return None
-
-    def _facts_unknown(self, head: MessageHead, size: int) -> Facts:
-        return self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
-
-    async def _after_time_out(self, head: MessageHead, size: int) -> Verdict | None:  # req: SD-10
-        """None: defer, the sender tries again. The third time for the same Message-ID, a person decides."""
-        strikes = await self._means.store.strike(head.message_id, self._means.clock.now()) if head.message_id else 1
-        self._means.telemetry.event("letter.inspection_timed_out", alarm=True, queue_id=self.spool_id, strikes=strikes)
-        if strikes < STRIKES_BEFORE_HOLD:
-            return None
-        return hold_undecided(self._facts_unknown(head, size), TIMED_OUT)
 
     async def _keep(self, body: Body, facts: Facts, verdict: Admit | Hold) -> Reply:
         now = self._means.clock.now()

@@ -9,7 +9,9 @@ from mssgw.ports import Clock, Spool, Store, Telemetry
 
 ERASE_EVERY = 30.0  # seconds; the promise is ten minutes
 GARBAGE_EVERY = 3600.0
-GARBAGE_AGE = 3600.0  # seconds; a file of that age without a row was never answered with 250
+# Seconds since it was last written to; a file of that age without a row was never answered with 250: the slowest
+# sender that the listener bears fills the next MiB in 35 minutes, and a commit takes five at most.
+GARBAGE_AGE = 3600.0
 FORGET_EVERY = 86_400.0
 
 
@@ -49,4 +51,6 @@ class Sweeper:
                     self._telemetry.event(event, count=count)
             except GatewayError as error:
                 self._telemetry.event(f"{event}_failed", alarm=True, error=str(error))
+            except Exception as error:  # a sweep that fell would take the whole gateway with it
+                self._telemetry.event(f"{event}_failed", alarm=True, failure=error)
             await asyncio.sleep(seconds)

@@ -1,0 +1,107 @@
+"""What becomes of a letter when the store fails or changes its mind while the letter comes in."""
+
+from typing import Any
+
+import pytest
+
+from mssgw.core.addresses import Address
+from mssgw.core.clients import Client
+from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
+from mssgw.core.errors import StoreUnavailable
+from mssgw.core.replies import Reply
+from mssgw.core.routes import Route, RouteTable
+from mssgw.core.settings import Settings
+from mssgw.edges.memory import MemorySpool
+from mssgw.flow.accept import TOO_SLOW, IncomingLetter, Means
+from mssgw.flow.deliver import Deliverer
+from mssgw.flow.inspect import Inspector
+from mssgw.ports import INLINE_LIMIT, Conflict
+from tests.unit.flow.test_deliver import Office
+
+DOCTOR, COLLEAGUE = Address.parse("dr.martin@ch.mssante.fr"), Address.parse("dr.durand@ch.mssante.fr")
+CLIENT = Client(name="ch", role=Role.ESTABLISHMENT, domains=frozenset({"ch.mssante.fr"}))
+ROUTES = RouteTable({"ch.mssante.fr": Route(name="ch", host="mx.ch", inward=True)})
+LARGE = b"From: <dr.martin@ch.mssante.fr>\r\nMessage-ID: <1@ch>\r\n\r\n" + b"x\r\n" * INLINE_LIMIT
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+def letter(office: Office, spool: MemorySpool) -> IncomingLetter:
+    deliverer: Deliverer = office.flow().deliverer
+    means = Means(
+        store=office.store,
+        spool=spool,
+        clock=office.clock,
+        telemetry=office.events,
+        inspector=Inspector(office.store, office.clock),
+        deliverer=deliverer,
+    )
+    origin = Origin(role=Role.ESTABLISHMENT, client="ch")
+    paths = (ForwardPath(address=COLLEAGUE),)
+    envelope = Envelope(reverse_path=DOCTOR, forward_paths=paths, origin=origin)
+    return IncomingLetter(means, Settings(hostname="mssgw.test", routes=ROUTES), CLIENT, envelope)
+
+
+def failing(error: Exception) -> Any:
+    async def call(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return call
+
+
+async def test_a_refusal_stands_when_the_journal_does_not_answer(office, monkeypatch):
+    """An exception here would end DATA in the middle, and what follows would be read as commands."""
+    monkeypatch.setattr(office.store, "note", failing(StoreUnavailable()))
+    incoming = letter(office, MemorySpool())
+    await incoming.write(b"From: x\r\n")
+    await incoming.abort(Reply(554, "5.6.0", "Message refuse"))
+    assert "letter.refused" in office.events.seen
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("ours")], ids=["store", "ours"])
+async def test_what_was_not_kept_leaves_no_file(office, monkeypatch, error):
+    monkeypatch.setattr(office.store, "accept", failing(error))
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    await incoming.write(LARGE)
+    if isinstance(error, StoreUnavailable):
+        assert (await incoming.end(size=len(LARGE))).code == 451
+    else:
+        with pytest.raises(RuntimeError):
+            await incoming.end(size=len(LARGE))
+    assert not spool.files
+
+
+async def test_a_letter_deferred_after_a_conflict_leaves_no_file(office, monkeypatch):
+    """The facts changed under its commit, and the second look took too long."""
+    looks: list[None] = []
+
+    async def inspect(*given: Any) -> Any:
+        looks.append(None)
+        return office_facts(*given) if len(looks) == 1 else None
+
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    office_facts = incoming._means.inspector.of_letter_unknown
+    monkeypatch.setattr(office.store, "accept", failing(Conflict()))
+    monkeypatch.setattr(
+        incoming,
+        "_inspect",
+        lambda head, size: inspect(incoming._settings, incoming._client, incoming._envelope, head, size),
+    )
+    await incoming.write(LARGE)
+    assert await incoming.end(size=len(LARGE)) == TOO_SLOW
+    assert not spool.files
+
+
+async def test_a_letter_that_conflicts_every_time_is_deferred_and_logged(office, monkeypatch):
+    monkeypatch.setattr(office.store, "accept", failing(Conflict()))
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    await incoming.write(LARGE)
+    assert (await incoming.end(size=len(LARGE))).code == 451
+    assert office.events.seen == ["letter.deferred_at_intake"]
+    assert not spool.files
