@@ -3,7 +3,7 @@
 No exception text holds the value that was wrong: it may be an INS.
 """
 
-from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.core.replies import DISK_FULL, INTERNAL_ERROR, Reply
 
 
 class GatewayError(Exception):
@@ -55,4 +55,4 @@ class StoreBusy(StoreUnavailable):
 class StoreFull(StoreUnavailable):
     """The disk is full: nothing was kept."""
 
-    reply = Reply(452, "4.3.1", "Espace de stockage insuffisant, reessayez plus tard")
+    reply = DISK_FULL

@@ -16,7 +16,7 @@ class JournalEvent(StrEnum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"
     BOUNCED = "bounced"
-    NOTIFIED = "notified"  # a failure or delay notice went to the sender; ``detail`` is its queue id
+    NOTIFIED = "notified"  # a notice went to the sender; ``detail``: failure, delay or success, and its queue id
     READ = "read"  # a receipt answers this letter; ``detail`` is its disposition
     ACCOUNT = "account"  # a notice of Mon espace santé answers this letter; ``detail`` is the AccountState
     RELEASED = "released"

@@ -39,7 +39,3 @@ class RouteTable:
 
     def find(self, domain: str) -> Route | None:
         return self.by_domain.get(domain)
-
-    def named(self, name: str) -> Route | None:
-        """The route of that name: deliveries remember the name, so that a reload applies to what waits."""
-        return next((route for route in self.by_domain.values() if route.name == name), None)

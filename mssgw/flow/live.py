@@ -10,7 +10,7 @@ from mssgw.core.settings import Settings
 
 @dataclass(slots=True)
 class Live:
-    """The one mutable value of the flow. Each letter reads it once, at MAIL FROM and again at DATA.
+    """The one mutable value of the flow. Each of MAIL, RCPT, DATA and a delivery reads it when it begins.
 
     ``client_at``: role and IP address to the client of that network. ``authenticate``: role, login and password to
     the client of that login; checks off the event loop.

@@ -53,9 +53,11 @@ class Reception:
         return await self._refusal("rcpt", facts, decide(facts))
 
     def letter(self, client: Client, envelope: Envelope) -> IncomingLetter:
-        unique = {path.address.key: path for path in reversed(envelope.forward_paths)}
-        paths = tuple(path for path in envelope.forward_paths if unique[path.address.key] is path)
-        return IncomingLetter(self._means, self._live.settings, client, replace(envelope, forward_paths=paths))
+        once: dict[str, ForwardPath] = {}  # a recipient named twice gets one copy
+        for path in envelope.forward_paths:
+            once.setdefault(path.address.key, path)
+        unique = replace(envelope, forward_paths=tuple(once.values()))
+        return IncomingLetter(self._means, self._live.settings, client, unique)
 
     async def _refusal(self, stage: str, facts: Facts, verdict: Verdict) -> Reply | None:
         if not isinstance(verdict, Refuse | Defer):
