@@ -14,7 +14,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide
-from mssgw.core.delivery import Bounced
+from mssgw.core.delivery import Bounced, State
 from mssgw.core.envelope import Envelope, ForwardPath, Origin
 from mssgw.core.errors import Gone
 from mssgw.core.facts import Facts
@@ -27,9 +27,10 @@ from mssgw.flow.inspect import Inspector
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.formats.mime import Scanner
-from mssgw.formats.wire import to_wire
+from mssgw.formats.wire import to_wire, unstuffed
 from mssgw.ports import Desk, Store
 
+_EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
 BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
 
 
@@ -61,14 +62,15 @@ class BackOffice:
         return self._settings.space
 
     async def bounce(self, spool_id: str, *, operator: str) -> int:
-        rows = await self.desk.queue(limit=1000, spool_id=spool_id)
-        open_ones = [row.delivery for row in rows if not row.delivery.state.final and not row.leased]
-        if not open_ones:
+        # Held first: what nobody may begin to send is neither delivered after its notice nor bounced without one.
+        await self.desk.hold([spool_id], operator=operator, now=self._clock.now())
+        rows = await self.desk.queue(limit=_EVERY_RECIPIENT, spool_id=spool_id)
+        if not rows or any(row.delivery.state is not State.HELD for row in rows):
             raise Gone("no open delivery of that letter, or it is being sent at this moment")
         stored = await self.store.load(spool_id)
         outcome = Bounced(reply=BY_HAND)
         # The notice first: a crash in between may repeat it, never lose it.
-        said = await self._notices().send(stored, [(delivery, outcome) for delivery in open_ones], is_late=False)
+        said = await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
         bounced = await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
         await self.store.note([entry for entries in said.values() for entry in entries])
         return bounced
@@ -95,7 +97,7 @@ class BackOffice:
             forward_paths=tuple(ForwardPath(address=address) for address in recipients),
             origin=Origin(role=who.role, client=who.name),
         )
-        size = len(wire) - wire.count(b"\r\n.") - wire.startswith(b".")
+        size = len(unstuffed(wire))
         inspector = Inspector(self.store, self._clock)
         facts = await inspector.of_letter(self._settings, who, envelope, scanner.finish(), size)
         return facts, decide(facts)
@@ -103,10 +105,10 @@ class BackOffice:
     async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:
         entries = await self.desk.trace(spool_id=spool_id, limit=1000)
         try:
-            facts = (await self.store.load(spool_id)).facts
+            stored = await self.store.load(spool_id)
         except Gone:
             return None, None, entries
-        return facts, decide(facts), entries
+        return stored.facts, stored.verdict, entries
 
     def _client(self, name: str | None, sender: Address | None) -> Client:
         if name is not None:

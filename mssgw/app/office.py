@@ -30,7 +30,7 @@ class Office(Protocol):
     async def bounce(self, spool_id: str, *, operator: str) -> int:
         """End the open deliveries of a letter as bounced and tell its sender; returns how many.
 
-        Raises Gone when the letter is unknown or erased.
+        Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
         """
 
     async def judge(self, spool_id: str) -> Verdict:
@@ -49,7 +49,10 @@ class Office(Protocol):
         """
 
     async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:
-        """The stored facts, the verdict that decide() gives on them, and the journal; None once they are erased."""
+        """The stored facts, the verdict that was given on them, and the journal; None once they are erased.
+
+        The verdict is the one that was kept: what a letter was held for after time-outs is not in its facts.
+        """
 
 
 # ``alone``: nobody else may have the store open, a running daemon above all; raises StoreBusy otherwise.

@@ -1,5 +1,6 @@
 """What the real office does to a held letter, over the in-memory twin."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.decide import hold_undecided
+from mssgw.core.delivery import Lease
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import Gone
 from mssgw.core.message import MessageHead
@@ -124,3 +126,39 @@ async def test_judging_changes_nothing(office, store):
 async def test_an_unknown_letter_is_gone(office):
     with pytest.raises(Gone):
         await office.judge(ID)
+
+
+async def test_a_held_letter_is_explained_by_what_was_decided_of_it(office, store):
+    """Not by what its facts alone would give: nobody had asked the store, so they would say "never opened" (SD-10)."""
+    await hold_an_answer(office, store)
+    _, verdict, _ = await office.explain_id(ID)
+    assert isinstance(verdict, Hold)
+    assert TIMED_OUT in verdict.findings
+
+
+async def test_what_an_operator_gives_up_is_held_while_its_sender_is_told(office, store, monkeypatch):
+    """A daemon that claimed it in between would deliver what its sender was told is lost."""
+    await hold_an_answer(office, store)
+    await store.release(ID, operator="anne", now=SystemClock().now(), moves=())
+    claimed: list[object] = []
+    accept = store.accept
+
+    async def accept_while_the_daemon_looks(acceptance: Acceptance) -> None:
+        now = SystemClock().now()
+        claimed.extend(await store.claim(now=now, lease=Lease("node.1", now + timedelta(hours=1)), limit=9))
+        await accept(acceptance)
+
+    monkeypatch.setattr(store, "accept", accept_while_the_daemon_looks)
+    assert await office.bounce(ID, operator="anne") == 1
+    assert claimed == []
+    events = [entry.event.value for entry in await store.trace(spool_id=ID, limit=10)]
+    assert events == ["held", "released", "held", "bounced", "notified"]
+
+
+async def test_a_letter_that_is_being_sent_is_not_given_up(office, store):
+    await hold_an_answer(office, store)
+    now = SystemClock().now()
+    await store.release(ID, operator="anne", now=now, moves=())
+    await store.claim(now=now + timedelta(seconds=1), lease=Lease("node.1", now + timedelta(hours=1)), limit=9)
+    with pytest.raises(Gone):
+        await office.bounce(ID, operator="anne")
