@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mssgw.app.cli.people import shown
+from mssgw.app.telemetry.redact import scrub
 from mssgw.core.addresses import Address
+from mssgw.core.replies import Reply
 
 # On a narrow terminal these columns fold; ids, numbers and times stay whole, to be copied.
 _FOLDING = frozenset({"domain", "sender", "recipient", "patient", "mailbox", "last reply", "reply", "detail", "who"})
@@ -26,7 +28,7 @@ def json_line(value: Mapping[str, Any], *, full: bool = False) -> None:
 
 
 def plain(value: Any, *, full: bool) -> Any:
-    """The value as JSON types. Fields that hide from repr (subjects, people) stay hidden."""
+    """The value as JSON types. Fields that hide from repr (subjects, people) stay hidden; ``full``: see json_line."""
     match value:
         case Address():
             return printable(shown(value, full=full))
@@ -36,6 +38,8 @@ def plain(value: Any, *, full: bool) -> Any:
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
             return value.total_seconds()
+        case Reply():  # a peer may quote the address
+            return {"code": value.code, "status": value.status, "text": value.text if full else scrub(value.text)}
         case Mapping():
             return {str(key): plain(item, full=full) for key, item in value.items()}
         case frozenset() | set():

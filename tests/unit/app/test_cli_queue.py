@@ -36,6 +36,12 @@ def test_list_prints_people_only_when_asked(office, run, run_json):
     assert run_json("queue", "list")[0]["recipient"] == "*************89@patient.mssante.fr"
 
 
+def test_a_reply_that_quotes_the_address_hides_it_with_the_others(office, run_json):
+    office.put(last_reply=Reply(450, "4.2.1", f"<{PATIENT}> busy"))
+    assert run_json("queue", "list", "--addresses")[0]["last_reply"]["text"] == f"<{PATIENT}> busy"
+    assert PATIENT not in str(run_json("queue", "list"))
+
+
 def test_json_lines_hold_what_scripts_sort_by(office, run_json):
     office.put()
     office.put(OTHER_ID, state=DeliveryState.HELD)
