@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedMatricule
 from mssgw.core.ins import LENGTH, Matricule
 
 
@@ -70,7 +71,7 @@ class PatientSpace:
         """Who writes from this address; None is the null reverse-path.
 
         Raises MalformedMatricule for a local part that was meant to be a matricule: 15 characters beginning with a
-        digit. Other local parts of the patient domain belong to its robots (SD-4).
+        digit, or a matricule and more behind it. Other local parts of the patient domain belong to its robots (SD-4).
         """
         if address is None:
             return Party.NOBODY
@@ -78,8 +79,17 @@ class PatientSpace:
             return Party.PROFESSIONAL
         if address.key in self.exceptions:
             return Party.PATIENT
-        local = address.local
-        if len(local) == LENGTH and local[0].isdigit():
+        local = address.key.rpartition("@")[0].strip('"')  # a matricule could hide in quotation marks
+        if (len(local) == LENGTH and local[0].isdigit()) or _begins_with_a_matricule(local):
             Matricule.parse(local)
             return Party.PATIENT
         return Party.PATIENT_SPACE
+
+
+def _begins_with_a_matricule(local: str) -> bool:
+    """``matricule+tag`` is no robot's name: what robots may send would be open to patients."""
+    try:
+        Matricule.parse(local[:LENGTH])
+    except MalformedMatricule:
+        return False
+    return True

@@ -106,3 +106,31 @@ def test_any_text_is_an_address_or_malformed(local, domain):
     address.text.encode()
     assert not set(address.text) & set("\r\n\0")
     assert Address.parse(address.key) == address
+
+
+@pytest.mark.parametrize(
+    ("quoted", "plain"),
+    [
+        ('"279035121518989"@patient.mssante.fr', "279035121518989@patient.mssante.fr"),
+        (r'"Dr\.Martin"@x.fr', "dr.martin@x.fr"),
+        (r'"a\ b"@x.fr', '"a b"@x.fr'),
+    ],
+)
+def test_quoting_a_local_part_makes_no_other_mailbox(quoted, plain):
+    """RFC 5321 section 4.1.2; else a patient could write as somebody new by quoting his matricule (WHO-2)."""
+    assert Address.parse(quoted) == Address.parse(plain)
+    assert Address.parse(quoted).text == quoted
+
+
+@pytest.mark.parametrize("local", ['"a b"', r'"a\"b"', r'"a\\b"', '"a@b"', '"a..b"', '""'])
+def test_what_needs_its_quotation_marks_keeps_them(local):
+    assert Address.parse(f"{local}@x.fr").key == f"{local}@x.fr"
+
+
+@pytest.mark.parametrize(
+    "domain", ["patient.mßante.fr", "patient\uff0emssante\uff0efr", "\uff50atient.mssante.fr", "mss\u200dante.fr"]
+)
+def test_a_domain_that_readers_take_for_two_is_malformed(domain):
+    """IDNA 2003 maps these away, IDNA 2008 does not: the next hop could route where we did not look (WHO-9)."""
+    with pytest.raises(MalformedAddress):
+        Address.parse(f"279035121518989@{domain}")
