@@ -6,6 +6,7 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.ins import Matricule
 from mssgw.core.message import Content
+from mssgw.core.replies import Reply
 from mssgw.core.rules.findings import not_allowed, note, refuse
 from mssgw.core.verdict import Finding, Severity
 
@@ -24,6 +25,19 @@ def route_exists(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WH
     if exchange.relayable:
         return None
     return refuse("route-exists", "WHO-9", not_allowed("Domaine destinataire non desservi par cette passerelle"))
+
+
+def no_route_in_the_address(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-9
+    """``user%elsewhere@ours``: a mail server that trusts us would carry it on, out of the trust space.
+
+    Postfix does so for clients in its ``mynetworks``, as we are, unless ``allow_percent_hack`` and
+    ``swap_bangpath`` are off; so do others (RFC 5321 appendix F.2).
+    """
+    local = exchange.forward_path.address.key.rpartition("@")[0]
+    if not set(local) & set("%!@"):
+        return None
+    reply = Reply(553, "5.1.3", "Adresse refusee : pas de routage (%, ! ou @) dans le nom de la boite")
+    return refuse("no-route-in-the-address", "WHO-9", reply)
 
 
 def no_patient_to_patient(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-4

@@ -23,6 +23,7 @@ RULEBOOK = Rulebook(
     exchange=(
         recipient.opposition_is_honoured,
         recipient.route_exists,
+        recipient.no_route_in_the_address,
         recipient.no_patient_to_patient,
         recipient.receipt_is_expected,
         recipient.patient_may_write,

@@ -116,6 +116,14 @@ def test_without_a_route_there_is_no_way_out():
     assert refusal(decide(letter)) == (550, "5.7.1", "route-exists")
 
 
+@pytest.mark.parametrize("local", ["a%elsewhere.example", "elsewhere.example!a", '"a@elsewhere.example"'])
+def test_an_address_that_names_the_next_route_is_refused_at_rcpt(local):
+    """WHO-9: the establishment's Postfix trusts us, and would carry the letter out of the trust space."""
+    to = Address.parse(f"{local}@ch-test.mssante.fr")
+    at_rcpt = facts(COLLEAGUE, exchange(COLLEAGUE, to))
+    assert refusal(decide(at_rcpt)) == (553, "5.1.3", "no-route-in-the-address")
+
+
 @pytest.mark.parametrize(("sender", "to"), [(DOCTOR, PATIENT), (PATIENT, DOCTOR)])
 def test_an_opposition_stops_mail_both_ways_before_all_else(sender, to):
     """SD-12."""
