@@ -43,7 +43,9 @@ def _professional_writes(facts: Facts, pair: Pair) -> Iterator[Move]:  # req: FI
     # Reply-To counts only where this client may speak.
     named = [Pair(pair.patient, bal) for bal in head.reply_to if facts.client.may_send_as(bal)]
     if head.closes:
-        for closed in (pair, *named):
+        # The person who signs means his own exchange, whichever mailbox his software sends from.
+        signed = [Pair(pair.patient, bal) for bal in head.from_ if facts.client.may_send_as(bal)]
+        for closed in (pair, *signed, *named):
             yield Move(closed, Event.PROFESSIONAL_CLOSED)
     elif counts_as_letter(facts):
         # The patient's answers go to Reply-To: that mailbox becomes authorised, the sender's does not.

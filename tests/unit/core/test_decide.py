@@ -175,6 +175,13 @@ def test_fin_closes_the_senders_pair_and_the_reply_to_pair():
     assert closed == {PAIR, Pair(PATIENT, COLLEAGUE)}
 
 
+def test_fin_closes_the_pair_of_who_signs_though_another_mailbox_sent_it():
+    """SD-8: software may send from a mailbox of its own; the patient must not go on writing to the doctor."""
+    letter = facts(COLLEAGUE, exchange(COLLEAGUE, PATIENT), head=head(DOCTOR, subject_fin=Fin.EXACT))
+    closed = {move.pair for move in admitted(decide(letter)) if move.event is Event.PROFESSIONAL_CLOSED}
+    assert closed == {PAIR, Pair(PATIENT, COLLEAGUE)}
+
+
 # --- automatic mail
 
 
