@@ -1,5 +1,6 @@
 """Who may speak as whom."""
 
+from mssgw.core.addresses import Address
 from mssgw.core.bal import BalKind, Party
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Facts
@@ -32,7 +33,7 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
         return refuse("one-honest-from", "SD-5", reply, f"{head.from_fields}-fields-{len(head.from_)}-addresses")
     author = head.from_[0]
     if facts.client.may_send_as(author):
-        return None
+        return _patient_signs_as_himself(facts, author)
     if facts.envelope.reverse_path is None:
         # A failure notice comes from a host name; in the trust space from any domain that nobody else speaks for.
         if author.domain in facts.client.notice_domains:
@@ -40,6 +41,15 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
         if facts.from_trust_space and not facts.from_is_foreign:
             return None
     return refuse("one-honest-from", "SD-5", not_allowed("Adresse From non autorisee pour ce client"), "foreign")
+
+
+def _patient_signs_as_himself(facts: Facts, author: Address) -> Finding | None:  # req: SD-5, WHO-2
+    """All patients share one domain: a letter on one patient's exchange may not show, and be answered to, another."""
+    if facts.sender_party is not Party.PATIENT or author == facts.sender:
+        return None
+    return refuse(
+        "one-honest-from", "SD-5 WHO-2", not_allowed("Un patient n'ecrit que sous sa propre adresse"), "other"
+    )
 
 
 def robots_send_notices_only(facts: Facts) -> Finding | None:  # req: SD-4

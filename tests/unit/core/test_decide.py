@@ -278,6 +278,12 @@ def test_exactly_one_from(froms):
     assert refusal(decide(facts(DOCTOR, exchange(DOCTOR, PATIENT), head=letter)))[2] == "one-honest-from"
 
 
+def test_a_patient_signs_as_himself():
+    """SD-5, WHO-2: on his own open exchange he could else show, and be answered as, another patient."""
+    letter = facts(PATIENT, exchange(PATIENT, DOCTOR, OPEN), head=head(OTHER_PATIENT))
+    assert refusal(decide(letter)) == (550, "5.7.1", "one-honest-from")
+
+
 def test_a_failure_notice_may_come_from_a_host_name_of_its_client():
     """SD-5: notice_domains, with a null reverse-path only."""
     robot = Address.parse("mailer-daemon@mail.ch-test.invalid")
