@@ -1,4 +1,4 @@
-"""Delivery: claim what is due, hand it to the transport, record the outcome. The plan of an attempt:
+"""Delivery: claim what is due and work through the lanes. The plan of an attempt (flow/attempt):
 
 1. a job holds a lease; a healthy letter comes straight from accept, others are claimed from the queue;
 2. one attempt by the transport gives an outcome for each recipient;
@@ -7,32 +7,22 @@
 """
 
 import asyncio
-import random
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
-from typing import TypeVar
 
-from mssgw.core.delivery import Bounced, Deferred, Delivery, Lease, Outcome
+from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
-from mssgw.core.journal import Entry, JournalEvent
-from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.flow.attempt import ATTEMPT_LIMIT, Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.live import Live
-from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.receipt import Notices
-from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, Spool, Store, Stored, Telemetry, Transport
 
-T = TypeVar("T")
-
-LEASE = timedelta(minutes=60)
-ATTEMPT_LIMIT = timedelta(minutes=18)  # begun only while the lease lasts longer: two leases would be two letters
+LEASE = timedelta(minutes=60)  # an attempt begins only while what is left is longer: two leases are two letters
 CLAIM = 100  # deliveries that are claimed at once
 POLL = 1.0  # seconds between looks at the queue on disk
-ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
-TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
 
 
 class Deliverer:
@@ -53,8 +43,16 @@ class Deliverer:
         backlog: int = 1000,
     ) -> None:
         """``node`` names this process among those that share the store: its leases begin with it."""
-        self._store, self._spool, self._transport, self._notices = store, spool, transport, notices
-        self._clock, self._telemetry, self._live = clock, telemetry, live
+        self._store, self._clock, self._telemetry, self._live = store, clock, telemetry, live
+        self._attempts = Attempts(
+            store=store,
+            spool=spool,
+            transport=transport,
+            notices=notices,
+            clock=clock,
+            telemetry=telemetry,
+            live=live,
+        )
         self._node, self._per_route = node, per_route
         self._lanes = Lanes(backlog=backlog)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -188,15 +186,14 @@ class Deliverer:
 
     async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:
-            stored = await self._load(job)
+            stored = await self._attempts.load(job)
             if self._clock.now() + ATTEMPT_LIMIT > job.lease.until:
                 # It waited behind a slow next hop. Soon the lease lapses, and the letter is claimed anew.
                 self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
             elif not self._moved(route_name, job, stored):
-                outcomes = await self._attempt(lane, stored, job)
-                await self._settle(stored, job, outcomes)
+                await self._attempts.make(lane, stored, job)
         except (Gone, Undecryptable) as error:
-            await self._set_aside(job, error)
+            await self._attempts.set_aside(job, error)
         except StoreUnavailable as error:
             # Nothing was recorded: the lease lapses and the queue is tried again.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
@@ -204,11 +201,6 @@ class Deliverer:
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
         finally:
             self._lanes.leave(len(job.deliveries))
-
-    async def _load(self, job: Job) -> Stored:
-        if job.stored is not None:
-            return job.stored
-        return await self._insist(job, lambda: self._store.load(job.spool_id))
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
         """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""
@@ -219,101 +211,3 @@ class Deliverer:
             self._lanes.enter(len(part.deliveries))
             self._enqueue(name, part)
         return True
-
-    # --- one attempt -------------------------------------------------------------------------------------------
-
-    async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
-        route = self._live.settings.routes.find(job.deliveries[0].domain)
-        now = self._clock.now()
-        if route is None:
-            return self._all(job, Deferred(reply=ROUTE_LOST, alarm=True))
-        if lane.is_down(now) and lane.down_reply is not None:
-            return self._all(job, Deferred(reply=lane.down_reply, next_hop=route.host))
-        try:
-            async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
-                outcomes = dict(await self._transport.send(route, stored, job.deliveries))
-        except TimeoutError:
-            return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
-        except (Gone, Undecryptable):
-            raise
-        except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
-            self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
-            return self._all(job, Deferred(reply=INTERNAL_ERROR))
-        self._spare_if_down(lane, outcomes, now)
-        return outcomes
-
-    @staticmethod
-    def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
-        return {delivery.number: outcome for delivery in job.deliveries}
-
-    def _spare_if_down(self, lane: Lane, outcomes: dict[int, Outcome], now: datetime) -> None:
-        """A next hop that does not answer (4.4.1) is spared for a moment: the lane's other jobs wait for a retry."""
-        down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.reply.status == "4.4.1"), None)
-        pause = min(timedelta(seconds=30), self._live.settings.retry.first)
-        lane.down_until, lane.down_reply = (now + pause, down.reply) if down else (None, None)
-
-    async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
-        now, retry = self._clock.now(), self._live.settings.retry
-        results = [
-            after_attempt(delivery, outcomes[delivery.number], retry, now, random.random())  # noqa: S311 - spreads load
-            for delivery in job.deliveries
-        ]
-        late = now - stored.accepted_at >= retry.warn_after
-        notified: Mapping[int, tuple[Entry, ...]] = {}
-        try:
-            notified = await self._insist(job, lambda: self._notices.send(stored, results, is_late=late))
-        except StoreUnavailable:
-            raise
-        except Exception as error:
-            # Ours. What was delivered must not be sent again for want of a notice; a failure that nobody can be told
-            # of is not recorded, and is tried again when the lease lapses.
-            self._telemetry.event("notice.failed", alarm=True, queue_id=job.spool_id, failure=error)
-            results = [(after, outcome) for after, outcome in results if not isinstance(outcome, Bounced)]
-        settlements = [
-            Settlement(
-                after=replace(after, warned=after.warned or late),
-                lease=job.lease,
-                outcome=outcome,
-                entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),
-            )
-            for after, outcome in results
-        ]
-        kept = await self._insist(job, lambda: self._store.settle(settlements))
-        for settlement, was_kept in zip(settlements, kept, strict=True):
-            self._log(settlement, was_kept)
-        if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
-            await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
-
-    async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
-        """Keep asking the store while the lease lasts: an outcome that is not recorded is a letter sent twice."""
-        while True:
-            try:
-                return await keep()
-            except StoreUnavailable as error:
-                if self._clock.now() >= job.lease.until:
-                    raise
-                self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
-                await asyncio.sleep(POLL)
-
-    async def _set_aside(self, job: Job, error: Gone | Undecryptable) -> None:
-        detail = type(error).__name__.lower()
-        self._telemetry.event("letter.set_aside", alarm=True, queue_id=job.spool_id, reason=detail)
-        entry = Entry(at=self._clock.now(), event=JournalEvent.HELD, spool_id=job.spool_id, detail=detail)
-        try:
-            await self._store.set_aside(job.spool_id, entry)
-        except StoreUnavailable as trouble:
-            self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(trouble))
-
-    def _log(self, settlement: Settlement, kept: bool) -> None:
-        outcome, after = settlement.outcome, settlement.after
-        name = type(outcome).__name__.lower() if kept else "lease_lost"
-        self._telemetry.event(
-            f"delivery.{name}",
-            alarm=isinstance(outcome, Deferred) and outcome.alarm,
-            queue_id=after.spool_id,
-            recipient=self._store.alias(after.forward_path.address),
-            next_hop=outcome.next_hop,
-            code=outcome.reply.code,
-            status=outcome.reply.status,
-            attempts=after.attempts,
-        )

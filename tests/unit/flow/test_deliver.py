@@ -10,7 +10,7 @@ import pytest
 
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
-from mssgw.core.delivery import Bounced, Delivered, Delivery, Lease, Outcome
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
@@ -219,3 +219,18 @@ async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     said = await office.flow().notices.send(lost, [(row.delivery, Bounced(reply=NO))], is_late=False)
     assert [entry.event for entries in said.values() for entry in entries] == ["notified"]
     assert "notice.without_letter" in office.events.seen
+
+
+async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
+    """The pause begins when the attempt ends: connecting to nobody takes as long as the pause itself."""
+    await office.keep("FIRST", "SECOND")
+
+    def silent() -> Outcome:
+        office.clock.pass_(seconds=40)
+        return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"))
+
+    office.hop.answer = silent
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.events.seen.count("delivery.deferred") == 2, flow)
+    assert len(office.hop.seen) == 1

@@ -1,0 +1,158 @@
+"""One attempt: hand a letter to the transport, keep the notices that are due, then record the outcomes."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from mssgw.core.delivery import Bounced, Deferred, Outcome
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.flow.lanes import Job, Lane
+from mssgw.flow.live import Live
+from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
+from mssgw.flow.receipt import Notices, Result
+from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
+
+T = TypeVar("T")
+
+ATTEMPT_LIMIT = timedelta(minutes=18)
+PAUSE = 1.0  # seconds between tries to reach the store
+ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
+TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
+
+
+class Attempts:
+    """Makes attempts for the jobs of lanes. All recipients of a job share a route."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        spool: Spool,
+        transport: Transport,
+        notices: Notices,
+        clock: Clock,
+        telemetry: Telemetry,
+        live: Live,
+    ) -> None:
+        self._store, self._spool, self._transport, self._notices = store, spool, transport, notices
+        self._clock, self._telemetry, self._live = clock, telemetry, live
+
+    async def load(self, job: Job) -> Stored:
+        """The letter of a job. Raises Gone, Undecryptable, or StoreUnavailable when the lease has lapsed meanwhile."""
+        if job.stored is not None:
+            return job.stored
+        return await self._insist(job, lambda: self._store.load(job.spool_id))
+
+    async def make(self, lane: Lane, stored: Stored, job: Job) -> None:
+        """One attempt, from the transport to the record of its outcomes. Raises as load() does."""
+        outcomes = await self._attempt(lane, stored, job)
+        await self._settle(stored, job, outcomes)
+
+    async def set_aside(self, job: Job, error: Gone | Undecryptable) -> None:
+        """Hold a letter that cannot be read for a person."""
+        detail = type(error).__name__.lower()
+        self._telemetry.event("letter.set_aside", alarm=True, queue_id=job.spool_id, reason=detail)
+        entry = Entry(at=self._clock.now(), event=JournalEvent.HELD, spool_id=job.spool_id, detail=detail)
+        try:
+            await self._store.set_aside(job.spool_id, entry)
+        except StoreUnavailable as trouble:
+            self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(trouble))
+
+    async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
+        route = self._live.settings.routes.find(job.deliveries[0].domain)
+        if route is None:
+            return self._all(job, Deferred(reply=ROUTE_LOST, alarm=True))
+        if lane.is_down(self._clock.now()) and lane.down_reply is not None:
+            return self._all(job, Deferred(reply=lane.down_reply, next_hop=route.host))
+        try:
+            async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
+                outcomes = dict(await self._transport.send(route, stored, job.deliveries))
+        except TimeoutError:
+            return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
+        except (Gone, Undecryptable):
+            raise
+        except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
+            self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
+            return self._all(job, Deferred(reply=INTERNAL_ERROR))
+        self._spare_if_down(lane, outcomes)
+        return outcomes
+
+    @staticmethod
+    def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
+        return {delivery.number: outcome for delivery in job.deliveries}
+
+    def _spare_if_down(self, lane: Lane, outcomes: dict[int, Outcome]) -> None:
+        """A next hop that does not answer (4.4.1) is spared for a moment: the lane's other jobs wait for a retry."""
+        down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.reply.status == "4.4.1"), None)
+        pause = min(timedelta(seconds=30), self._live.settings.retry.first)
+        # From now on, not from when the attempt began: a next hop that is silent takes longer to fail than the pause.
+        lane.down_until, lane.down_reply = (self._clock.now() + pause, down.reply) if down else (None, None)
+
+    async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
+        now, retry = self._clock.now(), self._live.settings.retry
+        results = [
+            after_attempt(delivery, outcomes[delivery.number], retry, now, random.random())  # noqa: S311 - spreads load
+            for delivery in job.deliveries
+        ]
+        late = now - stored.accepted_at >= retry.warn_after
+        notified = await self._tell(stored, job, results, late=late)
+        if notified is None:
+            # What was delivered must not be sent again for want of a notice; a failure that nobody could be told of
+            # is not recorded, and is tried again when the lease lapses.
+            notified, results = {}, [each for each in results if not isinstance(each[1], Bounced)]
+        settlements = [
+            Settlement(
+                after=replace(after, warned=after.warned or late),
+                lease=job.lease,
+                outcome=outcome,
+                entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),
+            )
+            for after, outcome in results
+        ]
+        kept = await self._insist(job, lambda: self._store.settle(settlements))
+        for settlement, was_kept in zip(settlements, kept, strict=True):
+            self._log(settlement, was_kept)
+        if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
+            await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
+
+    async def _tell(
+        self, stored: Stored, job: Job, results: Sequence[Result], *, late: bool
+    ) -> Mapping[int, tuple[Entry, ...]] | None:
+        """Keep the notices that are due; journal lines by delivery number, or None when we failed to write one."""
+        try:
+            return await self._insist(job, lambda: self._notices.send(stored, results, is_late=late))
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._telemetry.event("notice.failed", alarm=True, queue_id=job.spool_id, failure=error)
+            return None
+
+    async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
+        """Keep asking the store while the lease lasts: an outcome that is not recorded is a letter sent twice."""
+        while True:
+            try:
+                return await keep()
+            except StoreUnavailable as error:
+                if self._clock.now() >= job.lease.until:
+                    raise
+                self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
+                await asyncio.sleep(PAUSE)
+
+    def _log(self, settlement: Settlement, kept: bool) -> None:
+        outcome, after = settlement.outcome, settlement.after
+        name = type(outcome).__name__.lower() if kept else "lease_lost"
+        self._telemetry.event(
+            f"delivery.{name}",
+            alarm=isinstance(outcome, Deferred) and outcome.alarm,
+            queue_id=after.spool_id,
+            recipient=self._store.alias(after.forward_path.address),
+            next_hop=outcome.next_hop,
+            code=outcome.reply.code,
+            status=outcome.reply.status,
+            attempts=after.attempts,
+        )
