@@ -60,6 +60,11 @@ class Settings:
         return route if route is not None and (route.inward or client.relays_outward) else None
 
     def is_foreign(self, client: Client, address: Address) -> bool:
-        """Whether the address's domain belongs to somebody else than this client (SD-5)."""
+        """Whether the address's domain belongs to somebody else than this client (SD-5).
+
+        The patient domain is nobody's unless it is listed: then no notice from there is believed (SD-4).
+        """
+        if address.domain == self.space.domain:
+            return not client.may_send_as(address)
         owner = self.owners.get(address.domain)
         return owner is not None and owner != client.name and not client.may_send_as(address)
