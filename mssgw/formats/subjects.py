@@ -1,4 +1,4 @@
-"""What a subject says to the gateway: [FIN] (SD-2), and the prefix of Mon espace santé's notices (NDR-1)."""
+"""What a subject says to the gateway: [FIN] (SD-2)."""
 
 import re
 import unicodedata
@@ -6,7 +6,6 @@ import unicodedata
 from mssgw.core.message import Fin
 
 _REPLY = re.compile(r"(?:re|ref|rep|r|tr|tf|fw|fwd|wg|aw|sv|antw)(?:\[[0-9]{1,3}\]|\([0-9]{1,3}\))?:")
-_UNDELIVERED = re.compile(r"message non distribu(?:e|é|É)\s{0,5}:\s{0,5}", re.I)
 
 
 def fin_of(subject: str) -> Fin:
@@ -27,15 +26,3 @@ def fin_of(subject: str) -> Fin:
         bare = bare[prefix.end() :]
     letters = "".join(char for char in bare if char.isalnum())
     return Fin.NEAR_MISS if "[fin]" in bare or letters == "fin" else Fin.NO
-
-
-def undelivered_subject(subject: str) -> str | None:
-    """The original subject that a notice of Mon espace santé quotes (NDR-1), None for any other subject."""
-    prefix = _UNDELIVERED.match(subject.strip())
-    if prefix is None:
-        return None
-    original = subject.strip()[prefix.end() :].strip()
-    for opening, closing in ('""', "''", "“”", "«»"):
-        if len(original) >= 2 and original[0] == opening and original[-1] == closing:
-            return original[1:-1].strip()
-    return original

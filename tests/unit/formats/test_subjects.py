@@ -3,7 +3,7 @@
 import pytest
 
 from mssgw.core.message import Fin
-from mssgw.formats.subjects import fin_of, undelivered_subject
+from mssgw.formats.subjects import fin_of
 from tests.unit.formats.reading import letter, read
 
 
@@ -70,19 +70,3 @@ def test_other_subjects_have_nothing_to_do_with_it(subject):
 def test_the_header_closes_with_three_capitals(value, closes):
     """X-MSS-MES: FIN (FIN-2)."""
     assert read(letter(f"X-MSS-MES: {value}", "Subject: Compte rendu")).closes is closes
-
-
-@pytest.mark.parametrize(
-    ("subject", "original"),
-    [
-        ("MESSAGE NON DISTRIBUE: Compte rendu", "Compte rendu"),
-        ("Message non distribué : «Compte rendu»", "Compte rendu"),
-        ('MESSAGE NON DISTRIBUE: "Compte rendu"', "Compte rendu"),
-        ("MESSAGE NON DISTRIBUE:", ""),
-        ("Re: MESSAGE NON DISTRIBUE: x", None),
-        ("Compte rendu", None),
-    ],
-)
-def test_a_notice_quotes_the_subject_of_the_letter(subject, original):
-    """NDR-1."""
-    assert undelivered_subject(subject) == original
