@@ -44,7 +44,7 @@ def _knows_persons(config: Config, client: Establishment) -> bool:
 def _ways_in_and_out(config: Config) -> Found:
     for n, client in enumerate(config.establishments):
         if client.next_hop is None:
-            yield Complaint(("establishment", n), "no next_hop: mail to its domains is refused")
+            yield Complaint(("establishment", n), "no next_hop: mail to its domains is refused, failure notices too")
         if not client.networks and not any(login.establishment == client.name for login in config.logins):
             yield Complaint(("establishment", n), "neither networks nor a [[login]]: it cannot send")
     for n, operator in enumerate(config.trusted_domains):
