@@ -5,8 +5,10 @@ from typing import Any
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
+from mssgw.core.decide import decide
+from mssgw.core.moves import HOLDING_EVENTS
 from mssgw.core.routes import RouteTable
-from mssgw.core.verdict import Hold
+from mssgw.core.verdict import Admit
 from tests.stories.people import address
 from tests.stories.worlds import World
 
@@ -26,10 +28,7 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             assert patient is not None
             await world.desk.set_block(patient, bal, blocked=do == "block", operator="operator", now=now)
         case "release":
-            (row_,) = await world.desk.queue(limit=2, state="held")
-            verdict = (await world.store.load(row_.delivery.spool_id)).verdict
-            moves = verdict.withheld if isinstance(verdict, Hold) else ()
-            await world.desk.release(row_.delivery.spool_id, operator="operator", now=now, moves=moves)
+            await _release(world)
         case "reload":
             routes = dict(world.configured.routes.by_domain)
             routes.pop(what.get("without", ""), None)
@@ -40,3 +39,16 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             await world.flow.sweeper.forget()
         case _:
             raise ValueError(f"no operator does {do}")
+
+
+async def _release(world: World) -> None:
+    """The one held letter leaves if the rules admit it as things stand; its FIN closed when it came (SD-10)."""
+    (row,) = await world.desk.queue(limit=2, state="held")
+    stored = await world.store.load(row.delivery.spool_id)
+    facts, settings = stored.facts, world.live.settings
+    assert facts.head is not None
+    inspector = world.flow.inspector
+    now = decide(await inspector.of_letter(settings, facts.client, stored.envelope, facts.head, facts.size))
+    if isinstance(now, Admit):
+        moves = [move for move in now.moves if move.event not in HOLDING_EVENTS]
+        await world.desk.release(row.delivery.spool_id, operator="operator", now=world.clock.now(), moves=moves)

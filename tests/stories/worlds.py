@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default as readable
@@ -14,7 +15,7 @@ from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.clients import Client
-from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome
 from mssgw.core.envelope import Envelope, Origin, Role
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
@@ -74,10 +75,11 @@ class Events:
 
 
 class SlowStore:
-    """A store that may take its time before it says what it knows (SD-10)."""
+    """A store that may take its time before it says what it knows (SD-10), and whose claims can be watched."""
 
     def __init__(self, store: Store) -> None:
         self._store, self.seconds = store, 0.0
+        self.claims = self.claiming = 0  # begun so far, running now
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -85,6 +87,13 @@ class SlowStore:
     async def know(self, question: Question) -> Sequence[Known]:
         await asyncio.sleep(self.seconds)
         return await self._store.know(question)
+
+    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
+        self.claims, self.claiming = self.claims + 1, self.claiming + 1
+        try:
+            return await self._store.claim(now=now, lease=lease, limit=limit)
+        finally:
+            self.claiming -= 1
 
 
 class World(Protocol):
