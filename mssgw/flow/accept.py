@@ -185,7 +185,7 @@ class IncomingLetter:
         worst = strictest(findings)
         self._means.telemetry.event(
             "letter.refused" if reply.permanent else "letter.deferred_at_intake",
-            alarm=not reply.permanent,
+            alarm=reply.status.startswith("4.3."),  # our system (RFC 3463); a sender that is too slow is no alarm
             stage="data",
             queue_id=self.spool_id,
             rule=worst.rule if worst else None,

@@ -66,6 +66,7 @@ class Notices:
             return []
         now = self._clock.now()
         spool_id, action = new_id(now), ACTIONS[kind]
+        message_id = f"<{spool_id}@{self._live.settings.hostname}>"
         written = dsn.write_notice(
             dsn.NoticeOf(
                 action=action,
@@ -76,13 +77,13 @@ class Notices:
                 original=await self._original(stored, action),
                 original_size=stored.body.size,
                 original_message_id=stored.facts.head.message_id if stored.facts.head else None,
-                message_id=f"<{spool_id}@{self._live.settings.hostname}>",
+                message_id=message_id,
                 arrived_at=stored.accepted_at,
                 written_at=now,
                 retry_until=stored.accepted_at + self._live.settings.retry.give_up_after,
             )
         )
-        await self._keep(spool_id, written, sender, now)
+        await self._keep(spool_id, message_id, written, sender, now)
         self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=kind.value, notice=spool_id)
         return [(delivery, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
 
@@ -100,7 +101,7 @@ class Notices:
             return b""
         return unstuffed(wire)
 
-    async def _keep(self, spool_id: str, written: dsn.Written, to: Address, now: datetime) -> None:
+    async def _keep(self, spool_id: str, message_id: str, written: dsn.Written, to: Address, now: datetime) -> None:
         sink = self._spool.create(spool_id)
         try:
             await sink.write(stuffed(written.content))
@@ -108,7 +109,7 @@ class Notices:
         except BaseException:
             await sink.discard()
             raise
-        facts = self._facts(written, to, now)
+        facts = self._facts(message_id, written, to, now)
         verdict = Admit()
         try:
             await self._store.accept(
@@ -125,7 +126,7 @@ class Notices:
             await self._spool.remove(spool_id)
             raise
 
-    def _facts(self, written: dsn.Written, to: Address, now: datetime) -> Facts:
+    def _facts(self, message_id: str, written: dsn.Written, to: Address, now: datetime) -> Facts:
         """What a notice is: automatic mail of ours to one sender. Nothing about it is left to decide."""
         path = ForwardPath(address=to, notify=frozenset({Notify.NEVER}))
         settings = self._live.settings
@@ -141,8 +142,8 @@ class Notices:
             sender=None,
             sender_party=Party.NOBODY,
             size=len(written.content),
-            head=MessageHead(content=Content.DSN, auto_submitted="auto-replied"),
-            exchanges=(Exchange(forward_path=path, party=Party.PROFESSIONAL, relayable=True),),
+            head=MessageHead(message_id=message_id, content=Content.DSN, auto_submitted="auto-replied"),
+            exchanges=(Exchange(forward_path=path, party=settings.space.sender(to), relayable=True),),
             policy=settings.policy(now, Role.OURSELVES),
             taken_at=now,
         )

@@ -8,7 +8,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import StoreUnavailable
-from mssgw.core.replies import Reply
+from mssgw.core.replies import DISK_FULL, Reply
 from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.memory import MemorySpool
@@ -105,3 +105,18 @@ async def test_a_letter_that_conflicts_every_time_is_deferred_and_logged(office,
     assert (await incoming.end(size=len(LARGE))).code == 451
     assert office.events.seen == ["letter.deferred_at_intake"]
     assert not spool.files
+
+
+@pytest.mark.parametrize(
+    ("reply", "alarms"),
+    [
+        (Reply(421, "4.4.2", "Delai depasse pendant DATA, rien n'a ete conserve"), []),
+        (DISK_FULL, ["letter.deferred_at_intake"]),
+    ],
+    ids=["slow sender", "full disk"],
+)
+async def test_what_is_deferred_is_an_alarm_only_when_it_is_our_trouble(office, reply, alarms):
+    """Anybody can be slow."""
+    await letter(office, MemorySpool()).abort(reply)
+    assert office.events.seen == ["letter.deferred_at_intake"]
+    assert office.events.alarms == alarms

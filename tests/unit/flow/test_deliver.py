@@ -47,9 +47,12 @@ class Hop:
 class Events:
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.alarms: list[str] = []
 
-    def event(self, name: str, **_: Any) -> None:
+    def event(self, name: str, *, alarm: bool = False, **_: Any) -> None:
         self.seen.append(name)
+        if alarm:
+            self.alarms.append(name)
 
 
 @dataclass
@@ -217,8 +220,22 @@ async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     lost = replace(stored, body=replace(stored.body, inline=None))
     (row,) = await office.store.queue(limit=9)
     said = await office.flow().notices.send(lost, [(row.delivery, Bounced(reply=NO))], is_late=False)
-    assert [entry.event for entries in said.values() for entry in entries] == ["notified"]
+    (entry,) = said[row.delivery.number]
+    assert entry.event == "notified"
     assert "notice.without_letter" in office.events.seen
+
+
+async def test_a_notice_is_found_by_its_own_message_id(office):
+    """As any letter is: its sender may ask about what he received."""
+    await office.keep("LETTER")
+    (row,) = await office.store.queue(limit=9)
+    said = await office.flow().notices.send(
+        await office.store.load("LETTER"), [(row.delivery, Bounced(reply=NO))], is_late=False
+    )
+    (entry,) = said[row.delivery.number]
+    spool_id = entry.detail.split()[1]
+    (line,) = await office.store.trace(message_id=f"<{spool_id}@mssgw.test>", limit=9)
+    assert (line.spool_id, line.event) == (spool_id, "accepted")
 
 
 async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
