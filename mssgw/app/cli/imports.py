@@ -159,9 +159,9 @@ def _professional(text: str, space: PatientSpace) -> Address:
 def _date(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: in UTC it would lie before the year 1 or after 9999
         raise BadLine("date: expected ISO 8601, such as 2026-03-01 or 2026-03-01T08:30:00Z") from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _digest(pair: Pair) -> bytes:

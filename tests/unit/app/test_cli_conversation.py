@@ -129,6 +129,7 @@ def test_the_latest_line_about_a_pair_counts(office, run_json, csv_file):
         (f"{MATRICULE},dr martin,open,2026-02-01", "bal: an address has"),
         (f"{MATRICULE},{DOCTOR},absent,2026-02-01", "state: expected open or closed"),
         (f"{MATRICULE},{DOCTOR},open,01/02/2026", "date: expected ISO 8601"),
+        (f"{MATRICULE},{DOCTOR},open,0001-01-01T00:00:00+23:00", "date: expected ISO 8601"),
         (f"{MATRICULE},{DOCTOR},open,2999-01-01", "date: expected a moment that has passed"),
         (f"{MATRICULE},{DOCTOR},open", "expected 4 columns, found 3"),
         (f"{CORSICAN},{DOCTOR},closed,2026-02-01", "state: line 2 says otherwise"),
