@@ -84,15 +84,23 @@ class SmtpIn:
     # What a dialogue asks (smtpd_dialogue.Door)
 
     def enter(self, dialogue: Dialogue) -> bool:
-        limits = self.listener
         full = (
-            len(self._dialogues) >= limits.max_connections or self._at[dialogue.peer] >= limits.max_connections_per_ip
+            len(self._dialogues) >= self._room_for(dialogue.peer)
+            or self._at[dialogue.peer] >= self.listener.max_connections_per_ip
         )
         if full or self.closing:
             return False
         self._dialogues.add(dialogue)
         self._at[dialogue.peer] += 1
         return True
+
+    def _room_for(self, peer: str) -> int:
+        """How many connections there may be for one more of this peer: a quarter is kept for networks that we know.
+
+        Else twenty strangers with fifty idle connections each would shut out every hospital and operator.
+        """
+        most = self.listener.max_connections
+        return most if self.reception.client_at(self.listener.role, peer) else most - most // 4
 
     def leave(self, dialogue: Dialogue) -> None:
         if dialogue not in self._dialogues:

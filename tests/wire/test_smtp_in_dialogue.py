@@ -275,6 +275,18 @@ async def test_connections_beyond_the_limit_of_an_address_are_told_to_come_back(
         await home.meet()
 
 
+async def test_strangers_cannot_take_all_connections():
+    """A quarter is kept for the networks of our clients."""
+    async with house(max_connections=4) as home:
+        home.reception.client = None
+        for _ in range(3):
+            await home.meet()
+        assert (await (await home.connect()).hear())[:9] == "421 4.7.0"
+        home.reception.client = HOSPITAL
+        await home.meet()
+        assert (await (await home.connect()).hear())[:9] == "421 4.7.0"
+
+
 async def test_an_idle_client_is_shown_out():
     async with house(idle=0.05) as home:
         peer = await home.meet()
