@@ -1,5 +1,6 @@
 """Configuration to the values that flow and edges work with. Pure, except that next-hop passwords are read."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
@@ -110,8 +111,14 @@ def _route(
 
 
 def _password(file: SecretFile | None) -> str | None:
-    """The first line of a password file."""
-    return file.require().read_text("utf-8").partition("\n")[0].rstrip("\r") if file else None
+    """The first line of a password file. Raises OSError."""
+    if file is None:
+        return None
+    path = file.require()
+    try:
+        return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:  # nor does its text reach a log: it quotes what it could not read
+        raise OSError(errno.EINVAL, "not UTF-8 text", str(path)) from None
 
 
 def settings(config: Config) -> Settings:

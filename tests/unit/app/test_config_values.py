@@ -244,6 +244,15 @@ def test_the_password_of_a_next_hop_is_the_first_line_of_its_file(load: Load, tm
     assert (route.login, route.password) == ("relais", " secret ")
 
 
+def test_a_password_file_that_is_no_text_is_an_error_of_the_file(load: Load, tmp_path: Path) -> None:
+    """A reload says so and goes on; the text of the error would quote the octets."""
+    (tmp_path / "mes.password").write_bytes(b"secret\xff\n")
+    new = 'next_hop = "mx"\nnext_hop_login = "relais"\nnext_hop_password_file = "mes.password"'
+    with pytest.raises(OSError, match="not UTF-8 text") as raised:
+        wiring.routes(load(old='next_hop = "mx"', new=new))
+    assert "secret" not in str(raised.value)
+
+
 def test_settings_hold_all_that_decisions_depend_on(load: Load) -> None:
     """One frozen value; a reload builds another."""
     settings = wiring.settings(load(old='kind = "ORG"', new='kind = "ORG"\npharmacy = true\nresponsible = "Dr Test"'))
