@@ -1,8 +1,12 @@
 """From a letter's header and the parts that were kept to its MessageHead: what policy may look at."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Content, Mdn, MessageHead, Notice, Unreadable
 from mssgw.formats.headers import MAX_IDS, Header, message_id, message_ids, without_comments
 from mssgw.formats.mailboxes import Addresses, read_addresses
@@ -23,6 +27,9 @@ MAX_PERSON = 256
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
 _AUTHENTICATED = re.compile(rb"\r\n[ \t]+\(Authenticated sender: ([^\r\n()]+)\)(?=\r\n)")
+_MATRICULE_AT = re.compile(
+    r"(?<![0-9A-Za-z])[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
+)
 _REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.DSN}
 
 
@@ -46,7 +53,7 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         from_fields=len(header.all("from")),
         from_=from_.found,
         reply_to=_addresses(header, "reply-to").found,
-        to_cc=to_cc.found,
+        to_cc=tuple(dict.fromkeys((*to_cc.found, *_disguised(header)))) if to_cc.malformed else to_cc.found,
         subject=subject[:MAX_SUBJECT],
         subject_fin=fin_of(subject),
         mss_fin=header.first("x-mss-mes") == "FIN",  # req: FIN-2
@@ -72,6 +79,19 @@ def _addresses(header: Header, *names: str) -> Addresses:
         sum(each.malformed for each in lists),
         all(each.complete for each in lists),
     )
+
+
+def _disguised(header: Header) -> Iterator[Address]:  # req: SD-7
+    """What looks like a patient's address in a To or Cc that cannot be read: another server may have delivered to it.
+
+    A trailing dot, ``mailto:``, straight quotes, an address inside an encoded word: whether it is a second patient is
+    for policy to say.
+    """
+    for name in ("to", "cc"):
+        for text in header.texts(name):
+            for found in _MATRICULE_AT.finditer(decoded(text)):
+                with contextlib.suppress(MalformedAddress):
+                    yield Address.parse(found[0])
 
 
 def _doubts(from_: Addresses, to_cc: Addresses) -> list[Unreadable]:

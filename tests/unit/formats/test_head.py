@@ -52,6 +52,34 @@ def test_subject_and_person_stay_out_of_the_repr():
     assert "canary" not in repr(head)
 
 
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        "{}.",
+        "<{}.>",
+        "'{}'",
+        "<mailto:{}>",
+        "x@y.fr {}",
+        "<x@y.fr> {}",
+        "{} <x@y.fr>",
+        '"never ends {}',
+        "(never ends {}",
+        "=?utf-8?q?146026322000196=40patient.mssante.fr?=",
+    ],
+)
+def test_a_second_patient_in_a_list_that_cannot_be_read_is_seen_all_the_same(disguise):
+    """SD-7: the server before us may have read it, and split the envelope."""
+    second = "146026322000196@patient.mssante.fr"
+    head = read(letter("To: 279035121518989@patient.mssante.fr", f"Cc: {disguise.format(second)}"))
+    assert {"279035121518989@patient.mssante.fr", second} <= set(keys(head.to_cc))
+
+
+def test_in_a_list_that_is_in_order_nobody_is_guessed():
+    """A name may quote an address, a local part may end in digits."""
+    names = '"146026322000196@patient.mssante.fr" <x@y.fr>, a146026322000196@y.fr'
+    assert keys(read(letter(f"To: {names}")).to_cc) == ["x@y.fr", "a146026322000196@y.fr"]
+
+
 def test_the_latest_of_a_long_thread_are_kept():
     ids = [f"<{n}@x>" for n in range(1_000)]
     assert read(letter("References: " + " ".join(ids))).thread == tuple(ids[-200:])
