@@ -260,7 +260,7 @@ class Desk(Protocol):
         """Hold queued deliveries that no one is sending at this moment."""
 
     async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
-        """Queue a held message's deliveries and record the moves that waited for it (SD-10)."""
+        """Queue a held message's deliveries as if created now, and record the moves that waited for it (SD-10)."""
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
         """Put the open deliveries of a message that no one is sending, held ones too, in BOUNCED; how many.

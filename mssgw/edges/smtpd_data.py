@@ -27,6 +27,13 @@ class DataDialogue(MailDialogue):
         self.in_data = True
         try:
             reply = await self._message()
+        except ConnectionError:
+            raise
+        except Exception as error:
+            # The rest of the message is still to come: read on, and it would be taken for commands.
+            failed = self.reply_to(error)
+            self.hang_up(Reply(421, failed.status, failed.text))
+            return
         finally:
             self.in_data = False
             self._set_rset_state()

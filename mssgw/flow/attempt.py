@@ -99,7 +99,7 @@ class Attempts:
             after_attempt(delivery, outcomes[delivery.number], retry, now, random.random())  # noqa: S311 - spreads load
             for delivery in job.deliveries
         ]
-        late = now - stored.accepted_at >= retry.warn_after
+        late = now - job.deliveries[0].created_at >= retry.warn_after  # a released letter's time began at its release
         notified = await self._tell(stored, job, results, late=late)
         if notified is None:
             # What was delivered must not be sent again for want of a notice; a failure that nobody could be told of

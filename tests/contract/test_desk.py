@@ -75,6 +75,7 @@ async def test_hold_stops_what_nobody_is_sending_and_release_lets_it_go(place: P
     assert await place.desk.release("A", operator="root", now=now, moves=()) == 1
     (claimed,) = await place.store.claim(now=now, lease=place.lease("x.1"), limit=9)
     assert (claimed.spool_id, claimed.state, claimed.due_at) == ("A", DeliveryState.QUEUED, now)
+    assert claimed.created_at == now, "the time to deliver it begins with the release"
     assert await place.events("A") == ["accepted", "held", "released"]
 
 

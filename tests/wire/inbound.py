@@ -51,6 +51,8 @@ class Letter:
     async def abort(self, reply: Reply | None = None) -> None:
         self.end_called.append("abort")
         self.refused_with = reply
+        if self.script.abort_error is not None:
+            raise self.script.abort_error
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +68,7 @@ class Recorder:
     write_error: Exception | None = None
     write_gate: asyncio.Event | None = None
     end_error: Exception | None = None
+    abort_error: Exception | None = None
     end_gate: asyncio.Event | None = None
     verdict: Reply = QUEUED
     senders: list[tuple[Client | None, Envelope, int]] = field(default_factory=list)

@@ -346,3 +346,16 @@ async def test_stopping_never_cancels_a_commit():
         gate.set()
         await asyncio.wait_for(stopping, 5)
         assert len(home.reception.kept) == 1
+
+
+async def test_when_we_fail_in_the_middle_of_data_the_rest_is_not_read_as_commands():
+    """The client still sends its letter: read on after a 451, and the letter could speak SMTP."""
+    with capture_logs():
+        async with house(Recorder(abort_error=RuntimeError())) as home:
+            peer = await home.meet()
+            await peer.envelope()
+            await peer.ask("DATA")
+            await peer.send(b"Subject: a\r\n\r\nbare\nline\r\n" + b"MAIL FROM:<evil@hopital.fr>\r\n" * 100)
+            assert (await peer.hear())[:9] == "421 4.3.0"
+            assert await peer.hear() == ""
+            assert len(home.reception.senders) == 1

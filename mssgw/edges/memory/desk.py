@@ -62,7 +62,7 @@ class MemoryDesk(MemoryPart):
         rows = [row for row in self._rows([spool_id]) if row.delivery.state is DeliveryState.HELD]
         for row in rows:
             row.become(DeliveryState.QUEUED)
-            row.delivery = replace(row.delivery, due_at=now)
+            row.delivery = replace(row.delivery, created_at=now, due_at=now)
         if rows:
             self._move(moves, now)
         return self._acted(rows, JournalEvent.RELEASED, "", operator, now)

@@ -79,7 +79,8 @@ class QueueDesk(DeskPart):
     async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
         chosen = [deliveries.c.state == HELD, deliveries.c.spool_id == spool_id]
         entry = Entry(at=now, event=JournalEvent.RELEASED, operator=operator)
-        become = {"state": QUEUED, "due_at": micros(now), "held_because": ""}
+        # Its time begins now: a letter that was held for two days must not bounce on its first greylisting.
+        become = {"state": QUEUED, "created_at": micros(now), "due_at": micros(now), "held_because": ""}
         return await self._change(chosen, become, entry, tuple(moves))
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
