@@ -1,7 +1,7 @@
 """The real Office: what the command line does to an installation, beside a running daemon or without one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mssgw.core.clients import Client
 from mssgw.core.decide import decide
 from mssgw.core.delivery import Bounced, State
 from mssgw.core.envelope import Envelope, ForwardPath, Origin
-from mssgw.core.errors import Gone
+from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
@@ -28,7 +28,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
-from mssgw.ports import Desk, Store
+from mssgw.ports import Desk, QueueRow, Store
 
 _EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
 BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
@@ -61,19 +61,28 @@ class BackOffice:
     def space(self) -> PatientSpace:
         return self._settings.space
 
-    async def bounce(self, spool_id: str, *, operator: str) -> int:
+    async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         # Held first: what nobody may begin to send is neither delivered after its notice nor bounced without one.
         await self.desk.hold([spool_id], operator=operator, now=self._clock.now())
         rows = await self.desk.queue(limit=_EVERY_RECIPIENT, spool_id=spool_id)
         if not rows or any(row.delivery.state is not State.HELD for row in rows):
             raise Gone("no open delivery of that letter, or it is being sent at this moment")
-        stored = await self.store.load(spool_id)
-        outcome = Bounced(reply=BY_HAND)
         # The notice first: a crash in between may repeat it, never lose it.
-        said = await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
+        said = await self._tell(spool_id, rows, untold=untold)
         bounced = await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
         await self.store.note([entry for entries in said.values() for entry in entries])
         return bounced
+
+    async def _tell(self, spool_id: str, rows: Sequence[QueueRow], *, untold: bool) -> Mapping[int, tuple[Entry, ...]]:
+        """Keep the failure notice; its journal lines by delivery number."""
+        try:
+            stored = await self.store.load(spool_id)
+        except Undecryptable:
+            if untold:
+                return {}
+            raise
+        outcome = Bounced(reply=BY_HAND)
+        return await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
 
     async def judge(self, spool_id: str) -> Verdict:
         stored = await self.store.load(spool_id)

@@ -27,10 +27,11 @@ class Office(Protocol):
     def space(self) -> PatientSpace:
         """The configured patient domain: a bare matricule on the command line means a mailbox in it."""
 
-    async def bounce(self, spool_id: str, *, operator: str) -> int:
+    async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         """End the open deliveries of a letter as bounced and tell its sender; returns how many.
 
-        Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
+        ``untold``: also when the letter cannot be read any more, so that nobody can be told; else that raises
+        Undecryptable. Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
         """
 
     async def judge(self, spool_id: str) -> Verdict:

@@ -12,6 +12,7 @@ from mssgw.app.cli.people import operator, queue_id, shown
 from mssgw.app.office import Office
 from mssgw.core.conversation import Move
 from mssgw.core.delivery import State
+from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
 from mssgw.core.moves import HOLDING_EVENTS
 from mssgw.core.verdict import Admit, Defer, Hold, Refuse
@@ -191,8 +192,9 @@ async def _moves_now(office: Office, spool_id: str) -> Sequence[Move]:
 
 @queue.command()
 @click.argument("spool_id", metavar="ID", type=queue_id)
+@click.option("--untold", is_flag=True, help="End a letter too that cannot be read any more: nobody can be told.")
 @at_the_office()
-async def bounce(office: Office, spool_id: str) -> None:
+async def bounce(office: Office, spool_id: str, *, untold: bool) -> None:
     """Give up on a letter: its open deliveries end, and its sender gets a failure notice.
 
     No notice goes to a null sender. Exit code 1 when the letter is unknown or has nothing open.
@@ -201,7 +203,12 @@ async def bounce(office: Office, spool_id: str) -> None:
     Example:
       mssgw queue bounce 1M8Z7Q4X9TB20KEV
     """
-    bounced = await office.bounce(spool_id, operator=operator())
+    try:
+        bounced = await office.bounce(spool_id, operator=operator(), untold=untold)
+    except Undecryptable:
+        raise no(
+            f"queue bounce: {spool_id} is held, and cannot be read: its sender cannot be told; --untold ends it"
+        ) from None
     if not bounced:
         raise no(f"queue bounce: {spool_id} has no open delivery")
     click.echo(f"{letters.count(bounced, 'delivery', 'deliveries')} bounced")

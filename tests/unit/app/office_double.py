@@ -121,7 +121,7 @@ class OfficeDouble:
         self.entries.append(an_entry(JournalEvent.RELEASED, spool_id, operator=operator))
         return self._change([spool_id], DeliveryState.HELD, DeliveryState.QUEUED, operator)
 
-    async def bounce(self, spool_id: str, *, operator: str) -> int:
+    async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         await self.load(spool_id)
         open_states = (DeliveryState.QUEUED, DeliveryState.HELD)
         return sum(self._change([spool_id], state, DeliveryState.BOUNCED, operator) for state in open_states)

@@ -14,7 +14,7 @@ from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.decide import hold_undecided
 from mssgw.core.delivery import Lease
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
-from mssgw.core.errors import Gone
+from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.message import MessageHead
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from mssgw.edges.clock import SystemClock
@@ -162,3 +162,17 @@ async def test_a_letter_that_is_being_sent_is_not_given_up(office, store):
     await store.claim(now=now + timedelta(seconds=1), lease=Lease("node.1", now + timedelta(hours=1)), limit=9)
     with pytest.raises(Gone):
         await office.bounce(ID, operator="anne")
+
+
+async def test_a_letter_that_cannot_be_read_ends_only_when_it_is_said_that_nobody_is_told(office, store, monkeypatch):
+    """Else it would stay in the queue for ever."""
+    await hold_an_answer(office, store)
+
+    async def unreadable(spool_id: str) -> None:
+        raise Undecryptable
+
+    monkeypatch.setattr(store, "load", unreadable)
+    with pytest.raises(Undecryptable):
+        await office.bounce(ID, operator="anne")
+    assert await office.bounce(ID, operator="anne", untold=True) == 1
+    assert [entry.event.value for entry in await store.trace(spool_id=ID, limit=10)][-1] == "bounced"
