@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_data import DataDialogue
@@ -15,6 +17,8 @@ from mssgw.ports import Reception
 __all__ = ["Listener", "SmtpIn"]
 
 _BACKLOG = 1_024
+_AT_ONCE = 4
+_LOGIN_PATIENCE = 20.0  # seconds
 _COMMIT_GRACE = 10.0
 Kept = TypeVar("Kept")
 
@@ -31,20 +35,26 @@ class SmtpIn:
         self._servers: list[asyncio.Server] = []
         self._dialogues: set[Dialogue] = set()
         self._at: Counter[str] = Counter()  # connections by IP address
+        self._turns = WeakValueDictionary[str, asyncio.Lock]()
         self._kept: set[asyncio.Task[Any]] = set()
 
     async def listen(self, host: str, port: int) -> int:
         """Listen on host and port, 0 for any; returns the port. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: DataDialogue(self, loop), host, port, backlog=_BACKLOG)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.create_server((host, port), family=family)
+        await self.listen_on(bound)
+        return int(bound.getsockname()[1])
 
     async def listen_on(self, inherited: socket.socket) -> None:
-        """Listen on a socket that systemd has bound; it is closed with the others."""
+        """Listen on a socket that somebody else has bound; it is closed with the others.
+
+        Other processes may share it: asyncio accepts ``backlog`` connections in one go (and, out of descriptors,
+        complains as often), so a small number spreads a burst over all of them. The kernel's own queue stays long.
+        """
         loop = asyncio.get_running_loop()
         inherited.setblocking(False)
-        server = await loop.create_server(lambda: DataDialogue(self, loop), sock=inherited, backlog=_BACKLOG)
+        server = await loop.create_server(lambda: DataDialogue(self, loop), sock=inherited, backlog=_AT_ONCE)
+        inherited.listen(_BACKLOG)
         self._servers.append(server)
 
     @property
@@ -109,6 +119,17 @@ class SmtpIn:
         self._at[dialogue.peer] -= 1
         if not self._at[dialogue.peer]:
             del self._at[dialogue.peer]
+
+    @asynccontextmanager
+    async def turn_to_log_in(self, peer: str) -> AsyncIterator[None]:
+        """One at a time for each address: who guesses passwords on a hundred connections waits for himself."""
+        turn = self._turns.setdefault(peer, asyncio.Lock())
+        async with asyncio.timeout(_LOGIN_PATIENCE):
+            await turn.acquire()
+        try:
+            yield
+        finally:
+            turn.release()
 
     def keep(self, work: Coroutine[Any, Any, Kept]) -> asyncio.Task[Kept]:
         """Run what must outlive its connection."""

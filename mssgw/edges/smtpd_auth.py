@@ -78,7 +78,8 @@ class AuthDialogue(TlsDialogue):
 
     async def _log_in(self, login: str, password: str) -> None:
         try:
-            client = await self.reception.authenticate(self.listener.role, login, password)
+            async with self.door.turn_to_log_in(self.peer):
+                client = await self.reception.authenticate(self.listener.role, login, password)
         except Exception as error:
             self.log.error(error)
             await self.say(CANNOT_CHECK)

@@ -37,7 +37,8 @@ class DataDialogue(MailDialogue):
         finally:
             self.in_data = False
             self._set_rset_state()
-        self.accepted += reply.ok
+        if reply.ok:
+            self.accepted, self.refusals = self.accepted + 1, 0
         if self.transport is None:
             raise ConnectionResetError  # gone right after the final dot: what was committed stays
         self._reset_timeout()

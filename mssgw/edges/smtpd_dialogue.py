@@ -6,6 +6,7 @@ aiosmtpd 1.4.6 is pinned: its connection callbacks are replaced, because they ca
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from aiosmtpd.smtp import Session
@@ -31,6 +32,9 @@ class Door(Protocol):
         """Count the connection in; False when there is no room."""
 
     def leave(self, dialogue: "Dialogue") -> None: ...
+    def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[None]:
+        """Wait for this address's turn to have a password checked. Raises TimeoutError."""
+
     def keep(self, work: Coroutine[Any, Any, Kept]) -> "asyncio.Task[Kept]":
         """Run what must outlive the connection."""
 

@@ -29,6 +29,7 @@ class Listener:
     ``size_limit``: the message size that is advertised and taken, exactly (SD-1). ``require_tls``: nothing but
     EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
+    ``max_refusals``: 5xx in one connection since its last accepted message; each may be a line in the journal.
     ``end_within``: how long the decision and the commit may take after the final dot.
     """
 
@@ -46,6 +47,7 @@ class Listener:
     end_within: float = 300.0  # RFC 5321 section 4.5.3.2.6: clients wait 10 minutes
     max_recipients: int = 100  # RFC 5321 section 4.5.3.1.8
     max_auth_failures: int = 3
+    max_refusals: int = 500
     max_connections: int = 1_000
     max_connections_per_ip: int = 100
     commands: Mapping[str, int] = field(default_factory=lambda: COMMANDS, repr=False)

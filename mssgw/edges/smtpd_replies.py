@@ -30,6 +30,8 @@ NO_EXPANSION = Reply(252, "2.5.0", "Verification impossible, l'adresse sera juge
 NO_LISTS = Reply(502, "5.5.1", "EXPN n'est pas offert")
 HELP = Reply(214, "2.0.0", "Passerelle MSSante, voir RFC 5321")
 
+UNKNOWN_COMMAND = "500 5.5.2 Commande inconnue"
+
 _HAS_STATUS = re.compile(r"\d{3}[ -][245]\.\d{1,3}\.\d{1,3} ")
 _STATUS = {"500": "5.5.2", "501": "5.5.4", "502": "5.5.1", "503": "5.5.1", "504": "5.5.4", "530": "5.7.0"}
 
@@ -40,9 +42,11 @@ def with_status(line: str) -> str:
     The greeting and 3xx replies have none.
     """
     code = line[:3]
+    if line.startswith('500 Error: command "'):
+        return UNKNOWN_COMMAND  # aiosmtpd repeats the word: a client out of step sends words of a letter
     if code == "220" or code[0] == "3" or _HAS_STATUS.match(line):
         return line
-    return f"{code} {_STATUS.get(code, f'{code[0]}.0.0')} {line[4:300]}"  # aiosmtpd echoes unknown verbs: cut
+    return f"{code} {_STATUS.get(code, f'{code[0]}.0.0')} {line[4:300]}"
 
 
 def reply_for(error: BaseException) -> Reply:

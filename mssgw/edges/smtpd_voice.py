@@ -42,6 +42,7 @@ class Voice(SMTP):
         self._be_an_smtp()
         self.log = SessionLog(listener.name)
         self._out: list[bytes] = []
+        self.refusals = 0  # since the last accepted message
 
     def _be_an_smtp(self) -> None:
         """What the constructor of aiosmtpd's SMTP would set, as far as its command loop uses it."""
@@ -62,6 +63,10 @@ class Voice(SMTP):
         line = say.with_status(status if isinstance(status, str) else status.decode("ascii", "replace"))
         if line[0] in "45":
             self.log.refused(int(line[:3]), line[4:].partition(" ")[0])
+            self.refusals += line[0] == "5"
+            if self.refusals > self.listener.max_refusals:
+                self.hang_up(say.TOO_MUCH)
+                return
         self._out.append(line.encode("ascii", "replace") + b"\r\n")
         if line[:2] in ("25", "45", "55") and self.lines.has_line() and len(self._out) < _HELD_BACK:
             return

@@ -87,11 +87,13 @@ class Inspector:
 def _policy_sender(
     settings: Settings, envelope: Envelope, head: MessageHead | None
 ) -> tuple[Address | None, Party]:  # req: SD-5
-    """The reverse-path, and From: when that is null."""
+    """The reverse-path, and From: when that is null, or a robot's: none may lend its name to a patient's letter."""
     sender = envelope.reverse_path
-    if sender is None and head is not None and len(head.from_) == 1:
+    party = settings.space.sender(sender)
+    if party in (Party.NOBODY, Party.PATIENT_SPACE) and head is not None and len(head.from_) == 1:
         sender = head.from_[0]
-    return sender, settings.space.sender(sender)
+        party = settings.space.sender(sender)
+    return sender, party
 
 
 def _exchange(settings: Settings, client: Client, sender: Address | None, party: Party, path: ForwardPath) -> Exchange:

@@ -323,3 +323,21 @@ async def test_the_log_tells_of_a_session_and_never_of_its_addresses(caplog):
     refused = logs[1]
     assert (refused["listener"], refused["peer"], refused["client"]) == ("test", "127.0.0.1", HOSPITAL.name)
     assert (refused["code"], refused["status"]) == (500, "5.5.2")
+
+
+async def test_who_is_only_refused_is_shown_out():
+    """Every refusal may be a line in the journal, kept for a year: nobody fills it on one connection."""
+    refusing = Recorder(refuse_recipients={PATIENT: Reply(550, "5.7.1", "Non")})
+    async with house(refusing, max_refusals=3) as home:
+        peer = await home.meet()
+        await peer.ask("MAIL FROM:<dr@hopital.fr>")
+        heard = [(await peer.ask(f"RCPT TO:<{PATIENT}>"))[:9] for _ in range(4)]
+        assert heard == ["550 5.7.1"] * 3 + ["421 4.7.0"]
+        assert await peer.hear() == ""
+
+
+async def test_an_unknown_word_is_not_repeated():
+    """A client that is out of step sends words of a letter, and its server logs our reply."""
+    async with house() as home:
+        peer = await home.meet()
+        assert await peer.ask("279035121518989 est le patient") == "500 5.5.2 Commande inconnue"

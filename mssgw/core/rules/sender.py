@@ -44,8 +44,12 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
 
 
 def _patient_signs_as_himself(facts: Facts, author: Address) -> Finding | None:  # req: SD-5, WHO-2
-    """All patients share one domain: a letter on one patient's exchange may not show, and be answered to, another."""
-    if facts.sender_party is not Party.PATIENT or author == facts.sender:
+    """All patients share one domain: a letter on one patient's exchange may neither show another nor be answered to
+    another (Reply-To)."""
+    if facts.sender_party is not Party.PATIENT or facts.head is None:
+        return None
+    shown = (author, *(who for who in facts.head.reply_to if facts.policy.space.is_patient(who)))
+    if all(who == facts.sender for who in shown):
         return None
     return refuse(
         "one-honest-from", "SD-5 WHO-2", not_allowed("Un patient n'ecrit que sous sa propre adresse"), "other"

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Select, and_, case, delete, literal_column, or_, select, tuple_, union_all, update
 
 from mssgw.core.addresses import Address
@@ -29,6 +30,7 @@ from mssgw.edges.sql.tables import (
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
+_log = structlog.get_logger("mssgw.store")
 _AT_ONCE = 500  # rows that one transaction erases or forgets, so that letters get in between
 FINAL = tuple(state.value for state in DeliveryState if state.final)
 QUEUED, HELD = DeliveryState.QUEUED.value, DeliveryState.HELD.value
@@ -117,6 +119,7 @@ class SqlStore:
             for spool_id in sorted(unreadable):
                 entry = Entry(at=now, event=JournalEvent.HELD, spool_id=spool_id, detail="unreadable")
                 self._set_aside(connection, spool_id, entry)
+                _log.warning("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
             return sorted(claimed, key=lambda delivery: delivery.due_at)
 
         claimed: list[Delivery] = await self._session.write(Unit(work=work))

@@ -382,3 +382,11 @@ def test_an_earlier_notice_leaves_a_finding_on_later_letters():
     letter = facts(DOCTOR, exchange(DOCTOR, PATIENT, account=AccountState.CLOSED), head=head(DOCTOR))
     details = {finding.detail for finding in decide(letter).findings}
     assert AccountState.CLOSED in details
+
+
+def test_a_patient_is_not_answered_to_another_patient():
+    """SD-5, WHO-2: the professional's answer would go to the wrong person."""
+    letter = facts(PATIENT, exchange(PATIENT, DOCTOR, OPEN), head=head(PATIENT, reply_to=(OTHER_PATIENT,)))
+    assert refusal(decide(letter)) == (550, "5.7.1", "one-honest-from")
+    own = facts(PATIENT, exchange(PATIENT, DOCTOR, OPEN), head=head(PATIENT, reply_to=(PATIENT,)))
+    assert admitted(decide(own)) == (Move(PAIR, Event.PATIENT_WROTE),)

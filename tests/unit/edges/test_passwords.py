@@ -52,3 +52,15 @@ def test_a_hash_is_told_from_a_password(hashed):
     assert is_hash(hashed)
     assert not is_hash("sésame")
     assert hashed.startswith("$argon2id$")
+
+
+async def test_a_right_password_is_remembered_and_a_wrong_one_is_not(hashed, monkeypatch):
+    """A mail server logs in anew for every letter: it shall not cost a tenth of a second each time."""
+    passwords = Passwords()
+    assert await passwords.check(hashed, "sésame")
+    assert not await passwords.check(hashed, "sesame")
+    monkeypatch.setattr("mssgw.edges.passwords._fits", lambda *_: False)
+    assert await passwords.check(hashed, "sésame")
+    assert not await passwords.check(hashed, "sesame")
+    assert not await passwords.check(None, "sésame")
+    passwords.close()
