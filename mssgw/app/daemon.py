@@ -1,11 +1,12 @@
 """The daemon: opens everything in order, serves, reloads on SIGHUP, and leaves in the reverse order.
 
-1. configuration and log;            2. keys, store (migrated), spool;
-3. the flow over its edges;          4. listeners, then READY to systemd;
+1. configuration and log;            2. sockets, and a process for each core (supervisor.py);
+3. keys, store (migrated), spool;    4. the flow over its edges, listeners, then READY;
 5. SIGTERM: no new connections, DATA under way is finished, 421 to the rest, running deliveries end, leases go back.
 """
 
 import asyncio
+import os
 import resource
 import signal
 import socket
@@ -20,11 +21,14 @@ from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config, ConfigErrors, model
+from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest, at_rest
+from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
+from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.passwords import Passwords
@@ -47,14 +51,26 @@ OPEN_FILES = 65_536  # as in systemd/mssgw.service
 NODE = "node"  # one process a store, until there are several
 
 
-async def serve(config_path: Path) -> None:
-    """Run until SIGTERM or SIGINT. Raises ConfigErrors or a GatewayError when it cannot start."""
+def serve(config_path: Path) -> None:
+    """Run until SIGTERM or SIGINT, in one process or several. Raises ConfigErrors or a GatewayError when it cannot
+    start, TaskFell when a part of it failed for good."""
     config = configuration.load(config_path)
     log.configure(config.log.level, config.log.format)
     allow_open_files()
+    asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
+    sockets = bind(config)
+    workers = config.gateway.workers or len(os.sched_getaffinity(0))
+    if workers == 1:
+        asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
+        return
+    Supervisor(lambda seat: _forked(config_path, config, seat), sockets, workers, LogTelemetry()).supervise()
+
+
+async def work(config_path: Path, config: Config, seat: Seat) -> None:
+    """Be one worker until told to stop."""
     async with AsyncExitStack() as stack:
         rest = await stack.enter_async_context(at_rest(config))
-        daemon = Daemon(config_path, config, rest, LogTelemetry())
+        daemon = Daemon(config_path, config, rest, LogTelemetry(), seat)
         await stack.enter_async_context(daemon.running())
         await daemon.until_told_to_stop()
 
@@ -71,11 +87,44 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def _forked(config_path: Path, config: Config, seat: Seat) -> int:
+    asyncio.run(work(config_path, config, seat))
+    return 0
+
+
+async def _try_the_store(config: Config) -> None:
+    async with at_rest(config):
+        pass
+
+
+def bind(config: Config) -> dict[str, list[socket.socket]]:
+    """The listening sockets by listener name: systemd's where it passed them, else our own. Raises OSError."""
+    passed = systemd.listen_sockets()
+    found = {
+        entry.name: passed.pop(entry.socket or entry.name, []) or [_bound(entry.address.host, entry.address.port)]
+        for entry in config.listeners
+    }
+    for sockets in passed.values():  # that no listener asked for
+        for each in sockets:
+            each.close()
+    return found
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+class TaskFell(GatewayError):
+    """A part of the gateway failed for good; the log says which."""
+
+
 class Daemon:
     """One running gateway."""
 
-    def __init__(self, config_path: Path, config: Config, rest: AtRest, telemetry: Telemetry) -> None:
+    def __init__(self, config_path: Path, config: Config, rest: AtRest, telemetry: Telemetry, seat: Seat) -> None:
         self._path, self._config, self._rest, self._telemetry = config_path, config, rest, telemetry
+        self._seat, self._fell = seat, False
         self._passwords = Passwords()
         self._live = Live(wiring.settings(config), *self._admission(config))
         self._tls = _client_tls(config)  # one for all connections: building it takes 20 ms
@@ -86,11 +135,12 @@ class Daemon:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; on leaving, finish what is under way."""
+        per_hop = self._seat.share(self._config.delivery.connections_per_hop)
         transport = SmtpTransport(
             hostname=self._config.gateway.hostname,
             spool=self._rest.spool,
             tls_contexts=lambda route: self._tls,
-            limits=PoolLimits(connections=self._config.delivery.connections_per_hop),
+            limits=PoolLimits(connections=per_hop),
         )
         flow = assemble(
             store=self._rest.store,
@@ -99,23 +149,24 @@ class Daemon:
             clock=SystemClock(),
             telemetry=self._telemetry,
             live=self._live,
-            node=NODE,
-            per_route=self._config.delivery.connections_per_hop,
+            node=f"{NODE}-{self._seat.number}",
+            per_route=per_hop,
             trace=self._config.retention.trace,
         )
         self._handle_signals()
         tasks = [
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
-            asyncio.create_task(flow.sweeper.run(), name="sweep"),
-            asyncio.create_task(_watchdog(), name="watchdog"),
+            asyncio.create_task(self._signs_of_life(), name="watchdog"),
         ]
+        if self._seat.first:
+            tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
             async with self._listening(flow):
                 yield
-                systemd.notify(systemd.STOPPING)
-                self._telemetry.event("gateway.stopping")
+                self._seat.say(systemd.STOPPING)
+                self._event("gateway.stopping")
         finally:
             for task in tasks:
                 task.cancel()
@@ -123,18 +174,31 @@ class Daemon:
             await flow.deliverer.stop(DRAIN_DELIVERIES)
             await transport.close()
             self._passwords.close()
-            self._telemetry.event("gateway.stopped")
+            self._event("gateway.stopped")
 
     async def until_told_to_stop(self) -> None:
-        """Say that we are ready, then wait for a signal."""
-        self._telemetry.event("gateway.ready", version=mssgw.__version__)
-        systemd.notify(systemd.READY, systemd.status("ready"))
+        """Say that we are ready, then wait for a signal. Raises TaskFell."""
+        self._event("gateway.ready", version=mssgw.__version__)
+        self._seat.say(systemd.READY)
         await self._stop.wait()
+        if self._fell:
+            raise TaskFell
+
+    def _event(self, name: str, version: str | None = None) -> None:
+        """About this process, which has a number when there are several."""
+        self._telemetry.event(name, worker=self._seat.number if self._seat.of > 1 else None, version=version)
+
+    async def _signs_of_life(self) -> None:
+        """Say that the event loop turns."""
+        while self._seat.interval is not None:
+            self._seat.say(systemd.WATCHDOG)
+            await asyncio.sleep(self._seat.interval)
 
     def _stop_if_it_fell(self, task: "asyncio.Task[None]") -> None:
         """Without one of its tasks the gateway would take letters that it never delivers: better to be restarted."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._telemetry.event("gateway.task_fell", alarm=True, task=task.get_name(), failure=error)
+            self._fell = True
             self._stop.set()
 
     # --- signals -----------------------------------------------------------------------------------------------
@@ -147,7 +211,7 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the configuration again; a bad file leaves the old one in force, whole."""
-        systemd.notify(systemd.reloading(time.monotonic()))
+        self._seat.say(systemd.reloading(time.monotonic()))
         try:
             config = configuration.load(self._path)
             settings, admission, tls = wiring.settings(config), self._admission(config), _client_tls(config)
@@ -165,8 +229,8 @@ class Daemon:
             self._live.client_at, self._live.authenticate = admission
             log.configure(config.log.level, config.log.format)
             self._say_what_waits_for_a_restart(config)
-            self._telemetry.event("config.reloaded")
-        systemd.notify(systemd.READY)
+            self._event("config.reloaded")
+        self._seat.say(systemd.READY)
 
     def _say_what_waits_for_a_restart(self, config: Config) -> None:
         for name in ("gateway", "store", "listeners", "limits", "retention"):
@@ -179,22 +243,18 @@ class Daemon:
 
     @asynccontextmanager
     async def _listening(self, flow: Flow) -> AsyncIterator[None]:
-        """All listeners; on leaving they are drained together. Sockets that systemd passed go by their name."""
-        inherited = systemd.listen_sockets()
+        """All listeners; on leaving they are drained together."""
         servers: list[SmtpIn] = []
         try:
             for entry in self._config.listeners:
-                server = SmtpIn(flow.reception, _listener(self._config, entry))
+                server = SmtpIn(flow.reception, _listener(self._config, entry, self._seat))
                 servers.append(server)
-                if sockets := inherited.pop(entry.socket or entry.name, []):
-                    for given in sockets:
-                        await server.listen_on(given)
-                else:
-                    await server.listen(entry.address.host, entry.address.port)
-                self._telemetry.event("gateway.listening", listener=entry.name, address=str(entry.address))
+                for bound in self._seat.sockets[entry.name]:
+                    await server.listen_on(bound)
+                if self._seat.first:
+                    self._telemetry.event("gateway.listening", listener=entry.name, address=str(entry.address))
             yield
         finally:
-            _close(inherited)
             await asyncio.gather(*(server.stop(within=DRAIN_DATA) for server in servers))
 
     def _admission(self, config: Config) -> tuple[ClientAt, Authenticate]:
@@ -209,7 +269,7 @@ class Daemon:
         return clients.at, authenticate
 
 
-def _listener(config: Config, entry: model.Listener) -> Listener:
+def _listener(config: Config, entry: model.Listener, seat: Seat) -> Listener:
     limits = config.limits
     context = None
     if entry.tls is not model.Tls.NONE and entry.certificate is not None:
@@ -226,8 +286,8 @@ def _listener(config: Config, entry: model.Listener) -> Listener:
         idle=limits.idle.total_seconds(),
         handshake=limits.handshake.total_seconds(),
         max_recipients=limits.recipients,
-        max_connections=limits.connections,
-        max_connections_per_ip=limits.connections_per_ip,
+        max_connections=seat.share(limits.connections),
+        max_connections_per_ip=limits.connections_per_ip,  # chance may bring all of one peer to one worker
     )
 
 
@@ -235,18 +295,3 @@ def _client_tls(config: Config) -> ssl.SSLContext:
     """How next hops are verified. Raises TlsMisconfigured."""
     ca_file = config.delivery.ca_file
     return client_context(ca_file=ca_file.require() if ca_file else None)
-
-
-def _close(inherited: dict[str, list[socket.socket]]) -> None:
-    """Sockets that no listener asked for."""
-    for sockets in inherited.values():
-        for given in sockets:
-            given.close()
-
-
-async def _watchdog() -> None:
-    """Tell systemd that the event loop turns."""
-    interval = systemd.watchdog_interval()
-    while interval is not None:
-        systemd.notify(systemd.WATCHDOG)
-        await asyncio.sleep(interval)

@@ -1,6 +1,5 @@
 """``mssgw serve``: the daemon in the foreground, as systemd wants it."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -22,4 +21,4 @@ def serve(config_path: Path) -> None:
     """
     from mssgw.app.daemon import serve as run  # pulls in everything: not for --help
 
-    asyncio.run(run(config_path))
+    run(config_path)

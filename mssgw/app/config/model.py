@@ -26,6 +26,7 @@ from mssgw.app.config.values import (
     NextHop,
     NextHopOrMx,
     PasswordHash,
+    Processes,
     SecretFile,
     Size,
     Text,
@@ -69,6 +70,7 @@ class Gateway(_Table):
     """[gateway]: who we are and where our state lies."""
 
     hostname: HostName
+    workers: Processes = 0
     state_dir: Directory = Path("/var/lib/mssgw")
     patient_domain: Domain = "patient.mssante.fr"
     patient_exceptions: Annotated[tuple[MailAddress, ...], _LIST] = (

@@ -103,6 +103,13 @@ def count(value: object) -> int:
     return value
 
 
+def processes(value: object) -> int:
+    """How many processes; 0 leaves it to the machine."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 64:
+        raise ValueError("expected a whole number from 0 (one for each core) to 64")
+    return value
+
+
 def flag(value: object) -> bool:
     """true or false, and nothing that only looks like it."""
     if not isinstance(value, bool):
@@ -275,6 +282,7 @@ def _base(info: ValidationInfo) -> Path:
 Duration = Annotated[timedelta, PlainValidator(duration)]
 Size = Annotated[int, PlainValidator(size)]
 Count = Annotated[int, PlainValidator(count)]
+Processes = Annotated[int, PlainValidator(processes)]
 Flag = Annotated[bool, PlainValidator(flag)]
 Day = Annotated[date, PlainValidator(day)]
 Name = Annotated[str, PlainValidator(name)]

@@ -1,0 +1,187 @@
+"""Several workers on one machine: forked over the same listening sockets, watched, and replaced.
+
+The supervisor has no event loop and no threads, so that it can fork at any time and nothing in it can hang:
+
+1. bind the listeners (or take systemd's), then fork one worker for each number;
+2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed;
+3. one that dies is reaped, and a new one is forked with the same number: it frees the leases of the old one;
+4. SIGHUP goes on to all; SIGTERM too, and those who do not leave in time are killed.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mssgw.app.seat import Seat
+from mssgw.edges import systemd
+from mssgw.ports import Telemetry
+
+BEAT = 1.0  # seconds between signs of life
+_PR_SET_PDEATHSIG = 1
+READY, ALIVE = b"R", b"."
+
+Sockets = Mapping[str, Sequence[socket.socket]]
+Run = Callable[[Seat], int]
+
+
+@dataclass(slots=True)
+class _Worker:
+    number: int
+    pid: int
+    pipe: int
+    heard: float
+    ready: bool = False
+    killed: bool = False
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """``run`` is what a worker does with its Seat, in the forked process; it returns the exit code."""
+
+    run: Run
+    sockets: Sockets
+    workers: int
+    telemetry: Telemetry
+    hang: float = 30.0  # seconds of silence after which a worker is taken for dead
+    leave: float = 29.0  # seconds that workers have to finish after SIGTERM
+    again: float = 1.0  # seconds before a worker that died is replaced
+    _alive: dict[int, _Worker] = field(default_factory=dict)
+    _due: dict[int, float] = field(default_factory=dict)  # number to when it is forked (again)
+    _told: list[int] = field(default_factory=list)  # signals that came
+    _announced: bool = False
+
+    def supervise(self) -> None:
+        """Run until SIGTERM or SIGINT, then until all workers have left."""
+        wake, poke = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda which, _frame: self._told.append(which))
+        self._due = dict.fromkeys(range(1, self.workers + 1), 0.0)
+        interval = systemd.watchdog_interval() or BEAT
+        try:
+            while not self._stop_was_asked():
+                self._fork_what_is_due()
+                self._listen(wake, min(interval, BEAT))
+                self._reap()
+                self._kill_the_hanging()
+                systemd.notify(systemd.WATCHDOG)
+        finally:
+            self._stop()
+
+    def _stop_was_asked(self) -> bool:
+        while self._told:
+            if self._told.pop(0) != signal.SIGHUP:
+                return True
+            systemd.notify(systemd.reloading(time.monotonic()))
+            self._signal(signal.SIGHUP)
+            systemd.notify(systemd.READY)
+        return False
+
+    # --- workers -----------------------------------------------------------------------------------------------
+
+    def _fork_what_is_due(self) -> None:
+        now = time.monotonic()
+        for number in [number for number, when in self._due.items() if when <= now]:
+            del self._due[number]
+            hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                self._become_worker(number, tell, parent)
+            os.close(tell)
+            self._alive[pid] = _Worker(number, pid, hear, time.monotonic())
+
+    def _become_worker(self, number: int, tell: int, parent: int) -> None:
+        """In the child: never returns."""
+        code = 70
+        try:
+            _die_with(parent)
+            signal.set_wakeup_fd(-1)
+            for given in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(given, signal.SIG_DFL)
+
+            def say(message: str) -> None:
+                if message in _BYTES:
+                    os.write(tell, _BYTES[message])
+
+            seat = Seat(number=number, of=self.workers, sockets=self.sockets, say=say, interval=BEAT)
+            code = self.run(seat)
+        except BaseException as error:
+            self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+        finally:
+            os._exit(code)
+
+    def _listen(self, wake: int, limit: float) -> None:
+        """Wait for signs of life, a death or a signal."""
+        pipes = {worker.pipe: worker for worker in self._alive.values()}
+        readable, _, _ = select.select([wake, *pipes], [], [], limit)
+        for descriptor in readable:
+            said = _read(descriptor)
+            if (worker := pipes.get(descriptor)) is not None and said:
+                worker.heard = time.monotonic()
+                worker.ready = worker.ready or READY in said
+        if not self._announced and len(self._alive) == self.workers and all(w.ready for w in self._alive.values()):
+            self._announced = True
+            self.telemetry.event("gateway.ready", workers=self.workers)
+            systemd.notify(systemd.READY, systemd.status(f"ready, {self.workers} workers"))
+
+    def _reap(self) -> None:
+        while self._alive:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            worker = self._alive.pop(pid)
+            os.close(worker.pipe)
+            self._due[worker.number] = time.monotonic() + self.again
+            code = os.waitstatus_to_exitcode(status)
+            self.telemetry.event("gateway.worker_died", alarm=True, worker=worker.number, exit_code=code)
+
+    def _kill_the_hanging(self) -> None:
+        for worker in self._alive.values():
+            if time.monotonic() - worker.heard > self.hang and not worker.killed:
+                worker.killed = True
+                self.telemetry.event("gateway.worker_hangs", alarm=True, worker=worker.number)
+                os.kill(worker.pid, signal.SIGKILL)
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        systemd.notify(systemd.STOPPING)
+        self._signal(signal.SIGTERM)
+        end = time.monotonic() + self.leave
+        while self._alive and time.monotonic() < end:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                self._alive.pop(pid)
+            else:
+                time.sleep(0.02)
+        for pid in self._alive:
+            self.telemetry.event("gateway.worker_killed", alarm=True, worker=self._alive[pid].number)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+    def _signal(self, number: int) -> None:
+        for pid in self._alive:
+            os.kill(pid, number)
+
+
+_BYTES = {systemd.READY: READY, systemd.WATCHDOG: ALIVE}
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 4096)
+    except BlockingIOError:
+        return b""
+
+
+def _die_with(parent: int) -> None:
+    """The kernel kills this process when the supervisor dies: orphans would hold ports and leases."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)

@@ -1,0 +1,134 @@
+"""Workers that die or hang are noticed and replaced; those who do not leave are made to."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mssgw.app.seat import Seat
+from mssgw.app.supervisor import Supervisor
+from mssgw.edges import systemd
+
+LIMIT = 20.0
+
+
+class Diary:
+    """ports.Telemetry that writes event names to a file that all processes share."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def event(self, name: str, **fields: object) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{name} {fields.get('worker') or ''}\n")
+
+    def has(self, line: str, times: int = 1) -> bool:
+        return self.path.exists() and self.path.read_text().splitlines().count(line) >= times
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def beat_until_told(seat: Seat, folder: Path, *, deaf: bool = False) -> int:
+    """A worker that lives: it leaves its pid, says that it is ready and gives signs of life."""
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, (lambda *_: None) if deaf else (lambda *_: stop.append(1)))
+    signal.signal(signal.SIGHUP, lambda *_: (folder / f"reloaded-{seat.number}").touch())
+    (folder / f"pid-{seat.number}").write_text(str(os.getpid()))
+    seat.say(systemd.READY)
+    while not stop:
+        seat.say(systemd.WATCHDOG)
+        time.sleep(0.05)
+    return 0
+
+
+@contextmanager
+def supervised(run: Callable[[Seat], int], diary: Diary, **limits: float) -> Iterator[int]:
+    """A supervisor of two workers in a process of its own; its pid. It is ended, and must end, with the block."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            Supervisor(run, {}, 2, diary, again=0.1, **limits).supervise()  # type: ignore[arg-type]
+        except BaseException as error:
+            sys.stderr.write(f"{type(error).__name__}\n")
+            os._exit(1)
+        os._exit(0)
+    try:
+        wait_for(lambda: diary.has("gateway.ready "))
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def pid_of(folder: Path, number: int) -> int:
+    return int((folder / f"pid-{number}").read_text() or 0)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Diary:
+    return Diary(tmp_path / "diary")
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path, diary: Diary) -> None:
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary):
+        first, second = pid_of(tmp_path, 1), pid_of(tmp_path, 2)
+        os.kill(second, signal.SIGKILL)
+        wait_for(lambda: pid_of(tmp_path, 2) not in (0, second))
+        assert diary.has("gateway.worker_died 2")
+        assert pid_of(tmp_path, 1) == first
+        last = pid_of(tmp_path, 2)
+    assert not is_alive(first)
+    assert not is_alive(last)
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary) -> None:
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=1.0):
+        hanging = pid_of(tmp_path, 1)
+        os.kill(hanging, signal.SIGSTOP)
+        wait_for(lambda: pid_of(tmp_path, 1) not in (0, hanging))
+        assert diary.has("gateway.worker_hangs 1")
+        assert not is_alive(hanging)
+
+
+def test_a_reload_reaches_every_worker(tmp_path: Path, diary: Diary) -> None:
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary) as pid:
+        os.kill(pid, signal.SIGHUP)
+        wait_for(lambda: (tmp_path / "reloaded-1").exists() and (tmp_path / "reloaded-2").exists())
+
+
+def test_a_worker_that_does_not_leave_is_made_to(tmp_path: Path, diary: Diary) -> None:
+    with supervised(lambda seat: beat_until_told(seat, tmp_path, deaf=True), diary, leave=0.5):
+        deaf = pid_of(tmp_path, 1)
+    assert not is_alive(deaf)
+    assert diary.has("gateway.worker_killed 1")
+
+
+def test_workers_do_not_outlive_their_supervisor(tmp_path: Path, diary: Diary) -> None:
+    """Orphans would hold ports and leases."""
+    pid = os.fork()
+    if pid == 0:
+        Supervisor(lambda seat: beat_until_told(seat, tmp_path), {}, 2, diary).supervise()
+        os._exit(0)
+    wait_for(lambda: diary.has("gateway.ready "))
+    workers = [pid_of(tmp_path, 1), pid_of(tmp_path, 2)]
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    wait_for(lambda: not any(map(is_alive, workers)))
