@@ -6,7 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
-PEERS := postfix swaks
+PEERS := postfix strace swaks
 
 .PHONY: help demo run test check soak lock clean peers
 

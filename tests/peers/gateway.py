@@ -40,9 +40,14 @@ class Hops:
 
 
 class GatewayProcess:
-    """One gateway. ``settings`` are laid over the defaults of ``configuration``, section by section."""
+    """One gateway. ``settings`` are laid over the defaults of ``configuration``, section by section.
+
+    ``environment`` and ``under`` (words before the command) are those of the daemon alone, from its next start on.
+    """
 
     def __init__(self, hops: Hops, *, settings: Settings | None = None, tls: bool = False) -> None:
+        self.environment: dict[str, str] = {}
+        self.under: list[str] = []
         self.home = Path(tempfile.mkdtemp(prefix="mssgw-gateway-"))
         self.home.chmod(0o700)
         self.state_dir.mkdir(mode=0o700)  # systemd makes it in service
@@ -133,7 +138,8 @@ class GatewayProcess:
         """Start it and wait until its listeners accept connections."""
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [program(), "--debug", "serve", "--config", str(self.config_file)],
+                [*self.under, program(), "--debug", "serve", "--config", str(self.config_file)],
+                env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -147,6 +153,11 @@ class GatewayProcess:
     def reload(self) -> None:
         """SIGHUP."""
         self._running().send_signal(signal.SIGHUP)
+
+    @property
+    def group(self) -> int:
+        """The process group: of the process that was started, and of all that it started."""
+        return self._running().pid
 
     def kill(self) -> float:
         """``kill -9``, to the whole process group; returns when it is dead, with the time just before the kill."""
