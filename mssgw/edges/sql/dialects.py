@@ -42,6 +42,9 @@ class Database(Protocol):
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
 
+    def bury(self, connection: Connection) -> None:
+        """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
+
     def migration_lock(self) -> AbstractContextManager[None]:
         """Held by the one process that migrates."""
 
@@ -98,6 +101,12 @@ class Sqlite:
         (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_LIMIT * 1000}")
         return not busy
+
+    def bury(self, connection: Connection) -> None:
+        """The next frames in the WAL overwrite those of the failed commit, and its checksums no longer follow."""
+        marked = int.from_bytes(os.urandom(3))  # another value each time: an unchanged page would not be written
+        with connection.begin():
+            connection.exec_driver_sql(f"PRAGMA user_version = {marked}")
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:

@@ -102,12 +102,17 @@ class Worker:
             connection.close()
 
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
-        """Nothing of this batch was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
+        """Nothing of these was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
         broken = isinstance(error, (*self._database.errors, OSError))
         for job in jobs:  # each its own exception: many tasks raise them at once
             job.result, job.error = None, self._database.failure(error) if broken else error
         with contextlib.suppress(Exception):  # it had failed already
             self._disconnect()
+        if broken:
+            self._bury()
+
+    def _bury(self) -> None:
+        """See to it that nothing of what failed comes back."""
 
 
 def _resolve(jobs: Sequence[_Job]) -> None:
@@ -132,17 +137,37 @@ class Writer(Worker):
         try:
             self._commit(connection, units)
         except Apart:
-            for job in units:
-                self._alone(connection, job)
+            for position, job in enumerate(units):
+                try:
+                    self._alone(connection, job)
+                except self._database.errors as error:  # those before it are committed, those after it cannot be
+                    upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
+                    self._fail([*units[position:], *upkeep], error)
+                    return
         for job in jobs:
             if isinstance(job.what, Upkeep):
                 self._outside(connection, job)
 
+    def _bury(self) -> None:
+        """A commit whose fsync failed is in the page cache: who recovers the database after a crash would read it.
+
+        Its sender was told 451, and sends the letter again. So another commit takes its place before anybody is told,
+        durable or not; while the disk takes no writes at all there is nothing to bury, or nothing to be done.
+        """
+        try:
+            self._database.bury(self._connected())
+        except Exception:  # the thread must go on, whatever it is
+            with contextlib.suppress(Exception):
+                self._disconnect()
+
     def _outside(self, connection: Connection, job: _Job) -> None:
+        """Units of the same batch are committed: whatever happens here is not theirs."""
         try:
             job.result = job.what.work(connection)
         except self._database.errors as error:
             job.error = self._database.failure(error)
+        except Exception as error:
+            job.error = error
 
     def _commit(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         if not jobs:
@@ -181,8 +206,10 @@ class Writer(Worker):
                         raise step.otherwise
                 if job.what.work is not None:
                     job.result = job.what.work(connection)
-        except self._database.errors as error:
+        except self._database.integrity_errors as error:
             job.error = self._database.failure(error)
+        except self._database.errors:
+            raise
         except Exception as error:
             job.error = error
 

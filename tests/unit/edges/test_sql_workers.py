@@ -1,0 +1,102 @@
+"""A failing disk in the middle of a batch: who is told what, and what is left behind."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.sql.dialects import Database, database
+from mssgw.edges.sql.units import Unit, Upkeep
+from mssgw.edges.sql.workers import Writer
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Database:
+    return database(f"sqlite:///{tmp_path / 'mssgw.db'}")
+
+
+@pytest.fixture
+async def writer(place: Database) -> AsyncIterator[Writer]:
+    writer = Writer(place.engine(writing=True), place, lambda connection: None)
+    await writer.ask(Unit(work=lambda connection: connection.exec_driver_sql("CREATE TABLE kept (id INTEGER)")))
+    yield writer
+    await writer.close()
+
+
+def keep(number: int) -> Unit[int]:
+    def work(connection: Connection) -> int:
+        connection.exec_driver_sql("INSERT INTO kept VALUES (?)", (number,))
+        return number
+
+    return Unit(work=work)
+
+
+def fail(error: Exception) -> Unit[None]:
+    def work(connection: Connection) -> None:
+        raise error
+
+    return Unit(work=work)
+
+
+def kept(connection: Connection) -> list[int]:
+    return list(connection.exec_driver_sql("SELECT id FROM kept ORDER BY id").scalars())
+
+
+async def in_one_batch(writer: Writer, *jobs: Any) -> list[Any]:
+    """Hold the writer up until all of these wait; their results or errors."""
+    free = threading.Event()
+    waiting = [writer.put(Unit(work=lambda connection: free.wait(10)))]
+    await asyncio.sleep(0.05)
+    waiting += [writer.put(job) for job in jobs]
+    free.set()
+    return (await asyncio.gather(*waiting, return_exceptions=True))[1:]
+
+
+async def test_a_disk_that_fails_between_two_units_fails_those_that_follow_and_no_earlier_one(writer: Writer) -> None:
+    """A unit that was committed must not hear of another's trouble: its letter would be sent again."""
+    disk = sqlite3.OperationalError("disk I/O error")
+    told = await in_one_batch(writer, fail(ValueError()), keep(1), fail(disk), keep(2), Upkeep(lambda connection: 7))
+    assert [type(each) for each in told] == [ValueError, int, StoreUnavailable, StoreUnavailable, StoreUnavailable]
+    assert await writer.ask(keep(3)) == 3
+    assert await writer.ask(Unit(work=kept)) == [1, 3]
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), RuntimeError()])
+async def test_upkeep_that_fails_is_no_trouble_of_the_units_beside_it(writer: Writer, error: Exception) -> None:
+    def upkeep(connection: Connection) -> None:
+        raise error
+
+    told = await in_one_batch(writer, keep(1), Upkeep(upkeep))
+    assert told[0] == 1
+    assert isinstance(told[1], StoreUnavailable | RuntimeError)
+
+
+async def test_a_burial_that_fails_does_not_end_the_writer(
+    writer: Writer, place: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk takes nothing, nothing can be buried; afterwards the writer goes on."""
+
+    def cannot(connection: Connection) -> None:
+        raise OSError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(place, "bury", cannot)
+        with pytest.raises(StoreUnavailable):
+            await writer.ask(fail(sqlite3.OperationalError("disk I/O error")))
+    assert await writer.ask(keep(1)) == 1
+
+
+async def test_what_is_buried_is_written_each_time(writer: Writer, place: Database, tmp_path: Path) -> None:
+    """SQLite leaves out pages that did not change; the frames of the failed commit would stay."""
+    wal = tmp_path / "mssgw.db-wal"
+    bury: Callable[[Connection], None] = place.bury
+    for _ in range(3):
+        before = wal.stat().st_size
+        await writer.ask(Upkeep(bury))
+        assert wal.stat().st_size > before
