@@ -22,6 +22,11 @@ class Fault:
     call: str
     code: int
 
+    @property
+    def reply(self) -> int:
+        """What a sender is told meanwhile."""
+        return 452 if self.code == errno.ENOSPC else 451
+
     def __str__(self) -> str:
         return f"{self.call.rpartition('/')[2]}-{errno.errorcode[self.code]}"
 
@@ -32,7 +37,6 @@ DATABASE_SYNC_BROKEN = Fault("posix/io/sync/fdatasync", errno.EIO)
 SPOOL_SYNC_FULL = Fault("posix/io/sync/fsync", errno.ENOSPC)
 SPOOL_SYNC_BROKEN = Fault("posix/io/sync/fsync", errno.EIO)
 SPOOL_OPEN_FULL = Fault("posix/io/oc/open", errno.ENOSPC)
-SPOOL_READ_BROKEN = Fault("posix/io/rw/pread", errno.EIO)
 
 
 class Faults:
