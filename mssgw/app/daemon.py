@@ -69,8 +69,9 @@ def serve(config_path: Path) -> None:
 async def work(config_path: Path, config: Config, seat: Seat) -> None:
     """Be one worker until told to stop."""
     async with AsyncExitStack() as stack:
-        rest = await stack.enter_async_context(at_rest(config))
-        daemon = Daemon(config_path, config, rest, LogTelemetry(), seat)
+        telemetry = LogTelemetry()
+        rest = await stack.enter_async_context(at_rest(config, telemetry=telemetry))
+        daemon = Daemon(config_path, config, rest, telemetry, seat)
         await stack.enter_async_context(daemon.running())
         await daemon.until_told_to_stop()
 

@@ -11,7 +11,7 @@ from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import open_store
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Desk, Spool, Store
+from mssgw.ports import Desk, Spool, Store, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +24,20 @@ class AtRest:
 
 
 @asynccontextmanager
-async def at_rest(config: Config, *, alone: bool = False) -> AsyncIterator[AtRest]:
-    """Open the configured store and spool; migrates the database first.
+async def at_rest(config: Config, *, alone: bool = False, telemetry: Telemetry | None = None) -> AsyncIterator[AtRest]:
+    """Open the configured store and spool; migrates the database first. ``telemetry`` hears of damaged letters.
 
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
     master_key = read_master_key(config.master_key.require())
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
-        async with open_store(config.database_url, master_key) as opened:
+
+        def damaged(spool_id: str) -> None:
+            if telemetry is not None:
+                telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
+
+        async with open_store(config.database_url, master_key, damaged=damaged) as opened:
             spool = SpoolFiles(config.spool_dir, hot_budget=config.store.hot_bodies)
             try:
                 yield AtRest(opened.store, opened.desk, spool)

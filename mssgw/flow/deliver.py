@@ -81,13 +81,19 @@ class Deliverer:
 
     async def run(self) -> None:
         """Claim what is due until cancelled. First frees the leases of our own earlier incarnations."""
-        await self._store.free_node(self._node)
+        freed = claimed = False
         while True:
             self._awake.clear()
             try:
+                if not freed:
+                    await self._store.free_node(self._node)
+                    freed = True
                 claimed = await self._claim()
             except StoreUnavailable as error:
                 self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
+                claimed = False
+            except Exception as error:  # to end here would stop the gateway, and its next start would end here too
+                self._telemetry.event("queue.failed", alarm=True, failure=error)
                 claimed = False
             if not claimed:
                 await self._pause()

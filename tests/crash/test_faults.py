@@ -1,26 +1,19 @@
 """A disk that is full or broken: 452 or 451, never a permanent refusal, nothing lost, and back by itself."""
 
-import asyncio
 import contextlib
 import resource
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.crash import faults
-from tests.crash.client import Client, Promises, Refused
+from tests.crash.bench import RECOVERY, Bench, prepare, running
 from tests.crash.faults import Fault, Faults
-from tests.crash.judge import events, judge
-from tests.crash.letters import LARGE, SMALL, Letters
-from tests.crash.next_hop import NextHop
-from tests.peers.gateway import GatewayProcess, Hops
+from tests.crash.letters import LARGE, SMALL
 
-RECOVERY = 10.0  # seconds: the promise
 FAULTS = [
     (faults.DATABASE_WRITE_FULL, SMALL),
     (faults.DATABASE_WRITE_BROKEN, SMALL),
@@ -32,59 +25,12 @@ FAULTS = [
 ]
 
 
-@dataclass
-class Bench:
-    """A gateway, its next hop, and what it promised."""
-
-    gateway: GatewayProcess
-    hop: NextHop
-    letters: Letters
-    promises: Promises = field(default_factory=Promises)
-    kills: list[float] = field(default_factory=list)
-
-    async def send(self, size: int) -> str:
-        """One letter over a connection of its own; returns its payload id."""
-        letter = self.letters.make(size)
-        with contextlib.suppress(Refused):
-            async with Client(self.gateway.port) as client:
-                await client.send(letter, self.promises)
-        return letter.payload_id
-
-    async def accepted(self, size: int) -> None:
-        payload_id = await self.send(size)
-        assert payload_id in self.promises.accepted, self.promises.refused.get(payload_id)
-
-    async def refused(self, size: int, code: int) -> None:
-        payload_id = await self.send(size)
-        assert payload_id not in self.promises.accepted, "a 250 for what cannot be durable"
-        assert self.promises.refused[payload_id].startswith(str(code)), self.promises.refused[payload_id]
-
-    async def recovers(self, size: int) -> None:
-        """A letter is accepted within the promised time."""
-        end = time.monotonic() + RECOVERY
-        while (payload_id := await self.send(size)) not in self.promises.accepted:
-            assert time.monotonic() < end, f"not back: {self.promises.refused.get(payload_id)}"
-            await asyncio.sleep(0.2)
-
-    async def restart_after_a_kill(self) -> None:
-        self.kills.append(await asyncio.to_thread(self.gateway.kill))
-        await asyncio.to_thread(self.gateway.start)
-
-    async def verdict(self, *, copies: int = 0) -> None:
-        """All that was promised arrives soon, and nothing that was refused."""
-        await self.hop.wait_for(set(self.promises.accepted), limit=RECOVERY)
-        await asyncio.to_thread(self.gateway.wait_until_nothing_waits, limit=RECOVERY)
-        assert judge(self.promises, self.hop.arrivals, kills=self.kills, log=self.gateway.log()) <= copies
-        assert not self.promises.permanent, self.promises.permanent
-
-
 @asynccontextmanager
 async def bench(seed: int) -> AsyncIterator[tuple[Bench, Faults]]:
-    async with NextHop().listening() as hop:
-        gateway = GatewayProcess(Hops(operators=hop.port))
-        switch = Faults(gateway)
-        with gateway:
-            yield Bench(gateway, hop, Letters(seed)), switch
+    bed = prepare(seed)
+    switch = Faults(bed.gateway)
+    async with running(bed):
+        yield bed, switch
 
 
 @pytest.mark.usefixtures("needs_fiu")
@@ -99,7 +45,7 @@ async def test_a_failing_disk_defers_and_comes_back(seed: int) -> None:
                 switch.end(fault)
                 await bed.recovers(size)
         await bed.verdict()
-        assert spool_files(bed.gateway) == [], "files stay behind that no row knows"
+        assert bed.spool_files() == [], "files stay behind that no row knows"
 
 
 @pytest.mark.usefixtures("needs_fiu")
@@ -133,9 +79,10 @@ async def test_a_refused_letter_does_not_come_back_from_the_wal(seed: int) -> No
             await bed.accepted(SMALL)
             switch.begin(faults.DATABASE_SYNC_BROKEN)
             await bed.refused(size, 451)
-            await bed.restart_after_a_kill()
+            await bed.kill()
+            await bed.start()
         await bed.verdict(copies=2)
-        assert not [event for event in events(bed.gateway.log()) if event["event"] == "letter.set_aside"]
+        assert bed.events("letter.set_aside") == []
 
 
 async def test_a_body_that_cannot_be_read_for_a_moment_is_delivered_soon_after(seed: int) -> None:
@@ -144,13 +91,13 @@ async def test_a_body_that_cannot_be_read_for_a_moment_is_delivered_soon_after(s
         bed.hop.open.clear()
         await bed.accepted(LARGE)
         await bed.hop.wait_for_bodies(1, limit=RECOVERY)
-        bed.kills.append(await asyncio.to_thread(bed.gateway.kill))
-        (body,) = spool_files(bed.gateway)
+        await bed.kill()
+        (body,) = bed.spool_files()
         body.rename(aside := bed.gateway.home / "aside")
         body.mkdir()  # reading it fails with EISDIR, for root too
         bed.hop.open.set()
-        await asyncio.to_thread(bed.gateway.start)
-        await asyncio.to_thread(wait_for_event, bed.gateway, "delivery.deferred")
+        await bed.start()
+        await bed.event("delivery.deferred")
         body.rmdir()
         aside.rename(body)
         await bed.verdict(copies=1)
@@ -158,13 +105,12 @@ async def test_a_body_that_cannot_be_read_for_a_moment_is_delivered_soon_after(s
 
 async def test_a_full_file_system_defers_and_comes_back(seed: int) -> None:
     """A tmpfs of 24 MB, filled to the last block and emptied again."""
-    async with NextHop().listening() as hop:
-        gateway = GatewayProcess(Hops(operators=hop.port))
-        with small_file_system(gateway.state_dir), gateway:
-            bed = Bench(gateway, hop, Letters(seed))
+    bed = prepare(seed)
+    filler = bed.gateway.state_dir / "filler"
+    with small_file_system(bed.gateway.state_dir):
+        async with running(bed):
             await bed.accepted(SMALL)
             await bed.accepted(LARGE)
-            filler = gateway.state_dir / "filler"
             fill(filler)
             for _ in range(40):  # the WAL has some room of its own
                 await bed.send(SMALL)
@@ -179,17 +125,15 @@ async def test_a_full_file_system_defers_and_comes_back(seed: int) -> None:
 
 async def test_files_that_may_not_grow_defer_and_come_back(seed: int) -> None:
     """The same without a file system of its own: the kernel's limit on the size of files."""
-    async with NextHop().listening() as hop:
-        with GatewayProcess(Hops(operators=hop.port)) as gateway:
-            bed = Bench(gateway, hop, Letters(seed))
-            await bed.accepted(LARGE)
-            _, hard = resource.prlimit(gateway.group, resource.RLIMIT_FSIZE)
-            resource.prlimit(gateway.group, resource.RLIMIT_FSIZE, (100_000, hard))
-            for _ in range(3):
-                await bed.refused(LARGE, 452)
-            resource.prlimit(gateway.group, resource.RLIMIT_FSIZE, (hard, hard))
-            await bed.recovers(LARGE)
-            await bed.verdict()
+    async with running(prepare(seed)) as bed:
+        await bed.accepted(LARGE)
+        _, hard = resource.prlimit(bed.gateway.group, resource.RLIMIT_FSIZE)
+        resource.prlimit(bed.gateway.group, resource.RLIMIT_FSIZE, (100_000, hard))
+        for _ in range(3):
+            await bed.refused(LARGE, 452)
+        resource.prlimit(bed.gateway.group, resource.RLIMIT_FSIZE, (hard, hard))
+        await bed.recovers(LARGE)
+        await bed.verdict()
 
 
 @contextmanager
@@ -221,15 +165,3 @@ def noted(what: str) -> Iterator[None]:
     except AssertionError as error:
         error.add_note(what)
         raise
-
-
-def wait_for_event(gateway: GatewayProcess, name: str) -> None:
-    """Wait until the gateway's log has that event."""
-    end = time.monotonic() + RECOVERY
-    while not any(event.get("event") == name for event in events(gateway.log())):
-        assert time.monotonic() < end, f"no {name} in the log"
-        time.sleep(0.1)
-
-
-def spool_files(gateway: GatewayProcess) -> list[Path]:
-    return [path for path in (gateway.state_dir / "spool").rglob("*") if path.is_file()]

@@ -1,7 +1,7 @@
 """Store and Desk over SQLAlchemy Core: SQLite by default."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -31,9 +31,15 @@ class Opened:
 
 @asynccontextmanager
 async def open_store(
-    url: str, master_key: bytes, *, clock: Clock | None = None, upgrade: bool = True
+    url: str,
+    master_key: bytes,
+    *,
+    clock: Clock | None = None,
+    upgrade: bool = True,
+    damaged: Callable[[str], None] = lambda spool_id: None,
 ) -> AsyncIterator[Opened]:
     """The store at ``url`` (``sqlite:////absolute/path``), made or migrated first unless ``upgrade`` is false.
+    ``damaged`` hears the queue id of each letter that is set aside because its rows cannot be read.
 
     Raises ValueError for a URL or key that cannot be, Undecryptable when the master key is not the store's,
     StoreUnavailable when the database does not open. On leaving, what was asked is finished first.
@@ -44,7 +50,7 @@ async def open_store(
     await asyncio.to_thread(_open_keys, place, vault)
     session = Session(place, vault)
     try:
-        yield Opened(store=SqlStore(session), desk=SqlDesk(session, clock or SystemClock()))
+        yield Opened(store=SqlStore(session, damaged), desk=SqlDesk(session, clock or SystemClock()))
     finally:
         await session.close()
 

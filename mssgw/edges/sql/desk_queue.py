@@ -55,7 +55,7 @@ class QueueDesk(DeskPart):
             delivery = self._records.read_delivery(row, envelope)
         except Undecryptable:
             envelope = _unreadable(row)
-            delivery = self._records.read_delivery(row, envelope, with_reply=False)
+            delivery = self._records.read_damaged(row, envelope)
         return QueueRow(
             delivery=delivery,
             sender=envelope.reverse_path,
@@ -139,5 +139,5 @@ class QueueDesk(DeskPart):
 def _unreadable(row: Any) -> Envelope:
     """Stands in for an envelope that does not decrypt, so that an operator sees that something is there."""
     address = Address(text=f"?@{row.domain}", key=f"?@{row.domain}", domain=row.domain)
-    paths = (ForwardPath(address=address),) * (row.number + 1)
-    return Envelope(reverse_path=None, forward_paths=paths, origin=Origin(role=Role.OURSELVES, client=""))
+    path = ForwardPath(address=address)
+    return Envelope(reverse_path=None, forward_paths=(path,), origin=Origin(role=Role.OURSELVES, client=""))

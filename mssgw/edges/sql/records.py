@@ -37,7 +37,9 @@ class Hidden:
 
 _FACTS, _VERDICT, _ENVELOPE, _REPLY = Codec(Facts), Codec(Verdict), Codec(Envelope), Codec(Reply)
 _HIDDEN = Codec(Hidden)
-_UNREADABLE = (Undecryptable, ValueError, TypeError, KeyError, IndexError, AttributeError)
+_UNREADABLE = (Undecryptable, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+
+_FAR = 2**53  # microseconds: the year 2255
 
 
 class Records:
@@ -210,7 +212,7 @@ class Records:
             raise Undecryptable("the envelope of a stored message cannot be read") from None
         return envelope
 
-    def read_delivery(self, row: Any, envelope: Envelope, *, with_reply: bool = True) -> Delivery:
+    def read_delivery(self, row: Any, envelope: Envelope) -> Delivery:
         """Raises Undecryptable."""
         try:
             return Delivery(
@@ -223,10 +225,23 @@ class Records:
                 state=DeliveryState(row.state),
                 attempts=row.attempts,
                 warned=bool(row.warned),
-                last_reply=self.unsealed_reply(row.last_reply) if with_reply else None,
+                last_reply=self.unsealed_reply(row.last_reply),
             )
         except _UNREADABLE:
             raise Undecryptable("a stored delivery cannot be read") from None
+
+    def read_damaged(self, row: Any, envelope: Envelope) -> Delivery:
+        """What an operator can be shown of a delivery that read_delivery() refuses: a time that is none is 1970."""
+        created_at, due_at = (micros if isinstance(micros, int) else 0 for micros in (row.created_at, row.due_at))
+        return Delivery(
+            spool_id=row.spool_id,
+            number=row.number,
+            forward_path=envelope.forward_paths[0],
+            domain=row.domain,
+            created_at=moment(created_at if created_at < _FAR else 0),
+            due_at=moment(due_at if due_at < _FAR else 0),
+            state=DeliveryState(row.state),
+        )
 
     def read_message(self, row: Any) -> Stored:
         """Raises Undecryptable."""
@@ -238,16 +253,16 @@ class Records:
             inline = None if row.inline is None else cipher.unseal(b"body", row.inline)
             body = Body(spool_id=row.spool_id, key=key, size=row.size, wire_size=row.wire_size, inline=inline)
             verdict: Verdict = _VERDICT.from_plain(verdict_plain)
+            return Stored(
+                spool_id=row.spool_id,
+                envelope=facts.envelope,
+                facts=facts,
+                verdict=verdict,
+                body=body,
+                accepted_at=moment(row.created_at),
+            )
         except _UNREADABLE:
             raise Undecryptable("a stored message cannot be read") from None
-        return Stored(
-            spool_id=row.spool_id,
-            envelope=facts.envelope,
-            facts=facts,
-            verdict=verdict,
-            body=body,
-            accepted_at=moment(row.created_at),
-        )
 
     def _data_key(self, spool_id: str, wrapped: bytes | None) -> bytes:
         if wrapped is None:

@@ -1,12 +1,11 @@
 """The Store port over SQL: queue, conversations and journal behind one durable commit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Select, and_, case, delete, literal_column, or_, select, tuple_, union_all, update
 
 from mssgw.core.addresses import Address
@@ -30,7 +29,6 @@ from mssgw.edges.sql.tables import (
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
-_log = structlog.get_logger("mssgw.store")
 _AT_ONCE = 500  # rows that one transaction erases or forgets, so that letters get in between
 FINAL = tuple(state.value for state in DeliveryState if state.final)
 QUEUED, HELD = DeliveryState.QUEUED.value, DeliveryState.HELD.value
@@ -50,8 +48,9 @@ def unowned(now: int) -> Any:
 class SqlStore:
     """See ports.Store. Made by ``open_store``."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
+        """``damaged`` hears the queue id of each letter that a claim sets aside."""
+        self._session, self._damaged = session, damaged
         self._erased: list[str] = []  # deleted, not yet scrubbed
         self._scrubbed = False  # an earlier process may have died between deleting and scrubbing
 
@@ -113,16 +112,17 @@ class SqlStore:
         """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
         mine = self._claim(micros(now), lease, limit)
 
-        def work(connection: Connection) -> list[Delivery]:
+        def work(connection: Connection) -> tuple[list[Delivery], list[str]]:
             rows = connection.execute(mine).all()
             claimed, unreadable = self._read_claimed(connection, rows)
-            for spool_id in sorted(unreadable):
+            for spool_id in unreadable:
                 entry = Entry(at=now, event=JournalEvent.HELD, spool_id=spool_id, detail="unreadable")
                 self._set_aside(connection, spool_id, entry)
-                _log.warning("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
-            return sorted(claimed, key=lambda delivery: delivery.due_at)
+            return sorted(claimed, key=lambda delivery: delivery.due_at), unreadable
 
-        claimed: list[Delivery] = await self._session.write(Unit(work=work))
+        claimed, unreadable = await self._session.write(Unit(work=work))
+        for spool_id in unreadable:
+            self._damaged(spool_id)
         return claimed
 
     def _claim(self, now: int, lease: Lease, limit: int) -> Any:
@@ -147,7 +147,7 @@ class SqlStore:
             .returning(deliveries)
         )
 
-    def _read_claimed(self, connection: Connection, rows: Sequence[Any]) -> tuple[list[Delivery], set[str]]:
+    def _read_claimed(self, connection: Connection, rows: Sequence[Any]) -> tuple[list[Delivery], list[str]]:
         ids = {row.spool_id for row in rows}
         sealed = {row.spool_id: row for row in connection.execute(_envelopes(ids))} if ids else {}
         claimed, envelopes, unreadable = [], {}, set()
@@ -161,7 +161,7 @@ class SqlStore:
                 claimed.append(self._records.read_delivery(row, envelopes[row.spool_id]))
             except Undecryptable:
                 unreadable.add(row.spool_id)
-        return [delivery for delivery in claimed if delivery.spool_id not in unreadable], unreadable
+        return [delivery for delivery in claimed if delivery.spool_id not in unreadable], sorted(unreadable)
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Each in a unit of its own: one lost lease undoes nothing else."""
