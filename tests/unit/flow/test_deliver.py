@@ -11,6 +11,7 @@ import pytest
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
@@ -251,3 +252,25 @@ async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
     async with running(flow):
         await until(lambda: office.events.seen.count("delivery.deferred") == 2, flow)
     assert len(office.hop.seen) == 1
+
+
+@pytest.mark.parametrize("trouble", [StoreUnavailable("the disk is full"), OverflowError()])
+@pytest.mark.parametrize("at", ["free_node", "next_due", "claim"])
+async def test_a_queue_that_cannot_be_asked_is_asked_again(office, monkeypatch, at, trouble):
+    """Ending would stop the gateway, and its next start would end in the same place."""
+    asked: list[str] = []
+
+    async def fail(*_: object, **__: object) -> None:
+        asked.append(at)
+        raise trouble
+
+    await office.keep("A")
+    flow = office.flow()
+    with monkeypatch.context() as broken:
+        broken.setattr(office.store, at, fail)
+        async with running(flow):
+            await until(lambda: len(asked) > 1, flow)
+            broken.undo()
+            await until(lambda: office.hop.seen, flow)
+    assert await office.states() == ["A delivered"]
+    assert office.events.alarms
