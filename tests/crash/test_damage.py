@@ -81,6 +81,52 @@ async def test_what_cannot_be_read_is_set_aside_with_an_alarm_and_the_rest_goes_
             )
 
 
+async def test_a_damaged_page_of_the_database_costs_the_letters_on_it_and_no_others(seed: int) -> None:
+    """The disk gave back zeros for 4 kB in the middle of the table of messages."""
+    bed = prepare(seed)
+    with bed.gateway:
+        for _ in range(25):
+            await bed.accepted(SMALL)
+        await bed.kill()
+        lost = zero_a_page(bed.gateway.state_dir / "mssgw.db")
+        assert 0 < len(lost) < 10
+        promised = bed.promises.accepted
+        bed.promises.accepted = {each: queue_id for each, queue_id in promised.items() if queue_id not in lost}
+        async with bed.hop.listening():
+            await bed.start()
+            await bed.accepted(SMALL)
+            await bed.hop.wait_for(set(bed.promises.accepted), limit=20)
+            seen = await bed.event("letter.set_aside", len(lost))
+            assert {event["queue_id"] for event in seen if event["alarm"]} == lost
+            assert judge(bed.promises, bed.hop.arrivals, kills=bed.kills, log=bed.gateway.log()) == 0
+
+
+LEAVES = (0x0A, 0x0D)  # first octets of pages that hold rows
+
+
+def zero_a_page(file: Path) -> set[str]:
+    """Overwrite a page that holds messages; returns the queue ids of those that cannot be read any more."""
+    with closing(sqlite3.connect(file)) as database:
+        rows = dict(database.execute("SELECT spool_id, substr(sealed, 1, 32) FROM messages ORDER BY spool_id"))
+        (size,) = database.execute("PRAGMA page_size").fetchone()
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    middle = rows[list(rows)[len(rows) // 2]]
+    octets = bytearray(file.read_bytes())
+    starts = [at for at in range(0, len(octets), size) if octets[at] in LEAVES and middle in octets[at : at + size]]
+    octets[starts[0] : starts[0] + size] = bytes(size)
+    file.write_bytes(octets)
+    with closing(sqlite3.connect(file)) as database:
+        return {queue_id for queue_id in rows if not readable(database, queue_id)}
+
+
+def readable(database: sqlite3.Connection, queue_id: str) -> bool:
+    try:
+        database.execute("SELECT * FROM messages WHERE spool_id = ?", (queue_id,)).fetchall()
+    except sqlite3.DatabaseError:
+        return False
+    return True
+
+
 def damage_all(bed: Bench, rows: dict[str, str], bodies: dict[str, Callable[[Path], None]]) -> None:
     """Each of these letters in its own way."""
     with closing(sqlite3.connect(bed.gateway.state_dir / "mssgw.db")) as database, database:

@@ -22,6 +22,10 @@ _SCRUB_WAIT = 100  # milliseconds that one try to scrub waits for readers
 Errors = tuple[type[Exception], ...]
 
 
+class StoreDamaged(StoreUnavailable):
+    """A page of the database makes no sense: waiting will not mend that."""
+
+
 class Database(Protocol):
     """One database as the writer and the reader see it."""
 
@@ -89,6 +93,8 @@ class Sqlite:
     def failure(self, error: BaseException) -> StoreUnavailable:
         cause = getattr(error, "orig", None) or error
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_CORRUPT:
+            return StoreDamaged("a page of the database is damaged: repair it with the sqlite3 command .recover")
         if code == sqlite3.SQLITE_FULL:
             return StoreFull("the disk of the database is full")
         return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")

@@ -14,6 +14,7 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.session import Session
@@ -105,7 +106,10 @@ class SqlStore:
                 self._session.check_key(connection)  # rotated meanwhile is no damage
                 raise
 
-        stored: Stored = await self._session.reader.ask(read)
+        try:
+            stored: Stored = await self._session.reader.ask(read)
+        except StoreDamaged:
+            raise Undecryptable("a page of the database is damaged") from None
         return stored
 
     async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
@@ -120,7 +124,12 @@ class SqlStore:
                 self._set_aside(connection, spool_id, entry)
             return sorted(claimed, key=lambda delivery: delivery.due_at), unreadable
 
-        claimed, unreadable = await self._session.write(Unit(work=work))
+        try:
+            claimed, unreadable = await self._session.write(Unit(work=work))
+        except StoreDamaged:
+            claimed, unreadable = [], await self._set_damaged_aside(now, limit)
+            if not unreadable:
+                raise  # some other page
         for spool_id in unreadable:
             self._damaged(spool_id)
         return claimed
@@ -162,6 +171,24 @@ class SqlStore:
             except Undecryptable:
                 unreadable.add(row.spool_id)
         return [delivery for delivery in claimed if delivery.spool_id not in unreadable], sorted(unreadable)
+
+    async def _set_damaged_aside(self, now: datetime, limit: int) -> list[str]:
+        """Hold the due letters whose rows lie on a damaged page; the next claim gets the others.
+
+        Not within the claim: after meeting such a page a transaction of SQLite can write nothing more.
+        """
+        due = select(deliveries.c.spool_id).where(IS_QUEUED, deliveries.c.due_at <= micros(now), unowned(micros(now)))
+        first = due.order_by(deliveries.c.due_at).limit(limit)
+        ids = await self._session.reader.ask(lambda connection: sorted(set(connection.execute(first).scalars())))
+        damaged = []
+        for spool_id in ids:
+            try:
+                await self.load(spool_id)
+            except (Gone, Undecryptable):
+                entry = Entry(at=now, event=JournalEvent.HELD, spool_id=spool_id, detail="unreadable")
+                await self.set_aside(spool_id, entry)
+                damaged.append(spool_id)
+        return damaged
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Each in a unit of its own: one lost lease undoes nothing else."""

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from mssgw.core.errors import StoreUnavailable
-from mssgw.edges.sql.dialects import Database
+from mssgw.edges.sql.dialects import Database, StoreDamaged
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
 from mssgw.ports import Question
 
@@ -222,6 +222,22 @@ class Reader(Worker):
         self._know = know
 
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        try:
+            self._answer(connection, jobs)
+        except self._database.errors as error:
+            if not isinstance(self._database.failure(error), StoreDamaged):
+                raise
+            for job in jobs:  # only the one that asks for the damaged page shall hear of it
+                self._alone(job)
+
+    def _alone(self, job: _Job) -> None:
+        job.result = job.error = None
+        try:
+            self._answer(self._connected(), [job])
+        except Exception as error:
+            self._fail([job], error)
+
+    def _answer(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         with connection.begin():
             asked = [job for job in jobs if isinstance(job.what, Question)]
             if asked:
