@@ -10,7 +10,7 @@ from tests.corpus import SENDER
 from tests.crash.letters import CrashLetter
 
 _QUEUED_AS = re.compile(r"queued as (\S+)")
-PATIENCE = 30.0  # seconds for any one reply
+PATIENCE = 60.0  # seconds for any one reply
 
 
 class Refused(Exception):

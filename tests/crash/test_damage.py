@@ -68,7 +68,7 @@ async def test_what_cannot_be_read_is_set_aside_with_an_alarm_and_the_rest_goes_
         async with bed.hop.listening():
             await bed.start()
             await bed.accepted(SMALL)
-            await bed.hop.wait_for(set(bed.promises.accepted), limit=20)
+            await bed.hop.wait_for(set(bed.promises.accepted), limit=60)
             alarms = {
                 event["queue_id"] for event in await bed.event("letter.set_aside", len(damaged)) if event["alarm"]
             }
@@ -95,7 +95,7 @@ async def test_a_damaged_page_of_the_database_costs_the_letters_on_it_and_no_oth
         async with bed.hop.listening():
             await bed.start()
             await bed.accepted(SMALL)
-            await bed.hop.wait_for(set(bed.promises.accepted), limit=20)
+            await bed.hop.wait_for(set(bed.promises.accepted), limit=60)
             seen = await bed.event("letter.set_aside", len(lost))
             assert {event["queue_id"] for event in seen if event["alarm"]} == lost
             assert judge(bed.promises, bed.hop.arrivals, kills=bed.kills, log=bed.gateway.log()) == 0

@@ -60,7 +60,7 @@ async def test_every_250_follows_the_syncs_that_it_stands_for(tmp_path: Path, se
             async with asyncio.TaskGroup() as clients:
                 for _ in range(4):
                     clients.create_task(keep_sending(gateway.port, load, promises))
-            await hop.wait_for(set(promises.accepted), limit=30)
+            await hop.wait_for(set(promises.accepted), limit=60)
             await asyncio.to_thread(gateway.stop)
     assert len(promises.accepted) == 40, promises.refused
     violations = out_of_order(

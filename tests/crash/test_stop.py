@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.crash.bench import Bench, prepare, running
+from tests.crash.bench import PATIENCE, Bench, prepare, running
 from tests.crash.client import Client, Refused, keep_sending
 from tests.crash.letters import LARGE, SMALL, CrashLetter
 from tests.peers.gateway import Hops
@@ -60,7 +60,7 @@ async def test_nobody_delays_a_stop_beyond_its_limit(seed: int) -> None:
     async with running(prepare(seed)) as bed, Client(bed.gateway.port) as stalled:
         bed.hop.open.clear()
         await bed.accepted(SMALL)
-        await bed.hop.wait_for_bodies(1, limit=10)
+        await bed.hop.wait_for_bodies(1, limit=PATIENCE)
         await stalled.begin(letter := bed.letters.make())
         await stalled.write(letter.content[:1_000])
         await bed.stop()  # fails when it takes longer
@@ -148,6 +148,6 @@ def until(bed: Bench, over: asyncio.Event) -> Iterator[CrashLetter]:
 async def more(bed: Bench, count: int) -> None:
     """Wait until so many more letters were accepted."""
     goal = len(bed.promises.accepted) + count
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while len(bed.promises.accepted) < goal:  # noqa: ASYNC110 - a dict tells nobody
             await asyncio.sleep(0.005)
