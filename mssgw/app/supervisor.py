@@ -153,6 +153,9 @@ class Supervisor:
     def _stop(self) -> None:
         systemd.notify(systemd.STOPPING)
         self._signal(signal.SIGTERM)
+        for sockets in self.sockets.values():  # or newcomers would wait in a queue that nobody empties
+            for given in sockets:
+                given.close()
         end = time.monotonic() + self.leave
         while self._alive and time.monotonic() < end:
             pid, _ = os.waitpid(-1, os.WNOHANG)

@@ -26,6 +26,7 @@ class Bench:
     gateway: GatewayProcess
     hop: NextHop
     letters: Letters
+    workers: int = 1
     promises: Promises = field(default_factory=Promises)
     kills: list[float] = field(default_factory=list)
 
@@ -56,7 +57,14 @@ class Bench:
             await asyncio.sleep(0.2)
 
     async def start(self) -> None:
+        """Start it and wait until it says that it is ready: it listens before, but does not hear signals yet."""
+        before = len(self.events("gateway.ready"))
         await asyncio.to_thread(self.gateway.start)
+        await self.ready(before)
+
+    async def ready(self, before: int = 0) -> None:
+        """All workers say so, and their supervisor."""
+        await self.event("gateway.ready", before + (self.workers + 1 if self.workers > 1 else 1))
 
     async def stop(self) -> None:
         await asyncio.to_thread(self.gateway.stop)
@@ -86,10 +94,12 @@ class Bench:
         assert not self.promises.permanent, self.promises.permanent
 
 
-def prepare(seed: int, *, pause: float = 0.0) -> Bench:
+def prepare(seed: int, *, pause: float = 0.0, workers: int = 1) -> Bench:
     """Neither the gateway runs yet nor does the next hop listen."""
     hop = NextHop(pause=pause)
-    return Bench(GatewayProcess(Hops(operators=hop.port)), hop, Letters(seed))
+    # One worker: libfiu does not reach into forked ones, and the log tells of each reload once.
+    gateway = GatewayProcess(Hops(operators=hop.port), settings={"gateway": {"workers": workers}})
+    return Bench(gateway, hop, Letters(seed), workers)
 
 
 @asynccontextmanager
@@ -97,4 +107,5 @@ async def running(bench: Bench) -> AsyncIterator[Bench]:
     """Both up."""
     async with bench.hop.listening():
         with bench.gateway:
+            await bench.ready()
             yield bench

@@ -23,9 +23,10 @@ BAD: dict[str, bytes | None] = {
 }
 
 
-async def test_letters_in_data_are_finished_and_everybody_else_is_shown_out(seed: int) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_letters_in_data_are_finished_and_everybody_else_is_shown_out(seed: int, workers: int) -> None:
     """SIGTERM with 10 letters in DATA and 5 idle connections: 250 to the ten, 421 to the five, and no newcomer."""
-    async with running(prepare(seed)) as bed, AsyncExitStack() as connections:
+    async with running(prepare(seed, workers=workers)) as bed, AsyncExitStack() as connections:
         idle = [await connections.enter_async_context(Client(bed.gateway.port)) for _ in range(5)]
         sending = [
             (await connections.enter_async_context(Client(bed.gateway.port)), bed.letters.make(size))
@@ -68,9 +69,10 @@ async def test_nobody_delays_a_stop_beyond_its_limit(seed: int) -> None:
             await stalled.expect(250)
 
 
-async def test_stops_under_load_lose_nothing_and_double_nothing(seed: int) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_stops_under_load_lose_nothing_and_double_nothing(seed: int, workers: int) -> None:
     """Three times SIGTERM and a new start, while eight clients send."""
-    bed = prepare(seed, pause=0.02)
+    bed = prepare(seed, pause=0.02, workers=workers)
     async with running(bed):
         over = asyncio.Event()
         async with asyncio.TaskGroup() as load:
@@ -109,7 +111,10 @@ async def reloads(bed: Bench, count: int) -> None:
             for _ in range(8):
                 load.create_task(keep_sending(bed.gateway.port, until(bed, over), bed.promises, go_on=note))
             for number in range(1, count + 1):
-                change = {"delivery": {"first_retry": f"{1 + number % 2}s", "longest_retry": "2s"}}
+                change = {
+                    "gateway": {"workers": 1},
+                    "delivery": {"first_retry": f"{1 + number % 2}s", "longest_retry": "2s"},
+                }
                 bed.gateway.configure(bed.gateway.configuration(Hops(operators=bed.hop.port)), change)
                 bed.gateway.reload()
                 await bed.event("config.reloaded", number)
