@@ -15,7 +15,7 @@ from mssgw.core.bal import PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide
 from mssgw.core.delivery import Bounced, State
-from mssgw.core.envelope import Envelope, ForwardPath, Origin
+from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
@@ -60,6 +60,10 @@ class BackOffice:
     @property
     def space(self) -> PatientSpace:
         return self._settings.space
+
+    def ours(self, bal: Address) -> bool:
+        clients = self._clients.named.values()
+        return any(each.role is Role.ESTABLISHMENT and each.may_send_as(bal) for each in clients)
 
     async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         # Held first: what nobody may begin to send is neither delivered after its notice nor bounced without one.
@@ -126,7 +130,9 @@ class BackOffice:
             return named
         fitting = [each for each in self._clients.named.values() if sender is not None and each.may_send_as(sender)]
         if len(fitting) != 1:
-            raise NoSuchClient("not exactly one client may use this sender: say which with --client")
+            found = ", ".join(sorted(each.name for each in fitting)) or "no client"
+            known = "" if fitting else f" (of {', '.join(sorted(self._clients.named))})"
+            raise NoSuchClient(f"{found} may use this sender: say with --client who sends{known}")
         return fitting[0]
 
     def _notices(self) -> Notices:

@@ -27,6 +27,9 @@ class Office(Protocol):
     def space(self) -> PatientSpace:
         """The configured patient domain: a bare matricule on the command line means a mailbox in it."""
 
+    def ours(self, bal: Address) -> bool:
+        """Whether the mailbox may be one of a configured establishment, by its domain or address."""
+
     async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         """End the open deliveries of a letter as bounced and tell its sender; returns how many.
 
@@ -62,4 +65,4 @@ Opener = Callable[[Path, bool], AbstractAsyncContextManager[Office]]
 
 
 class NoSuchClient(GatewayError):
-    """No configured client of that name, or not exactly one that may use this sender."""
+    """No configured client of that name, or none or several that may use this sender."""

@@ -188,20 +188,40 @@ async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) 
 
 async def _put(office: Office, patient_text: str, bal_text: str, state: State) -> None:
     pair = Pair(patient(patient_text, office.space), _bal(bal_text, office))
+    _warn_of_a_stranger(office, pair.bal)
     changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
     click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
 
 
 async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:
-    changed = await office.desk.set_block(
-        patient(patient_text, office.space),
-        _bal(bal_text, office) if bal_text else None,
-        blocked=blocked,
-        operator=operator(),
-        now=datetime.now(UTC),
-    )
-    what = ("blocked" if blocked else "not blocked") + ("" if bal_text else ", all mailboxes")
-    click.echo(what if changed else f"was {what} already")
+    who = patient(patient_text, office.space)
+    bal = _bal(bal_text, office) if bal_text else None
+    if bal is not None:
+        _warn_of_a_stranger(office, bal)
+    changed = await office.desk.set_block(who, bal, blocked=blocked, operator=operator(), now=datetime.now(UTC))
+    where = "this mailbox" if bal else "all mailboxes"
+    if blocked:
+        click.echo(f"opposition to {where} recorded" if changed else f"opposition to {where} was recorded already")
+    else:
+        click.echo(f"opposition to {where} lifted" if changed else f"there was no opposition to {where}")
+        await _tell_what_still_stands(office, who, bal)
+
+
+async def _tell_what_still_stands(office: Office, who: Address, bal: Address | None) -> None:
+    """Lifting one opposition leaves the others: mail may go on being refused (SD-12)."""
+    rows = await office.desk.conversations(limit=letters.JOURNAL_LIMIT, patient=who)
+    blocks = [row.bal for row in rows if row.blocked]
+    if None in blocks:
+        click.echo("note: the opposition to all mailboxes stands: `unblock PATIENT` without BAL lifts it", err=True)
+    elif bal is None and blocks:
+        left = letters.count(len(blocks), "opposition", "oppositions")
+        click.echo(f"note: {left} to single mailboxes left: see `conversation show`", err=True)
+
+
+def _warn_of_a_stranger(office: Office, bal: Address) -> None:
+    """A mistyped mailbox would make a conversation, or an opposition, that is never looked up."""
+    if not office.ours(bal):
+        click.echo("warning: that BAL is of no [[establishment]] in the configuration; mistyped?", err=True)
 
 
 def _bal(text: str, office: Office) -> Address:

@@ -1,6 +1,7 @@
 """Exit codes, and the one place that turns what went wrong into a line on stderr and a code."""
 
 import asyncio
+import errno
 from enum import IntEnum
 
 import click
@@ -93,9 +94,16 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
     if type(error).__name__ == "UnusableKey":  # edges/vault.py, without importing cryptography
         return Code.CONFIG, [scrub(str(error))]
     if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
-        return Code.CONFIG, [str(problem) for problem in problems]
+        return _of_the_configuration([str(problem) for problem in problems])
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
     return code, [_line(error)]
+
+
+def _of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
+    """What is wrong with the file; or it is only that another user types than the one who may read it."""
+    if all("cannot be read: Permission denied" in line for line in lines):
+        return Code.NO_PERMISSION, [*lines, "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."]
+    return Code.CONFIG, lines
 
 
 def _usage(error: click.UsageError) -> str:
@@ -115,6 +123,8 @@ def _line(error: BaseException) -> str:
             return "the store did not answer in time"
         case OSError(errno=None):  # of our own making: a credential that only the service has
             return scrub(str(error))
+        case OSError(errno=errno.EADDRINUSE):
+            return f"{scrub(str(error.strerror))}: `ss -ltnp` tells who listens there"
         case OSError():
             return scrub(": ".join(str(part) for part in (error.filename, error.strerror) if part))
         case _:  # the text of an unforeseen exception may hold anything

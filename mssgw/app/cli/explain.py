@@ -14,8 +14,10 @@ from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.conversation import Move
+from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry
+from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Defer, Hold, Refuse, Verdict
 
 _CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD, Defer: Code.DEFERRED}
@@ -65,7 +67,20 @@ async def explain(
         )
     except FileNotFoundError:
         raise Failure(Code.DATA, f"explain: {subject}: no such file") from None
+    except MalformedMatricule as error:  # refused before any rule is asked, in the words of the SMTP reply (INS-3)
+        refusal = Refuse(findings=(), reply=_as_at_the_door(office, reverse_path, error))
+        _tell(None, refusal, (), full=full, as_json=as_json)
+        return
     _tell(facts, verdict, verdict.findings, full=full, as_json=as_json)
+
+
+def _as_at_the_door(office: Office, sender: Address | None, error: MalformedMatricule) -> Reply:
+    """The reply to MAIL or to RCPT, by whose matricule is wrong."""
+    try:
+        office.space.sender(sender)
+    except MalformedMatricule as wrong:
+        return Reply(553, "5.1.7", wrong.reply.text)
+    return error.reply
 
 
 async def _explain_letter(office: Office, spool_id: str, *, full: bool, as_json: bool) -> None:

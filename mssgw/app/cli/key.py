@@ -28,12 +28,17 @@ def new(file: Path) -> None:
 
     \b
     Example:
-      mssgw key new /etc/mssgw/master.key
+      install -d -m 0700 /etc/mssgw/secrets
+      mssgw key new /etc/mssgw/secrets/master.key
     """
     try:
         owner_only(file, secrets.token_bytes(KEY_LENGTH))
     except FileExistsError:
         raise no(f"key new: {file} exists; a key is never overwritten") from None
+    except FileNotFoundError:
+        raise Failure(
+            Code.DATA, f"key new: no such folder: {file.parent}; make it first: install -d -m 0700 {file.parent}"
+        ) from None
     click.echo(f"{file}: new master key, mode 0600")
 
 
@@ -50,7 +55,8 @@ async def rotate(office: Office, file: Path) -> None:
     """Wrap every data key anew under another master key, in one transaction. Letters are not touched.
 
     The daemon keeps its master key in memory, and would go on wrapping under the old one: stop it first. While it
-    runs, or another command has the store open, this one does nothing and exits with 69. It needs both keys: the old
+    runs, or another command has the store open, this one does nothing and exits with 69; its sockets must be stopped
+    too, or the next connection starts it again. It needs both keys: the old
     one where the configuration says, the new one from --new. Where keys are systemd credentials, let systemd-run pass
     both, as in the second example.
 
@@ -58,13 +64,14 @@ async def rotate(office: Office, file: Path) -> None:
     Examples:
       mssgw key rotate --new master.key.new
     \b
-      systemctl stop mssgw
+      systemctl stop mssgw.socket mssgw-establishment.socket mssgw.service
       systemd-run --wait --pipe -p User=mssgw \\
         -p LoadCredential=master-key:/etc/mssgw/secrets/master.key \\
         -p LoadCredential=new-key:/etc/mssgw/secrets/master.key.new \\
         mssgw key rotate --new credential:new-key
+      mv /etc/mssgw/secrets/master.key /etc/mssgw/secrets/master.key.old
       mv /etc/mssgw/secrets/master.key.new /etc/mssgw/secrets/master.key
-      systemctl start mssgw
+      systemctl start mssgw.socket mssgw-establishment.socket mssgw.service
     """
     rewrapped = await office.desk.rotate(read_key(file))
     click.echo(f"{rewrapped} data key{'s' if rewrapped != 1 else ''} wrapped under {file}")

@@ -173,7 +173,9 @@ def detail(entry: Entry) -> str:
     """What else an entry says, on one line."""
     rules = " ".join(f"{finding.rule}[{finding.requirement}]" for finding in entry.findings)
     next_hop = f"via {entry.next_hop}" if entry.next_hop else ""
-    return "; ".join(filter(None, (entry.detail, str(entry.reply or ""), next_hop, rules)))
+    named = any(finding.rule == entry.detail for finding in entry.findings)  # with its requirements, in ``rules``
+    said = "" if named else entry.detail
+    return "; ".join(filter(None, (said, str(entry.reply or ""), next_hop, rules)))
 
 
 def entry_json(entry: Entry) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def _tls(config: Config) -> Found:  # req: TLS-1
             yield Complaint(("listener", n, "tls"), "operators may send in clear text: the trust space asks for TLS")
         elif listener.tls is Tls.NONE:
             yield Complaint(("listener", n, "tls"), "health mail crosses the network in clear text")
+        elif not listener.require_tls:
+            yield Complaint(("listener", n, "require_tls"), "clients may send health mail in clear text")
     clients: tuple[tuple[str, tuple[Establishment | TrustedDomain, ...]], ...] = (
         ("establishment", config.establishments),
         ("trusted_domain", config.trusted_domains),
@@ -112,7 +114,11 @@ def _key_files(config: Config) -> Found:
         if file is not None and file.path is not None and _open_to_all(file.path):
             yield Complaint(at, f"every user of the machine may use it: chmod o= {file.path}")
     if config.master_key.path == config.gateway.state_dir / "master.key":
-        message = "the master key lies beside the letters that it seals: a copy of that folder opens them"
+        message = (
+            f"no key file is named, and no systemd credential master-key is seen here: it would be looked for in "
+            f"{config.master_key.path}, beside the letters that it seals; leave it so if the unit has "
+            "LoadCredential=master-key:, else name a file elsewhere"
+        )
         yield Complaint(("store", "master_key_file"), message)
 
 

@@ -49,6 +49,9 @@ class OfficeDouble:
         self.writes: list[int] = []
         self.new_key = b""
 
+    def ours(self, bal: Address) -> bool:
+        return bal.domain.endswith("mssante.fr")
+
     @asynccontextmanager
     async def open(self, path: Path, alone: bool) -> AsyncIterator["OfficeDouble"]:
         self.opened.append((path, alone))

@@ -7,6 +7,7 @@ import pytest
 
 from mssgw.app.backoffice import BackOffice
 from mssgw.app.config import load
+from mssgw.app.office import NoSuchClient
 from mssgw.app.stores import AtRest
 from mssgw.core.addresses import Address
 from mssgw.core.clients import Client
@@ -176,3 +177,20 @@ async def test_a_letter_that_cannot_be_read_ends_only_when_it_is_said_that_nobod
         await office.bounce(ID, operator="anne")
     assert await office.bounce(ID, operator="anne", untold=True) == 1
     assert [entry.event.value for entry in await store.trace(spool_id=ID, limit=10)][-1] == "bounced"
+
+
+def test_a_mailbox_is_ours_by_the_domains_of_our_establishments(office: BackOffice) -> None:
+    """Not an operator's, nor a stranger's."""
+    assert office.ours(DOCTOR)
+    assert not office.ours(Address.parse("dr.martin@chu.example"))
+    assert not office.ours(PATIENT)
+
+
+@pytest.mark.parametrize("sender", [Address.parse("dr.martin@chu.example"), None])
+async def test_a_sender_of_no_client_is_told_the_clients_to_choose_from(
+    office: BackOffice, tmp_path: Path, sender: Address | None
+) -> None:
+    letter = tmp_path / "lettre.eml"
+    letter.write_bytes(b"From: x\r\n\r\n")
+    with pytest.raises(NoSuchClient, match=r"no client may use .* --client who sends \(of chu, mes\)"):
+        await office.explain_file(letter, sender=sender, recipients=[PATIENT], client=None)

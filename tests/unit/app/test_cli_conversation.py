@@ -71,7 +71,27 @@ def test_block_and_unblock_one_mailbox_or_all(office, run):
     assert office.blocked == {(patient, None), (patient, Address.parse(DOCTOR))}
     run("conversation", "unblock", MATRICULE)
     assert office.blocked == {(patient, Address.parse(DOCTOR))}
-    assert "already" in run("conversation", "unblock", MATRICULE).stdout
+    assert run("conversation", "unblock", MATRICULE).stdout == "there was no opposition to all mailboxes\n"
+
+
+def test_unblock_says_which_opposition_still_stands(run):
+    """Lifting one leaves the other in force (SD-12): the operator must not believe that mail passes now."""
+    run("conversation", "block", MATRICULE)
+    told = run("conversation", "unblock", MATRICULE, DOCTOR)
+    assert told.stdout == "there was no opposition to this mailbox\n"
+    assert "the opposition to all mailboxes stands" in told.stderr
+    run("conversation", "block", MATRICULE, DOCTOR)
+    told = run("conversation", "unblock", MATRICULE)
+    assert told.stdout == "opposition to all mailboxes lifted\n"
+    assert "1 opposition to single mailboxes left" in told.stderr
+    assert run("conversation", "unblock", MATRICULE, DOCTOR).stderr == ""
+
+
+@pytest.mark.parametrize("what", ["close", "reopen", "block", "unblock"])
+def test_a_mailbox_of_no_establishment_is_warned_of(run, what):
+    """A slip in the domain would make an opposition or a conversation that is never looked up."""
+    assert "of no [[establishment]]" in run("conversation", what, MATRICULE, "dr.martin@cabinet.example").stderr
+    assert "of no [[establishment]]" not in run("conversation", what, MATRICULE, DOCTOR).stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Defer, Finding, Hold, Refuse, Severity
@@ -88,3 +89,27 @@ def test_a_file_needs_its_envelope(run, letter):
 def test_a_missing_file_or_a_malformed_address_is_bad_data(run, letter):
     assert run("explain", "absent.eml", "--from", DOCTOR, "--to", PATIENT).exit_code == 65
     assert run("explain", letter, "--from", "dr martin", "--to", PATIENT).exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "reply"),
+    [
+        (DOCTOR, "289456789012345@patient.mssante.fr", "553 5.1.3 Adresse patient invalide : la cle"),
+        ("289456789012345@patient.mssante.fr", DOCTOR, "553 5.1.7 Adresse patient invalide : la cle"),
+    ],
+)
+def test_a_wrong_matricule_is_explained_in_the_words_of_the_smtp_reply(
+    office, run, letter, monkeypatch, sender, recipient, reply
+):
+    """It was refused before any rule was asked (INS-3): the answer is no, with the reply, not an error."""
+
+    async def wrong(path, *, recipients, **_):
+        office.space.sender(Address.parse(sender))
+        office.space.recipient(recipients[0])
+        raise AssertionError("one of them is wrong")
+
+    monkeypatch.setattr(office, "explain_file", wrong)
+    told = run("explain", letter, "--from", sender, "--to", recipient)
+    assert told.exit_code == 1
+    assert f"Verdict: refuse: {reply}" in told.stdout
+    assert "289456789012345" not in told.output

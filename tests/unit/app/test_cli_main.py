@@ -1,5 +1,6 @@
 """`mssgw` as scripts and people meet it: exit codes, errors on one line, quiet pipes, keys and passwords."""
 
+import errno
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from mssgw.app.cli import exits, main
+from mssgw.app.config import ConfigErrors, Problem
 from mssgw.core.errors import StoreBusy, StoreUnavailable, Undecryptable
 from mssgw.edges.store_lock import store_lock
 from tests.unit.app.office_double import DOCTOR, ID, PATIENT, OfficeDouble
@@ -226,6 +228,30 @@ def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):
     assert path.read_bytes() == first
 
 
+def test_key_new_says_how_to_make_the_folder_that_is_missing(run, tmp_path):
+    told = run("key", "new", str(tmp_path / "secrets" / "master.key"))
+    assert told.exit_code == 65
+    assert f"install -d -m 0700 {tmp_path / 'secrets'}" in told.stderr
+
+
+def test_a_configuration_that_another_user_may_read_is_a_matter_of_permission():
+    """Typed as the wrong user: the answer is who to be, not that the file is wrong."""
+    closed = Problem("f.toml", 3, "listener[0].key", "cannot be read: Permission denied (/etc/mssgw/tls.key)")
+    wrong = Problem("f.toml", 9, "log.level", "expected something else")
+    code, lines = exits.code_and_lines(ConfigErrors([closed]))
+    assert code == exits.Code.NO_PERMISSION
+    assert "sudo -u mssgw" in lines[-1]
+    assert exits.code_and_lines(ConfigErrors([closed, wrong])) == (exits.Code.CONFIG, [str(closed), str(wrong)])
+
+
+def test_a_port_in_use_is_told_with_how_to_find_who_has_it():
+    taken = OSError(errno.EADDRINUSE, "error while attempting to bind on address ('127.0.0.1', 2525)")
+    code, (line,) = exits.code_and_lines(taken)
+    assert code == exits.Code.UNAVAILABLE
+    assert "2525" in line
+    assert "ss -ltnp" in line
+
+
 def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     """It asks for the store alone, and refuses what is no key, or one that others can read."""
     path = tmp_path / "new.key"
@@ -292,6 +318,6 @@ def test_the_double_is_an_office():
     """What the commands are tested over has the shape that composition implements."""
     from mssgw.app.office import Office
 
-    for name in ("desk", "store", "space", "bounce", "explain_file", "explain_id"):
+    for name in ("desk", "store", "space", "ours", "bounce", "explain_file", "explain_id"):
         assert hasattr(Office, name)
         assert hasattr(OfficeDouble(), name)

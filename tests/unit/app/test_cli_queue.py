@@ -244,3 +244,10 @@ def test_trace_of_the_unknown_says_no_without_repeating_it(run):
     told = run("trace", PATIENT)
     assert told.exit_code == 1
     assert "279035" not in told.output
+
+
+def test_trace_names_the_rule_of_a_refusal_once(office, run):
+    """The entry's detail is the strictest rule; the findings name it again with its requirements."""
+    refuse = Finding(rule="patient-may-write", requirement="FIN-7", severity=Severity.REFUSE, recipient=0)
+    office.entries.append(an_entry(JournalEvent.REFUSED, detail="patient-may-write", findings=(refuse,)))
+    assert run("trace", ID).stdout.count("patient-may-write") == 1

@@ -284,9 +284,10 @@ def test_an_address_with_a_mistake_is_not_repeated(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
-    """No line, no traceback."""
+    """No line, no traceback, and what to do about it."""
     (problem,) = problems_of(tmp_path / "absent.toml")
-    assert str(problem) == f"{tmp_path}/absent.toml: cannot be read: No such file or directory"
+    assert str(problem).startswith(f"{tmp_path}/absent.toml: cannot be read: No such file or directory; copy ")
+    assert "--config" in str(problem)
 
 
 def test_text_that_is_no_utf8_is_refused_with_its_line(tmp_path: Path) -> None:

@@ -107,6 +107,14 @@ def test_clear_text_beyond_the_machine_is_warned_of(load: Load) -> None:
     assert {each.key for each in told} >= {"listener[1].tls", "establishment[0].next_hop_tls"}
 
 
+def test_clients_that_need_not_encrypt_are_warned_of(load: Load) -> None:
+    """require_tls = false is quietly clear text for whoever does not ask for STARTTLS (TLS-1)."""
+    tls = '"0.0.0.0:2525"\ntls = "starttls"\ncertificate = "credential:c"\nkey = "credential:k"\nrequire_tls = '
+    for required, warned in (("true", False), ("false", True)):
+        told = config.warnings(load(old='"127.0.0.1:2525"\ntls = "none"', new=tls + required))
+        assert ("listener[0].require_tls" in {each.key for each in told}) is warned
+
+
 def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
     """Observing has ended by itself; the file should say so (SD-9)."""
     new = 'conversations = "observe"\nenforce_from = 2020-01-01'

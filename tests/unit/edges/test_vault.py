@@ -57,8 +57,9 @@ def test_a_key_for_owner_or_group_is_read(tmp_path: Path, mode: int) -> None:
     assert read_master_key(key_file(tmp_path, KEY, mode)) == KEY
 
 
-def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnusableKey, match=r"nowhere\.key: No such file"):
+def test_a_missing_key_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    """Give back the old one, or make the first one: never a bare "No such file"."""
+    with pytest.raises(UnusableKey, match=r"nowhere\.key: no master key there: give back .* `mssgw key new"):
         read_master_key(tmp_path / "nowhere.key")
 
 
