@@ -105,7 +105,8 @@ def _tell(facts: Facts | None, verdict: Verdict, findings: Sequence[Any], *, ful
         _print_moves("Moves", getattr(verdict, "moves", ()), full=full)
         _print_moves("Moves that wait for the release", getattr(verdict, "withheld", ()), full=full)
         reply = getattr(verdict, "reply", None)
-        click.echo(f"\nVerdict: {_word(verdict)}" + (f": {reply}" if reply else ""))
+        above = "\n" if facts is not None or findings else ""
+        click.echo(f"{above}Verdict: {_word(verdict)}" + (f": {reply}" if reply else ""))
     raise click.exceptions.Exit(_CODES[type(verdict)])
 
 
