@@ -236,9 +236,9 @@ class Daemon:
     def _say_what_waits_for_a_restart(self, config: Config) -> None:
         for name in ("gateway", "store", "listeners", "limits", "retention"):
             if getattr(config, name) != getattr(self._config, name):
-                self._telemetry.event("config.needs_restart", section=name)
+                self._telemetry.event("config.needs_restart", alarm=True, section=name)
         if config.delivery.connections_per_hop != self._config.delivery.connections_per_hop:
-            self._telemetry.event("config.needs_restart", section="delivery")
+            self._telemetry.event("config.needs_restart", alarm=True, section="delivery")
 
     # --- listeners ---------------------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ class Dialer:
             )
             connection, tls = await _introduce(client, route, host)
         except (aiosmtplib.SMTPException, OSError, ValueError, _Distrust) as exc:
-            raise _unreachable(exc, host) from None
+            raise _unreachable(exc, host) from exc
         log.info("delivery.connected", route=route.name, host=host, port=route.port, tls=tls)
         return connection
 
@@ -112,9 +112,9 @@ class Dialer:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
-        except OSError:  # refused, unreachable, or the time-out, which is an OSError too
+        except OSError as exc:  # refused, unreachable, or the time-out, which is an OSError too
             sock.close()
-            raise Unreachable(Deferred(reply=REFUSED, next_hop=host), try_next=True) from None
+            raise Unreachable(Deferred(reply=REFUSED, next_hop=host), try_next=True) from exc
         except BaseException:
             sock.close()
             raise
@@ -141,6 +141,7 @@ class Dialer:
             tls=str(route.tls),
             code=outcome.reply.code,
             status=outcome.reply.status,
+            why=type(trouble.__cause__).__name__ if trouble.__cause__ else None,  # the class alone: texts quote peers
         )
 
 
