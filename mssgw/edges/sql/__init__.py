@@ -1,11 +1,11 @@
-"""Store and Desk over SQLAlchemy Core: SQLite by default."""
+"""Store and Desk over SQLAlchemy Core: SQLite by default, PostgreSQL for several nodes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mssgw.edges.clock import SystemClock
@@ -38,9 +38,10 @@ async def open_store(
     upgrade: bool = True,
     damaged: Callable[[str], None] = lambda spool_id: None,
 ) -> AsyncIterator[Opened]:
-    """The store at ``url`` (``sqlite:////absolute/path``), made or migrated first unless ``upgrade`` is false.
-    ``damaged`` hears the queue id of each letter that is set aside because its rows cannot be read.
+    """The store at ``url``, made or migrated first unless ``upgrade`` is false.
 
+    ``url``: ``sqlite:////absolute/path`` or ``postgresql+psycopg://user@host/database``. ``damaged`` hears the
+    queue id of each letter that is set aside because its rows cannot be read.
     Raises ValueError for a URL or key that cannot be, Undecryptable when the master key is not the store's,
     StoreUnavailable when the database does not open. On leaving, what was asked is finished first.
     """
@@ -65,6 +66,8 @@ def _open_keys(place: Database, vault: Vault) -> None:
                 vault.open_secret(wrapped)
                 return
             made = vault.new_secret()
-            connection.execute(insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made))
+            new = place.insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made)
+            if connection.execute(new.on_conflict_do_nothing()).rowcount == 0:  # another node was faster
+                vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
     except SQLAlchemyError as error:
         raise place.failure(error) from None

@@ -51,7 +51,8 @@ class SqlDesk(QueueDesk, PairsDesk):
 
     async def rotate(self, new_key: bytes) -> int:
         vault = self._records.vault.rekeyed(new_key)
-        count: int = await self._session.write(Unit(work=partial(rewrap, old=self._records.vault, new=vault)))
+        work = partial(rewrap, database=self._session.database, old=self._records.vault, new=vault)
+        count: int = await self._session.write(Unit(work=work))
         self._session.use(vault)
         await self._session.scrub()
         return count

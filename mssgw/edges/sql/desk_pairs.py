@@ -97,6 +97,7 @@ class PairsDesk(DeskPart):
         only_absent: bool,
     ) -> int:
         changed = 0
+        self._session.database.alone(connection, conversations)
         for pair, state, since in pairs:
             key = self._records.pair(pair)
             found = connection.execute(select(conversations.c.state).where(conversations.c.pair == key)).scalar()
@@ -126,6 +127,7 @@ class PairsDesk(DeskPart):
         mine = and_(blocks.c.patient == key["patient"], blocks.c.bal == key["bal"])
 
         def work(connection: Connection) -> bool:
+            self._session.database.alone(connection, blocks)
             if (connection.execute(select(blocks.c.since).where(mine)).first() is not None) is blocked:
                 return False
             connection.execute(insert(blocks).values(row) if blocked else delete(blocks).where(mine))

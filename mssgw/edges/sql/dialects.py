@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Dialect, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
 
@@ -33,6 +33,8 @@ class Database(Protocol):
     #: What SQLAlchemy and the driver raise; and of these, for a row that may not be.
     errors: Errors
     integrity_errors: Errors
+    #: Large bodies rest in it too, so that any node can deliver any letter.
+    keeps_bodies: bool
 
     def engine(self, *, writing: bool) -> Engine:
         """A transaction begun on the writing one holds the write lock from its first statement."""
@@ -43,19 +45,40 @@ class Database(Protocol):
     def failure(self, error: BaseException) -> StoreUnavailable:
         """Our error for what the driver raised, without its text: that may hold parameters."""
 
+    def conflicted(self, error: BaseException) -> bool:
+        """Whether the transaction only met another node's and may well succeed when it is tried again."""
+
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
 
     def bury(self, connection: Connection) -> None:
         """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
 
+    def alone(self, connection: Connection, table: Table | None = None) -> None:
+        """Keep every other process from writing to the table, or to the store, until this transaction ends."""
+
+    def leads(self, connection: Connection) -> bool:
+        """Whether this process is the one that sweeps."""
+
     def migration_lock(self) -> AbstractContextManager[None]:
         """Held by the one process that migrates."""
 
+    def open_lock(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Held by whoever has the store open, in company or alone; see store_lock. Raises StoreBusy."""
+
 
 def database(url: str) -> Database:
-    """The database that a URL names. PostgreSQL joins here: SKIP LOCKED, advisory lock, VACUUM for scrub."""
-    parsed = make_url(url)
+    """The database that a URL names. Raises ValueError for one that cannot hold a store."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("the store needs a URL such as sqlite:////var/lib/mssgw/mssgw.db") from None
+    if parsed.get_backend_name() == "postgresql":
+        try:
+            from mssgw.edges.sql.postgres import Postgres  # an extra: psycopg may be missing
+        except ImportError:
+            raise ValueError("PostgreSQL needs the extra: pip install mssgw[postgres]") from None
+        return Postgres(parsed)
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise ValueError("the store needs a URL such as sqlite:////var/lib/mssgw/mssgw.db")
     return Sqlite(parsed)
@@ -66,6 +89,7 @@ class Sqlite:
 
     errors: Errors = (DBAPIError, sqlite3.Error)
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
+    keeps_bodies = False
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="sqlite+pysqlite")
@@ -98,6 +122,18 @@ class Sqlite:
         if code == sqlite3.SQLITE_FULL:
             return StoreFull("the disk of the database is full")
         return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
+
+    def conflicted(self, error: BaseException) -> bool:
+        return False  # who writes holds the write lock
+
+    def alone(self, connection: Connection, table: Table | None = None) -> None:
+        """BEGIN IMMEDIATE did that."""
+
+    def leads(self, connection: Connection) -> bool:
+        return True
+
+    def open_lock(self, *, alone: bool) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()  # the state directory's lock covers all processes of the machine
 
     def scrub(self, connection: Connection) -> bool:
         """``secure_delete`` zeroed the rows in the database; their earlier copies in the WAL go by truncating it."""

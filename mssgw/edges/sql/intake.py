@@ -82,10 +82,10 @@ class Intake:
         open_ = [row for row in seen if row.receipt_at is None]
         if not seen:
             return
-        if not open_:
-            raise Conflict("the receipt was already counted")
         at = micros(acceptance.facts.taken_at)
-        connection.execute(update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=at))
+        counted = update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=at)
+        if not open_ or connection.execute(counted).rowcount == 0:  # 0: another node counted it just now
+            raise Conflict("the receipt was already counted")
         self._journal(
             connection,
             Entry(

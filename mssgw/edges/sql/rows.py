@@ -28,8 +28,11 @@ class Rows:
         build: Callable[[Place, int], ClauseElement],
         *,
         at_once: int = MOST_ROWS,
+        contended: bool = False,
     ) -> None:
+        """``contended``: other nodes may touch the same rows, found by the first column."""
         self.table = table
+        self.contended = contended
         self._columns = columns
         self._dialect = dialect
         self._build = build

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Table, cast, select, union_all, update
 
 from mssgw.edges.sql.dialects import Database
-from mssgw.edges.sql.rows import Place, Rows
+from mssgw.edges.sql.rows import MOST_ROWS, Place, Rows
 from mssgw.edges.sql.tables import accounts, conversations, data_keys, deliveries, journal, letters, messages
 
 SETTLED = ("state", "due_at", "attempts", "warned", "last_reply")  # what an attempt changes of a delivery
@@ -25,7 +25,9 @@ class Statements:
         self.move = self._insert(conversations, conflict=_unless_in_state)
         self.account = self._insert(accounts, conflict=_latest_account)
         self.settle = Rows(deliveries, ("spool_id", "number", "lease_token", *SETTLED), database.dialect, _settle)
-        self.close_letters = Rows(letters, ("patient", "pair"), database.dialect, _close_letters, at_once=1)
+        self.close_letters = Rows(
+            letters, ("patient", "pair"), database.dialect, _close_letters, at_once=1, contended=True
+        )
 
     def _insert(self, table: Table, *, leave_out: str = "", conflict: Callable[[Any], Any] | None = None) -> Rows:
         columns = [column.name for column in table.columns if column.name != leave_out]
@@ -36,7 +38,10 @@ class Statements:
             return conflict(statement) if conflict else statement
 
         # Two rows with one key may meet in a statement with ON CONFLICT: PostgreSQL refuses that, so one at a time.
-        return Rows(table, columns, self._database.dialect, build, at_once=1 if conflict else 32)
+        upserts = conflict is not None
+        return Rows(
+            table, columns, self._database.dialect, build, at_once=1 if upserts else MOST_ROWS, contended=upserts
+        )
 
 
 def _unless_in_state(statement: Any) -> Any:

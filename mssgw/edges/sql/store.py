@@ -149,9 +149,11 @@ class SqlStore:
         ]
         oldest = union_all(*(select(part) for part in ready)).subquery()
         chosen = select(oldest.c.spool_id, oldest.c.number).order_by(oldest.c.due_at).limit(limit)
+        # Once, and not again for every row that is looked at: each time it would lock and take other rows.
+        once = chosen.cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")
         return (
             update(deliveries)
-            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(chosen))
+            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(select(once)))
             .values(lease_token=lease.token, lease_until=micros(lease.until))
             .returning(deliveries)
         )
@@ -258,8 +260,9 @@ class SqlStore:
 
     def _erase(self, connection: Connection, *, ids: Sequence[str], now: datetime) -> list[str]:
         """The ids that were still there: another process may have been faster."""
-        there = list(connection.execute(select(messages.c.spool_id).where(messages.c.spool_id.in_(ids))).scalars())
-        for table in (data_keys, messages, deliveries):
+        gone = delete(messages).where(messages.c.spool_id.in_(ids)).returning(messages.c.spool_id)
+        there = list(connection.execute(gone).scalars())
+        for table in (data_keys, deliveries):
             connection.execute(delete(table).where(table.c.spool_id.in_(there)))
         entries = [Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in there]
         self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])

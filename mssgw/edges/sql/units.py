@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -64,6 +65,8 @@ class Batch:
 
     def flush(self, connection: Connection) -> None:
         for rows, values, fenced in self._buckets:
+            if rows.contended:  # everybody in the same order, or two nodes wait for each other; stable: the last counts
+                values.sort(key=itemgetter(0))
             try:
                 touched = rows.run(connection, values)
             except self._refusals:

@@ -19,6 +19,7 @@ from mssgw.edges.sql.dialects import Database, StoreDamaged
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
 from mssgw.ports import Question
 
+_TRIES = 8  # of a transaction that meets another node's
 MOST_AT_ONCE = 256  # units in one transaction: bounds how long one commit holds the write lock
 
 
@@ -40,6 +41,7 @@ class Worker:
         self._database = database
         self._connection: Connection | None = None
         self._closed = False
+        self._doubtful = False  # an error that was answered already may have broken the connection
         self._thread = Thread(target=self._run, name=f"mssgw-{name}", daemon=True)
         self._thread.start()
 
@@ -74,6 +76,8 @@ class Worker:
                     self.perform(self._connected(), jobs)
                 except Exception as error:
                     self._fail(jobs, error)
+                if self._doubtful:
+                    self._forsake()
                 self._loop.call_soon_threadsafe(_resolve, jobs)
         self._disconnect()
 
@@ -106,6 +110,10 @@ class Worker:
         broken = isinstance(error, (*self._database.errors, OSError))
         for job in jobs:  # each its own exception: many tasks raise them at once
             job.result, job.error = None, self._database.failure(error) if broken else error
+        self._forsake()
+
+    def _forsake(self) -> None:
+        self._doubtful = False
         with contextlib.suppress(Exception):  # it had failed already
             self._disconnect()
         if broken:
@@ -135,7 +143,7 @@ class Writer(Worker):
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
         try:
-            self._commit(connection, units)
+            self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
             for position, job in enumerate(units):
                 try:
@@ -160,12 +168,22 @@ class Writer(Worker):
             with contextlib.suppress(Exception):
                 self._disconnect()
 
+    def _again_if_conflicted(self, transaction: Callable[[], None]) -> None:
+        for _ in range(_TRIES - 1):
+            try:
+                return transaction()
+            except self._database.errors as error:
+                if not self._database.conflicted(error):
+                    raise
+        return transaction()
+
     def _outside(self, connection: Connection, job: _Job) -> None:
         """Units of the same batch are committed: whatever happens here is not theirs."""
         try:
             job.result = job.what.work(connection)
         except self._database.errors as error:
             job.error = self._database.failure(error)
+            self._doubtful = True
         except Exception as error:
             job.error = error
 
@@ -199,19 +217,22 @@ class Writer(Worker):
         """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
         job.result = None
         try:
-            with connection.begin():
-                self._admit(connection)
-                for step in job.what.steps:
-                    if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
-                        raise step.otherwise
-                if job.what.work is not None:
-                    job.result = job.what.work(connection)
+            self._again_if_conflicted(lambda: self._commit_alone(connection, job))
         except self._database.integrity_errors as error:
             job.error = self._database.failure(error)
         except self._database.errors:
             raise
         except Exception as error:
             job.error = error
+
+    def _commit_alone(self, connection: Connection, job: _Job) -> None:
+        with connection.begin():
+            self._admit(connection)
+            for step in job.what.steps:
+                if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
+                    raise step.otherwise
+            if job.what.work is not None:
+                job.result = job.what.work(connection)
 
 
 class Reader(Worker):
