@@ -11,10 +11,10 @@ import os
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
@@ -121,13 +121,29 @@ class SpoolFiles:
                     yield cipher.unseal_segment(index, index == count - 1, segment)
 
 
+class Threads(Protocol):
+    """Runs what blocks beside the event loop."""
+
+    async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T: ...
+
+
+class Segments(Protocol):
+    """A place for the segments of one body; its methods block. See SpoolFile."""
+
+    def append(self, sealed: Sequence[bytes]) -> None: ...
+
+    def finish(self, sealed: Sequence[bytes]) -> None: ...
+
+    def undo(self) -> None: ...
+
+
 class FileSink:
     """One body on its way in: in memory until it is too large for the row, then into a file, a MiB at a time.
 
     While one MiB is being written the next one fills; no more than that is in memory, besides the hot copy.
     """
 
-    def __init__(self, spool: SpoolFiles, spool_id: str, file: SpoolFile, budget: MemoryBudget) -> None:
+    def __init__(self, spool: Threads, spool_id: str, file: Segments, budget: MemoryBudget) -> None:
         self._spool = spool
         self._id = spool_id
         self._file = file

@@ -17,8 +17,12 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.sql.bodies import SpoolSql
+from mssgw.edges.sql.dialects import database
 from mssgw.ports import INLINE_LIMIT, Body, Spool
+from tests.contract.conftest import wipe
 from tests.contract.letters import PDF, Place
+from tests.peers.postgresql import PostgresServer
 
 LARGE = bytes(range(256)) * (3 * SEGMENT // 256) + b"the end"  # four segments
 
@@ -30,9 +34,16 @@ async def files(tmp_path: Path) -> AsyncIterator[SpoolFiles]:
     await spool.close()
 
 
-@pytest.fixture(params=["memory", "files"])
-async def spool(request: pytest.FixtureRequest, files: SpoolFiles) -> Spool:
-    return MemorySpool() if request.param == "memory" else files
+@pytest.fixture(params=["memory", "files", "postgres"])
+async def spool(request: pytest.FixtureRequest, files: SpoolFiles) -> AsyncIterator[Spool]:
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("server")
+        wipe(server)
+        shared = SpoolSql(database(server.url("contract")))
+        yield shared
+        await shared.close()
+    else:
+        yield MemorySpool() if request.param == "memory" else files
 
 
 async def put(spool: Spool, spool_id: str, content: bytes, *, chunk: int = 100_000) -> Body:

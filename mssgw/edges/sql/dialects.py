@@ -58,7 +58,10 @@ class Database(Protocol):
         """Keep every other process from writing to the table, or to the store, until this transaction ends."""
 
     def leads(self, connection: Connection) -> bool:
-        """Whether this process is the one that sweeps."""
+        """Whether this process is the one that sweeps, from now on as long as this connection lives."""
+
+    def leads_briefly(self, connection: Connection) -> bool:
+        """The same until this transaction ends, for connections that do not live long."""
 
     def migration_lock(self) -> AbstractContextManager[None]:
         """Held by the one process that migrates."""
@@ -131,6 +134,8 @@ class Sqlite:
 
     def leads(self, connection: Connection) -> bool:
         return True
+
+    leads_briefly = leads
 
     def open_lock(self, *, alone: bool) -> AbstractContextManager[None]:
         return contextlib.nullcontext()  # the state directory's lock covers all processes of the machine

@@ -28,7 +28,7 @@ _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail 
 
 # Advisory locks are numbers: ours all begin with "mssg". Writers share WRITE; changing the master key takes it alone.
 _CLASS = 0x6D737367
-WRITE, MIGRATE, OPEN, SWEEP, NODE = range(1, 6)
+WRITE, MIGRATE, OPEN, SWEEP, GARBAGE, NODE = range(1, 7)
 
 Errors = tuple[type[Exception], ...]
 
@@ -134,6 +134,9 @@ class Postgres:
         held = f"SELECT pg_try_advisory_lock({_CLASS}, {SWEEP})"  # whoever has it gets it again
         return bool(connection.exec_driver_sql(held).scalar())
 
+    def leads_briefly(self, connection: Connection) -> bool:
+        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_CLASS}, {GARBAGE})").scalar())
+
     @contextmanager
     def open_lock(self, *, alone: bool) -> Iterator[None]:
         mode = "" if alone else "_shared"
@@ -187,3 +190,12 @@ def _prepare_writer(driver: "psycopg.Connection[Any]", _record: object) -> None:
 def _prepare_reader(driver: "psycopg.Connection[Any]", _record: object) -> None:
     driver.isolation_level = IsolationLevel.REPEATABLE_READ  # one snapshot for all that is asked together
     driver.read_only = True
+    driver.cursor_factory = _BinaryCursor
+
+
+class _BinaryCursor(psycopg.Cursor[Any]):
+    """Takes bodies as they are, not as twice as many hexadecimal digits."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]", **given: Any) -> None:
+        super().__init__(connection, **given)
+        self.format = psycopg.pq.Format.BINARY

@@ -19,6 +19,7 @@ from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import (
+    body_segments,
     conversations,
     data_keys,
     deliveries,
@@ -27,7 +28,7 @@ from mssgw.edges.sql.tables import (
     messages,
     strikes,
 )
-from mssgw.edges.sql.units import Step, Unit
+from mssgw.edges.sql.units import Step, Unit, Upkeep
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction erases or forgets, so that letters get in between
@@ -245,6 +246,8 @@ class SqlStore:
         return min((moment(each) for each in due if each is not None), default=None)
 
     async def erase_finished(self, *, now: datetime) -> Sequence[str]:
+        if not await self._leads():
+            return []
         finished: list[str] = await self._session.reader.ask(
             lambda connection: list(connection.execute(_finished()).scalars())
         )
@@ -262,13 +265,16 @@ class SqlStore:
         """The ids that were still there: another process may have been faster."""
         gone = delete(messages).where(messages.c.spool_id.in_(ids)).returning(messages.c.spool_id)
         there = list(connection.execute(gone).scalars())
-        for table in (data_keys, deliveries):
+        bodies = (body_segments,) if self._session.database.keeps_bodies else ()
+        for table in (data_keys, deliveries, *bodies):
             connection.execute(delete(table).where(table.c.spool_id.in_(there)))
         entries = [Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in there]
         self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])
         return there
 
     async def forget(self, *, before: datetime) -> int:
+        if not await self._leads():
+            return 0
         limit = micros(before)
         closed = and_(conversations.c.state == "closed", conversations.c.since < limit)
         old: list[tuple[Any, Any]] = [
@@ -283,6 +289,15 @@ class SqlStore:
         while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
             pass
         return forgotten
+
+    async def _leads(self) -> bool:
+        """Whether sweeping is this process's task: one node does it for all."""
+        leads: bool = await self._session.writer.ask(Upkeep(self._leading))
+        return leads
+
+    def _leading(self, connection: Connection) -> bool:
+        with connection.begin():
+            return self._session.database.leads(connection)
 
     async def _delete_some(self, key: Any, condition: Any) -> int:
         some = delete(key.table).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))

@@ -50,6 +50,18 @@ data_keys = Table(
     sqlite_with_rowid=False,
 )
 
+# Large bodies, sealed segment by segment, where the database is shared by several nodes; with SQLite they are files.
+# ``written_at`` is the database's own clock.
+body_segments = Table(
+    "body_segments",
+    metadata,
+    Column("spool_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("written_at", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("spool_id", "number"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,
