@@ -211,6 +211,9 @@ class Store(Protocol):
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Record outcomes; False for one whose lease had lapsed and passed to somebody else: nothing was kept."""
 
+    async def renew(self, tokens: Sequence[str], until: datetime) -> None:
+        """Let the leases of these tokens that still own something last until then."""
+
     async def free(self, tokens: Sequence[str]) -> None:
         """Give leases back: their deliveries are due as before."""
 

@@ -22,7 +22,6 @@ from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
-from mssgw.edges.clock import SystemClock
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
@@ -45,7 +44,7 @@ class BackOffice:
     """app.office.Office."""
 
     def __init__(self, config: Config, rest: AtRest) -> None:
-        self._clock, self._rest = SystemClock(), rest
+        self._clock, self._rest = rest.clock, rest
         self._settings: Settings = wiring.settings(config)
         self._clients = wiring.clients(config)
 

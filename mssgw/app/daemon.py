@@ -30,7 +30,6 @@ from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
-from mssgw.edges.clock import SystemClock
 from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
@@ -47,8 +46,6 @@ ClientAt = Callable[[Role, str], Client | None]
 Authenticate = Callable[[Role, str, str], Awaitable[Client | None]]
 
 OPEN_FILES = 65_536  # as in systemd/mssgw.service
-
-NODE = "node"  # one process a store, until there are several
 
 
 def serve(config_path: Path) -> None:
@@ -70,7 +67,8 @@ async def work(config_path: Path, config: Config, seat: Seat) -> None:
     """Be one worker until told to stop."""
     async with AsyncExitStack() as stack:
         telemetry = LogTelemetry()
-        rest = await stack.enter_async_context(at_rest(config, telemetry=telemetry))
+        node = f"{config.node}-{seat.number}"  # leases begin with it: each process has its own
+        rest = await stack.enter_async_context(at_rest(config, node=node, telemetry=telemetry))
         daemon = Daemon(config_path, config, rest, telemetry, seat)
         await stack.enter_async_context(daemon.running())
         await daemon.until_told_to_stop()
@@ -147,13 +145,14 @@ class Daemon:
             store=self._rest.store,
             spool=self._rest.spool,
             transport=transport,
-            clock=SystemClock(),
+            clock=self._rest.clock,
             telemetry=self._telemetry,
             live=self._live,
-            node=f"{NODE}-{self._seat.number}",
+            node=f"{self._config.node}-{self._seat.number}",
             per_route=per_hop,
             trace=self._config.retention.trace,
         )
+        self._rest.on_work(flow.deliverer.wake)
         self._handle_signals()
         tasks = [
             asyncio.create_task(flow.deliverer.run(), name="deliver"),

@@ -1,17 +1,19 @@
 """Opening what the configuration names: keys, store and spool, under the lock that a key rotation wants alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mssgw.app.config import Config
 from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.clock import SystemClock
 from mssgw.edges.spool_files import SpoolFiles
-from mssgw.edges.sql import open_store
+from mssgw.edges.sql import Opened, open_store
+from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Desk, Spool, Store, Telemetry
+from mssgw.ports import Clock, Desk, Spool, Store, Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,17 @@ class AtRest:
     store: Store
     desk: Desk
     spool: Spool
+    clock: Clock = field(default_factory=SystemClock)  # what leases go by
+    on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
 
 
 @asynccontextmanager
-async def at_rest(config: Config, *, alone: bool = False, telemetry: Telemetry | None = None) -> AsyncIterator[AtRest]:
+async def at_rest(
+    config: Config, *, alone: bool = False, node: str | None = None, telemetry: Telemetry | None = None
+) -> AsyncIterator[AtRest]:
     """Open the configured store and spool; migrates the database first. ``telemetry`` hears of damaged letters.
+
+    ``node``, ``alone``: as for open_store.
 
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
@@ -37,12 +45,21 @@ async def at_rest(config: Config, *, alone: bool = False, telemetry: Telemetry |
             if telemetry is not None:
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
-        async with open_store(config.database_url, master_key, damaged=damaged) as opened:
-            spool = SpoolFiles(config.spool_dir, hot_budget=config.store.hot_bodies)
+        async with open_store(
+            config.database_url, master_key, node=node, alone=alone, damaged=damaged
+        ) as opened:
+            spool = _spool(config, opened)
             try:
-                yield AtRest(opened.store, opened.desk, spool)
+                yield AtRest(opened.store, opened.desk, spool, opened.clock, opened.on_work)
             finally:
                 await spool.close()
+
+
+def _spool(config: Config, opened: Opened) -> SpoolFiles | SpoolSql:
+    """Files beside SQLite; in a database that several nodes share, its own table."""
+    if opened.database.keeps_bodies:
+        return SpoolSql(opened.database, hot_budget=config.store.hot_bodies)
+    return SpoolFiles(config.spool_dir, hot_budget=config.store.hot_bodies)
 
 
 def _make(state_dir: Path) -> None:

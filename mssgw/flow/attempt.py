@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 ATTEMPT_LIMIT = timedelta(minutes=18)
 PAUSE = 1.0  # seconds between tries to reach the store
+INSIST = timedelta(minutes=60)  # how long; nobody can take the letter over while the store is away
 ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
 TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
 
@@ -43,7 +44,7 @@ class Attempts:
         self._clock, self._telemetry, self._live = clock, telemetry, live
 
     async def load(self, job: Job) -> Stored:
-        """The letter of a job. Raises Gone, Undecryptable, or StoreUnavailable when the lease has lapsed meanwhile."""
+        """The letter of a job. Raises Gone, Undecryptable, or StoreUnavailable after an hour."""
         if job.stored is not None:
             return job.stored
         return await self._insist(job, lambda: self._store.load(job.spool_id))
@@ -133,12 +134,13 @@ class Attempts:
             return None
 
     async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
-        """Keep asking the store while the lease lasts: an outcome that is not recorded is a letter sent twice."""
+        """Keep asking the store: an outcome that is not recorded is a letter sent twice. The lease fences it."""
+        end = self._clock.now() + INSIST
         while True:
             try:
                 return await keep()
             except StoreUnavailable as error:
-                if self._clock.now() >= job.lease.until:
+                if self._clock.now() >= end:
                     raise
                 self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
                 await asyncio.sleep(PAUSE)

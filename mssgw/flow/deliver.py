@@ -3,26 +3,26 @@
 1. a job holds a lease; a healthy letter comes straight from accept, others are claimed from the queue;
 2. one attempt by the transport gives an outcome for each recipient;
 3. notices that are due are kept first, then the outcomes: a crash in between may repeat a notice, never lose one;
-4. an outcome counts only while the lease holds (fencing), so an attempt begins only while much of it is left.
+4. an outcome counts only while the lease holds (fencing), so an attempt begins only under one that is sure to last.
 """
 
 import asyncio
-import secrets
+import time
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
-from mssgw.flow.attempt import ATTEMPT_LIMIT, Attempts
+from mssgw.flow.attempt import Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
+from mssgw.flow.leases import Leases
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.ports import Clock, Spool, Store, Stored, Telemetry, Transport
 
-LEASE = timedelta(minutes=60)  # an attempt begins only while what is left is longer: two leases are two letters
 CLAIM = 100  # deliveries that are claimed at once
 POLL = 1.0  # seconds between looks at the queue on disk
+GRACE = 5.0  # seconds after the store was away: others first record what they sent meanwhile, and renew their leases
 
 
 class Deliverer:
@@ -53,12 +53,14 @@ class Deliverer:
             telemetry=telemetry,
             live=live,
         )
+        self._leases = Leases(store=store, clock=clock, telemetry=telemetry, node=node)
         self._node, self._per_route = node, per_route
         self._lanes = Lanes(backlog=backlog)
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
         self._full = False  # the last look at the queue found no room in memory
         self._stopping = False
+        self._away = float("-inf")  # when the store last did not answer
 
     # --- from accept -------------------------------------------------------------------------------------------
 
@@ -66,7 +68,7 @@ class Deliverer:
         """A lease for a letter that is about to be kept, or None: memory is full, let it wait on disk."""
         if self._stopping or not self._lanes.admit(len(deliveries)):
             return None
-        return self._new_lease()
+        return self._leases.new()
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
         """The letter was not kept after all."""
@@ -81,20 +83,26 @@ class Deliverer:
 
     async def run(self) -> None:
         """Claim what is due until cancelled. First frees the leases of our own earlier incarnations."""
-        freed = claimed = False
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._leases.keep(), name="leases")
+            group.create_task(self._claims(), name="claims")
+
+    async def _claims(self) -> None:
+        freed = False
         while True:
             self._awake.clear()
+            claimed = False
             try:
                 if not freed:
                     await self._store.free_node(self._node)
                     freed = True
-                claimed = await self._claim()
+                if time.monotonic() >= self._away + GRACE:
+                    claimed = await self._claim()
             except StoreUnavailable as error:
+                self._away = time.monotonic()
                 self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
-                claimed = False
             except Exception as error:  # to end here would stop the gateway, and its next start would end here too
                 self._telemetry.event("queue.failed", alarm=True, failure=error)
-                claimed = False
             if not claimed:
                 await self._pause()
 
@@ -136,7 +144,7 @@ class Deliverer:
         self._full = not room
         if not room or due is None or due > now:
             return False
-        lease = self._new_lease()
+        lease = self._leases.new()
         deliveries: Sequence[Delivery] = ()
         self._lanes.enter(room)  # before the store is asked: letters that arrive meanwhile must not have these places
         try:
@@ -148,9 +156,6 @@ class Deliverer:
             for route_name, job in self._by_route(tuple(group), lease, None):
                 self._enqueue(route_name, job)
         return len(deliveries) == room
-
-    def _new_lease(self) -> Lease:
-        return Lease(token=f"{self._node}.{secrets.token_hex(8)}", until=self._clock.now() + LEASE)
 
     # --- lanes -------------------------------------------------------------------------------------------------
 
@@ -167,6 +172,7 @@ class Deliverer:
 
     def _enqueue(self, route_name: str, job: Job) -> None:
         lane = self._lanes[route_name]
+        self._leases.hold(job.lease)
         lane.waiting.append(job)
         self._start(lane, route_name)
 
@@ -193,8 +199,8 @@ class Deliverer:
     async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:
             stored = await self._attempts.load(job)
-            if self._clock.now() + ATTEMPT_LIMIT > job.lease.until:
-                # It waited behind a slow next hop. Soon the lease lapses, and the letter is claimed anew.
+            if not self._leases.is_sure(job.lease):
+                # The store did not answer for long. Soon the lease lapses, and the letter is claimed anew.
                 self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
             elif not self._moved(route_name, job, stored):
                 await self._attempts.make(lane, stored, job)
@@ -206,6 +212,7 @@ class Deliverer:
         except Exception as error:  # one letter must never stop the others
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
         finally:
+            self._leases.drop(job.lease)
             self._lanes.leave(len(job.deliveries))
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:

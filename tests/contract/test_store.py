@@ -116,7 +116,7 @@ async def test_a_lease_that_lapsed_but_passed_to_nobody_still_counts(place: Plac
 
 
 async def test_leases_are_given_back_by_token_and_by_node(place: Place) -> None:
-    for number, token in enumerate(("node.1", "node.2", "node2.1", "other.1")):
+    for number, token in enumerate(("node.1", "node.2", "node2.1", "other.1", "node.example.1")):
         await place.keep(f"A{number}", lease=place.lease(token))
     await place.store.free(["other.1", "unknown"])
     claimed = await place.store.claim(now=place.clock.now(), lease=place.lease("x.1"), limit=9)
@@ -124,6 +124,28 @@ async def test_leases_are_given_back_by_token_and_by_node(place: Place) -> None:
     await place.store.free_node("node")
     claimed = await place.store.claim(now=place.clock.now(), lease=place.lease("x.2"), limit=9)
     assert {delivery.spool_id for delivery in claimed} == {"A0", "A1"}
+
+
+async def test_a_renewed_lease_keeps_others_away_until_it_lapses(place: Place) -> None:
+    await place.keep("A", lease=place.lease("node.1", minutes=1))
+    await place.keep("B", lease=place.lease("node.2", minutes=1))
+    place.clock.pass_(seconds=50)
+    await place.store.renew(["node.1", "node.unknown"], place.clock.now() + timedelta(minutes=1))
+    now = place.clock.pass_(seconds=50)
+    (taken,) = await place.store.claim(now=now, lease=place.lease("x.1"), limit=9)
+    assert taken.spool_id == "B"
+    now = place.clock.pass_(seconds=20)
+    (taken,) = await place.store.claim(now=now, lease=place.lease("x.2"), limit=9)
+    assert taken.spool_id == "A"
+    await place.store.renew([], now)
+
+
+async def test_renewing_revives_no_lease_that_passed_to_somebody_else(place: Place) -> None:
+    kept = await place.keep("A", lease=(lost := place.lease("node.1", minutes=1)))
+    now = place.clock.pass_(minutes=2)
+    await place.store.claim(now=now, lease=place.lease("x.1"), limit=9)
+    await place.store.renew(["node.1"], now + timedelta(minutes=9))
+    assert list(await place.store.settle([settlement(kept.deliveries[0], lost)])) == [False]
 
 
 async def test_a_message_set_aside_is_held_with_its_reason(place: Place) -> None:

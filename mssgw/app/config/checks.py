@@ -5,8 +5,10 @@ It runs only when those sections are sound, so that one mistake is told once.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from importlib.util import find_spec
 from inspect import signature
 from typing import Any
+from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
 from mssgw.app.config.model import (
@@ -191,8 +193,22 @@ def delays_are_in_order(delivery: DeliverySettings) -> Found:
 
 
 def the_database_is_known(store: StoreSettings) -> Found:
-    if not store.url.startswith("sqlite:///"):
-        yield Complaint(("store", "url"), 'expected an SQLite database such as "sqlite:///{state_dir}/mssgw.db"')
+    if store.url.startswith("postgresql"):
+        yield from _postgres(store.url)
+    elif not store.url.startswith("sqlite:///"):
+        message = 'expected "sqlite:///{state_dir}/mssgw.db" or "postgresql+psycopg://user@host/database"'
+        yield Complaint(("store", "url"), message)
+
+
+def _postgres(url: str) -> Found:
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/"):
+        yield Complaint(("store", "url"), 'expected "postgresql+psycopg://user@host/database"')
+    elif parts.password is not None:
+        message = "expected no password here: put it in a file and add ?passfile=/etc/mssgw/secrets/pgpass"
+        yield Complaint(("store", "url"), message)
+    elif find_spec("psycopg") is None:
+        yield Complaint(("store", "url"), "PostgreSQL needs the extra: pip install mssgw[postgres]")
 
 
 def listener_files_exist(listeners: Sequence[Listener]) -> Found:

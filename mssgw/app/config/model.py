@@ -1,9 +1,11 @@
 """The configuration as frozen values. config/mssgw.toml documents every key; a test keeps the two alike."""
 
 import os
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from socket import gethostname
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -71,6 +73,7 @@ class Gateway(_Table):
 
     hostname: HostName
     workers: Processes = 0
+    node: Name | None = None
     state_dir: Directory = Path("/var/lib/mssgw")
     patient_domain: Domain = "patient.mssante.fr"
     patient_exceptions: Annotated[tuple[MailAddress, ...], _LIST] = (
@@ -209,6 +212,11 @@ class Config(_Table):
 
     _file: str = PrivateAttr("")
     _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)
+
+    @property
+    def node(self) -> str:
+        """The name of this process among those that share a store: as configured, else what the machine is called."""
+        return self.gateway.node or re.sub(r"[^A-Za-z0-9._-]", "-", gethostname()).lstrip("._-")[:63] or "node"
 
     @property
     def database_url(self) -> str:

@@ -106,11 +106,16 @@ class MemoryStore(MemoryDesk):
         self._has.journal += settlement.entries
         return True
 
+    async def renew(self, tokens: Sequence[str], until: datetime) -> None:
+        for row in self._has.queue.values():
+            if row.lease is not None and row.lease.token in tokens:
+                row.lease = replace(row.lease, until=until)
+
     async def free(self, tokens: Sequence[str]) -> None:
         self._free(lambda token: token in tokens)
 
     async def free_node(self, node: str) -> None:
-        self._free(lambda token: token.startswith(f"{node}."))
+        self._free(lambda token: token.rpartition(".")[0] == node)
 
     def _free(self, mine: Callable[[str], bool]) -> None:
         for row in self._has.queue.values():

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from mssgw.edges.clock import SystemClock
+from mssgw.edges.clock import FollowingClock, SteadyClock
 from mssgw.edges.sql.desk import SqlDesk
 from mssgw.edges.sql.dialects import Database, database
 from mssgw.edges.sql.migrations import migrate
@@ -18,15 +19,29 @@ from mssgw.edges.sql.tables import store_secret
 from mssgw.edges.vault import Vault
 from mssgw.ports import Clock
 
+if TYPE_CHECKING:
+    from mssgw.edges.sql.presence import Presence
+
 __all__ = ["Opened", "SqlDesk", "SqlStore", "migrate", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open store and its desk: one writer thread and one reader thread."""
+    """An open store and its desk: one writer thread and one reader thread.
+
+    ``clock``: what leases go by; all nodes of one PostgreSQL follow its time. ``presence``: where nodes meet, or None.
+    """
 
     store: SqlStore
     desk: SqlDesk
+    database: Database
+    clock: SteadyClock
+    presence: "Presence | None"
+
+    def on_work(self, heard: Callable[[], None]) -> None:
+        """Call back when another node leaves work that nobody holds. Polling finds it too, a moment later."""
+        if self.presence is not None:
+            self.presence.on_work(heard)
 
 
 @asynccontextmanager
@@ -36,38 +51,66 @@ async def open_store(
     *,
     clock: Clock | None = None,
     upgrade: bool = True,
+    node: str | None = None,
+    alone: bool = False,
     damaged: Callable[[str], None] = lambda spool_id: None,
 ) -> AsyncIterator[Opened]:
     """The store at ``url``, made or migrated first unless ``upgrade`` is false.
 
-    ``url``: ``sqlite:////absolute/path`` or ``postgresql+psycopg://user@host/database``. ``damaged`` hears the
-    queue id of each letter that is set aside because its rows cannot be read.
+    ``url``: ``sqlite:////absolute/path`` or ``postgresql+psycopg://user@host/database``. ``node``: the name of the
+    gateway that opens it, which no other may have; None for a command. ``alone``: nobody else may have it open.
+    ``damaged`` hears the queue id of each letter that is set aside because its rows cannot be read.
     Raises ValueError for a URL or key that cannot be, Undecryptable when the master key is not the store's,
-    StoreUnavailable when the database does not open. On leaving, what was asked is finished first.
+    StoreBusy, StoreUnavailable when the database does not open. On leaving, what was asked is finished first.
     """
     place, vault = database(url), Vault(master_key)
-    if upgrade:
-        await asyncio.to_thread(migrate, url)
-    await asyncio.to_thread(_open_keys, place, vault)
-    session = Session(place, vault)
+    async with _presence(place, node, alone) as presence:
+        if upgrade:
+            await asyncio.to_thread(migrate, url)
+        steady = await asyncio.to_thread(_open_keys, place, vault)
+        session = Session(place, vault, steady)
+        try:
+            yield Opened(
+                store=SqlStore(session, damaged),
+                desk=SqlDesk(session, clock or steady),
+                database=place,
+                clock=steady,
+                presence=presence,
+            )
+        finally:
+            await session.close()
+
+
+@asynccontextmanager
+async def _presence(place: Database, node: str | None, alone: bool) -> AsyncIterator["Presence | None"]:
+    if not place.keeps_bodies:  # one machine: the state directory's lock says who is here
+        yield None
+        return
+    from mssgw.edges.sql.presence import Presence  # an extra: psycopg may be missing
+
+    presence = Presence(place, node=node, alone=alone)  # type: ignore[arg-type]
+    await presence.enter()
     try:
-        yield Opened(store=SqlStore(session, damaged), desk=SqlDesk(session, clock or SystemClock()))
+        yield presence
     finally:
-        await session.close()
+        await presence.leave()
 
 
-def _open_keys(place: Database, vault: Vault) -> None:
-    """Take the store's secret, or make it at the first start."""
+def _open_keys(place: Database, vault: Vault) -> SteadyClock:
+    """Take the store's secret, or make it at the first start; and the time."""
     engine = place.engine(writing=True)
     try:
         with engine.connect() as connection, connection.begin():
             wrapped = connection.execute(select(store_secret.c.wrapped)).scalar()
             if wrapped is not None:
                 vault.open_secret(wrapped)
-                return
-            made = vault.new_secret()
-            new = place.insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made)
-            if connection.execute(new.on_conflict_do_nothing()).rowcount == 0:  # another node was faster
-                vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
+            else:
+                made = vault.new_secret()
+                new = place.insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made)
+                if connection.execute(new.on_conflict_do_nothing()).rowcount == 0:  # another node was faster
+                    vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
+            if place.present:
+                return SteadyClock(connection.execute(select(*place.present)).scalar_one())
+            return FollowingClock()
     except SQLAlchemyError as error:
         raise place.failure(error) from None

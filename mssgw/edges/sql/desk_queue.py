@@ -110,7 +110,7 @@ class QueueDesk(DeskPart):
                     step.rows.run(connection, [step.row])
             return len(changed)
 
-        count: int = await self._session.write(Unit(work=work))
+        count: int = await self._session.write(Unit(work=work, wakes=True))
         return count
 
     def _line(self, connection: Connection, entry: Entry, spool_id: str, number: int) -> Entry:

@@ -6,10 +6,11 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Dialect, Engine, NullPool, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, NullPool, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
@@ -35,6 +36,10 @@ class Database(Protocol):
     integrity_errors: Errors
     #: Large bodies rest in it too, so that any node can deliver any letter.
     keeps_bodies: bool
+    #: A commit that failed may be read back when the database recovers: bury() prevents that.
+    may_resurrect: bool
+    #: The time as this database tells it, where several machines go by it.
+    present: tuple[ColumnElement[datetime], ...]
 
     def engine(self, *, writing: bool) -> Engine:
         """A transaction begun on the writing one holds the write lock from its first statement."""
@@ -66,8 +71,8 @@ class Database(Protocol):
     def migration_lock(self) -> AbstractContextManager[None]:
         """Held by the one process that migrates."""
 
-    def open_lock(self, *, alone: bool) -> AbstractContextManager[None]:
-        """Held by whoever has the store open, in company or alone; see store_lock. Raises StoreBusy."""
+    def wake(self, connection: Connection) -> None:
+        """Tell other nodes that work waits which nobody holds."""
 
 
 def database(url: str) -> Database:
@@ -93,6 +98,8 @@ class Sqlite:
     errors: Errors = (DBAPIError, sqlite3.Error)
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
     keeps_bodies = False
+    may_resurrect = True
+    present: tuple[ColumnElement[datetime], ...] = ()
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="sqlite+pysqlite")
@@ -137,8 +144,8 @@ class Sqlite:
 
     leads_briefly = leads
 
-    def open_lock(self, *, alone: bool) -> AbstractContextManager[None]:
-        return contextlib.nullcontext()  # the state directory's lock covers all processes of the machine
+    def wake(self, connection: Connection) -> None:
+        """Nobody listens: processes of one machine poll."""
 
     def scrub(self, connection: Connection) -> bool:
         """``secure_delete`` zeroed the rows in the database; their earlier copies in the WAL go by truncating it."""

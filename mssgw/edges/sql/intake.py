@@ -2,17 +2,19 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
+from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.linking import disposition_code
+from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
-from mssgw.edges.sql.tables import letters
+from mssgw.edges.sql.tables import body_segments, letters
 from mssgw.edges.sql.units import Step, Unit
-from mssgw.ports import Acceptance, Conflict, NoticeSeen, ReceiptSeen
+from mssgw.ports import Acceptance, Body, Conflict, NoticeSeen, ReceiptSeen
 
 # Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.
 # The others (a patient's letter on an open pair) change nothing.
@@ -26,7 +28,8 @@ TARGETS: dict[Event, State] = {
 class Intake:
     """Turns acceptances and moves into steps."""
 
-    def __init__(self, statements: Statements, records: Records) -> None:
+    def __init__(self, statements: Statements, records: Records, *, keeps_bodies: bool) -> None:
+        self._keeps_bodies = keeps_bodies
         self._do = statements
         self._records = records
 
@@ -45,9 +48,13 @@ class Intake:
         steps += self.moves(acceptance.moves, at)
         steps += self.closings([letter.pair for letter in acceptance.letters if letter.closes])
         steps += self.entries(acceptance.entries)
-        if acceptance.receipt is None and acceptance.notice is None:
-            return Unit(steps)
-        return Unit(steps, lambda connection: self._link(connection, acceptance))
+        wakes = acceptance.lease is None
+        if acceptance.receipt is None and acceptance.notice is None and not self._rests_here(acceptance):
+            return Unit(steps, wakes=wakes)
+        return Unit(steps, lambda connection: self._link(connection, acceptance), wakes)
+
+    def _rests_here(self, acceptance: Acceptance) -> bool:
+        return self._keeps_bodies and acceptance.body.inline is None
 
     def entries(self, entries: tuple[Entry, ...]) -> list[Step]:
         return [Step(self._do.journal, self._records.entry(entry)) for entry in entries]
@@ -65,10 +72,18 @@ class Intake:
         return [Step(self._do.close_letters, self._records.closing(pair)) for pair in pairs]
 
     def _link(self, connection: Connection, acceptance: Acceptance) -> None:
+        if self._rests_here(acceptance):
+            self._require_body(connection, acceptance.body)
         if acceptance.receipt is not None:
             self._receipt(connection, acceptance, acceptance.receipt)
         if acceptance.notice is not None:
             self._notice(connection, acceptance, acceptance.notice)
+
+    def _require_body(self, connection: Connection, body: Body) -> None:
+        """A failover may have lost what a server that is gone had called durable: better no 250 than no letter."""
+        there = select(func.count()).where(body_segments.c.spool_id == body.spool_id)
+        if connection.execute(there).scalar() != -(-body.wire_size // SEGMENT):
+            raise Gone("the body of the letter is not in the database any more")
 
     def _receipt(self, connection: Connection, acceptance: Acceptance, receipt: ReceiptSeen) -> None:
         """Count the receipt, once a letter and patient (SD-4). A letter forgotten meanwhile is no conflict."""

@@ -7,16 +7,17 @@ session, so that a node that dies leaves none behind. All numbers below are seco
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
-from sqlalchemy import Connection, Dialect, Engine, NullPool, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Dialect, Engine, NullPool, Table, create_engine, event, func
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from mssgw.core.errors import StoreBusy, StoreFull, StoreUnavailable
+from mssgw.core.errors import StoreFull, StoreUnavailable
 
 CONNECT_LIMIT = 5
 _PEER_LIMIT = 15  # a server that acknowledges nothing for so long has gone
@@ -26,11 +27,15 @@ _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row
 _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
-# Advisory locks are numbers: ours all begin with "mssg". Writers share WRITE; changing the master key takes it alone.
-_CLASS = 0x6D737367
-WRITE, MIGRATE, OPEN, SWEEP, GARBAGE, NODE = range(1, 7)
+# Advisory locks are numbers: ours begin with "mssgw". Writers share WRITE; changing the master key takes it alone.
+WRITE, MIGRATE, OPEN, SWEEP, GARBAGE = range(1, 6)
 
 Errors = tuple[type[Exception], ...]
+
+
+def lock_key(which: int) -> int:
+    """The number of an advisory lock."""
+    return int.from_bytes(b"mssgw") << 16 | which
 
 
 class Postgres:
@@ -39,6 +44,8 @@ class Postgres:
     errors: Errors = (DBAPIError, psycopg.Error)
     integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
+    may_resurrect = False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
+    present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
@@ -48,37 +55,45 @@ class Postgres:
     # --- connections -------------------------------------------------------------------------------------------
 
     def engine(self, *, writing: bool) -> Engine:
-        engine = self._engine(_STATEMENT_LIMIT)
+        engine = create_engine(
+            self._plain,
+            poolclass=NullPool,  # each thread keeps the one connection that it opened
+            hide_parameters=True,
+            use_native_hstore=False,
+            connect_args=self._arguments(_STATEMENT_LIMIT),
+        )
         event.listen(engine, "connect", _prepare_writer if writing else _prepare_reader)
         if writing:  # one key for all that a transaction wraps: see rotation
-            share = f"SELECT pg_advisory_xact_lock_shared({_CLASS}, {WRITE})"
+            share = f"SELECT pg_advisory_xact_lock_shared({lock_key(WRITE)})"
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(share))
         return engine
 
-    def _engine(self, statement_limit: int) -> Engine:
-        given = self._url.query.get("options", "")
+    def connect(self) -> "psycopg.Connection[Any]":
+        """A session of its own that waits as long as it takes, outside transactions. Raises the driver's errors."""
+        _, given = self.dialect.create_connect_args(self._plain)
+        return psycopg.connect(**given, **self._arguments(0), autocommit=True)
+
+    @property
+    def _plain(self) -> URL:
+        return self._url.difference_update_query(["options"])
+
+    def _arguments(self, statement_limit: int) -> dict[str, Any]:
         limits = {
             "statement_timeout": statement_limit,
             "lock_timeout": _LOCK_LIMIT if statement_limit else 0,
             "idle_in_transaction_session_timeout": _IDLE_LIMIT if statement_limit else 0,
         }
-        options = " ".join([str(given), *(f"-c {name}={limit}s" for name, limit in limits.items())])
-        return create_engine(
-            self._url.difference_update_query(["options"]),
-            poolclass=NullPool,  # each thread keeps the one connection that it opened
-            hide_parameters=True,
-            use_native_hstore=False,
-            connect_args={
-                "options": options.strip(),
-                "application_name": "mssgw",
-                "connect_timeout": CONNECT_LIMIT,
-                "target_session_attrs": "read-write",  # of several hosts the primary, also after a failover
-                "keepalives_idle": _PEER_LIMIT // 3,
-                "keepalives_interval": _PEER_LIMIT // 3,
-                "keepalives_count": 2,
-                "tcp_user_timeout": _PEER_LIMIT * 1000,
-            },
-        )
+        given = str(self._url.query.get("options", ""))
+        return {
+            "options": " ".join([given, *(f"-c {name}={limit}s" for name, limit in limits.items())]).strip(),
+            "application_name": "mssgw",
+            "connect_timeout": CONNECT_LIMIT,
+            "target_session_attrs": "read-write",  # of several hosts the primary, also after a failover
+            "keepalives_idle": _PEER_LIMIT // 3,
+            "keepalives_interval": _PEER_LIMIT // 3,
+            "keepalives_count": 2,
+            "tcp_user_timeout": _PEER_LIMIT * 1000,
+        }
 
     # --- statements --------------------------------------------------------------------------------------------
 
@@ -95,6 +110,18 @@ class Postgres:
     def conflicted(self, error: BaseException) -> bool:
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure))
+
+    def wake(self, connection: Connection) -> None:
+        """In no transaction of ours: a NOTIFY makes commits queue up behind each other."""
+        driver = _driver(connection)
+        driver.autocommit = True
+        try:
+            driver.execute("NOTIFY mssgw_work")
+        finally:
+            driver.autocommit = False
+
+    def bury(self, connection: Connection) -> None:
+        """Nothing to bury."""
 
     def scrub(self, connection: Connection) -> bool:
         """VACUUM frees dead keys for reuse; every few minutes a new file, without them, takes the table's place.
@@ -119,57 +146,33 @@ class Postgres:
 
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
-        with self._session() as driver:
-            driver.execute(f"SELECT pg_advisory_lock({_CLASS}, {MIGRATE})")
+        try:
+            session = self.connect()
+        except self.errors as error:
+            raise self.failure(error) from None
+        with session:
+            session.execute("SELECT pg_advisory_lock(%s)", (lock_key(MIGRATE),))
             yield
 
     def alone(self, connection: Connection, table: Table | None = None) -> None:
         if table is None:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CLASS}, {WRITE})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock_key(WRITE)})")
         else:
             connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
     def leads(self, connection: Connection) -> bool:
         """The lock stays with this session until it ends: then another node takes over."""
-        held = f"SELECT pg_try_advisory_lock({_CLASS}, {SWEEP})"  # whoever has it gets it again
+        held = f"SELECT pg_try_advisory_lock({lock_key(SWEEP)})"  # whoever has it gets it again
         return bool(connection.exec_driver_sql(held).scalar())
 
     def leads_briefly(self, connection: Connection) -> bool:
-        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_CLASS}, {GARBAGE})").scalar())
-
-    @contextmanager
-    def open_lock(self, *, alone: bool) -> Iterator[None]:
-        mode = "" if alone else "_shared"
-        with self._session() as driver:
-            if not _taken(driver, f"SELECT pg_try_advisory_lock{mode}({_CLASS}, {OPEN})"):
-                raise StoreBusy(
-                    "a node or a command has the store open: stop them all first"
-                    if alone
-                    else "somebody works alone on the store: try again when that has ended"
-                )
-            yield
-
-    @contextmanager
-    def _session(self) -> Iterator["psycopg.Connection[Any]"]:
-        """A connection of its own that waits as long as it takes, outside transactions."""
-        try:
-            with self._engine(0).connect() as connection:
-                driver = _driver(connection)
-                driver.autocommit = True
-                yield driver
-        except self.errors as error:
-            raise self.failure(error) from None
+        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({lock_key(GARBAGE)})").scalar())
 
 
 def _driver(connection: Connection) -> "psycopg.Connection[Any]":
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     return driver
-
-
-def _taken(driver: "psycopg.Connection[Any]", lock: str) -> bool:
-    row = driver.execute(lock).fetchone()
-    return bool(row and row[0])
 
 
 # Stricter settings of the server stay; anything weaker than "on" would answer 250 before the commit is on disk.

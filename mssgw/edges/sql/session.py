@@ -6,6 +6,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.clock import SteadyClock
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.knowledge import know
@@ -24,8 +25,11 @@ T = TypeVar("T")
 class Session:
     """What SqlStore and SqlDesk share."""
 
-    def __init__(self, database: Database, vault: Vault) -> None:
+    def __init__(self, database: Database, vault: Vault, clock: SteadyClock | None = None) -> None:
+        """``clock``: told the database's time at every commit."""
         self.database = database
+        self._clock = clock
+        self._key_id = select(store_secret.c.key_id, *database.present)
         self.statements = Statements(database)
         self.use(vault)
         self.writer = Writer(database.engine(writing=True), database, self.check_key)
@@ -36,7 +40,7 @@ class Session:
     def use(self, vault: Vault) -> None:
         """Go on with these keys."""
         self.records = Records(vault)
-        self.intake = Intake(self.statements, self.records)
+        self.intake = Intake(self.statements, self.records, keeps_bodies=self.database.keeps_bodies)
 
     async def write(self, unit: Unit[T]) -> T:
         result: T = await self.writer.ask(unit)
@@ -52,12 +56,12 @@ class Session:
 
     def check_key(self, connection: Connection) -> None:
         """Stop when another process rotated the master key: what we would wrap now, nobody could unwrap."""
-        if connection.execute(_KEY_ID).scalar() != self.records.vault.key_id:
+        row = connection.execute(self._key_id).first()
+        if self._clock is not None and row is not None and self.database.present:
+            self._clock.heed(row.present)
+        if row is None or row.key_id != self.records.vault.key_id:
             raise StoreUnavailable("the master key was rotated: reload to read the new key file")
 
     async def close(self) -> None:
         await self.writer.close()
         await self.reader.close()
-
-
-_KEY_ID = select(store_secret.c.key_id)

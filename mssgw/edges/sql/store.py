@@ -78,8 +78,11 @@ class SqlStore:
         return self._records.address(address).hex()
 
     async def free_node(self, node: str) -> None:
-        mine = deliveries.c.lease_token.startswith(f"{node}.", autoescape=True)
-        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(mine)).rowcount))
+        begins = deliveries.c.lease_token.startswith(f"{node}.", autoescape=True)
+        mine = and_(
+            begins, deliveries.c.lease_token.not_like(f"{_escaped(node)}.%.%", escape="/")
+        )  # host is not host.b
+        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(mine)).rowcount, wakes=True))
 
     async def strike(self, message_id: str, now: datetime) -> int:
         digest, at = self._records.message_id(message_id), micros(now)
@@ -208,9 +211,16 @@ class SqlStore:
             [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
         )
 
+    async def renew(self, tokens: Sequence[str], until: datetime) -> None:
+        def work(connection: Connection) -> None:
+            for start in range(0, len(tokens), _AT_ONCE):
+                connection.execute(_renewed(tokens[start : start + _AT_ONCE], micros(until)))
+
+        await self._session.write(Unit(work=work))
+
     async def free(self, tokens: Sequence[str]) -> None:
         given = deliveries.c.lease_token.in_(list(tokens))
-        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(given)).rowcount))
+        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(given)).rowcount, wakes=True))
 
     async def set_aside(self, spool_id: str, entry: Entry) -> None:
         await self._session.write(Unit(work=lambda connection: self._set_aside(connection, spool_id, entry)))
@@ -308,6 +318,16 @@ class SqlStore:
 def _freed(leased: Any) -> Any:
     """Deliveries of these leases are due as before."""
     return update(deliveries).where(IS_QUEUED, leased).values(lease_token=None, lease_until=None)
+
+
+def _renewed(tokens: Sequence[str], until: int) -> Any:
+    """Among what is leased at all, which the index knows, what these tokens hold."""
+    leased = deliveries.c.lease_until.is_not(None)
+    return update(deliveries).where(IS_QUEUED, leased, deliveries.c.lease_token.in_(tokens)).values(lease_until=until)
+
+
+def _escaped(node: str) -> str:
+    return node.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 def _envelopes(ids: set[str]) -> Select[Any]:

@@ -24,10 +24,14 @@ class Step:
 
 @dataclass(slots=True)
 class Unit(Generic[T]):
-    """What is kept together or not at all: ``steps`` in order, then ``work``, whose value is the result."""
+    """What is kept together or not at all: ``steps`` in order, then ``work``, whose value is the result.
+
+    ``wakes``: it leaves work that nobody holds, so other nodes are told after the commit.
+    """
 
     steps: Sequence[Step] = ()
     work: Work[T] | None = None
+    wakes: bool = False
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ share one fsync, an idle store commits one at once.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -19,6 +20,7 @@ from mssgw.edges.sql.dialects import Database, StoreDamaged
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
 from mssgw.ports import Question
 
+_WAKE_EVERY = 0.2  # seconds
 _TRIES = 8  # of a transaction that meets another node's
 MOST_AT_ONCE = 256  # units in one transaction: bounds how long one commit holds the write lock
 
@@ -111,13 +113,13 @@ class Worker:
         for job in jobs:  # each its own exception: many tasks raise them at once
             job.result, job.error = None, self._database.failure(error) if broken else error
         self._forsake()
+        if broken:
+            self._bury()
 
     def _forsake(self) -> None:
         self._doubtful = False
         with contextlib.suppress(Exception):  # it had failed already
             self._disconnect()
-        if broken:
-            self._bury()
 
     def _bury(self) -> None:
         """See to it that nothing of what failed comes back."""
@@ -137,8 +139,9 @@ class Writer(Worker):
     """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
 
     def __init__(self, engine: Engine, database: Database, admit: Callable[[Connection], None]) -> None:
-        super().__init__("writer", engine, database)
         self._admit = admit
+        self._woke = float("-inf")
+        super().__init__("writer", engine, database)
 
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
@@ -152,9 +155,22 @@ class Writer(Worker):
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self._fail([*units[position:], *upkeep], error)
                     return
+        if any(job.what.wakes and job.error is None for job in units):
+            self._wake(connection)
         for job in jobs:
             if isinstance(job.what, Upkeep):
                 self._outside(connection, job)
+
+    def _wake(self, connection: Connection) -> None:
+        """Once for all that was committed together, and not too often: whoever does not hear of it polls."""
+        now = time.monotonic()
+        if now < self._woke + _WAKE_EVERY:
+            return
+        self._woke = now
+        try:
+            self._database.wake(connection)
+        except self._database.errors:
+            self._doubtful = True  # what was committed stays committed
 
     def _bury(self) -> None:
         """A commit whose fsync failed is in the page cache: who recovers the database after a crash would read it.
@@ -162,6 +178,8 @@ class Writer(Worker):
         Its sender was told 451, and sends the letter again. So another commit takes its place before anybody is told,
         durable or not; while the disk takes no writes at all there is nothing to bury, or nothing to be done.
         """
+        if not self._database.may_resurrect:
+            return
         try:
             self._database.bury(self._connected())
         except Exception:  # the thread must go on, whatever it is

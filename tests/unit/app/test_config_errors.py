@@ -205,7 +205,7 @@ MISTAKES = [
     ('message_size = "10 MiB"', 'message_size = "10 Mo"', 50, "limits.message_size", "expected a size"),
     ('message_size = "10 MiB"', "recipients = 99", 50, "limits.recipients", "at least 100"),
     ('message_size = "10 MiB"', "recipients = true", 50, "limits.recipients", "a whole number"),
-    ('state_dir = "state"', 'state_dir = "state"\n[store]\nurl = "mysql://db"', 5, "store.url", "an SQLite database"),
+    ('state_dir = "state"', 'state_dir = "state"\n[store]\nurl = "mysql://db"', 5, "store.url", "sqlite:///{state_dir}/mssgw.db"),
     (
         'state_dir = "state"',
         'state_dir = "state"\n[store]\nmaster_key_file = "absent.key"',

@@ -18,7 +18,7 @@ from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
-from mssgw.flow.deliver import LEASE
+from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
 from mssgw.ports import Stored
 from tests.contract.letters import PATIENT, acceptance

@@ -1,0 +1,65 @@
+"""The leases of this process: short, so that others soon take over from one that died, and renewed while it lives.
+
+A lease is renewed as long as a letter under it waits in memory or is being sent. When renewing fails for most of a
+lease, no attempt begins under it any more: somebody else may hold the letter by then, and two would send it.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from datetime import datetime, timedelta
+
+from mssgw.core.delivery import Lease
+from mssgw.core.errors import StoreUnavailable
+from mssgw.ports import Clock, Store, Telemetry
+
+LEASE = timedelta(seconds=60)  # so long the letters of a dead process wait, and no longer
+RENEW_EVERY = LEASE / 4
+AGAIN = 2.0  # seconds to the next try when the store did not answer
+
+
+class Leases:
+    """Makes leases that begin with ``node.``, and keeps those that are held."""
+
+    def __init__(self, *, store: Store, clock: Clock, telemetry: Telemetry, node: str) -> None:
+        self._store, self._clock, self._telemetry, self._node = store, clock, telemetry, node
+        self._held: Counter[str] = Counter()
+        self._until: dict[str, datetime] = {}  # of those that were renewed
+
+    def new(self) -> Lease:
+        return Lease(token=f"{self._node}.{secrets.token_hex(8)}", until=self._clock.now() + LEASE)
+
+    def hold(self, lease: Lease) -> None:
+        """Something more waits under this lease."""
+        self._held[lease.token] += 1
+
+    def drop(self, lease: Lease) -> None:
+        """Something under this lease is done with: for the last one, the lease is left to lapse."""
+        self._held[lease.token] -= 1
+        if self._held[lease.token] <= 0:
+            del self._held[lease.token]
+            self._until.pop(lease.token, None)
+
+    def is_sure(self, lease: Lease) -> bool:
+        """Whether the lease lasts beyond its next renewal, so that an attempt may begin."""
+        return self._clock.now() + RENEW_EVERY <= self._until.get(lease.token, lease.until)
+
+    async def renew(self) -> None:
+        """Renew what is held. Raises StoreUnavailable."""
+        tokens, until = list(self._held), self._clock.now() + LEASE
+        await self._store.renew(tokens, until)
+        self._until.update((token, until) for token in tokens if token in self._held)
+
+    async def keep(self) -> None:
+        """Renew until cancelled. With nothing to renew it still asks: that is how the store's clock is followed."""
+        while True:
+            try:
+                await self.renew()
+                pause = RENEW_EVERY.total_seconds()
+            except StoreUnavailable as error:
+                self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
+                pause = AGAIN
+            except Exception as error:  # to end here would stop the gateway, and its next start would end here too
+                self._telemetry.event("queue.failed", alarm=True, failure=error)
+                pause = AGAIN
+            await asyncio.sleep(pause)

@@ -1,0 +1,74 @@
+"""Leases are renewed while their letters wait, and trusted only while that works."""
+
+import pytest
+
+from mssgw.app.telemetry.events import Silence
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory import MemoryStore
+from mssgw.flow.leases import LEASE, RENEW_EVERY, Leases
+from tests.contract.letters import acceptance
+
+
+class Place:
+    """Leases over the twin of a store."""
+
+    def __init__(self) -> None:
+        self.store, self.clock = MemoryStore(), FixedClock()
+        self.leases = Leases(store=self.store, clock=self.clock, telemetry=Silence(), node="a")
+
+    async def others_can_claim(self) -> bool:
+        lease = Leases(store=self.store, clock=self.clock, telemetry=Silence(), node="b").new()
+        return bool(await self.store.claim(now=self.clock.now(), lease=lease, limit=1))
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+async def test_a_letter_that_waits_long_stays_ours_as_long_as_leases_are_renewed(place):
+    lease = place.leases.new()
+    await place.store.accept(acceptance("A", place.clock, lease=lease))
+    place.leases.hold(lease)
+    for _ in range(20):
+        place.clock.at += RENEW_EVERY
+        await place.leases.renew()
+        assert place.leases.is_sure(lease)
+        assert not await place.others_can_claim()
+    place.clock.at += LEASE
+    assert await place.others_can_claim()
+
+
+async def test_no_attempt_begins_once_renewing_has_failed_for_most_of_the_lease(place, monkeypatch):
+    lease = place.leases.new()
+    await place.store.accept(acceptance("A", place.clock, lease=lease))
+    place.leases.hold(lease)
+
+    async def away(*_):
+        raise StoreUnavailable
+
+    monkeypatch.setattr(place.store, "renew", away)
+    place.clock.at += LEASE - RENEW_EVERY
+    with pytest.raises(StoreUnavailable):
+        await place.leases.renew()
+    assert place.leases.is_sure(lease)
+    place.clock.pass_(milliseconds=1)
+    assert not place.leases.is_sure(lease)
+    assert not await place.others_can_claim(), "there is a margin between the two"
+
+
+async def test_a_lease_under_which_nothing_waits_is_left_to_lapse(place):
+    lease = place.leases.new()
+    await place.store.accept(acceptance("A", place.clock, lease=lease))
+    place.leases.hold(lease)
+    place.leases.hold(lease)
+    place.leases.drop(lease)
+    place.clock.at += RENEW_EVERY
+    await place.leases.renew()
+    place.leases.drop(lease)
+    place.clock.at += LEASE - RENEW_EVERY
+    await place.leases.renew()
+    assert not await place.others_can_claim(), "the renewal before still holds"
+    place.clock.at += RENEW_EVERY
+    assert await place.others_can_claim()
