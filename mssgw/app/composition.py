@@ -6,6 +6,7 @@ from datetime import timedelta
 from mssgw.flow.accept import Means
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
+from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
@@ -34,6 +35,7 @@ def assemble(
     live: Live,
     node: str = "node",
     per_route: int = 20,
+    lease: timedelta = LEASE,
     trace: timedelta = timedelta(days=365),
 ) -> Flow:
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use."""
@@ -49,6 +51,7 @@ def assemble(
         live=live,
         node=node,
         per_route=per_route,
+        lease=lease,
     )
     means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
     return Flow(

@@ -150,6 +150,7 @@ class Daemon:
             live=self._live,
             node=f"{self._config.node}-{self._seat.number}",
             per_route=per_hop,
+            lease=self._config.delivery.take_over_after,
             trace=self._config.retention.trace,
         )
         self._rest.on_work(flow.deliverer.wake)
@@ -236,8 +237,9 @@ class Daemon:
         for name in ("gateway", "store", "listeners", "limits", "retention"):
             if getattr(config, name) != getattr(self._config, name):
                 self._telemetry.event("config.needs_restart", alarm=True, section=name)
-        if config.delivery.connections_per_hop != self._config.delivery.connections_per_hop:
-            self._telemetry.event("config.needs_restart", alarm=True, section="delivery")
+        for key in ("connections_per_hop", "take_over_after"):
+            if getattr(config.delivery, key) != getattr(self._config.delivery, key):
+                self._telemetry.event("config.needs_restart", alarm=True, section=f"delivery.{key}")
 
     # --- listeners ---------------------------------------------------------------------------------------------
 

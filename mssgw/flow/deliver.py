@@ -9,13 +9,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.flow.attempt import Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
-from mssgw.flow.leases import Leases
+from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.ports import Clock, Spool, Store, Stored, Telemetry, Transport
@@ -41,8 +42,12 @@ class Deliverer:
         node: str,
         per_route: int = 20,
         backlog: int = 1000,
+        lease: timedelta = LEASE,
     ) -> None:
-        """``node`` names this process among those that share the store: its leases begin with it."""
+        """``node`` names this process among those that share the store: its leases begin with it.
+
+        ``lease``: how long they last without being renewed.
+        """
         self._store, self._clock, self._telemetry, self._live = store, clock, telemetry, live
         self._attempts = Attempts(
             store=store,
@@ -53,7 +58,7 @@ class Deliverer:
             telemetry=telemetry,
             live=live,
         )
-        self._leases = Leases(store=store, clock=clock, telemetry=telemetry, node=node)
+        self._leases = Leases(store=store, clock=clock, telemetry=telemetry, node=node, lasting=lease)
         self._node, self._per_route = node, per_route
         self._lanes = Lanes(backlog=backlog)
         self._tasks: set[asyncio.Task[None]] = set()

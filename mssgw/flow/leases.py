@@ -13,21 +13,25 @@ from mssgw.core.delivery import Lease
 from mssgw.core.errors import StoreUnavailable
 from mssgw.ports import Clock, Store, Telemetry
 
-LEASE = timedelta(seconds=60)  # so long the letters of a dead process wait, and no longer
-RENEW_EVERY = LEASE / 4
+LEASE = timedelta(seconds=60)  # so long the letters of a dead process wait, if not told otherwise
+RENEWALS = 4  # in the time of a lease
 AGAIN = 2.0  # seconds to the next try when the store did not answer
 
 
 class Leases:
     """Makes leases that begin with ``node.``, and keeps those that are held."""
 
-    def __init__(self, *, store: Store, clock: Clock, telemetry: Telemetry, node: str) -> None:
+    def __init__(
+        self, *, store: Store, clock: Clock, telemetry: Telemetry, node: str, lasting: timedelta = LEASE
+    ) -> None:
+        """``lasting``: how long a lease lasts without being renewed."""
+        self._lasting, self._every = lasting, lasting / RENEWALS
         self._store, self._clock, self._telemetry, self._node = store, clock, telemetry, node
         self._held: Counter[str] = Counter()
         self._until: dict[str, datetime] = {}  # of those that were renewed
 
     def new(self) -> Lease:
-        return Lease(token=f"{self._node}.{secrets.token_hex(8)}", until=self._clock.now() + LEASE)
+        return Lease(token=f"{self._node}.{secrets.token_hex(8)}", until=self._clock.now() + self._lasting)
 
     def hold(self, lease: Lease) -> None:
         """Something more waits under this lease."""
@@ -42,11 +46,11 @@ class Leases:
 
     def is_sure(self, lease: Lease) -> bool:
         """Whether the lease lasts beyond its next renewal, so that an attempt may begin."""
-        return self._clock.now() + RENEW_EVERY <= self._until.get(lease.token, lease.until)
+        return self._clock.now() + self._every <= self._until.get(lease.token, lease.until)
 
     async def renew(self) -> None:
         """Renew what is held. Raises StoreUnavailable."""
-        tokens, until = list(self._held), self._clock.now() + LEASE
+        tokens, until = list(self._held), self._clock.now() + self._lasting
         await self._store.renew(tokens, until)
         self._until.update((token, until) for token in tokens if token in self._held)
 
@@ -55,7 +59,7 @@ class Leases:
         while True:
             try:
                 await self.renew()
-                pause = RENEW_EVERY.total_seconds()
+                pause = self._every.total_seconds()
             except StoreUnavailable as error:
                 self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
                 pause = AGAIN

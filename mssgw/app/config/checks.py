@@ -4,6 +4,7 @@ It runs only when those sections are sound, so that one mistake is told once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from importlib.util import find_spec
 from inspect import signature
@@ -192,6 +193,12 @@ def delays_are_in_order(delivery: DeliverySettings) -> Found:
             yield Complaint(("delivery", early), f"expected no longer than {late}")
 
 
+def a_lease_outlives_a_pause(delivery: DeliverySettings) -> Found:
+    if delivery.take_over_after < timedelta(seconds=10):
+        message = "expected at least 10s: a short pause of a living node must not look like its death"
+        yield Complaint(("delivery", "take_over_after"), message)
+
+
 def the_database_is_known(store: StoreSettings) -> Found:
     if store.url.startswith("postgresql"):
         yield from _postgres(store.url)
@@ -267,6 +274,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     observing_has_an_end,
     limits_leave_room,
     delays_are_in_order,
+    a_lease_outlives_a_pause,
     the_database_is_known,
     listener_files_exist,
     client_files_exist,

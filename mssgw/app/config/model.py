@@ -177,6 +177,7 @@ class DeliverySettings(_Table):
     longest_retry: Duration = timedelta(hours=1)
     warn_after: Duration = timedelta(hours=4)
     give_up_after: Duration = timedelta(hours=48)
+    take_over_after: Duration = timedelta(seconds=60)
     connections_per_hop: Count = 20
     ca_file: File | None = None
 

@@ -6,8 +6,10 @@ from mssgw.app.telemetry.events import Silence
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
-from mssgw.flow.leases import LEASE, RENEW_EVERY, Leases
+from mssgw.flow.leases import LEASE, RENEWALS, Leases
 from tests.contract.letters import acceptance
+
+RENEW_EVERY = LEASE / RENEWALS
 
 
 class Place:
