@@ -10,6 +10,7 @@ import click
 from mssgw.app.cli import exits
 from mssgw.app.cli.check import check
 from mssgw.app.cli.conversation import conversation
+from mssgw.app.cli.db import db
 from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
@@ -80,5 +81,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, queue, conversation, trace, explain, key, password):
+for command in (serve, check, ins, queue, conversation, trace, explain, key, db, password):
     main.add_command(command)

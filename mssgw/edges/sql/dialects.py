@@ -103,7 +103,7 @@ class Sqlite:
 
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="sqlite+pysqlite")
-        self._path = Path(str(url.database))
+        self.path = Path(str(url.database))
         self.dialect: Dialect = self._url.get_dialect()()
 
     def engine(self, *, writing: bool) -> Engine:
@@ -165,18 +165,18 @@ class Sqlite:
     @contextmanager
     def migration_lock(self) -> Iterator[None]:
         self._create_private()
-        with open(f"{self._path}.lock", "a", opener=_private) as file:
+        with open(f"{self.path}.lock", "a", opener=_private) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     def _create_private(self) -> None:
         """SQLite gives the WAL the mode of the database: so make that first, for us alone."""
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.suppress(FileExistsError):
-                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
-            raise StoreUnavailable(f"{self._path}: {error.strerror}") from None
+            raise StoreUnavailable(f"{self.path}: {error.strerror}") from None
 
 
 def _private(path: str, flags: int) -> int:

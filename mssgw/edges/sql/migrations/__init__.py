@@ -2,9 +2,13 @@
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import database
+
+MOVED = "moved"  # in place of a revision
 
 
 def migrate(url: str) -> None:
@@ -16,7 +20,16 @@ def migrate(url: str) -> None:
         engine = place.engine(writing=True)
         try:
             with engine.connect() as connection:
+                if _is_moved(connection):
+                    raise StoreUnavailable("this store was moved by `mssgw db copy`: set store.url to where it went")
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except (SQLAlchemyError, OSError) as error:
             raise place.failure(error) from None
+
+
+def _is_moved(connection: Connection) -> bool:
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == MOVED

@@ -1,0 +1,68 @@
+"""``mssgw db``: the database itself."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from mssgw.app.cli import paper
+from mssgw.app.cli.exits import Code, Failure
+from mssgw.app.cli.opening import become_owner, config_option
+
+
+@click.group()
+def db() -> None:
+    """The database."""
+
+
+@db.command()
+@config_option
+@click.option("--from", "source", metavar="URL", help="The SQLite database. [default: store.url of the configuration]")
+@click.option("--to", "target", metavar="URL", required=True, help="The PostgreSQL database, which must be empty.")
+@click.option("--keep-source", is_flag=True, help="Leave the source fit for use: only to try things out.")
+def copy(config_path: Path, source: str | None, target: str, keep_source: bool) -> None:
+    """Copy an installation from SQLite to PostgreSQL, large letters included. Stop the daemon first.
+
+    All or nothing: a copy that is cut short leaves the target empty, and a target that is not empty is refused. Rows
+    are counted on both sides before it is done. Nothing is decrypted: the master key stays the same.
+
+    Afterwards the source opens no more: two daemons, one on each, would deliver every waiting letter twice. Put the
+    new URL into store.url, start the daemon, then delete the old database and spool: they still hold letters.
+
+    \b
+    Examples:
+      systemctl stop mssgw
+      mssgw db copy --to 'postgresql+psycopg://mssgw@db.chu.fr/mssgw?sslmode=verify-full'
+    """
+    from mssgw.app import config as configuration  # they pull in the database: not for --help
+    from mssgw.edges.sql.dialects import database
+    from mssgw.edges.store_lock import store_lock
+
+    config = configuration.load(config_path)
+    become_owner(config.gateway.state_dir)
+    try:
+        database(target)
+        from mssgw.edges.sql.copying import copy_store  # needs the extra
+
+        with store_lock(config.gateway.state_dir, alone=True), _progress() as progress:
+            task = progress.add_task("", total=None)
+
+            def advance(table: str, done: int, total: int) -> None:
+                progress.update(task, description=table, completed=done, total=total)
+
+            counts = copy_store(
+                source or config.database_url, target, config.spool_dir, advance, keep_source=keep_source
+            )
+    except ValueError as error:
+        raise Failure(Code.DATA, str(error)) from None
+    paper.facts(counts.items())
+    if counts["missing"]:
+        click.echo("mssgw: missing: letters whose spool file was not there, or cut; they will be set aside", err=True)
+
+
+def _progress() -> Progress:
+    """A bar on stderr when that is a terminal."""
+    screen = Console(stderr=True, highlight=False)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed}")
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

@@ -1,0 +1,346 @@
+"""What the PostgreSQL store promises beyond the contract: nodes side by side, durability, erasure, moving in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from mssgw.core.conversation import Event, Pair
+from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable, Undecryptable
+from mssgw.edges.clock import FixedClock
+from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.sql import migrate, open_store, presence
+from mssgw.edges.sql.bodies import SpoolSql
+from mssgw.edges.sql.copying import copy_store
+from mssgw.edges.sql.postgres import Postgres
+from mssgw.edges.sql.tables import metadata
+from mssgw.ports import Conflict
+from tests.contract.conftest import KEY, OpenPlace, wipe
+from tests.contract.letters import (
+    DOCTOR,
+    PATIENT,
+    PDF,
+    SECRETARIAT,
+    Place,
+    acceptance,
+    letter,
+    receipt,
+    settlement,
+)
+from tests.peers import postgresql
+from tests.peers.postgresql import PostgresServer
+
+NEW_KEY = bytes(reversed(range(32)))
+
+
+@pytest.fixture
+async def bodies(server: PostgresServer) -> AsyncIterator[SpoolSql]:
+    spool = SpoolSql(_database(server.url("contract")))
+    yield spool
+    await spool.close()
+
+
+def test_migrations_build_exactly_the_tables(server: PostgresServer) -> None:
+    engine = create_engine(server.url("contract"))
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+async def test_nodes_that_start_together_migrate_once_and_share_one_secret(server: PostgresServer) -> None:
+    url = server.create("together")
+    async with AsyncExitStack() as stack:
+        opened = await asyncio.gather(*(stack.enter_async_context(open_store(url, KEY)) for _ in range(4)))
+        assert len({each.store.alias(PATIENT) for each in opened}) == 1
+    server.sql("DROP DATABASE together")
+
+
+async def test_every_commit_waits_for_the_disk_even_where_the_server_says_otherwise(server: PostgresServer) -> None:
+    server.sql("ALTER DATABASE contract SET synchronous_commit = off")
+    try:
+        with _database(server.url("contract")).engine(writing=True).connect() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
+    finally:
+        server.sql("ALTER DATABASE contract RESET synchronous_commit")
+
+
+async def test_several_nodes_share_the_queue(open_postgres: OpenPlace) -> None:
+    """Nodes that accept, claim and settle at the same time: every delivery is claimed once, nothing is lost."""
+    async with AsyncExitStack() as stack:
+        places = [await stack.enter_async_context(open_postgres()) for _ in range(3)]
+
+        async def accept(place: Place, name: int) -> None:
+            await asyncio.gather(*(place.keep(f"P{name}N{number}") for number in range(30)))
+
+        async def work_off(place: Place, name: int) -> list[str]:
+            lease, done = place.lease(f"n{name}.1"), list[str]()
+            while claimed := await place.store.claim(now=place.clock.now(), lease=lease, limit=5):
+                assert all(await place.store.settle([settlement(delivery, lease) for delivery in claimed]))
+                done += [delivery.spool_id for delivery in claimed]
+            return done
+
+        await asyncio.gather(*(accept(place, name) for name, place in enumerate(places)))
+        done = await asyncio.gather(*(work_off(place, name) for name, place in enumerate(places)))
+        everything = sorted(spool_id for some in done for spool_id in some)
+        assert everything == sorted(f"P{name}N{number}" for name in range(3) for number in range(30))
+
+
+async def test_nodes_that_move_the_same_pairs_do_not_block_each_other_for_good(open_postgres: OpenPlace) -> None:
+    """The same conversations in opposite orders, many letters at once: all are kept."""
+    pairs = [Pair(PATIENT, DOCTOR), Pair(PATIENT, SECRETARIAT)]
+    async with open_postgres() as one, open_postgres() as other:
+
+        async def keep(place: Place, name: str, order: list[Pair]) -> None:
+            for number in range(15):
+                event = (Event.PROFESSIONAL_WROTE, Event.PROFESSIONAL_CLOSED)[number % 2]
+                closes = event is Event.PROFESSIONAL_CLOSED
+                await asyncio.gather(
+                    *(
+                        place.keep(
+                            f"{name}{number}.{at}",
+                            moves=(event,),
+                            pair=pair,
+                            letters=(letter(f"<{name}{number}.{at}>", pair=pair, closes=closes),),
+                        )
+                        for at, pair in enumerate(order)
+                    )
+                )
+
+        await asyncio.gather(keep(one, "A", pairs), keep(other, "B", pairs[::-1]))
+        assert len(await one.desk.queue(limit=99)) == 60
+
+
+async def test_a_receipt_that_two_nodes_get_at_once_counts_once(open_postgres: OpenPlace) -> None:  # req: SD-4
+    async with open_postgres() as one, open_postgres() as other:
+        for number in range(10):
+            await one.keep(f"A{number}", letters=(letter(f"<{number}>", receipt_to=(DOCTOR.key,)),))
+            both = (
+                place.keep(f"R{number}{name}", receipt=receipt(f"<{number}>"))
+                for place, name in ((one, "x"), (other, "y"))
+            )
+            results = await asyncio.gather(*both, return_exceptions=True)
+            assert sorted(isinstance(result, Conflict) for result in results) == [False, True]
+
+
+async def test_a_node_with_the_old_key_keeps_nothing_after_a_rotation(open_postgres: OpenPlace) -> None:
+    """Under load: what one node accepts while another rotates is kept under the new key, or not at all."""
+    async with open_postgres() as node, open_postgres() as command:
+        await node.keep("A")
+        accepting = [asyncio.create_task(node.store.accept(acceptance(f"B{n}", node.clock))) for n in range(40)]
+        await asyncio.sleep(0.01)
+        await command.desk.rotate(NEW_KEY)
+        results = await asyncio.gather(*accepting, return_exceptions=True)
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await node.keep("C")
+        for number, result in enumerate(results):
+            if result is None:
+                assert (await command.store.load(f"B{number}")).body.inline == PDF
+            else:
+                assert isinstance(result, StoreUnavailable)
+        assert (await command.store.load("A")).body.inline == PDF
+
+
+async def test_the_store_comes_back_by_itself_when_the_server_does(
+    open_postgres: OpenPlace, bodies: SpoolSql, server: PostgresServer
+) -> None:
+    async with open_postgres() as place:
+        await place.keep("A")
+        large = bodies.create("LARGE")
+        await large.write(PDF * 2000)
+        await asyncio.to_thread(server.stop)
+        with pytest.raises(StoreUnavailable):
+            await place.keep("B")
+        with pytest.raises(StoreUnavailable):
+            await place.known()
+        with pytest.raises(StoreUnavailable):
+            await large.close(size=1)
+        await large.discard()
+        await asyncio.to_thread(server.start)
+        await place.keep("C")
+        assert (await place.store.load("A")).body.inline == PDF
+        with pytest.raises(Gone):
+            await place.store.load("B")
+        again = bodies.create("AGAIN")
+        await again.write(PDF * 2000)
+        body = await again.close(size=1)
+        await place.keep("AGAIN", body=body)
+
+
+async def test_a_large_letter_whose_body_was_lost_gets_no_250(open_postgres: OpenPlace, bodies: SpoolSql) -> None:
+    """As after a failover to a server that lagged behind: only that letter fails, and the sender tries again."""
+    async with open_postgres() as place:
+        made = []
+        for name in ("WHOLE", "LOST"):
+            sink = bodies.create(name)
+            await sink.write(PDF * 2000)
+            made.append(await sink.close(size=1))
+        await bodies.remove("LOST")
+        letters = [acceptance(body.spool_id, place.clock, body=body) for body in made]
+        results = await asyncio.gather(*map(place.store.accept, letters), return_exceptions=True)
+        assert results[0] is None
+        assert isinstance(results[1], Gone)
+
+
+async def test_a_body_goes_with_its_letter_and_not_while_a_delivery_is_open(
+    open_postgres: OpenPlace, bodies: SpoolSql, server: PostgresServer
+) -> None:
+    async with open_postgres() as place:
+        sink = bodies.create("A")
+        await sink.write(PDF * 2000)
+        body = await sink.close(size=1)
+        kept = await place.keep("A", body=body, lease=place.lease())
+        await bodies.remove("A")  # as when the answer of the commit was lost
+        assert server.sql("SELECT count(*) FROM body_segments", "contract") == [(5,)]
+        await place.deliver(kept)
+        await place.store.erase_finished(now=place.clock.now())
+        assert server.sql("SELECT count(*) FROM body_segments", "contract") == [(0,)]
+
+
+async def test_after_erasure_the_key_is_gone_from_the_table_on_disk(
+    open_postgres: OpenPlace, server: PostgresServer
+) -> None:
+    """WAL and backups are another matter: docs/scaling.md."""
+
+    def on_disk() -> bytes:
+        server.sql("CHECKPOINT")
+        ((path,),) = server.sql("SELECT pg_relation_filepath('data_keys')", "contract")
+        return (server.home / "data" / path).read_bytes()
+
+    async with open_postgres() as place:
+        kept = await place.keep("A", lease=place.lease())
+        await place.keep("B")
+        keys = dict(server.sql("SELECT spool_id, wrapped FROM data_keys", "contract"))
+        assert keys["A"] in on_disk()
+        await place.deliver(kept)
+        assert list(await place.store.erase_finished(now=place.clock.now())) == ["A"]
+        left = on_disk()
+        assert keys["A"] not in left
+        assert keys["B"] in left
+
+
+async def test_one_node_sweeps_for_all_and_another_takes_over(open_postgres: OpenPlace) -> None:
+    async with open_postgres() as other:
+        async with open_postgres() as first:
+            kept = await first.keep("A", lease=first.lease())
+            await first.store.erase_finished(now=first.clock.now())
+            await first.deliver(kept)
+            assert list(await other.store.erase_finished(now=other.clock.now())) == []
+            assert list(await first.store.erase_finished(now=first.clock.now())) == ["A"]
+        kept = await other.keep("B", lease=other.lease())
+        await other.deliver(kept)
+        assert list(await other.store.erase_finished(now=other.clock.now())) == ["B"]
+
+
+async def test_nodes_tell_each_other_of_work_that_nobody_holds(
+    server: PostgresServer, open_postgres: OpenPlace
+) -> None:
+    url, heard = server.url("contract"), asyncio.Event()
+    async with open_store(url, KEY, upgrade=False, node="a") as one, open_postgres() as other:
+        one.on_work(heard.set)
+        await other.keep("HELD-BY-ITS-NODE", lease=other.lease())
+        await other.keep("NOBODYS")
+        async with asyncio.timeout(10):
+            await heard.wait()
+
+
+async def test_two_nodes_do_not_share_a_name_and_nobody_works_alone_in_company(
+    server: PostgresServer, open_postgres: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second would take the letters of the first for those of its own earlier self."""
+    monkeypatch.setattr(presence, "_PREDECESSOR", 0.3)
+    url = server.url("contract")
+    async with open_store(url, KEY, upgrade=False, node="a"), open_store(url, KEY, upgrade=False, node="a.b"):
+        with pytest.raises(StoreBusy, match='another node runs as "a"'):
+            async with open_store(url, KEY, upgrade=False, node="a"):
+                pass
+        with pytest.raises(StoreBusy):
+            async with open_store(url, KEY, upgrade=False, alone=True):
+                pass
+    async with open_store(url, KEY, upgrade=False, alone=True):
+        with pytest.raises(StoreBusy):
+            async with open_store(url, KEY, upgrade=False):
+                pass
+
+
+async def test_nodes_go_by_the_time_of_the_database(server: PostgresServer, open_postgres: OpenPlace) -> None:
+    url = server.url("contract")
+    async with open_store(url, KEY, upgrade=False) as opened:
+        ((there,),) = server.sql("SELECT clock_timestamp()", "contract")
+        assert abs(opened.clock.now() - there) < timedelta(seconds=30)
+
+
+# --- moving in ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_installation_moves_from_sqlite_whole(
+    open_sqlite: OpenPlace, open_postgres: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    spool = SpoolFiles(database.parent / "spool")
+    async with open_sqlite() as place:
+        sink = spool.create("LARGE")
+        await sink.write(PDF * 2000)
+        large = await sink.close(size=len(PDF) * 2000)
+        await place.keep("LARGE", body=large, lease=place.lease())
+        await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
+        await place.keep("LOST", body=acceptance("LOST", FixedClock()).body)
+        await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
+        before = list(await place.desk.trace(address=PATIENT, limit=99))
+    await spool.close()
+    source, target = f"sqlite:///{database}", server.url("contract")
+    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    counts = await asyncio.to_thread(copy, keep_source=True)
+    assert (counts["messages"], counts["body_segments"], counts["missing"]) == (3, 5, 0)
+    with pytest.raises(StoreUnavailable, match="not empty"):
+        await asyncio.to_thread(copy)
+    wipe(server)
+    assert await asyncio.to_thread(copy) == counts
+    with pytest.raises(StoreUnavailable, match="moved"):
+        migrate(source)
+    async with open_postgres() as place:
+        assert list(await place.desk.trace(address=PATIENT, limit=99)) == before
+        assert await place.state() == "closed"
+        assert (await place.known(thread=("<1>",))).in_closed_thread
+        assert (await place.known(Pair(PATIENT, SECRETARIAT))).conversation.blocked
+        claimed = await place.store.claim(now=place.clock.now(), lease=place.lease("x.1"), limit=9)
+        assert sorted(delivery.spool_id for delivery in claimed) == ["A", "LARGE", "LOST"], "no lease came along"
+        body = (await place.store.load("LARGE")).body
+        await place.keep("NEW", letters=(letter("<2>"),))  # counters go on
+    shared = SpoolSql(_database(target))
+    assert b"".join([segment async for segment in shared.read(body)]) == PDF * 2000
+    await shared.close()
+
+
+def _database(url: str) -> Postgres:
+    return Postgres(create_engine(url).url)
+
+
+async def test_with_another_key_postgres_opens_no_more_than_sqlite(open_postgres: OpenPlace) -> None:
+    async with open_postgres() as place:
+        await place.keep("A")
+    with pytest.raises(Undecryptable, match="master key"):
+        async with open_postgres(NEW_KEY):
+            pass
+
+
+def test_a_server_that_does_not_sync_is_refused() -> None:
+    postgresql.required()
+    with PostgresServer("fsync=off") as careless:
+        engine = _database(careless.create("x")).engine(writing=True)
+        with pytest.raises(StoreUnavailable, match="fsync"):
+            engine.connect()
+
+
+async def test_a_password_never_shows(server: PostgresServer) -> None:
+    """Errors name the SQLSTATE or the class, never the URL."""
+    url = server.url("absent").replace("mssgw@", "mssgw:geheim@")
+    with pytest.raises(StoreUnavailable) as raised:
+        async with open_store(url, KEY):
+            pass
+    assert "geheim" not in str(raised.value)
