@@ -35,6 +35,12 @@ class Place:
     name: str
     nodes: list[GatewayProcess]
     delivered: Callable[[], int]
+    server: PostgresServer | None = None
+
+    def processor_seconds(self) -> tuple[float, float]:
+        """What gateway and PostgreSQL have used so far, of those of its processes that live."""
+        nodes = sum(_used(pid) for node in self.nodes for pid in _tree(node.pid))
+        return nodes, sum(map(_used, _tree(self.server.pid))) if self.server else 0.0
 
 
 @contextmanager
@@ -51,7 +57,7 @@ def sink() -> Iterator[int]:
 
 @contextmanager
 def on_sqlite(hop: int) -> Iterator[Place]:
-    with GatewayProcess(Hops(operators=hop)) as node:
+    with GatewayProcess(Hops(operators=hop), settings={"gateway": {"workers": 1}}) as node:
 
         def delivered() -> int:
             with closing(sqlite3.connect(node.state_dir / "mssgw.db")) as connection:
@@ -73,18 +79,18 @@ def on_postgres(hop: int, count: int) -> Iterator[Place]:
         for number in range(count):
             node = GatewayProcess(Hops(operators=hop))
             made = node.configuration(Hops(operators=hop))
-            made["gateway"]["node"] = f"node-{number}"
+            made["gateway"] |= {"node": f"node-{number}", "workers": 1}
             node.configure(made, {"store": {"url": url, "master_key_file": str(key)}})
             nodes.append(stack.enter_context(node))
         name = f"{count} node{'s' if count > 1 else ''}, PostgreSQL"
-        yield Place(name=name, nodes=nodes, delivered=lambda: int(server.sql(DELIVERED, "mssgw")[0][0]))
+        yield Place(name=name, nodes=nodes, delivered=lambda: int(server.sql(DELIVERED, "mssgw")[0][0]), server=server)
 
 
 def send(place: Place, size: int, count: int) -> dict[str, Any]:
     """Send ``count`` letters, shared among the nodes; how long until all were delivered."""
     share, sessions = count // len(place.nodes), max(1, SESSIONS // len(place.nodes))
     wanted = place.delivered() + share * len(place.nodes)
-    begin = time.monotonic()
+    begin, used = time.monotonic(), place.processor_seconds()
 
     def source(node: GatewayProcess) -> None:
         words = ["smtp-source", "-s", str(sessions), "-m", str(share), "-l", str(size), "-f", SENDER, "-t", PATIENT]
@@ -98,13 +104,31 @@ def send(place: Place, size: int, count: int) -> dict[str, Any]:
         time.sleep(0.02)
     took = time.monotonic() - begin
     made = share * len(place.nodes)
+    gateway, database = (now - then for then, now in zip(used, place.processor_seconds(), strict=True))
     return {
         "setting": place.name,
         "octets": size,
         "letters": made,
         "accepted_per_second": round(made / accepted, 1),
         "delivered_per_second": round(made / took, 1),
+        "gateway_cpu_ms": round(1000 * gateway / made, 2),  # a letter
+        "postgres_cpu_ms": round(1000 * database / made, 2),
     }
+
+
+def _tree(root: int) -> list[int]:
+    """A process and its children."""
+    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    return [root, *map(int, children)]
+
+
+def _used(pid: int) -> float:
+    """Processor seconds of a process and of those of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -223,6 +224,27 @@ async def test_after_erasure_the_key_is_gone_from_the_table_on_disk(
         left = on_disk()
         assert keys["A"] not in left
         assert keys["B"] in left
+
+
+async def test_a_backup_under_way_makes_no_letter_wait_for_an_erasure(
+    open_postgres: OpenPlace, server: PostgresServer
+) -> None:
+    """It holds its lock on every table for as long as it reads."""
+    async with open_postgres() as place:
+        kept = await place.keep("A", lease=place.lease())
+        await place.deliver(kept)
+        with psycopg.connect(f"host={server.home} user=mssgw dbname=contract") as backup:
+            backup.execute("SELECT * FROM data_keys")
+            async with asyncio.timeout(5):
+                assert list(await place.store.erase_finished(now=place.clock.now())) == ["A"]
+                await place.keep("B")
+
+
+def test_a_full_disk_is_told_apart_from_other_trouble(server: PostgresServer) -> None:
+    full = _database(server.url("contract")).failure(psycopg.errors.DiskFull("no more"))
+    other = _database(server.url("contract")).failure(psycopg.errors.AdminShutdown("going"))
+    assert (full.reply.code, full.reply.status, other.reply.code) == (452, "4.3.1", 451)
+    assert str(other) == "the database failed: 57P01"
 
 
 async def test_one_node_sweeps_for_all_and_another_takes_over(open_postgres: OpenPlace) -> None:

@@ -57,7 +57,7 @@ def make_nodes(count: int, server: PostgresServer, hop: Hop, place: Path) -> lis
     made = []
     for number in range(count):
         node = GatewayProcess(hops, settings=settings)
-        gateway = {**node.configuration(hops)["gateway"], "node": f"node-{number}"}
+        gateway = {**node.configuration(hops)["gateway"], "node": f"node-{number}", "workers": 1}
         node.configure(node.configuration(hops), {**settings, "gateway": gateway})
         made.append(node)
     return made

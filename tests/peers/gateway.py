@@ -61,6 +61,11 @@ class GatewayProcess:
         self.configure(self.configuration(hops), settings or {})
 
     @property
+    def pid(self) -> int:
+        """Of its first process."""
+        return self._running().pid
+
+    @property
     def config_file(self) -> Path:
         return self.home / "mssgw.toml"
 

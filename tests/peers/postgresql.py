@@ -52,6 +52,12 @@ class PostgresServer:
         if self._account:
             os.chown(self.home, self._account.pw_uid, self._account.pw_gid)
 
+    @property
+    def pid(self) -> int:
+        """Of the postmaster."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str = "postgres") -> str:
         """For ``store.url``."""
         return f"postgresql+psycopg://mssgw@/{database}?host={self.home}"

@@ -4,6 +4,7 @@ Every session insists on durable commits. Locks between nodes are advisory ones 
 session, so that a node that dies leaves none behind. All numbers below are seconds unless they say otherwise.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _STATEMENT_LIMIT = 30
 _LOCK_LIMIT = 10
 _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row locks
 _REWRITE_EVERY = 240.0  # the promise is ten minutes
+_REWRITE_WAIT = 200  # milliseconds
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
 # Advisory locks are numbers: ours begin with "mssgw". Writers share WRITE; changing the master key takes it alone.
@@ -131,16 +133,25 @@ class Postgres:
         driver = _driver(connection)
         driver.autocommit = True  # VACUUM runs in no transaction
         try:
-            size = driver.execute("SELECT pg_table_size('data_keys')").fetchone()
-            rewrite = time.monotonic() - self._rewritten >= _REWRITE_EVERY and size and size[0] <= _REWRITE_MOST
-            driver.execute("VACUUM (FULL) data_keys" if rewrite else "VACUUM data_keys")
-            if rewrite:
-                self._rewritten = time.monotonic()
+            # Briefly: whoever waits for the whole table makes every letter wait behind it, for as long as a backup
+            # reads. Then the next sweep tries again.
+            driver.execute(f"SET lock_timeout = '{_REWRITE_WAIT}ms'")
+            with contextlib.suppress(psycopg.errors.LockNotAvailable):
+                self._rewrite(driver)
+            driver.execute("VACUUM data_keys")
         except psycopg.errors.LockNotAvailable:
             return False
         finally:
-            driver.autocommit = False
+            if not driver.closed:
+                driver.execute(f"SET lock_timeout = '{_LOCK_LIMIT}s'")
+                driver.autocommit = False
         return True
+
+    def _rewrite(self, driver: "psycopg.Connection[Any]") -> None:
+        (size,) = driver.execute("SELECT pg_table_size('data_keys')").fetchone() or (0,)
+        if time.monotonic() >= self._rewritten + _REWRITE_EVERY and size <= _REWRITE_MOST:
+            driver.execute("VACUUM (FULL) data_keys")
+            self._rewritten = time.monotonic()
 
     # --- locks between nodes -----------------------------------------------------------------------------------
 

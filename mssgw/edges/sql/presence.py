@@ -78,10 +78,10 @@ class Presence:
             session.execute(f"LISTEN {CHANNEL}")
 
     def _stay(self, session: "psycopg.Connection[Any]") -> None:
+        if self._node is None:  # a command is over soon, and nobody calls it
+            self._over.wait()
         while not self._over.is_set():
             try:
-                if self._node is None:
-                    self._over.wait()
                 for _ in session.notifies(timeout=_LISTEN):
                     self._loop.call_soon_threadsafe(self._heard)
             except psycopg.Error:

@@ -203,7 +203,7 @@ MISTAKES = [
     ('message_size = "10 MiB"', 'message_size = "10 MB"', 50, "limits.message_size", "(SIZ-1)"),
     ('message_size = "10 MiB"', "message_size = 10485759", 50, "limits.message_size", "at least 10485760"),
     ('message_size = "10 MiB"', 'message_size = "10 Mo"', 50, "limits.message_size", "expected a size"),
-    ('message_size = "10 MiB"', '[delivery]\ntake_over_after = "5s"', 51, "delivery.take_over_after", "at least 10s"),
+    ('give_up_after = "48h"', 'take_over_after = "5s"', 53, "delivery.take_over_after", "at least 10s"),
     (
         'state_dir = "state"',
         'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me:secret@db/mssgw"',
