@@ -59,5 +59,7 @@ peers:
 		[ -x "/usr/sbin/$$each" ] || [ -x "/usr/bin/$$each" ] || missing+=" $$each"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "note: the tests with real peers need Debian's packages: apt-get install$$missing" >&2; \
+	elif ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
+		echo "note: the tests with PostgreSQL need Debian's package: apt-get install postgresql" >&2; \
 	elif [ "$$(id -u)" != 0 ]; then \
 		echo "note: the tests with Postfix run as root only (it drops to its own user); they will be skipped" >&2; fi

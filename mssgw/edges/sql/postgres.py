@@ -138,7 +138,7 @@ class Postgres:
             driver.execute(f"SET lock_timeout = '{_REWRITE_WAIT}ms'")
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
                 self._rewrite(driver)
-            driver.execute("VACUUM data_keys")
+            driver.execute("VACUUM (TRUNCATE OFF) data_keys")  # truncating waits five seconds for readers
         except psycopg.errors.LockNotAvailable:
             return False
         finally:
