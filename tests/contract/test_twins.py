@@ -14,8 +14,9 @@ from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import open_store
 from mssgw.edges.sql.intake import TARGETS
 from mssgw.ports import Question
-from tests.contract.conftest import KEY
+from tests.contract.conftest import KEY, wipe
 from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter
+from tests.peers.postgresql import PostgresServer
 
 PAIRS = tuple(Pair(patient, bal) for patient in (PATIENT, OTHER_PATIENT) for bal in (DOCTOR, SECRETARIAT))
 STEPS = st.one_of(
@@ -65,6 +66,24 @@ def test_any_course_of_events_ends_alike_in_memory_and_in_sqlite(
         path = tmp_path / f"{name}.db"
         shutil.copy(migrated, path)
         async with open_store(f"sqlite:///{path}", KEY, clock=(clock := FixedClock()), upgrade=False) as opened:
+            assert await play(Place(opened.store, opened.desk, clock), steps, name) == expected
+
+    asyncio.run(both())
+
+
+@settings(max_examples=8, deadline=None)
+@given(steps=st.lists(STEPS, max_size=12))
+def test_any_course_of_events_ends_alike_in_memory_and_in_postgres(
+    server: PostgresServer, steps: list[tuple[str, Pair, object]]
+) -> None:
+    name = str(next(_names))
+    wipe(server)
+
+    async def both() -> None:
+        twin = MemoryStore(clock := FixedClock())
+        expected = await play(Place(twin, twin, clock), steps, name)
+        url = server.url("contract")
+        async with open_store(url, KEY, clock=(clock := FixedClock()), upgrade=False) as opened:
             assert await play(Place(opened.store, opened.desk, clock), steps, name) == expected
 
     asyncio.run(both())

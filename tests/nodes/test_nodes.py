@@ -155,3 +155,26 @@ def test_others_take_over_what_a_dead_node_was_at(nodes: list[GatewayProcess], h
     assert set(judge(load, hop)) == wanted
     nodes[1].wait_until_nothing_waits()
     first.start()
+
+
+def test_an_installation_moves_to_postgres_with_what_waits_in_it(server: PostgresServer, tmp_path: Path) -> None:
+    """`mssgw db copy`, as an operator types it: refused while the gateway runs, then nothing is lost."""
+    url = server.create("moved")
+    with Hop() as later:
+        hops = Hops(operators=later.port)
+        with GatewayProcess(hops) as gateway:
+            later.shut()
+            load = Load([gateway.port], clients=0)
+            with smtplib.SMTP("127.0.0.1", gateway.port, timeout=60) as client:
+                wanted = {load.send(client, size=size) for size in (2_000, LARGE)}
+            assert gateway.command("db", "copy", "--to", url).returncode == 69, "somebody has it open"
+            gateway.kill()
+            later.answer()
+            copied = gateway.command("db", "copy", "--to", url)
+            assert copied.returncode == 0, copied.stderr
+            assert gateway.command("queue", "list").returncode != 0, "the source opens no more"
+            store = {"url": url, "master_key_file": str(gateway.home / "master.key")}
+            gateway.configure(gateway.configuration(hops), {"store": store})
+            gateway.start()
+            assert set(judge(load, later)) == wanted
+            gateway.wait_until_nothing_waits()
