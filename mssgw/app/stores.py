@@ -45,9 +45,7 @@ async def at_rest(
             if telemetry is not None:
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
-        async with open_store(
-            config.database_url, master_key, node=node, alone=alone, damaged=damaged
-        ) as opened:
+        async with open_store(config.database_url, master_key, node=node, alone=alone, damaged=damaged) as opened:
             spool = _spool(config, opened)
             try:
                 yield AtRest(opened.store, opened.desk, spool, opened.clock, opened.on_work)

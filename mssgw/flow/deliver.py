@@ -65,13 +65,17 @@ class Deliverer:
         self._awake = asyncio.Event()
         self._full = False  # the last look at the queue found no room in memory
         self._stopping = False
+        self._freed = True  # unless run() has yet to free the leases of our earlier incarnations
         self._away = float("-inf")  # when the store last did not answer
 
     # --- from accept -------------------------------------------------------------------------------------------
 
     def reserve(self, deliveries: Sequence[Delivery]) -> Lease | None:
-        """A lease for a letter that is about to be kept, or None: memory is full, let it wait on disk."""
-        if self._stopping or not self._lanes.admit(len(deliveries)):
+        """A lease for a letter that is about to be kept, or None: let it wait on disk, for memory is full.
+
+        Nor before earlier leases are freed: those given now would be freed with them.
+        """
+        if self._stopping or not self._freed or not self._lanes.admit(len(deliveries)):
             return None
         return self._leases.new()
 
@@ -88,19 +92,19 @@ class Deliverer:
 
     async def run(self) -> None:
         """Claim what is due until cancelled. First frees the leases of our own earlier incarnations."""
+        self._freed = False
         async with asyncio.TaskGroup() as group:
             group.create_task(self._leases.keep(), name="leases")
             group.create_task(self._claims(), name="claims")
 
     async def _claims(self) -> None:
-        freed = False
         while True:
             self._awake.clear()
             claimed = False
             try:
-                if not freed:
+                if not self._freed:
                     await self._store.free_node(self._node)
-                    freed = True
+                    self._freed = True
                 if time.monotonic() >= self._away + GRACE:
                     claimed = await self._claim()
             except StoreUnavailable as error:

@@ -46,7 +46,9 @@ class Postgres:
     errors: Errors = (DBAPIError, psycopg.Error)
     integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
-    may_resurrect = False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
+    may_resurrect = (
+        False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
+    )
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
 
     def __init__(self, url: URL) -> None:

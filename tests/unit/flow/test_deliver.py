@@ -18,6 +18,7 @@ from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.flow import deliver
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
 from mssgw.ports import Stored
@@ -266,6 +267,7 @@ async def test_a_queue_that_cannot_be_asked_is_asked_again(office, monkeypatch, 
 
     await office.keep("A")
     flow = office.flow()
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
     with monkeypatch.context() as broken:
         broken.setattr(office.store, at, fail)
         async with running(flow):
@@ -274,3 +276,21 @@ async def test_a_queue_that_cannot_be_asked_is_asked_again(office, monkeypatch, 
             await until(lambda: office.hop.seen, flow)
     assert await office.states() == ["A delivered"]
     assert office.events.alarms
+
+
+async def test_until_earlier_leases_are_freed_new_letters_wait_on_disk(office, monkeypatch):
+    """Leases of ours from now would be freed with them, and the letters claimed while they are being sent."""
+    free_node = office.store.free_node
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    monkeypatch.setattr(office.store, "free_node", away)
+    flow = office.flow()
+    delivery = acceptance("A", office.clock).deliveries
+    async with running(flow):
+        await until(lambda: office.events.alarms, flow)
+        assert flow.deliverer.reserve(delivery) is None
+        monkeypatch.setattr(office.store, "free_node", free_node)
+        await until(lambda: flow.deliverer.reserve(delivery), flow)
