@@ -2,13 +2,16 @@
 
 import errno
 import os
+import time
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
 from threading import Lock
 
 from mssgw.core.errors import StoreFull, StoreUnavailable, Undecryptable
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.vault import SEGMENT_OVERHEAD
+from mssgw.ports import Meter
 
 SEGMENT = 262_144  # octets of content in each segment but the last
 
@@ -20,24 +23,28 @@ class SpoolFile:
     is closed, or it would write into whichever file gets that descriptor next.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, meter: Meter = UNMETERED) -> None:
+        self._path, self._meter = path, meter
         self._lock = Lock()
         self._descriptor: int | None = None
         self._made = self._over = False
 
     def append(self, sealed: Sequence[bytes]) -> None:
+        started = time.monotonic()
         with self._lock:
             self._write(sealed)
+        self._meter.observe("spool.write", time.monotonic() - started)
 
     def finish(self, sealed: Sequence[bytes]) -> None:
         """Write the rest and make file and name durable: the name is so only when its directory is."""
+        started = time.monotonic()
         with self._lock:
             self._write(sealed)
             if self._descriptor is not None:
                 os.fsync(self._descriptor)
                 self._close()
                 sync_directory(self._path.parent)
+        self._meter.observe("spool.sync", time.monotonic() - started)
 
     def undo(self) -> None:
         """Remove what was made; nothing more will be."""

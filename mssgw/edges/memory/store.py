@@ -14,11 +14,12 @@ from mssgw.core.verdict import Hold, strictest
 from mssgw.edges.linking import disposition_code, subject_key
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.desk import MemoryDesk
+from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Conflict, Known, NoticeSeen, Question, ReceiptSeen, Settlement, Stored
 
 
-class MemoryStore(MemoryDesk):
-    """See ports.Store; it is its own desk."""
+class MemoryStore(MemoryDesk, MemoryVitals):
+    """See ports.Store; it is its own desk, and its own vitals."""
 
     async def know(self, question: Question) -> Sequence[Known]:
         await asyncio.sleep(0)  # as a real store, let others run meanwhile

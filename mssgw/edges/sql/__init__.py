@@ -10,30 +10,33 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from mssgw.edges.clock import FollowingClock, SteadyClock
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.desk import SqlDesk
 from mssgw.edges.sql.dialects import Database, database
 from mssgw.edges.sql.migrations import migrate
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.store import SqlStore
 from mssgw.edges.sql.tables import store_secret
+from mssgw.edges.sql.vitals import SqlVitals
 from mssgw.edges.vault import Vault
-from mssgw.ports import Clock
+from mssgw.ports import Clock, Meter
 
 if TYPE_CHECKING:
     from mssgw.edges.sql.presence import Presence
 
-__all__ = ["Opened", "SqlDesk", "SqlStore", "migrate", "open_store"]
+__all__ = ["Opened", "SqlDesk", "SqlStore", "SqlVitals", "migrate", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open store and its desk: one writer thread and one reader thread.
+    """An open store, its desk and its vitals: one writer thread and one reader thread, and one that counts.
 
     ``clock``: what leases go by; all nodes of one PostgreSQL follow its time. ``presence``: where nodes meet, or None.
     """
 
     store: SqlStore
     desk: SqlDesk
+    vitals: SqlVitals
     database: Database
     clock: SteadyClock
     presence: "Presence | None"
@@ -54,6 +57,7 @@ async def open_store(
     node: str | None = None,
     alone: bool = False,
     damaged: Callable[[str], None] = lambda spool_id: None,
+    meter: Meter = UNMETERED,
 ) -> AsyncIterator[Opened]:
     """The store at ``url``, made or migrated first unless ``upgrade`` is false.
 
@@ -68,11 +72,12 @@ async def open_store(
         if upgrade:
             await asyncio.to_thread(migrate, url)
         steady = await asyncio.to_thread(_open_keys, place, vault)
-        session = Session(place, vault, steady)
+        session = Session(place, vault, steady, meter)
         try:
             yield Opened(
                 store=SqlStore(session, damaged),
                 desk=SqlDesk(session, clock or steady),
+                vitals=SqlVitals(session),
                 database=place,
                 clock=steady,
                 presence=presence,

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SteadyClock
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.knowledge import know
@@ -16,6 +17,7 @@ from mssgw.edges.sql.tables import store_secret
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.sql.workers import Reader, Writer
 from mssgw.edges.vault import Vault
+from mssgw.ports import Meter
 
 _SCRUB_TRIES = 100  # about twenty seconds
 
@@ -25,17 +27,32 @@ T = TypeVar("T")
 class Session:
     """What SqlStore and SqlDesk share."""
 
-    def __init__(self, database: Database, vault: Vault, clock: SteadyClock | None = None) -> None:
+    def __init__(
+        self, database: Database, vault: Vault, clock: SteadyClock | None = None, meter: Meter = UNMETERED
+    ) -> None:
         """``clock``: told the database's time at every commit."""
         self.database = database
         self._clock = clock
         self._key_id = select(store_secret.c.key_id, *database.present)
         self.statements = Statements(database)
         self.use(vault)
-        self.writer = Writer(database.engine(writing=True), database, self.check_key)
-        self.reader = Reader(
-            database.engine(writing=False), database, lambda connection, asked: know(connection, self.records, asked)
+        self.writer = Writer(database.engine(writing=True), database, self.check_key, meter)
+        self.reader = self._reader("reader")
+        self._surveyor: Reader | None = None
+
+    def _reader(self, name: str) -> Reader:
+        return Reader(
+            self.database.engine(writing=False),
+            self.database,
+            lambda connection, asked: know(connection, self.records, asked),
+            name,
         )
+
+    @property
+    def surveyor(self) -> Reader:
+        """A reader of its own for queries that look at the whole queue: no letter waits behind them."""
+        self._surveyor = self._surveyor or self._reader("surveyor")
+        return self._surveyor
 
     def use(self, vault: Vault) -> None:
         """Go on with these keys."""
@@ -65,3 +82,5 @@ class Session:
     async def close(self) -> None:
         await self.writer.close()
         await self.reader.close()
+        if self._surveyor is not None:
+            await self._surveyor.close()

@@ -16,9 +16,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.dialects import Database, StoreDamaged
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
-from mssgw.ports import Question
+from mssgw.ports import Meter, Question
 
 _WAKE_EVERY = 0.2  # seconds
 _TRIES = 8  # of a transaction that meets another node's
@@ -138,13 +139,16 @@ def _resolve(jobs: Sequence[_Job]) -> None:
 class Writer(Worker):
     """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
 
-    def __init__(self, engine: Engine, database: Database, admit: Callable[[Connection], None]) -> None:
-        self._admit = admit
+    def __init__(
+        self, engine: Engine, database: Database, admit: Callable[[Connection], None], meter: Meter = UNMETERED
+    ) -> None:
+        self._admit, self._meter = admit, meter
         self._woke = float("-inf")
         super().__init__("writer", engine, database)
 
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
+        started = time.monotonic()
         try:
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
@@ -157,6 +161,10 @@ class Writer(Worker):
                     return
         if any(job.what.wakes and job.error is None for job in units):
             self._wake(connection)
+        if units:
+            self._meter.observe("commit.seconds", time.monotonic() - started)
+            self._meter.observe("commit.units", len(units))
+            self._meter.count("commit", "kept")
         for job in jobs:
             if isinstance(job.what, Upkeep):
                 self._outside(connection, job)
@@ -194,6 +202,9 @@ class Writer(Worker):
                 if not self._database.conflicted(error):
                     raise
         return transaction()
+    def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
+        self._meter.count("commit", "failed")
+        super()._fail(jobs, error)
 
     def _outside(self, connection: Connection, job: _Job) -> None:
         """Units of the same batch are committed: whatever happens here is not theirs."""
@@ -256,8 +267,14 @@ class Writer(Worker):
 class Reader(Worker):
     """Answers from one snapshot a batch, taken after the last of its jobs was asked."""
 
-    def __init__(self, engine: Engine, database: Database, know: Callable[[Connection, Sequence[Any]], Any]) -> None:
-        super().__init__("reader", engine, database)
+    def __init__(
+        self,
+        engine: Engine,
+        database: Database,
+        know: Callable[[Connection, Sequence[Any]], Any],
+        name: str = "reader",
+    ) -> None:
+        super().__init__(name, engine, database)
         self._know = know
 
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
