@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.smtpd_data import DataDialogue
 from mssgw.edges.smtpd_dialogue import Dialogue
+from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.smtpd_listener import Listener
-from mssgw.ports import Reception
+from mssgw.ports import Meter, Reception
 
 __all__ = ["Listener", "SmtpIn"]
 
@@ -29,8 +31,12 @@ class SmtpIn:
     ``listener`` may be replaced while it runs (reload: limits, certificate); new connections follow the new one.
     """
 
-    def __init__(self, reception: Reception, listener: Listener) -> None:
-        self.reception, self.listener = reception, listener
+    def __init__(
+        self, reception: Reception, listener: Listener, *, intake: Intake | None = None, meter: Meter = UNMETERED
+    ) -> None:
+        """``intake``: shared by all listeners of the process; None: one of its own."""
+        self.reception, self.listener, self.meter = reception, listener, meter
+        self.intake = intake or Intake()
         self.closing = False
         self._servers: list[asyncio.Server] = []
         self._dialogues: set[Dialogue] = set()
@@ -60,6 +66,11 @@ class SmtpIn:
     @property
     def connections(self) -> int:
         return len(self._dialogues)
+
+    @property
+    def up(self) -> bool:
+        """Whether new connections are taken."""
+        return not self.closing and bool(self._servers) and all(server.is_serving() for server in self._servers)
 
     async def stop(self, *, within: float = 20.0) -> None:
         """Stop accepting, let messages in DATA finish for ``within`` seconds, say 421 to the rest.

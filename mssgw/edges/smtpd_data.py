@@ -5,6 +5,7 @@ import asyncio
 from mssgw.core.replies import Reply
 from mssgw.core.rules.content import too_big
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_intake import Refused
 from mssgw.edges.smtpd_mail import MailDialogue
 from mssgw.edges.smtpd_receiver import DataReceiver, TooSlow
 from mssgw.formats.data_phase import DataDecoder, Problem
@@ -24,9 +25,13 @@ class DataDialogue(MailDialogue):
             await self.say(refusal)
             return
         self.pause_timer()
-        self.in_data = True
         try:
-            reply = await self._message()
+            async with self.door.intake.place():
+                reply = await self._in_data()
+        except Refused as refused:
+            self._reset_timeout()
+            await self.say(refused.reply)
+            return
         except ConnectionError:
             raise
         except Exception as error:
@@ -34,9 +39,6 @@ class DataDialogue(MailDialogue):
             failed = self.reply_to(error)
             self.hang_up(Reply(421, failed.status, failed.text))
             return
-        finally:
-            self.in_data = False
-            self._set_rset_state()
         if reply.ok:
             self.accepted, self.refusals = self.accepted + 1, 0
         if self.transport is None:
@@ -48,6 +50,14 @@ class DataDialogue(MailDialogue):
         await self.say(reply, told=True)
         if self.door.closing:
             self.hang_up(say.GOING_DOWN)
+
+    async def _in_data(self) -> Reply:
+        self.in_data = True
+        try:
+            return await self._message()
+        finally:
+            self.in_data = False
+            self._set_rset_state()
 
     async def _message(self) -> Reply:
         """Receive one message and decide it."""

@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 from aiosmtpd.smtp import Session
 
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.smtpd_voice import Voice
-from mssgw.ports import Reception
+from mssgw.ports import Meter, Reception
 
 Kept = TypeVar("Kept")
 
@@ -26,6 +27,10 @@ class Door(Protocol):
     def reception(self) -> Reception: ...
     @property
     def listener(self) -> Listener: ...
+    @property
+    def intake(self) -> Intake: ...
+    @property
+    def meter(self) -> Meter: ...
     @property
     def closing(self) -> bool: ...
     def enter(self, dialogue: "Dialogue") -> bool:
@@ -51,7 +56,7 @@ class Dialogue(Voice):
         cls._verbs = {name[5:]: name for name in dir(cls) if name.startswith("smtp_")}
 
     def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(door.listener, loop)
+        super().__init__(door.listener, loop, door.meter)
         self.door, self.reception = door, door.reception
         self.peer = self.tls = ""
         self.accepted = 0

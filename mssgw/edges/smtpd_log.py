@@ -6,7 +6,9 @@ import logging
 import structlog
 
 from mssgw.core.replies import Reply
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.smtpd_replies import where
+from mssgw.ports import Meter
 
 # aiosmtpd logs every command, RCPT TO with its patient included (threats finding 2).
 _noisy = logging.getLogger("mail.log")
@@ -20,8 +22,8 @@ _log = structlog.get_logger("mssgw.smtp")
 class SessionLog:
     """``client`` is the configured name of the client, once MAIL or AUTH has told it."""
 
-    def __init__(self, listener: str) -> None:
-        self._listener, self.peer, self.client = listener, "", ""
+    def __init__(self, listener: str, meter: Meter = UNMETERED) -> None:
+        self._listener, self.peer, self.client, self._meter = listener, "", "", meter
         self._told: set[tuple[int, str]] = set()
         self.told_by_the_flow = False  # the next refusal is policy's: it has logged it, with its rule
 
@@ -45,6 +47,7 @@ class SessionLog:
         if self.told_by_the_flow:
             self.told_by_the_flow = False
             return
+        self._meter.count("smtp.refused", f"{code} {status}")
         if (code, status) in self._told:
             return
         self._told.add((code, status))
@@ -55,6 +58,7 @@ class SessionLog:
 
     def error(self, error: BaseException) -> None:
         """Something of ours failed: its class and where, not its text, which may hold anything."""
+        self._meter.count("smtp.error", "")
         _log.error(
             "smtp.error", listener=self._listener, peer=self.peer, error=type(error).__name__, where=where(error)
         )

@@ -12,9 +12,11 @@ from aiosmtpd.smtp import SMTP, Session
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.smtpd_listener import Listener
 from mssgw.edges.smtpd_log import SessionLog
 from mssgw.edges.smtpd_reader import CommandReader
+from mssgw.ports import Meter
 
 _FLUSH_GRACE = 10.0  # seconds that a peer has to read our last reply
 _HELD_BACK = 100  # replies to pipelined commands that are written at once
@@ -35,12 +37,12 @@ class Voice(SMTP):
     transport: Any  # a plain or a TLS transport, None when the connection is lost
     session: Session
 
-    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, meter: Meter = UNMETERED) -> None:
         self.listener, self.loop, self.why = listener, loop, ""
         self.lines = CommandReader(limit=16_384, loop=loop)
         asyncio.StreamReaderProtocol.__init__(self, self.lines, self._cb_client_connected, loop)
         self._be_an_smtp()
-        self.log = SessionLog(listener.name)
+        self.log = SessionLog(listener.name, meter)
         self._out: list[bytes] = []
         self.refusals = 0  # since the last accepted message
 

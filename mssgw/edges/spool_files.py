@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from mssgw.core.errors import Gone, Undecryptable
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
 from mssgw.edges.spool_memory import HotSegments, MemoryBudget
 from mssgw.edges.vault import KEY_SIZE, MessageCipher
-from mssgw.ports import INLINE_LIMIT, Body, Store
+from mssgw.ports import INLINE_LIMIT, Body, Meter, Store
 
 _AT_ONCE = 4  # segments that a thread writes or reads at once
+_UNCROWDED = 8  # bodies that come in at a time and may gather so many segments before they are written
 _THREADS = 8  # fsyncs that may wait for the disk together
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -35,9 +37,12 @@ class SpoolFiles:
     ``hot_budget``: octets that hot copies of large bodies may take together.
     """
 
-    def __init__(self, directory: Path, *, hot_budget: int = 32 * 1024 * 1024) -> None:
-        self._directory = directory
-        self._budget = MemoryBudget(hot_budget)
+    def __init__(
+        self, directory: Path, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024, meter: Meter = UNMETERED
+    ) -> None:
+        self._directory, self._meter = directory, meter
+        self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
+        self._arriving = 0  # bodies too large for a row, between their first segment and their end
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mssgw-spool")
         try:
             for place in (directory, *(directory / f"{number:02x}" for number in range(256))):
@@ -51,8 +56,17 @@ class SpoolFiles:
         """Octets that hot copies may still take."""
         return self._budget.left
 
+    @property
+    def batch(self) -> int:
+        """How many segments a body gathers before it writes them: fewer when many come in, for the memory's sake."""
+        return max(1, _AT_ONCE * _UNCROWDED // max(self._arriving, _UNCROWDED))
+
+    def arrived(self, change: int) -> None:
+        """One large body more (1) or less (-1) is coming in."""
+        self._arriving += change
+
     def create(self, spool_id: str) -> "FileSink":
-        return FileSink(self, spool_id, SpoolFile(self._path(spool_id)), self._budget)
+        return FileSink(self, spool_id, SpoolFile(self._path(spool_id), self._meter), self._budget)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if body.inline is not None:
@@ -157,7 +171,7 @@ class FileSink:
         self._writing: asyncio.Task[None] | None = None
         self._hot: list[bytes] | None = []
         self._reserved = 0
-        self._closed = False
+        self._closed = self._arriving = False
 
     async def write(self, chunk: bytes) -> None:
         self._buffer += chunk
@@ -167,7 +181,7 @@ class FileSink:
             segment = bytes(memoryview(self._buffer)[:SEGMENT])
             del self._buffer[:SEGMENT]
             self._seal(segment, last=False)
-            if len(self._sealed) == _AT_ONCE:
+            if len(self._sealed) >= self._spool.batch:
                 await self._written()
                 sealed, self._sealed = self._sealed, []
                 self._writing = asyncio.create_task(self._spool.in_thread(self._file.append, sealed))
@@ -182,7 +196,7 @@ class FileSink:
             await self._written()
             await self._spool.in_thread(self._file.finish, self._sealed)
             hot = self._take_hot()
-        self._closed = True
+        self._ended()
         return Body(spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, inline=inline, hot=hot)
 
     async def discard(self) -> None:
@@ -191,12 +205,25 @@ class FileSink:
         self._buffer.clear()
         self._sealed.clear()
         self._forget_hot()
+        self._leave()
         with contextlib.suppress(Exception):
             await self._written()
         with contextlib.suppress(Exception):
             await self._spool.in_thread(self._file.undo)
 
+    def _ended(self) -> None:
+        self._closed = True
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._arriving:
+            self._arriving = False
+            self._spool.arrived(-1)
+
     def _seal(self, segment: bytes, *, last: bool) -> None:
+        if not self._arriving:
+            self._arriving = True
+            self._spool.arrived(1)
         self._keep_hot(segment)
         self._sealed.append(self._cipher.seal_segment(self._index, last, segment))
         self._index += 1

@@ -7,7 +7,11 @@ class MemoryBudget:
     """Octets of large bodies that may be in memory besides the file, for all messages together."""
 
     def __init__(self, limit: int) -> None:
-        self.left = limit
+        self.limit = self.left = limit
+
+    @property
+    def used(self) -> int:
+        return self.limit - self.left
 
     def take(self, size: int) -> bool:
         """Reserve; False when it would be too much."""
