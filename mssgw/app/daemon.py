@@ -12,7 +12,7 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -21,6 +21,9 @@ from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config, ConfigErrors, model
+from mssgw.app.config.values import Endpoint
+from mssgw.app.eyes.eyes import Eyes
+from mssgw.app.eyes.sockets import bind_eyes
 from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
@@ -37,7 +40,6 @@ from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.flow.live import Live
-from mssgw.ports import Telemetry
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
@@ -57,6 +59,7 @@ def serve(config_path: Path) -> None:
     asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
     sockets = bind(config)
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
+    sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
     if workers == 1:
         asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
         return
@@ -66,10 +69,18 @@ def serve(config_path: Path) -> None:
 async def work(config_path: Path, config: Config, seat: Seat) -> None:
     """Be one worker until told to stop."""
     async with AsyncExitStack() as stack:
-        telemetry = LogTelemetry()
+        eyes = Eyes(config, seat)
         node = f"{config.node}-{seat.number}"  # leases begin with it: each process has its own
-        rest = await stack.enter_async_context(at_rest(config, node=node, telemetry=telemetry))
-        daemon = Daemon(config_path, config, rest, telemetry, seat)
+        rest = await stack.enter_async_context(
+            at_rest(
+                config,
+                node=node,
+                telemetry=eyes.telemetry,
+                meter=eyes.meter,
+                hot_bodies=seat.share(config.store.hot_bodies),
+            )
+        )
+        daemon = Daemon(config_path, config, rest, eyes, seat)
         await stack.enter_async_context(daemon.running())
         await daemon.until_told_to_stop()
 
@@ -121,11 +132,13 @@ class TaskFell(GatewayError):
 class Daemon:
     """One running gateway."""
 
-    def __init__(self, config_path: Path, config: Config, rest: AtRest, telemetry: Telemetry, seat: Seat) -> None:
-        self._path, self._config, self._rest, self._telemetry = config_path, config, rest, telemetry
+    def __init__(self, config_path: Path, config: Config, rest: AtRest, eyes: Eyes, seat: Seat) -> None:
+        self._path, self._config, self._rest = config_path, config, rest
+        self._eyes, self._telemetry = eyes, eyes.telemetry
         self._seat, self._fell = seat, False
         self._passwords = Passwords()
         self._live = Live(wiring.settings(config), *self._admission(config))
+        eyes.metrics.routes(route.name for route in self._live.settings.routes.by_domain.values())
         self._tls = _client_tls(config)  # one for all connections: building it takes 20 ms
         self._stop = asyncio.Event()
 
@@ -164,8 +177,11 @@ class Daemon:
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
-            async with self._listening(flow):
+            async with self._eyes.open(self._rest) as looking, self._listening(flow):
+                for task in looking:
+                    task.add_done_callback(self._stop_if_it_fell)
                 yield
+                self._eyes.stopping()
                 self._seat.say(systemd.STOPPING)
                 self._event("gateway.stopping")
         finally:
@@ -227,6 +243,7 @@ class Daemon:
             self._telemetry.event("config.refused", alarm=True, expected=f"{error.filename}: {error.strerror}")
         else:
             self._live.settings, self._tls = settings, tls
+            self._eyes.metrics.routes(route.name for route in settings.routes.by_domain.values())
             self._live.client_at, self._live.authenticate = admission
             log.configure(config.log.level, config.log.format)
             self._say_what_waits_for_a_restart(config)
@@ -234,7 +251,7 @@ class Daemon:
         self._seat.say(systemd.READY)
 
     def _say_what_waits_for_a_restart(self, config: Config) -> None:
-        for name in ("gateway", "store", "listeners", "limits", "retention"):
+        for name in ("gateway", "store", "listeners", "limits", "retention", "metrics"):
             if getattr(config, name) != getattr(self._config, name):
                 self._telemetry.event("config.needs_restart", alarm=True, section=name)
         for key in ("connections_per_hop", "take_over_after"):
@@ -249,15 +266,26 @@ class Daemon:
         servers: list[SmtpIn] = []
         try:
             for entry in self._config.listeners:
-                server = SmtpIn(flow.reception, _listener(self._config, entry, self._seat))
+                server = SmtpIn(
+                    flow.reception,
+                    _listener(self._config, entry, self._seat),
+                    intake=self._eyes.intake,
+                    meter=self._eyes.meter,
+                )
                 servers.append(server)
+                self._eyes.watch(server)
                 for bound in self._seat.sockets[entry.name]:
                     await server.listen_on(bound)
                 if self._seat.first:
-                    self._telemetry.event("gateway.listening", listener=entry.name, address=str(entry.address))
+                    self._say_where(entry.name, self._seat.sockets[entry.name])
             yield
         finally:
             await asyncio.gather(*(server.stop(within=DRAIN_DATA) for server in servers))
+
+    def _say_where(self, listener: str, sockets: Sequence[socket.socket]) -> None:
+        for bound in sockets:
+            host, port = bound.getsockname()[:2]
+            self._telemetry.event("gateway.listening", listener=listener, address=str(Endpoint(host, port)), port=port)
 
     def _admission(self, config: Config) -> tuple[ClientAt, Authenticate]:
         """Who is let in by network, and by login (SD-5)."""

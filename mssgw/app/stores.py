@@ -8,32 +8,42 @@ from pathlib import Path
 from mssgw.app.config import Config
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Clock, Desk, Spool, Store, Telemetry
+from mssgw.ports import Clock, Desk, Meter, Spool, Store, Telemetry, Vitals
 
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """Everything that outlives the process."""
+    """Everything that outlives the process, and how it fares. ``hot``: the memory of hot copies."""
 
     store: Store
     desk: Desk
     spool: Spool
+    vitals: Vitals
+    hot: MemoryBudget
     clock: Clock = field(default_factory=SystemClock)  # what leases go by
     on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
 
 
 @asynccontextmanager
 async def at_rest(
-    config: Config, *, alone: bool = False, node: str | None = None, telemetry: Telemetry | None = None
+    config: Config,
+    *,
+    alone: bool = False,
+    node: str | None = None,
+    telemetry: Telemetry | None = None,
+    meter: Meter = UNMETERED,
+    hot_bodies: int | None = None,
 ) -> AsyncIterator[AtRest]:
     """Open the configured store and spool; migrates the database first. ``telemetry`` hears of damaged letters.
 
-    ``node``, ``alone``: as for open_store.
+    ``node``, ``alone``: as for open_store. ``hot_bodies``: octets for hot copies; None: as configured.
 
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
@@ -45,19 +55,24 @@ async def at_rest(
             if telemetry is not None:
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
-        async with open_store(config.database_url, master_key, node=node, alone=alone, damaged=damaged) as opened:
-            spool = _spool(config, opened)
+        async with open_store(
+            config.database_url, master_key, node=node, alone=alone, damaged=damaged, meter=meter
+        ) as opened:
+            hot = MemoryBudget(config.store.hot_bodies if hot_bodies is None else hot_bodies)
+            spool = _spool(config, opened, hot, meter)
             try:
-                yield AtRest(opened.store, opened.desk, spool, opened.clock, opened.on_work)
+                yield AtRest(
+                    opened.store, opened.desk, spool, opened.vitals, hot, clock=opened.clock, on_work=opened.on_work
+                )
             finally:
                 await spool.close()
 
 
-def _spool(config: Config, opened: Opened) -> SpoolFiles | SpoolSql:
+def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:
     """Files beside SQLite; in a database that several nodes share, its own table."""
     if opened.database.keeps_bodies:
-        return SpoolSql(opened.database, hot_budget=config.store.hot_bodies)
-    return SpoolFiles(config.spool_dir, hot_budget=config.store.hot_bodies)
+        return SpoolSql(opened.database, hot_budget=hot)
+    return SpoolFiles(config.spool_dir, hot_budget=hot, meter=meter)
 
 
 def _make(state_dir: Path) -> None:

@@ -10,6 +10,7 @@ The supervisor has no event loop and no threads, so that it can fork at any time
 
 import ctypes
 import os
+import re
 import select
 import signal
 import socket
@@ -106,8 +107,8 @@ class Supervisor:
                 signal.signal(given, signal.SIG_DFL)
 
             def say(message: str) -> None:
-                if message in _BYTES:
-                    os.write(tell, _BYTES[message])
+                if said := _BYTES.get(message) or _status(message):
+                    os.write(tell, said)
 
             seat = Seat(number=number, of=self.workers, sockets=self.sockets, say=say, interval=BEAT)
             code = self.run(seat)
@@ -124,6 +125,7 @@ class Supervisor:
             said = _read(descriptor)
             if (worker := pipes.get(descriptor)) is not None and said:
                 worker.heard = time.monotonic()
+                said = _STATUS.sub(_hand_on, said)
                 worker.ready = worker.ready or READY in said
         if not self._announced and len(self._alive) == self.workers and all(w.ready for w in self._alive.values()):
             self._announced = True
@@ -171,6 +173,19 @@ class Supervisor:
     def _signal(self, number: int) -> None:
         for pid in self._alive:
             os.kill(pid, number)
+
+
+_STATUS = re.compile(rb"STATUS=[^\n]*\n")
+
+
+def _status(message: str) -> bytes:
+    return f"{message}\n".encode() if message.startswith("STATUS=") else b""
+
+
+def _hand_on(found: "re.Match[bytes]") -> bytes:
+    """The first worker's STATUS line, which it may not send to systemd itself (NotifyAccess=main)."""
+    systemd.notify(found[0].decode().rstrip())
+    return b""
 
 
 _BYTES = {systemd.READY: READY, systemd.WATCHDOG: ALIVE}

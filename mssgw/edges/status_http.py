@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 _HEAD = 8_192  # octets of request line and fields
+_LONGEST = 4_194_304  # octets of a page that we ask for ourselves
 _AT_ONCE = 20  # connections; whoever comes on top is turned away
 _REQUEST = 5.0  # seconds for the request to arrive, and again for the reply to be taken
 _PAGE = 20.0  # seconds for a page to be made
@@ -32,10 +35,11 @@ class StatusServer:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def listen(self, host: str, port: int) -> int:
-        """Listen on host and port, 0 for any; returns the port. Raises OSError."""
-        self._server = await asyncio.start_server(self._met, host, port, limit=_HEAD)
-        return int(self._server.sockets[0].getsockname()[1])
+    async def listen_on(self, bound: socket.socket) -> None:
+        """Listen on a socket, TCP or Unix, that is bound already."""
+        bound.setblocking(False)
+        serve = asyncio.start_unix_server if bound.family == socket.AF_UNIX else asyncio.start_server
+        self._server = await serve(self._met, sock=bound, limit=_HEAD)
 
     async def stop(self) -> None:
         """Close at once: whoever scrapes us will come again."""
@@ -88,6 +92,22 @@ class StatusServer:
                 return await make()
         except Exception:  # what went wrong is not for whoever asks
             return Page(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+async def ask(address: bytes, path: str) -> Page:
+    """GET a page of another StatusServer over its Unix socket. Raises OSError, EOFError or ValueError.
+
+    Has no time limit of its own.
+    """
+    reader, writer = await asyncio.open_unix_connection(os.fsdecode(address), limit=_HEAD)
+    try:
+        writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode("ascii"))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        fields = dict(line.split(": ", 1) for line in head[1:] if line)
+        body = await reader.readexactly(min(int(fields["Content-Length"]), _LONGEST))
+        return Page(status=HTTPStatus(int(head[0].split()[1])), content_type=fields["Content-Type"], body=body)
+    finally:
+        writer.transport.abort()
 
 
 def _written(page: Page) -> bytes:

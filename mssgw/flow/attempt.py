@@ -117,7 +117,7 @@ class Attempts:
         ]
         kept = await self._insist(job, lambda: self._store.settle(settlements))
         for settlement, was_kept in zip(settlements, kept, strict=True):
-            self._log(settlement, was_kept)
+            self._log(stored, settlement, was_kept)
         if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
             await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
 
@@ -145,16 +145,19 @@ class Attempts:
                 self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
                 await asyncio.sleep(PAUSE)
 
-    def _log(self, settlement: Settlement, kept: bool) -> None:
+    def _log(self, stored: Stored, settlement: Settlement, kept: bool) -> None:
         outcome, after = settlement.outcome, settlement.after
+        route = self._live.settings.routes.find(after.domain)
         name = type(outcome).__name__.lower() if kept else "lease_lost"
         self._telemetry.event(
             f"delivery.{name}",
             alarm=isinstance(outcome, Deferred) and outcome.alarm,
             queue_id=after.spool_id,
             recipient=self._store.alias(after.forward_path.address),
+            route=route.name if route else None,
             next_hop=outcome.next_hop,
             code=outcome.reply.code,
             status=outcome.reply.status,
             attempts=after.attempts,
+            size=stored.body.size,
         )

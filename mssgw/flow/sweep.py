@@ -47,8 +47,7 @@ class Sweeper:
     async def _every(self, seconds: float, event: str, sweep: Callable[[], Awaitable[int]]) -> None:
         while True:
             try:
-                if count := await sweep():
-                    self._telemetry.event(event, count=count)
+                self._telemetry.event(event, count=await sweep())
             except GatewayError as error:
                 self._telemetry.event(f"{event}_failed", alarm=True, error=str(error))
             except Exception as error:  # a sweep that fell would take the whole gateway with it

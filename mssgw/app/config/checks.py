@@ -21,6 +21,7 @@ from mssgw.app.config.model import (
     Listener,
     Login,
     Mailbox,
+    MetricsSettings,
     PolicySettings,
     StoreSettings,
     Tls,
@@ -187,6 +188,13 @@ def limits_leave_room(limits: Limits) -> Found:
         yield Complaint(("limits", "recipients"), "expected at least 100 (RFC 5321 section 4.5.3.1.8)")
 
 
+def metrics_stay_on_the_machine(metrics: MetricsSettings) -> Found:
+    """They name nobody, but they tell who wants to know how much mail there is and when we are weak."""
+    if metrics.address is not None and not metrics.address.loopback and not metrics.allow_remote:
+        message = 'expected a loopback address such as "127.0.0.1:9479", or allow_remote = true'
+        yield Complaint(("metrics", "address"), message)
+
+
 def delays_are_in_order(delivery: DeliverySettings) -> Found:
     for early, late in (("first_retry", "longest_retry"), ("warn_after", "give_up_after")):
         if getattr(delivery, early) > getattr(delivery, late):
@@ -273,6 +281,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     mailboxes_have_a_home,
     observing_has_an_end,
     limits_leave_room,
+    metrics_stay_on_the_machine,
     delays_are_in_order,
     a_lease_outlives_a_pause,
     the_database_is_known,

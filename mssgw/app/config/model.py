@@ -22,6 +22,7 @@ from mssgw.app.config.values import (
     Flag,
     HostName,
     ListenAddress,
+    ListenAddressOrNone,
     LoginName,
     MailAddress,
     Name,
@@ -86,7 +87,7 @@ class StoreSettings(_Table):
 
     url: Text = "sqlite:///{state_dir}/mssgw.db"
     master_key_file: File | None = None
-    hot_bodies: Size = 64 * 2**20
+    hot_bodies: Size = 48 * 2**20
 
 
 class Listener(_Table):
@@ -168,6 +169,8 @@ class Limits(_Table):
     idle: Duration = timedelta(seconds=60)
     received_hops: Count = 30
     inspection: Duration = timedelta(seconds=2)  # req: SD-10
+    body_memory: Size = 128 * 2**20
+    disk_reserve: Size = 500 * 2**20
 
 
 class DeliverySettings(_Table):
@@ -195,6 +198,13 @@ class Log(_Table):
     format: Literal["auto", "json", "console"] = "auto"
 
 
+class MetricsSettings(_Table):
+    """[metrics]: where monitoring looks at us. ``address`` None: nowhere."""
+
+    address: ListenAddressOrNone = None
+    allow_remote: Flag = False
+
+
 class Config(_Table):
     """The whole file. Plural attributes are its arrays of tables."""
 
@@ -210,6 +220,7 @@ class Config(_Table):
     delivery: DeliverySettings = DeliverySettings()
     retention: Retention = Retention()
     log: Log = Log()
+    metrics: MetricsSettings = MetricsSettings()
 
     _file: str = PrivateAttr("")
     _lines: dict[tuple[str | int, ...], int] = PrivateAttr(default_factory=dict)

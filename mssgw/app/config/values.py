@@ -231,6 +231,11 @@ def listen_address(value: object) -> Endpoint:
     return _endpoint(value, 0, 'expected an address and port such as "127.0.0.1:25"')
 
 
+def listen_address_or_none(value: object) -> Endpoint | None:
+    """Where a listener binds; None stands for "": it does not."""
+    return None if value == "" else listen_address(value)
+
+
 def next_hop(value: object) -> Endpoint:
     """Where mail goes next."""
     return _endpoint(value, 1, 'expected "host:port", such as "smtp.chu-exemple.fr:25"')
@@ -294,6 +299,7 @@ HostName = Annotated[str, PlainValidator(host_name)]
 MailAddress = Annotated[Address, PlainValidator(address)]
 Cidr = Annotated[Network, PlainValidator(network)]
 ListenAddress = Annotated[Endpoint, PlainValidator(listen_address)]
+ListenAddressOrNone = Annotated[Endpoint | None, PlainValidator(listen_address_or_none)]
 NextHop = Annotated[Endpoint, PlainValidator(next_hop)]
 NextHopOrMx = Annotated[Endpoint | None, PlainValidator(next_hop_or_mx)]
 FieldName = Annotated[str, PlainValidator(field_name)]

@@ -4,6 +4,8 @@ from typing import Any
 
 import structlog
 
+from mssgw.ports import Telemetry
+
 
 class LogTelemetry:
     """One log line for each event; an alarm is a warning with ``alarm=true``."""
@@ -19,6 +21,8 @@ class LogTelemetry:
         failure: BaseException | None = None,
         **fields: str | int | float | None,
     ) -> None:
+        if fields.get("count", 1) == 0 and not alarm:
+            return
         given: dict[str, Any] = {key: value for key, value in fields.items() if value is not None and value != ""}
         if failure is not None:
             given["exc_info"] = failure
@@ -26,6 +30,24 @@ class LogTelemetry:
             self._log.warning(name, alarm=True, **given)
         else:
             self._log.info(name, **given)
+
+
+class FanOut:
+    """Tells each event to several, in this order."""
+
+    def __init__(self, *hearers: Telemetry) -> None:
+        self._hearers = hearers
+
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
+        for hearer in self._hearers:
+            hearer.event(name, alarm=alarm, failure=failure, **fields)
 
 
 class Silence:

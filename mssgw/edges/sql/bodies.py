@@ -54,10 +54,10 @@ T = TypeVar("T")
 class SpoolSql:
     """The Spool port over the table ``body_segments``. ``hot_budget``: as of SpoolFiles."""
 
-    def __init__(self, database: Database, *, hot_budget: int = 32 * 1024 * 1024) -> None:
+    def __init__(self, database: Database, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024) -> None:
         self._database = database
         self._engine = database.engine(writing=True)
-        self._budget = MemoryBudget(hot_budget)
+        self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mssgw-bodies")
         self._own = local()
         self._open: list[Connection] = []

@@ -20,6 +20,7 @@ from mssgw.core.message import MessageHead
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.flow import record
 from mssgw.flow.inspect import Inspector
 from mssgw.ports import Acceptance
@@ -60,7 +61,7 @@ def store() -> MemoryStore:
 @pytest.fixture
 def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
     (tmp_path / "mssgw.toml").write_text(CONFIG)
-    return BackOffice(load(tmp_path / "mssgw.toml"), AtRest(store, store, MemorySpool()))
+    return BackOffice(load(tmp_path / "mssgw.toml"), AtRest(store, store, MemorySpool(), store, MemoryBudget(0)))
 
 
 async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:

@@ -1,0 +1,70 @@
+"""ports.Telemetry that counts: what the flow tells the log, it tells Prometheus by the same words."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from mssgw.app.telemetry.metrics import OTHER, OUTCOMES, SWEEPS, Metrics
+from mssgw.flow.accept import STRIKES_BEFORE_HOLD
+
+Fields = Mapping[str, Any]
+
+
+class CountingTelemetry:
+    """Turns events into metrics. Knows a few names; all others only count when they are alarms."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._known: dict[str, Callable[[Fields], None]] = {
+            "letter.accepted": self._accepted,
+            "letter.held": self._held,
+            "letter.refused": lambda fields: metrics.refused.add(fields.get("rule")),
+            "letter.deferred_at_intake": lambda fields: metrics.deferred.add(_why(fields)),
+            "letter.inspection_timed_out": self._timed_out,
+            "notice.sent": lambda fields: metrics.notices.inc(),
+        }
+        for outcome in OUTCOMES:
+            self._known[f"delivery.{outcome}"] = partial(self._attempted, outcome)
+        for sweep in SWEEPS:
+            self._known[f"sweep.{sweep}"] = partial(self._swept, sweep)
+
+    def event(
+        self,
+        name: str,
+        *,
+        alarm: bool = False,
+        failure: BaseException | None = None,
+        **fields: str | int | float | None,
+    ) -> None:
+        if alarm:
+            self._metrics.alarm(name)
+        tell = self._known.get(name)
+        if tell is not None:
+            tell(fields)
+
+    def _accepted(self, fields: Fields) -> None:
+        self._metrics.accepted.inc()
+        self._metrics.octets_in.inc(fields.get("size") or 0)
+
+    def _held(self, fields: Fields) -> None:
+        self._metrics.held.add(fields.get("finding"))
+        self._metrics.octets_in.inc(fields.get("size") or 0)
+
+    def _timed_out(self, fields: Fields) -> None:
+        if (fields.get("strikes") or 1) < STRIKES_BEFORE_HOLD:  # the last time it is held, which counts as such
+            self._metrics.deferred.add("inspection")
+
+    def _attempted(self, outcome: str, fields: Fields) -> None:
+        self._metrics.outcome(str(fields.get("route") or ""), outcome)
+        if outcome == "delivered":
+            self._metrics.octets_out.inc(fields.get("size") or 0)
+
+    def _swept(self, sweep: str, _fields: Fields) -> None:
+        self._metrics.swept(sweep)
+
+
+def _why(fields: Fields) -> str:
+    """Why a letter stays with its sender."""
+    if fields.get("rule"):
+        return "rule"
+    return {"4.3.1": "disk", "4.4.2": "slow-sender", "4.3.0": "store"}.get(str(fields.get("status")), OTHER)
