@@ -64,6 +64,7 @@ SMTP_REFUSALS: Mapping[str, str] = {
 # Every event that workers raise with alarm=True; a test looks for those that are missing. Not the supervisor's
 # (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0003-eyes.md).
 ALARMS = (
+    "config.needs_restart",
     "config.refused",
     "delivery.deferred",
     "delivery.failed",
