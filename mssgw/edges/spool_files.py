@@ -19,19 +19,18 @@ from typing import Any, Protocol, TypeVar
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
-from mssgw.edges.spool_memory import HotSegments, MemoryBudget
+from mssgw.edges.spool_memory import Arrivals, HotSegments, MemoryBudget
 from mssgw.edges.vault import KEY_SIZE, MessageCipher
 from mssgw.ports import INLINE_LIMIT, Body, Meter, Store
 
-_AT_ONCE = 4  # segments that a thread writes or reads at once
-_UNCROWDED = 8  # bodies that come in at a time and may gather so many segments before they are written
+_AT_ONCE = 4  # segments that a thread reads at once
 _THREADS = 8  # fsyncs that may wait for the disk together
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 T = TypeVar("T")
 
 
-class SpoolFiles:
+class SpoolFiles(Arrivals):
     """The Spool port under ``directory``: ``xx/ID``, directories 0700, files 0600.
 
     ``hot_budget``: octets that hot copies of large bodies may take together.
@@ -42,7 +41,6 @@ class SpoolFiles:
     ) -> None:
         self._directory, self._meter = directory, meter
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
-        self._arriving = 0  # bodies too large for a row, between their first segment and their end
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mssgw-spool")
         try:
             for place in (directory, *(directory / f"{number:02x}" for number in range(256))):
@@ -55,15 +53,6 @@ class SpoolFiles:
     def hot_left(self) -> int:
         """Octets that hot copies may still take."""
         return self._budget.left
-
-    @property
-    def batch(self) -> int:
-        """How many segments a body gathers before it writes them: fewer when many come in, for the memory's sake."""
-        return max(1, _AT_ONCE * _UNCROWDED // max(self._arriving, _UNCROWDED))
-
-    def arrived(self, change: int) -> None:
-        """One large body more (1) or less (-1) is coming in."""
-        self._arriving += change
 
     def create(self, spool_id: str) -> "FileSink":
         return FileSink(self, spool_id, SpoolFile(self._path(spool_id), self._meter), self._budget)
@@ -136,7 +125,12 @@ class SpoolFiles:
 
 
 class Threads(Protocol):
-    """Runs what blocks beside the event loop."""
+    """Runs what blocks beside the event loop, and counts what comes in (spool_memory.Arrivals)."""
+
+    @property
+    def batch(self) -> int: ...
+
+    def arrived(self, change: int) -> None: ...
 
     async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T: ...
 

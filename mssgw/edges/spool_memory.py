@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+_GATHERED = 4  # segments that a body gathers before it writes them
+_UNCROWDED = 8  # bodies that may come in at a time and still gather so many
+
 
 class MemoryBudget:
     """Octets of large bodies that may be in memory besides the file, for all messages together."""
@@ -44,3 +47,18 @@ class HotSegments(tuple[bytes, ...]):
     def __del__(self) -> None:
         if self.budget is not None:
             self.budget.give_back(self.size)
+
+
+class Arrivals:
+    """How many bodies too large for a row are coming in, between their first segment and their end."""
+
+    _arriving = 0
+
+    @property
+    def batch(self) -> int:
+        """How many segments a body gathers before it writes them: fewer when many come in, for the memory's sake."""
+        return max(1, _GATHERED * _UNCROWDED // max(self._arriving, _UNCROWDED))
+
+    def arrived(self, change: int) -> None:
+        """One large body more (1) or less (-1) is coming in."""
+        self._arriving += change

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, text
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import FileSink
-from mssgw.edges.spool_memory import MemoryBudget
+from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.store import FINAL
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
@@ -51,7 +51,7 @@ _GARBAGE = (
 T = TypeVar("T")
 
 
-class SpoolSql:
+class SpoolSql(Arrivals):
     """The Spool port over the table ``body_segments``. ``hot_budget``: as of SpoolFiles."""
 
     def __init__(self, database: Database, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024) -> None:

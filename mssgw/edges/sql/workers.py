@@ -202,6 +202,7 @@ class Writer(Worker):
                 if not self._database.conflicted(error):
                     raise
         return transaction()
+
     def _fail(self, jobs: Sequence[_Job], error: Exception) -> None:
         self._meter.count("commit", "failed")
         super()._fail(jobs, error)
