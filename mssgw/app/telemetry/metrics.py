@@ -62,7 +62,7 @@ SMTP_REFUSALS: Mapping[str, str] = {
     "554 5.5.1": "no-recipient",
 }
 # Every event that workers raise with alarm=True; a test looks for those that are missing. Not the supervisor's
-# (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0003-eyes.md).
+# (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0004-eyes.md).
 ALARMS = (
     "config.needs_restart",
     "config.refused",
