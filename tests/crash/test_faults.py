@@ -105,8 +105,9 @@ async def test_a_body_that_cannot_be_read_for_a_moment_is_delivered_soon_after(s
 
 
 async def test_a_full_file_system_defers_and_comes_back(seed: int) -> None:
-    """A tmpfs of 24 MB, filled to the last block and emptied again."""
+    """A tmpfs of 24 MB, filled to the last block and emptied again; no reserve warns before that."""
     bed = prepare(seed)
+    reserve(bed, "0 B")
     filler = bed.gateway.state_dir / "filler"
     with small_file_system(bed.gateway.state_dir):
         async with running(bed):
@@ -122,6 +123,32 @@ async def test_a_full_file_system_defers_and_comes_back(seed: int) -> None:
             await bed.recovers(LARGE)
             await bed.recovers(SMALL)
             await bed.verdict()
+
+
+async def test_the_disk_reserve_defers_while_what_is_here_still_goes_on(seed: int) -> None:
+    """A tmpfs of 24 MB of which 12 are reserved: 452 before any commit can fail, and back by itself."""
+    bed = prepare(seed)
+    reserve(bed, "12 MiB")
+    filler = bed.gateway.state_dir / "filler"
+    with small_file_system(bed.gateway.state_dir):
+        async with running(bed):
+            await bed.accepted(SMALL)
+            await bed.accepted(LARGE)
+            filler.write_bytes(bytes(12 * 2**20))
+            await bed.event("disk.reserve_reached")
+            await bed.refused(SMALL, 452)
+            await bed.refused(LARGE, 452)
+            filler.unlink()
+            await bed.event("disk.reserve_restored")
+            await bed.recovers(LARGE)
+            await bed.verdict()
+            assert not bed.events("store.not_writable")
+
+
+def reserve(bed: Bench, size: str) -> None:
+    """Set [limits] disk_reserve before the gateway starts."""
+    with bed.gateway.config_file.open("a") as file:
+        file.write(f'\n[limits]\ndisk_reserve = "{size}"\n')
 
 
 async def test_files_that_may_not_grow_defer_and_come_back(seed: int) -> None:
