@@ -19,9 +19,9 @@ from tests.peers.postfix import Arrived, PostfixInstance
 
 UPSTREAM, NEXT_HOP = "smtp.ch-test.invalid", "mx.operator.invalid"
 HELO = "dpi.ch-test.invalid"
-# Letters that may arrive between the first copy of one that was in flight and the kill. The gateway hands on 20 for each
-# of the corpus's two routes at a time, and waits with each until it is noted down, behind the commits of two processes;
-# the next hop files what it took in an order of its own, and holds as many again in its queue.
+# Letters that may arrive between the first copy of one that was in flight and the kill. The gateway hands on 20 for
+# each of the corpus's two routes at a time, and waits with each until it is noted down, behind the commits of two
+# processes; the next hop files what it took in an order of its own, and holds as many again in its queue.
 IN_FLIGHT = 120
 _PAYLOAD_ID = re.compile(rb"^X-Payload-Id: (\S+)\r\n", re.MULTILINE)
 _NAMED = re.compile(r" ([0-9A-F]+): message-id=<([^@>]+)@")
