@@ -6,6 +6,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
+# One lock for a node in production, one with the tools and tests on top; the versions they share are equal.
+COMPILE := PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet --custom-compile-command 'make lock' --generate-hashes --universal \
+	--python-version 3.11 pyproject.toml --extra postgres
 PEERS := postfix strace swaks
 
 .PHONY: help demo run test check soak lock clean peers
@@ -31,9 +34,9 @@ check: $(STAMP) ## what to run before a commit: style, types, unit tests
 soak: $(STAMP) peers ## the long forms of the tests
 	$(BIN)/python -m pytest -m soak
 
-lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --generate-hashes --universal --python-version 3.11 --group dev pyproject.toml \
-		-o requirements.lock --no-header
+lock: ## bring both locks up to date with pyproject.toml (needs uv; newer versions: make lock UPGRADE=--upgrade)
+	$(COMPILE) $(UPGRADE) --group build -o requirements.lock
+	$(COMPILE) $(UPGRADE) --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## remove the virtual environment, caches and the demo's state
 	rm -rf .venv build var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -41,7 +44,7 @@ clean: ## remove the virtual environment, caches and the demo's state
 
 # The stamp is written last: an installation that was cut short is done again from the start, and one that is whole
 # but older than the lock is brought up to date.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "mssgw needs Python 3.11 or later as $(PYTHON); or name another: make PYTHON=/usr/bin/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -49,7 +52,7 @@ $(STAMP): requirements.lock pyproject.toml
 	[ -e $@ ] || rm -rf .venv
 	rm -f $@
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
