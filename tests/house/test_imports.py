@@ -13,7 +13,7 @@ SOURCES = sorted((ROOT / "mssgw").rglob("*.py"))
 KNOWS = {
     "core": {"core"},
     "formats": {"core", "formats"},
-    "ports": {"core"},
+    "ports": {"core", "ports"},
     "flow": {"core", "formats", "ports", "flow"},
     "edges": {"core", "formats", "ports", "edges"},
     "app": {"core", "formats", "ports", "flow", "edges", "app"},

@@ -1,0 +1,44 @@
+"""What the flow asks of the world. ``mssgw/edges`` answers for real, ``mssgw/edges/memory`` for tests.
+
+Contract of every port: tests/contract. Errors are GatewayErrors, and Conflict; whatever a store raises, nothing was
+kept.
+"""
+
+from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
+from mssgw.ports.bodies import INLINE_LIMIT, Body
+from mssgw.ports.clock import Clock
+from mssgw.ports.desk import ConversationRow, Desk, QueueRow
+from mssgw.ports.reception import LetterIn, Reception
+from mssgw.ports.spool import BodySink, Spool
+from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
+from mssgw.ports.telemetry import Meter, Telemetry
+from mssgw.ports.transport import Transport
+from mssgw.ports.vitals import Census, Vitals
+
+__all__ = [
+    "INLINE_LIMIT",
+    "Acceptance",
+    "Body",
+    "BodySink",
+    "Census",
+    "Clock",
+    "Conflict",
+    "ConversationRow",
+    "Desk",
+    "Known",
+    "Letter",
+    "LetterIn",
+    "Meter",
+    "NoticeSeen",
+    "Question",
+    "QueueRow",
+    "ReceiptSeen",
+    "Reception",
+    "Settlement",
+    "Spool",
+    "Store",
+    "Stored",
+    "Telemetry",
+    "Transport",
+    "Vitals",
+]

@@ -1,0 +1,94 @@
+"""What an operator asks of the store."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Move, Pair, State
+from mssgw.core.delivery import Delivery
+from mssgw.core.journal import Entry
+from mssgw.core.replies import Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRow:
+    """One line of ``queue list``. ``sender`` None is ``<>``; ``held_because``: the rule that holds it, or ""."""
+
+    delivery: Delivery
+    sender: Address | None
+    size: int
+    leased: bool
+    held_because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationRow:
+    """One line of ``conversation list``. ``pair.bal`` None: an opposition of the patient to all mailboxes."""
+
+    patient: Address
+    bal: Address | None
+    state: State
+    since: datetime | None
+    blocked: bool
+
+
+class Desk(Protocol):
+    """What an operator does to the store from the command line, beside a running daemon.
+
+    Every change is journalled with ``operator``, the system user. Ids that match nothing are ignored; calls that
+    change say what they changed.
+    """
+
+    async def queue(
+        self, *, limit: int, state: str | None = None, domain: str | None = None, spool_id: str | None = None
+    ) -> Sequence[QueueRow]:
+        """Deliveries that are not final (or of that state), oldest due first."""
+
+    async def retry(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
+        """Make queued deliveries due now; no ids: all. Returns how many."""
+
+    async def hold(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
+        """Hold queued deliveries that no one is sending at this moment."""
+
+    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
+        """Queue a held message's deliveries as if created now, and record the moves that waited for it (SD-10)."""
+
+    async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
+        """Put the open deliveries of a message that no one is sending, held ones too, in BOUNCED; how many.
+
+        The caller has kept the notice to the sender before.
+        """
+
+    async def conversations(
+        self, *, limit: int, patient: Address | None = None, bal: Address | None = None, state: State | None = None
+    ) -> Sequence[ConversationRow]:
+        """Pairs and oppositions, latest change first."""
+
+    async def set_state(
+        self, pairs: Sequence[tuple[Pair, State, datetime]], *, operator: str, only_absent: bool
+    ) -> int:
+        """Put pairs in a state, whatever it was; with ``only_absent`` known pairs stay as they are (import).
+
+        Closing puts the letters of the pair in closed threads (SD-3). Returns how many pairs changed.
+        """
+
+    async def set_block(
+        self, patient: Address, bal: Address | None, *, blocked: bool, operator: str, now: datetime
+    ) -> bool:
+        """Record or lift an opposition (SD-12), of all mailboxes when ``bal`` is None; False when it stood so."""
+
+    async def trace(
+        self,
+        *,
+        spool_id: str | None = None,
+        message_id: str | None = None,
+        address: Address | None = None,
+        alias: str | None = None,
+        limit: int,
+    ) -> Sequence[Entry]:
+        """Journal lines by queue id, Message-ID, address (sender or recipient) or its alias, oldest first."""
+
+    async def rotate(self, new_key: bytes) -> int:
+        """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped."""

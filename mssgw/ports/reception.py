@@ -1,0 +1,45 @@
+"""What stands behind an SMTP dialogue."""
+
+from typing import Protocol
+
+from mssgw.core.clients import Client
+from mssgw.core.envelope import Envelope, ForwardPath, Role
+from mssgw.core.replies import Reply
+
+
+class LetterIn(Protocol):
+    """One message during DATA. Exactly one of end() and abort() ends it."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Wire bytes as received (dot-stuffed, CRLF), any length. Raises GatewayError: stop, and answer its reply."""
+
+    async def end(self, *, size: int) -> Reply:
+        """Decide and keep; the reply to the final dot. ``size``: octets without stuffed dots.
+
+        2xx means durable. Not to be cancelled: shield it, for the commit outlives a client that has gone.
+        """
+
+    async def abort(self, reply: Reply | None = None) -> None:
+        """Forget it: the client left, or the edge refused with ``reply``, which is then journalled if it can be.
+
+        Raises no GatewayError: the rest of the message is still to be read.
+        """
+
+
+class Reception(Protocol):
+    """What inbound edges call, in the order of an SMTP dialogue. A Reply refuses; None lets the dialogue go on."""
+
+    def client_at(self, role: Role, peer: str) -> Client | None:
+        """The client whose networks hold this IP address, on a listener of that role."""
+
+    async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
+        """The client that this login speaks for; None when login or password are wrong. Never blocks the loop."""
+
+    async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
+        """MAIL FROM; ``envelope`` has no recipients yet. ``declared_size`` 0: none declared."""
+
+    async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Reply | None:
+        """RCPT TO; ``envelope`` holds the recipients accepted so far."""
+
+    def letter(self, client: Client, envelope: Envelope) -> LetterIn:
+        """DATA begins."""
