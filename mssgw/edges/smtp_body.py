@@ -20,7 +20,7 @@ class Outgoing:
         self.trace = trace
         self._body = body
         self._spool = spool
-        self._at_hand = (body.inline,) if body.inline is not None else body.hot
+        self._at_hand = body.at_hand
         if self._at_hand is not None:
             _check(sum(map(len, self._at_hand)), b"".join(self._at_hand[-2:])[-2:], body)
 

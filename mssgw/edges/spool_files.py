@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.errors import Gone
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
+from mssgw.edges.spool_garbage import remove_garbage
 from mssgw.edges.spool_memory import Arrivals, HotSegments, MemoryBudget
 from mssgw.edges.vault import KEY_SIZE, MessageCipher
 from mssgw.ports import INLINE_LIMIT, Body, Meter, Store
@@ -58,10 +59,8 @@ class SpoolFiles(Arrivals):
         return FileSink(self, spool_id, SpoolFile(self._path(spool_id), self._meter), self._budget)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
-        if body.inline is not None:
-            yield body.inline
-        elif body.hot is not None:
-            for segment in body.hot:
+        if (held := body.at_hand) is not None:
+            for segment in held:
                 yield segment
         else:
             async for segment in self._read_file(body):
@@ -72,16 +71,7 @@ class SpoolFiles(Arrivals):
             await self.in_thread(os.unlink, self._path(spool_id))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
-        removed = 0
-        for spool_id in await self.in_thread(self._old_files, time.time() - older_than):
-            try:
-                await known.load(spool_id)
-            except Gone:
-                await self.remove(spool_id)
-                removed += 1
-            except Undecryptable:
-                pass  # it has a row: damaged, but for a person to judge
-        return removed
+        return await remove_garbage(self, known, await self.in_thread(self._old_files, time.time() - older_than))
 
     async def close(self) -> None:
         """End the threads, after what they are at."""

@@ -21,3 +21,8 @@ class Body:
     wire_size: int
     inline: bytes | None = field(default=None, repr=False)
     hot: tuple[bytes, ...] | None = field(default=None, repr=False)
+
+    @property
+    def at_hand(self) -> tuple[bytes, ...] | None:
+        """The bytes when memory holds them; else None, and a spool reads them."""
+        return self.hot if self.inline is None else (self.inline,)

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 
 from mssgw.core.errors import Gone
+from mssgw.edges.spool_garbage import remove_garbage
 from mssgw.ports import INLINE_LIMIT, Body, Store
 
 
@@ -17,10 +18,8 @@ class MemorySpool:
         return MemorySink(self, spool_id)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
-        if body.inline is not None:
-            yield body.inline
-        elif body.hot is not None:
-            for segment in body.hot:
+        if (held := body.at_hand) is not None:
+            for segment in held:
                 yield segment
         elif body.spool_id in self.files:
             yield self.files[body.spool_id]
@@ -32,14 +31,7 @@ class MemorySpool:
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         """Files have no age here: all count as old."""
-        removed = 0
-        for spool_id in list(self.files):
-            try:
-                await known.load(spool_id)
-            except Gone:
-                await self.remove(spool_id)
-                removed += 1
-        return removed
+        return await remove_garbage(self, known, list(self.files))
 
 
 class MemorySink:

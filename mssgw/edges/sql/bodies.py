@@ -16,6 +16,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, text
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import FileSink
+from mssgw.edges.spool_garbage import remove_garbage
 from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.store import FINAL
@@ -71,10 +72,8 @@ class SpoolSql(Arrivals):
         return FileSink(self, spool_id, SegmentRows(self, spool_id), self._budget)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
-        if body.inline is not None:
-            yield body.inline
-        elif body.hot is not None:
-            for segment in body.hot:
+        if (held := body.at_hand) is not None:
+            for segment in held:
                 yield segment
         else:
             async for segment in self._read_rows(body):
@@ -84,16 +83,8 @@ class SpoolSql(Arrivals):
         await self.in_thread(self.within, lambda connection: connection.execute(_REMOVE, {"of": spool_id}))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
-        removed = 0
-        for spool_id in await self.in_thread(self.within, lambda connection: self._garbage(connection, older_than)):
-            try:
-                await known.load(spool_id)
-            except Gone:
-                await self.remove(spool_id)
-                removed += 1
-            except Undecryptable:
-                pass  # it has a row: damaged, but for a person to judge
-        return removed
+        old = await self.in_thread(self.within, lambda connection: self._garbage(connection, older_than))
+        return await remove_garbage(self, known, old)
 
     async def close(self) -> None:
         """End threads and connections, after what they are at."""
