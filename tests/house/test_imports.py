@@ -62,3 +62,10 @@ def test_the_core_has_no_clock_files_sockets_logs_or_loops(path: Path) -> None:
     calls = (node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
     named = {node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in calls}
     assert not {"open", "now", "utcnow", "today"} & named
+
+
+def test_xml_is_parsed_in_one_room() -> None:
+    """One factory makes every parser: a second one would have its own idea of what is safe."""
+    parsers = ("lxml", "xml", "xmlschema", "defusedxml")
+    naming = {path.name for path in SOURCES for module in imported(path) if module.split(".")[0] in parsers}
+    assert naming == {"safexml.py"}

@@ -1,0 +1,71 @@
+"""XML from others: what is read, and what is refused before a parser could be harmed by it."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from mssgw.formats.safexml import UnreadableXml, parse
+
+LIMIT = 100_000
+SECRET = "279035121518989"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "us-ascii", "iso-8859-1", "ISO-8859-15", "windows-1252"])
+def test_a_document_in_an_encoding_of_the_trade_is_read(encoding: str) -> None:
+    """Real documents come in these."""
+    text = "e" if encoding == "us-ascii" else "é"
+    document = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- x --><a b="1">{text}</a>'.encode(encoding)
+    assert parse(document, limit=LIMIT).text == text
+
+
+def test_without_a_declaration_it_is_utf_8_with_or_without_a_byte_order_mark() -> None:
+    """XML 1.0, section 4.3.3."""
+    assert parse("<a>é</a>".encode(), limit=LIMIT).text == "é"
+    assert parse("<a>é</a>".encode("utf-8-sig"), limit=LIMIT).text == "é"
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        (b"<!DOCTYPE a><a/>", "DOCTYPE"),
+        (b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]><a>&b;</a>', "DOCTYPE"),
+        (b'<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]><a>&c;</a>', "DOCTYPE"),
+        ('<?xml version="1.0" encoding="utf-16"?><a/>'.encode("utf-16"), "encoding"),
+        ("<a/>".encode("utf-16-le"), "encoding"),
+        ("<a/>".encode("utf-32"), "encoding"),
+        (b'<?xml version="1.0" encoding="utf-7"?><a/>', "encoding"),
+        (b'<?xml version="1.0" encoding="no-such"?><a/>', "encoding"),
+        (b"", "no element"),
+        (b"<!-- nothing -->", "no element"),
+        (b"just text", "line 1"),
+        (b"<a>\n<b></a>", "line 2"),
+        (b"<a>&unknown;</a>", "line 1"),
+        (b"<a>" * 300 + b"</a>" * 300, "line 1"),
+        (b"<!--" + b" " * 70_000 + b"--><a/>", "no element"),
+        (b"<a>" + b" " * LIMIT + b"</a>", "octets"),
+    ],
+)
+def test_what_could_harm_or_mislead_is_refused_with_the_reason(document: bytes, why: str) -> None:
+    """Nothing is expanded, fetched or repaired."""
+    with pytest.raises(UnreadableXml, match=why) as caught:
+        parse(document, limit=LIMIT)
+    assert caught.value.reply.code == 554
+
+
+def test_a_refusal_repeats_nothing_of_the_document() -> None:
+    """A document may hold an INS anywhere, in the names of its elements too."""
+    with pytest.raises(UnreadableXml) as caught:
+        parse(f"<a{SECRET}><b{SECRET}></a{SECRET}>".encode(), limit=LIMIT)
+    assert SECRET not in f"{caught.value!s}{caught.value!r}"
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"<a>{text}</a>".encode(errors="replace")))
+def test_any_bytes_are_read_or_refused(document: bytes) -> None:
+    """An element, or UnreadableXml; nothing else."""
+    with contextlib.suppress(UnreadableXml):
+        assert isinstance(parse(document, limit=LIMIT), etree._Element)
