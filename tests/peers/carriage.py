@@ -13,19 +13,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from tests.corpus import RECIPIENT_DOMAINS, SENDER, TEN_MO, Letter, letter, letter_of_size
 from tests.peers.postfix import Arrived, PostfixInstance
 
 UPSTREAM, NEXT_HOP = "smtp.ch-test.invalid", "mx.operator.invalid"
 HELO = "dpi.ch-test.invalid"
-# Letters that may arrive between the first copy of one that was in flight and the kill. The gateway hands on 20 for
-# each of the corpus's two routes at a time, and waits with each until it is noted down, behind the commits of two
-# processes; the next hop files what it took in an order of its own, and holds as many again in its queue.
-IN_FLIGHT = 120
 _PAYLOAD_ID = re.compile(rb"^X-Payload-Id: (\S+)\r\n", re.MULTILINE)
 _NAMED = re.compile(r" ([0-9A-F]+): message-id=<([^@>]+)@")
 _CUT_OFF = re.compile(r" ([0-9A-F]+): .*while sending end of data -- message may be sent more than once")
+_QUEUE_ID = re.compile(rb"\tby mssgw\.ch-test\.invalid(?: with [A-Z0-9]+)? id ([0-9A-Z]+);\r\n")
+_NOTED = re.compile(r'"ts":"([^"]+)"[^\n]*"event":"delivery\.delivered"[^\n]*"queue_id":"([^"]+)"')
 _FOR = re.compile(rb"^X-Original-To: (\S+)\r\n", re.MULTILINE)
 _RECEIVED_UPSTREAM = re.compile(
     rb"^Received: from " + re.escape(HELO.encode()) + rb"(?:[^\r]|\r\n[\t ])*?by " + re.escape(UPSTREAM.encode()), re.M
@@ -68,6 +67,14 @@ class Kill:
 
     at: float
     back_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One arrival of a letter: when, and under which queue id of the gateway."""
+
+    at: float
+    queue_id: str
 
 
 @dataclass(slots=True)
@@ -114,21 +121,26 @@ class Carriage:
         """Submit a letter that arrives behind upstream with exactly so many octets."""
         self.submit(port, [letter_of_size(1, index, octets - added)], arrives_as=octets)
 
-    def verify(self, arrived: Iterable[Arrived], *, upstream_log: str = "") -> None:
+    def verify(self, arrived: Iterable[Arrived], *, upstream_log: str = "", gateway_log: str = "") -> None:
         """Fail unless every letter arrived, at its recipient, with every octet; and twice only where a kill excuses it.
 
-        Beyond the SHA-256 of the body, header and body together must stand unchanged below the trace fields.
+        Beyond the SHA-256 of the body, header and body together must stand unchanged below the trace fields. A second
+        copy is excused where upstream says that it sent again, having seen no reply, and where the gateway died after
+        it had handed the first one on and before it had noted so: its log tells when it noted what.
         """
-        copies: dict[str, list[float]] = defaultdict(list)
+        copies: dict[str, list[Copy]] = defaultdict(list)
         for each in arrived:
-            copies[self._verify_one(each)].append(each.at)
+            copies[self._verify_one(each)].append(copy_of(each))
         lost = sorted(self.sent.keys() - copies.keys())
         assert not lost, f"{len(lost)} of {len(self.sent)} letters did not arrive: {lost[:10]}"
-        firsts = sorted(times[0] for times in copies.values())
-        unanswered = cut_off_before_the_reply(upstream_log) if self.kills else set()
-        for payload_id, times in copies.items():
-            if len(times) > 1 and payload_id not in unanswered:
-                assert self._in_delivery(times, firsts), f"{payload_id} came {len(times)} times"
+        sent_again = cut_off_before_the_reply(upstream_log) if self.kills else set()
+        noted = noted_as_delivered(gateway_log)
+        for payload_id, each_copy in copies.items():
+            if len(each_copy) > 1 and payload_id not in sent_again:
+                found = [(copy.queue_id, copy.at, noted.get(copy.queue_id)) for copy in each_copy]
+                assert self.in_flight_at_a_kill(each_copy, noted), (
+                    f"{payload_id} came {len(found)} times (queue id, arrived, noted): {found}, kills: {self.kills}"
+                )
 
     def _verify_one(self, arrived: Arrived) -> str:
         raw = arrived.raw()
@@ -145,17 +157,28 @@ class Carriage:
             assert octets_behind_upstream(raw) == sent.arrives_as
         return payload_id
 
-    def _in_delivery(self, times: list[float], firsts: list[float]) -> bool:
-        """Whether the gateway died after it had handed on the first copy and before it had noted so.
+    def in_flight_at_a_kill(self, copies: list[Copy], noted: Mapping[str, list[float]]) -> bool:
+        """Whether each copy but the last of one accepted letter was cut off from its note by a kill of its own."""
+        queue_id, first = copies[0].queue_id, copies[0].at
+        notes = noted.get(queue_id, [])
+        if len(notes) != 1 or any(copy.queue_id != queue_id for copy in copies):
+            return False
+        between = [kill for kill in self.kills if first <= kill.back_at and kill.at <= notes[0]]
+        return len(copies) <= 1 + len(between)
 
-        Then that copy arrived before the gateway was back, and hardly any other letter between it and the kill:
-        counted in letters, for a slow machine's clock lies.
-        """
-        for kill in self.kills:
-            between = sum(1 for first in firsts if times[0] < first < kill.at)
-            if times[0] <= kill.back_at and kill.at <= times[-1] and between <= IN_FLIGHT:
-                return True
-        return False
+
+def copy_of(arrived: Arrived) -> Copy:
+    """What tells one copy of a letter from another; the queue id is empty where no gateway stood in the chain."""
+    found = _QUEUE_ID.search(arrived.raw())
+    return Copy(arrived.at, found[1].decode() if found else "")
+
+
+def noted_as_delivered(gateway_log: str) -> dict[str, list[float]]:
+    """When the gateway noted a delivery, by queue id: seconds since the epoch. Each letter has one recipient."""
+    noted: dict[str, list[float]] = defaultdict(list)
+    for at, queue_id in _NOTED.findall(gateway_log):
+        noted[queue_id].append(datetime.fromisoformat(at).timestamp())
+    return noted
 
 
 def cut_off_before_the_reply(log: str) -> set[str]:
