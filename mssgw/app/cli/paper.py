@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -9,17 +10,12 @@ from enum import Enum
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from mssgw.app.cli import columns
 from mssgw.app.cli.people import shown
 from mssgw.app.telemetry.redact import scrub
 from mssgw.core.addresses import Address
 from mssgw.core.replies import Reply
-
-# On a narrow terminal these columns fold; ids, numbers and times stay whole, to be copied.
-_FOLDING = frozenset({"domain", "sender", "recipient", "patient", "mailbox", "last reply", "reply", "detail", "who"})
 
 
 def json_line(value: Mapping[str, Any], *, full: bool = False) -> None:
@@ -53,16 +49,20 @@ def plain(value: Any, *, full: bool) -> Any:
             return value
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print rows under their headings: framed on a terminal, else bare aligned columns, one line a row.
+def table(names: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under their headings, aligned and never cut; cells hold plain text, control characters shown as ``?``.
 
-    ``right``: columns of numbers. Nothing is ever cut; cells hold plain text, control characters shown as ``?``.
+    Piped, a row is one line whatever its length. On a terminal columns that have no room follow below; see columns.
+    ``right``: columns of numbers.
     """
     cells = [[printable(str(cell)) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _framed(columns, cells, right)
-    else:
-        _bare(columns, cells, right)
+    screen = sys.stdout.isatty()
+    heading, *body = columns.lines(
+        names, cells, right=right, width=shutil.get_terminal_size().columns if screen else None
+    )
+    click.echo(click.style(heading, bold=True) if screen else heading)
+    for line in body:
+        click.echo(line)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
@@ -71,31 +71,6 @@ def facts(pairs: Iterable[tuple[str, object]]) -> None:
     width = max((len(name) for name, _ in kept), default=0) + 1
     for name, value in kept:
         click.echo(f"{name + ':':<{width}} {value}")
-
-
-def _framed(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        grid.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column not in _FOLDING
-        )
-    for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))  # Text: what looks like markup in a reply stays text
-    screen = Console(highlight=False)
-    with screen.capture() as captured:
-        screen.print(grid)
-    click.echo(captured.get(), nl=False)
-
-
-def _bare(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    lines = [list(columns), *rows]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-    for line in lines:
-        cells = (
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        )
-        click.echo("  ".join(cells).rstrip())
 
 
 def printable(text: str) -> str:
