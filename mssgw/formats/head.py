@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
-from mssgw.core.message import Content, Mdn, MessageHead, Notice, Unreadable
+from mssgw.core.message import Content, Fin, Mdn, MessageHead, Notice, Unreadable
 from mssgw.formats.headers import MAX_IDS, Header, message_id, message_ids, without_comments
 from mssgw.formats.mailboxes import Addresses, read_addresses
 from mssgw.formats.mdn import read_mdn
@@ -16,7 +16,7 @@ from mssgw.formats.parameters import Parameters
 from mssgw.formats.parts import FirstParts, kind_of
 from mssgw.formats.received import own_hop
 from mssgw.formats.subjects import fin_of
-from mssgw.formats.words import decoded
+from mssgw.formats.words import bare, decoded, text_of
 
 MDN_PART = "message/disposition-notification"
 DSN_PART = "message/delivery-status"
@@ -55,7 +55,7 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         reply_to=_addresses(header, "reply-to").found,
         to_cc=tuple(dict.fromkeys((*to_cc.found, *_disguised(header)))) if to_cc.malformed else to_cc.found,
         subject=subject[:MAX_SUBJECT],
-        subject_fin=fin_of(subject),
+        subject_fin=_fin(header, subject),
         mss_fin=header.first("x-mss-mes") == "FIN",  # req: FIN-2
         thread=_thread(header),
         auto_submitted=_auto_submitted(header),
@@ -101,6 +101,22 @@ def _doubts(from_: Addresses, to_cc: Addresses) -> list[Unreadable]:
     if not (from_.complete and to_cc.complete):
         doubts.append(Unreadable.TOO_MANY_FIELDS)  # a second patient could hide in what we did not read (SD-7)
     return doubts
+
+
+def _fin(header: Header, subject: str) -> Fin:  # req: SD-2
+    """What the decoded subject says; only that may close.
+
+    A [FIN] that shows when its octets are read in another way than they are said to be written is a near miss: in an
+    encoded word of a charset that is unknown or wrongly named, or in raw 8-bit octets in the charset of the text.
+    """
+    said = fin_of(subject)
+    first = next(iter(header.all("subject")), None)
+    if said is not Fin.NO or first is None:
+        return said
+    others = [bare(first.text)] if "=?" in first.text else []
+    if not first.raw.isascii():
+        others.append(text_of(first.raw.replace(b"\r\n", b""), kind_of(header).parameters.get("charset")))
+    return Fin.NEAR_MISS if any(fin_of(other) is not Fin.NO for other in others) else Fin.NO
 
 
 def _thread(header: Header) -> tuple[str, ...]:

@@ -3,18 +3,8 @@
 import binascii
 import re
 
-# Charsets that letters in French come in; anything else stays as it was written.
-_CHARSETS = {
-    "utf-8": "utf-8",
-    "utf8": "utf-8",
-    "us-ascii": "ascii",
-    "ascii": "ascii",
-    "iso-8859-1": "iso-8859-1",
-    "latin1": "iso-8859-1",
-    "iso-8859-15": "iso-8859-15",
-    "windows-1252": "cp1252",
-    "cp1252": "cp1252",
-}
+from mssgw.formats.charsets import read_as
+
 _WORD = re.compile(r"=\?([^?\s]{1,60})\?([BbQq])\?([^?\s]*)\?=")
 _Q_BYTE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
@@ -22,20 +12,17 @@ _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 
 def text_of(raw: bytes, charset: str | None = None) -> str:
     """Read bytes as text and never fail: in that charset when we know it, else UTF-8, else ISO-8859-1."""
-    for codec in (_CHARSETS.get((charset or "").lower()), "utf-8"):
-        if codec is not None:
-            try:
-                return raw.decode(codec)
-            except UnicodeDecodeError:
-                continue
-    return raw.decode("iso-8859-1")
+    text = read_as(raw, charset) if charset else None
+    if text is None:
+        text = read_as(raw, "utf-8")
+    return raw.decode("iso-8859-1") if text is None else text
 
 
 def decoded(value: str) -> str:
     """Replace encoded words by their text; one that cannot be decoded stays as it is.
 
     White space between two encoded words is dropped (RFC 2047 section 6.2). Neighbours of one charset are decoded as
-    one, because many programs cut a character in two.
+    one when one alone cannot be, because many programs cut a character in two.
     """
     out: list[str] = []
     run: list[re.Match[str]] = []
@@ -57,13 +44,32 @@ def _run_text(value: str, run: list[re.Match[str]]) -> str:
     """The text of adjacent encoded words of one charset, or the words as they stand."""
     if not run:
         return ""
-    codec = _CHARSETS.get(run[0][1].partition("*")[0].lower())  # RFC 2231 section 5: charset*language
-    if codec is not None:
-        try:
-            return b"".join(_octets(word) for word in run).decode(codec)
-        except ValueError:  # UnicodeDecodeError and binascii.Error are ValueErrors
-            pass
-    return value[run[0].start() : run[-1].end()]
+    charset = run[0][1].partition("*")[0]  # RFC 2231 section 5: charset*language
+    as_written = value[run[0].start() : run[-1].end()]
+    try:
+        octets = [_octets(word) for word in run]
+    except ValueError:  # binascii.Error is one
+        return as_written
+    texts = [text for each in octets if (text := read_as(each, charset)) is not None]
+    if len(texts) == len(octets):
+        return "".join(texts)
+    joined = read_as(b"".join(octets), charset)
+    return as_written if joined is None else joined
+
+
+def bare(value: str) -> str:
+    """The value with the octets of its encoded words read as ISO-8859-1, whatever they are said to be.
+
+    No text to act on: it shows what ASCII hides in a charset that is unknown or wrongly named.
+    """
+    return _WORD.sub(_bare_word, value)
+
+
+def _bare_word(word: re.Match[str]) -> str:
+    try:
+        return _octets(word).decode("iso-8859-1")
+    except ValueError:
+        return word[0]
 
 
 def _octets(word: re.Match[str]) -> bytes:

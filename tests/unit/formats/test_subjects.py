@@ -19,6 +19,11 @@ from tests.unit.formats.reading import letter, read
         "Subject: =?utf-8?Q?=5BFIN=5D?=",
         "Subject: =?utf-8?Q?=5BFI?=\r\n =?utf-8?Q?N=5D?=",
         "Subject: =?utf-8?Q?_=5BFIN=5D_?=",
+        "Subject: =?koi8-r?B?W0ZJTl0=?=",
+        "Subject: =?ISO-2022-JP?B?W0ZJTl0=?=",
+        "Subject: =?utf-16?B?//5bAEYASQBOAF0A?=",
+        "Subject: =?utf-16be?B?AFsARgBJAE4AXQ==?=",
+        "Subject: =?gb2312?Q?[FI?= =?gb2312?Q?N]?=",
     ],
 )
 def test_exactly_fin_closes(field):
@@ -53,6 +58,32 @@ def test_exactly_fin_closes(field):
 def test_a_near_miss_does_not_close_and_is_told_apart(subject):
     assert fin_of(subject) is Fin.NEAR_MISS
     assert not read(letter(f"Subject: {subject}")).closes
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        b"=?klingon?B?W0ZJTl0=?=",  # nobody knows what its reader saw
+        b"=?klingon?Q?=5BFIN=5D?=",
+        b"=?utf-7?B?W0ZJTl0=?=",
+        b"=?utf-16?B?WwBGAEkATgBdAA==?=",  # little-endian, without its mark
+        b"=?utf-8?B?W0ZJTl3/?=",  # no UTF-8
+        b"=?koi8-r?B?UmU6IFtGSU5d?=",  # "Re: [FIN]"
+        b"\xff[FIN]",
+        b"R\xe9 : [FIN]",
+        b"[FIN]\x9a",  # a no-break space of KOI8-R
+        b"\x81\x6d\x82\x65\x82\x68\x82\x6d\x81\x6e",  # in full width, in the charset of the text
+    ],
+)
+def test_a_fin_that_only_some_readers_see_is_a_near_miss(subject):
+    """In an unknown or wrong charset, or in raw octets: it closes nothing, and the journal says so (SD-2)."""
+    head = read(letter(b"Subject: " + subject, "Content-Type: text/plain; charset=shift_jis"))
+    assert head.subject_fin is Fin.NEAR_MISS
+
+
+@pytest.mark.parametrize("subject", [b"=?klingon?B?UmVzdWx0YXRz?=", b"R\xe9sultats", b"=?utf-8?B?/w==?=", b"\xff\xfe"])
+def test_a_subject_that_cannot_be_read_is_no_near_miss_by_itself(subject):
+    assert read(letter(b"Subject: " + subject)).subject_fin is Fin.NO
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mssgw.formats.charsets import _BY_NAME, read_as
 from mssgw.formats.words import decoded, encoded, text_of
 
 
@@ -26,6 +27,10 @@ from mssgw.formats.words import decoded, encoded, text_of
         ("=?utf-8?B?w6k=?= =?utf-8?Q?t=C3=A9?=", "été"),
         ("=?utf-8?Q?=C3?= =?utf-8?Q?=A9?=", "é"),  # a character cut in two
         ("=?utf-8?Q?a?= and =?utf-8?Q?b?=", "a and b"),
+        ("=?koi8-r?B?79TXxdQ=?=", "Ответ"),
+        ("=?iso-2022-jp?B?GyRCSlY/LhsoQg==?= =?iso-2022-jp?B?GyRCSlY/LhsoQg==?=", "返信返信"),
+        ("=?utf-16?B?//5hAA==?= =?utf-16?B?//5iAA==?=", "ab"),  # each with its own byte order mark
+        ("=?utf-16?B?AGE=?=", "a"),  # without one: big-endian
     ],
 )
 def test_encoded_words_are_decoded(value, text):
@@ -34,10 +39,31 @@ def test_encoded_words_are_decoded(value, text):
 
 @pytest.mark.parametrize(
     "value",
-    ["=?koi8-r?Q?x?=", "=?utf-8?Q?=FF?=", "=?utf-8?X?a?=", "=?utf-8?B?a?=", "=?utf-8?Q?two words?=", "=??Q?x?=", "=?"],
+    ["=?klingon?Q?x?=", "=?utf-8?Q?=FF?=", "=?utf-8?X?a?=", "=?utf-8?B?a?=", "=?utf-8?Q?two words?=", "=??Q?x?=", "=?"],
 )
 def test_a_word_that_cannot_be_decoded_stays_as_it_is(value):
     assert decoded(value) == value
+
+
+@pytest.mark.parametrize("name", ["KOI8-R", "iso-2022-kr", "x-sjis", "windows-874", "ks_c_5601-1987", "ISO-8859-8-I"])
+def test_charsets_are_known_by_the_names_that_mail_uses(name):
+    assert read_as(b"[FIN]", name) == "[FIN]"
+
+
+@pytest.mark.parametrize("name", ["utf-7", "punycode", "idna", "rot13", "hex", "mbcs", "os.path", "__main__", "", "é"])
+def test_what_is_no_charset_of_mail_is_never_looked_up(name):
+    """Python would import modules by that name, or do worse than read text."""
+    assert read_as(b"abc", name) is None
+
+
+def test_python_has_every_codec_of_the_table():
+    """Else reading would raise."""
+    assert [name for name in _BY_NAME if read_as(b"", name) != ""] == []
+
+
+@given(st.sampled_from(sorted(_BY_NAME)), st.binary(max_size=40))
+def test_reading_a_charset_never_raises(name, octets):
+    assert read_as(octets, name) is None or isinstance(read_as(octets, name), str)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), max_size=200))
