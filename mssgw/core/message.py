@@ -65,7 +65,8 @@ class MessageHead:
     """The header facts of one message.
 
     ``from_fields`` counts From: fields, ``from_`` holds all addresses in them. ``to_cc``: every address in To: and
-    Cc:. ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first.
+    Cc:. ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first; of a very long
+    one its ends, and ``thread_cut``.
     ``receipt_to``: addresses of Disposition-Notification-To. ``received``: number of Received: fields;
     ``own_hop``: one of them is ours. ``subject``: unfolded and RFC 2047-decoded, used only to link notices (NDR-7).
     """
@@ -79,6 +80,7 @@ class MessageHead:
     subject_fin: Fin = Fin.NO
     mss_fin: bool = False
     thread: tuple[str, ...] = ()
+    thread_cut: bool = False
     auto_submitted: str = "no"
     content: Content = Content.ORDINARY
     receipt_to: tuple[Address, ...] = ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Content, Fin, Mdn, MessageHead, Notice, Unreadable
-from mssgw.formats.headers import MAX_IDS, Header, message_id, message_ids, without_comments
+from mssgw.formats.headers import Header, cited_ids, message_id, without_comments
 from mssgw.formats.mailboxes import Addresses, read_addresses
 from mssgw.formats.mdn import read_mdn
 from mssgw.formats.notices import notice_in
@@ -24,6 +24,7 @@ KEPT = (MDN_PART, DSN_PART, "text/plain", "text/html")  # the parts that compose
 
 MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of an earlier letter (NDR-7)
 MAX_PERSON = 256
+THREAD_ENDS = 100  # Message-IDs: the first and the last so many of a long thread are looked up
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
 _AUTHENTICATED = re.compile(rb"\r\n[ \t]+\(Authenticated sender: ([^\r\n()]+)\)(?=\r\n)")
@@ -46,7 +47,7 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
     """Fill a MessageHead. Never raises; ``troubles`` are the scanner's, more may be added."""
     from_ = _addresses(header, "from")
     to_cc = _addresses(header, "to", "cc")
-    subject = decoded(header.first("subject"))
+    subject, thread = decoded(header.first("subject")), _cited(header)
     content = _content(kind_of(header), kept)
     return MessageHead(
         message_id=message_id(header.first("message-id")),
@@ -57,7 +58,8 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         subject=subject[:MAX_SUBJECT],
         subject_fin=_fin(header, subject),
         mss_fin=header.first("x-mss-mes") == "FIN",  # req: FIN-2
-        thread=_thread(header),
+        thread=_ends(thread),
+        thread_cut=len(thread) > 2 * THREAD_ENDS,
         auto_submitted=_auto_submitted(header),
         content=content,
         receipt_to=_addresses(header, "disposition-notification-to").found,
@@ -119,13 +121,18 @@ def _fin(header: Header, subject: str) -> Fin:  # req: SD-2
     return Fin.NEAR_MISS if any(fin_of(other) is not Fin.NO for other in others) else Fin.NO
 
 
-def _thread(header: Header) -> tuple[str, ...]:
+def _cited(header: Header) -> list[str]:
     """What the letter answers: References, then In-Reply-To, which names the latest."""  # req: SD-3, NDR-7
-    ids = [
-        found for name in ("references", "in-reply-to") for text in header.texts(name) for found in message_ids(text)
-    ]
-    latest_last = dict.fromkeys(reversed(ids))
-    return tuple(reversed(list(latest_last)[:MAX_IDS]))
+    texts = [text for name in ("references", "in-reply-to") for text in header.texts(name)]
+    ids = [found for text in texts for found in cited_ids(decoded(text))]
+    return list(reversed(dict.fromkeys(reversed(ids))))  # each at its last place
+
+
+def _ends(thread: list[str]) -> tuple[str, ...]:
+    """Of a thread too long to look up, its beginning and its end: there what matters stands, unless it is hidden."""
+    if len(thread) <= 2 * THREAD_ENDS:
+        return tuple(thread)
+    return (*thread[:THREAD_ENDS], *thread[-THREAD_ENDS:])
 
 
 def _auto_submitted(header: Header) -> str:

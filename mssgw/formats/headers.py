@@ -149,7 +149,9 @@ def without_comments(value: str) -> str:
 
 
 _ID = re.compile(r"<[^<>\s]+>")
-MAX_IDS = 200  # a thread this long is told by its latest letters
+
+
+_FOLDED = re.compile(r"<[^<>]+>")
 
 
 def message_ids(value: str) -> tuple[str, ...]:
@@ -158,8 +160,28 @@ def message_ids(value: str) -> tuple[str, ...]:
 
 
 def message_id(value: str) -> str | None:
-    """The one Message-ID of a field; programs that forget the angle brackets are forgiven."""
-    if ids := message_ids(value):
+    """The one Message-ID of a field; programs that forget the angle brackets, or fold within them, are forgiven."""
+    if ids := message_ids(value) or message_ids(_FOLDED.sub(lambda found: "".join(found[0].split()), value)):
         return ids[0]
     bare = without_comments(value).split()
     return f"<{bare[0]}>" if len(bare) == 1 and 3 <= len(bare[0]) <= 898 and not set(bare[0]) & set("<>") else None
+
+
+_CITED = re.compile(r"<([^<>]+)>|([^<>\s]+)")
+_AROUND = ",;:\"'()"  # what may stand around a word that is no part of it
+
+
+def cited_ids(value: str) -> list[str]:  # req: SD-3
+    """Every Message-ID that an In-Reply-To or References may mean, with angle brackets, in order; perhaps more.
+
+    Programs forget the brackets, one of them, or fold within an identifier; then each word counts. That words may be
+    among them does no harm: what is found is only compared with Message-IDs that were seen.
+    """
+    found: list[str] = []
+    for within, word in _CITED.findall(value):
+        if within:
+            found.append("".join(within.split()))
+        else:
+            whole = word.strip(_AROUND)
+            found += [whole, *(part.strip(_AROUND) for part in whole.split(",") if part != whole)]
+    return [f"<{each}>" for each in found if 3 <= len(each) <= 898]

@@ -64,7 +64,7 @@ def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # re
         return None
     if exchange.bal.takes_first_letters:
         # Whether it is a reply to a closed thread is in its header.
-        return _closed_reply() if exchange.in_closed_thread else None
+        return _closed_reply() if exchange.in_closed_thread or _may_hide_its_thread(facts, exchange) else None
     match exchange.conversation.state:
         case State.OPEN:
             return None
@@ -77,6 +77,16 @@ def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # re
 
 def _is_patient_mdn(facts: Facts) -> bool:
     return facts.sender_party is Party.PATIENT and facts.head is not None and facts.head.content is Content.MDN
+
+
+def _may_hide_its_thread(facts: Facts, exchange: Exchange) -> bool:  # req: SD-3
+    """On a closed pair, a letter that cites more than is looked up is taken for a reply to what was closed.
+
+    Nobody writes such a new letter, and the refusal says what to do instead. On an open pair the ends of the thread
+    speak for it: a long exchange must not break off, and who cites nothing at all may write anyway.
+    """
+    cut = facts.head is not None and facts.head.thread_cut
+    return cut and exchange.conversation.state is State.CLOSED
 
 
 def _closed_reply() -> Finding:

@@ -104,6 +104,17 @@ def test_a_reply_into_a_closed_thread_of_a_pharmacy_is_refused(conversation):
     assert refusal(decide(facts(PATIENT, reply, head=head(PATIENT)))) == (550, "5.7.1", "patient-may-write")
 
 
+@pytest.mark.parametrize(("conversation", "passes"), [(CLOSED, False), (OPEN, True), (ABSENT, True)])
+def test_a_thread_too_long_to_look_up_counts_as_closed_while_the_pair_is(conversation, passes):
+    """SD-3: the reply could hide among thousands of References; a long exchange that is open must not break off."""
+    letter = exchange(PATIENT, PHARMACY, conversation, bal=PHARMACY_BAL)
+    verdict = decide(facts(PATIENT, letter, head=head(PATIENT, thread=("<a@x>",), thread_cut=True)))
+    if passes:
+        admitted(verdict)
+    else:
+        assert refusal(verdict) == (550, "5.7.1", "patient-may-write")
+
+
 def test_for_a_pharmacy_nothing_is_decided_before_data():
     """SD-3: whether it is a reply stands in the header."""
     at_rcpt = exchange(PATIENT, PHARMACY, CLOSED, bal=PHARMACY_BAL)

@@ -80,9 +80,27 @@ def test_in_a_list_that_is_in_order_nobody_is_guessed():
     assert keys(read(letter(f"To: {names}")).to_cc) == ["x@y.fr", "a146026322000196@y.fr"]
 
 
-def test_the_latest_of_a_long_thread_are_kept():
+def test_of_a_very_long_thread_the_ends_are_kept_and_it_is_said_to_be_cut():
+    """Somewhere between them a closed thread could hide (SD-3)."""
     ids = [f"<{n}@x>" for n in range(1_000)]
-    assert read(letter("References: " + " ".join(ids))).thread == tuple(ids[-200:])
+    head = read(letter("References: " + " ".join(ids), "In-Reply-To: <answered@x>"))
+    assert head.thread == (*ids[:100], *ids[-99:], "<answered@x>")
+    assert head.thread_cut
+    whole = read(letter("References: " + " ".join(ids[:200])))
+    assert (whole.thread, whole.thread_cut) == (tuple(ids[:200]), False)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "In-Reply-To: a@x",
+        "References: a@x b@x",
+        "References: =?us-ascii?Q?=3Ca=40x=3E?=",  # programs that encode whatever is long
+        "In-Reply-To: <a@x",
+    ],
+)
+def test_a_reply_is_known_without_angle_brackets(field):
+    assert "<a@x>" in read(letter(field)).thread
 
 
 def test_several_from_fields_are_counted_not_judged():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.message import Unreadable
-from mssgw.formats.headers import MAX_FIELDS, message_id, message_ids, read_header, without_comments
+from mssgw.formats.headers import MAX_FIELDS, cited_ids, message_id, message_ids, read_header, without_comments
 
 MALFORMED = (Unreadable.MALFORMED_HEADER,)
 
@@ -80,6 +80,7 @@ def test_any_octets_give_a_header(block):
         ("<a@b>", "<a@b>"),
         ("  <a@b> (comment)", "<a@b>"),
         ("a@b", "<a@b>"),
+        ("<very-long- part@b>", "<very-long-part@b>"),  # folded within
         ("", None),
         ("two words", None),
         ("<" + "x" * 2_000 + ">", None),
@@ -91,6 +92,34 @@ def test_a_message_id_is_one_id_with_angle_brackets(value, id_):
 
 def test_message_ids_keep_their_order():
     assert message_ids("Message of Monday <a@x> (<c) <b@x><d@x>") == ("<a@x>", "<b@x>", "<d@x>")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a@x <b@x>",
+        "<a@x>, b@x",
+        "a@x,b@x",
+        "<a@x> b@x>",
+        "<a@x>;<b@x>",
+        'Message from "a@x" of Monday (b@x)',
+    ],
+)
+def test_what_a_letter_answers_is_found_without_its_brackets(value):
+    """In-Reply-To: a@x is as much a reply as In-Reply-To: <a@x> (SD-3)."""
+    assert {"<a@x>", "<b@x>"} <= set(cited_ids(value))
+
+
+def test_an_identifier_that_was_folded_is_one():
+    assert cited_ids("<long- part@x>") == ["<long-part@x>"]
+
+
+@given(st.text("<>@ab ,;()\"'\t", max_size=60))
+def test_citing_never_raises_and_gives_bracketed_identifiers(value):
+    for each in cited_ids(value):
+        assert each[0] == "<"
+        assert each[-1] == ">"
+        assert not set(each[1:-1]) & set("<> \t")
 
 
 @pytest.mark.parametrize(
