@@ -101,9 +101,6 @@ class Store(Protocol):
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
         """Let the leases of these tokens that still own something last until then."""
 
-    async def free(self, tokens: Sequence[str]) -> None:
-        """Give leases back: their deliveries are due as before."""
-
     async def set_aside(self, spool_id: str, entry: Entry) -> None:
         """Hold all open deliveries of a message that cannot be read, so that the rest goes on."""
 

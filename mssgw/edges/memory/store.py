@@ -1,7 +1,7 @@
 """The Store port in dictionaries."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -112,15 +112,9 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             if row.lease is not None and row.lease.token in tokens:
                 row.lease = replace(row.lease, until=until)
 
-    async def free(self, tokens: Sequence[str]) -> None:
-        self._free(lambda token: token in tokens)
-
     async def free_node(self, node: str) -> None:
-        self._free(lambda token: token.rpartition(".")[0] == node)
-
-    def _free(self, mine: Callable[[str], bool]) -> None:
         for row in self._has.queue.values():
-            if row.lease is not None and mine(row.lease.token):
+            if row.lease is not None and row.lease.token.rpartition(".")[0] == node:
                 row.lease = None
 
     async def set_aside(self, spool_id: str, entry: Entry) -> None:

@@ -218,10 +218,6 @@ class SqlStore:
 
         await self._session.write(Unit(work=work))
 
-    async def free(self, tokens: Sequence[str]) -> None:
-        given = deliveries.c.lease_token.in_(list(tokens))
-        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(given)).rowcount, wakes=True))
-
     async def set_aside(self, spool_id: str, entry: Entry) -> None:
         await self._session.write(Unit(work=lambda connection: self._set_aside(connection, spool_id, entry)))
 
