@@ -6,6 +6,7 @@ req: TLS-1, TLS-5, TLS-7
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
@@ -141,8 +142,29 @@ class Dialer:
             tls=str(route.tls),
             code=outcome.reply.code,
             status=outcome.reply.status,
-            why=type(trouble.__cause__).__name__ if trouble.__cause__ else None,  # the class alone: texts quote peers
+            why=_why(trouble),
         )
+
+
+def _why(trouble: Unreachable) -> str:
+    """What went wrong, for the log: in words of ours, of the system or of OpenSSL, never the peer's, who may quote."""
+    cause = trouble.__cause__
+    if (tls := _tls_error(cause)) is not None:
+        return _said_by_openssl(tls)
+    match cause:
+        case None | _Distrust():  # the name service, or we
+            return trouble.outcome.reply.text
+        case aiosmtplib.SMTPResponseException():
+            return f"{type(cause).__name__} {cause.code}"
+        case OSError(errno=int(number)):
+            return os.strerror(number)
+        case _:
+            return type(cause).__name__
+
+
+def _said_by_openssl(error: ssl.SSLError) -> str:
+    """As in "certificate has expired", "self-signed certificate", or that it is not valid for our name of the host."""
+    return getattr(error, "verify_message", "") or error.reason or "TLS"
 
 
 class _Distrust(Exception):
@@ -209,8 +231,8 @@ def _unreachable(exc: Exception, host: str) -> Unreachable:
     if isinstance(exc, _Distrust):
         return Unreachable(Deferred(reply=exc.reply, next_hop=host, alarm=True))
     if (tls := _tls_error(exc)) is not None:
-        why = getattr(tls, "verify_message", "") or tls.reason or "TLS"
-        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, f"{NOT_TRUSTED.text} ({why})"[:MAX_TEXT])
+        text = f"{NOT_TRUSTED.text} ({_said_by_openssl(tls)})"[:MAX_TEXT]
+        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, text)
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True))
     if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
         said = to_reply(exc.code, exc.message.split("\n"))

@@ -86,8 +86,12 @@ async def test_a_large_body_crosses_tls_octet_for_octet(authority, trusted, poli
 
 
 @BOTH
-@pytest.mark.parametrize("flaw", ["unknown authority", "expired", "another host"])
-async def test_a_certificate_that_does_not_hold_gets_nothing(authority, tmp_path, policy, flaw) -> None:
+@pytest.mark.parametrize(
+    ("flaw", "said"),
+    [("unknown authority", "unable to get local issuer"), ("expired", "has expired"), ("another host", "mismatch")],
+)
+async def test_a_certificate_that_does_not_hold_gets_nothing(authority, tmp_path, policy, flaw, said) -> None:
+    """Nothing leaves, and the log says what is wrong with it."""
     issuer = Authority("Autorite inconnue") if flaw == "unknown authority" else authority
     name = "elsewhere.example" if flaw == "another host" else "127.0.0.1"
     certificate = issuer.issue(tmp_path, name, days=-1 if flaw == "expired" else 10)
@@ -97,6 +101,7 @@ async def test_a_certificate_that_does_not_hold_gets_nothing(authority, tmp_path
     assert distrusted(outcome, "4.7.5")
     assert told_nothing(server)
     assert [(one["event"], one["status"]) for one in logs] == [("delivery.connection_failed", "4.7.5")]
+    assert said in logs[0]["why"]
 
 
 async def test_a_peer_that_wants_a_certificate_of_ours_is_no_reason_to_bounce(authority, trusted) -> None:

@@ -351,6 +351,6 @@ async def test_logs_name_the_hop_and_never_what_the_peer_said() -> None:
         "tls": "none",
         "code": 451,
         "status": "4.4.1",
-        "why": "SMTPConnectResponseError",
+        "why": "SMTPConnectResponseError 550",
         "log_level": "warning",
     }

@@ -45,9 +45,7 @@ def lines(
     for row in (names, *rows):
         yield GAP.join(columns[at].fill(row[at]) for at in beside).rstrip()
         if row is not names and width is not None:
-            for at in sorted(below):
-                if row[at] != NOTHING:
-                    yield from _wrapped(f"{names[at]}: {row[at]}", width)
+            yield from _below([f"{names[at]}: {row[at]}" for at in sorted(below) if row[at] != NOTHING], width)
 
 
 def _leaving(columns: Sequence[_Column], width: int | None) -> set[int]:
@@ -62,6 +60,20 @@ def _leaving(columns: Sequence[_Column], width: int | None) -> set[int]:
             break
         below.add(at[name])
     return below
+
+
+def _below(cells: Sequence[str], width: int) -> Iterator[str]:
+    """Cells that went below their row: as many on a line as fit, a longer one wrapped."""
+    line = ""
+    for cell in cells:
+        if line and cell_len(INDENT + line + GAP + cell) <= width:
+            line += GAP + cell
+            continue
+        if line:
+            yield from _wrapped(line, width)
+        line = cell
+    if line:
+        yield from _wrapped(line, width)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -28,8 +28,7 @@ def test_a_row_wider_than_the_screen_goes_on_below_with_its_words_whole() -> Non
         "when                      id                event     who",
         "2026-11-21 20:57:05+0100  1M7ZTY3TH5M3REAG  accepted  person unknown (chu)",
         "    sender: dr.martin@chu.mssante.fr",
-        f"    recipient: {ADDRESS}",
-        "    detail: 250 2.0.0 queued",
+        f"    recipient: {ADDRESS}  detail: 250 2.0.0 queued",
         "2026-11-21 20:57:06+0100  1M7ZTY3TH5M3REAG  bounced   operator anne",
         f"    recipient: {ADDRESS}",
         "    detail: operator; 550 5.7.0 Message retire de la file par l'exploitant de la",
@@ -72,7 +71,7 @@ def test_for_a_pipe_a_row_is_a_line(rows: list[tuple[str, ...]]) -> None:
     assert all(cell in line for row, line in zip(rows, told[1:], strict=True) for cell in row)
 
 
-@pytest.mark.parametrize(("terminal", "lines"), [(True, 8), (False, 3)])
+@pytest.mark.parametrize(("terminal", "lines"), [(True, 6), (False, 3)])
 def test_a_table_knows_a_terminal_from_a_pipe(terminal: bool, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command, read by a person of 80 columns, or by a program."""
     monkeypatch.setenv("COLUMNS", "80")
@@ -81,8 +80,11 @@ def test_a_table_knows_a_terminal_from_a_pipe(terminal: bool, lines: int, monkey
         with monkeypatch.context() as patch:
             patch.setattr(sys, "stdout", here)
             paper.table(TIMELINE, [ACCEPTED, (*BOUNCED[:-1], "operator")])
-        here.flush()
-        printed = there.read(10_000).decode().replace("\r\n", "\n")
+        print("end", file=here, flush=True)
+        read = b""
+        while not read.endswith((b"end\n", b"end\r\n")):
+            read += there.read(10_000)
+    printed = read.decode().replace("\r\n", "\n").removesuffix("end\n")
     assert printed.count("\n") == lines
     assert printed.count(ID) == 2
     assert printed.count(ADDRESS) == 2
