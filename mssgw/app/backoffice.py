@@ -87,13 +87,14 @@ class BackOffice:
         outcome = Bounced(reply=BY_HAND)
         return await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
 
-    async def judge(self, spool_id: str) -> Verdict:
+    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
         stored = await self.store.load(spool_id)
         facts, head = stored.facts, stored.facts.head
         if head is None:
             raise Gone("the facts of that letter were not kept")
         inspector = Inspector(self.store, self._clock)
-        return decide(await inspector.of_letter(self._settings, facts.client, stored.envelope, head, facts.size))
+        facts = await inspector.of_letter(self._settings, facts.client, stored.envelope, head, facts.size)
+        return facts, decide(facts)
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None

@@ -37,8 +37,8 @@ class Office(Protocol):
         Undecryptable. Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
         """
 
-    async def judge(self, spool_id: str) -> Verdict:
-        """What is decided of a stored letter as things stand now; nothing is kept. Raises Gone.
+    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
+        """The facts of a stored letter and what is decided of it as things stand now; nothing is kept. Raises Gone.
 
         A letter held after time-outs was never looked up, and the others' conversations may have moved since (SD-10).
         """

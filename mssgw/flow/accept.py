@@ -124,7 +124,8 @@ class IncomingLetter:
     async def _keep(self, body: Body, facts: Facts, verdict: Admit | Hold) -> Reply:
         now = self._means.clock.now()
         deliveries = record.deliveries(self.spool_id, facts, verdict, now)
-        lease = None if isinstance(verdict, Hold) else self._means.deliverer.reserve(deliveries)
+        held = isinstance(verdict, Hold)  # what it brings about waits for the release: see release.py
+        lease = None if held else self._means.deliverer.reserve(deliveries)
         acceptance = Acceptance(
             body=body,
             facts=facts,
@@ -133,8 +134,8 @@ class IncomingLetter:
             lease=lease,
             letters=record.letters(facts),
             moves=verdict.moves,
-            receipt=record.receipt_seen(facts),
-            notice=record.notice_seen(facts),
+            receipt=None if held else record.receipt_seen(facts),  # req: SD-10
+            notice=None if held else record.notice_seen(facts),
             entries=record.accepted(self.spool_id, facts, verdict, now),
         )
         try:

@@ -10,6 +10,7 @@ from mssgw.core.conversation import Move, Pair, State
 from mssgw.core.delivery import Delivery
 from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
+from mssgw.ports.acceptance import NoticeSeen, ReceiptSeen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,20 @@ class Desk(Protocol):
     async def hold(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
         """Hold queued deliveries that no one is sending at this moment."""
 
-    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
-        """Queue a held message's deliveries as if created now, and record the moves that waited for it (SD-10)."""
+    async def release(
+        self,
+        spool_id: str,
+        *,
+        operator: str,
+        now: datetime,
+        moves: Sequence[Move],
+        receipt: ReceiptSeen | None = None,
+        notice: NoticeSeen | None = None,
+    ) -> int:
+        """Queue a held message's deliveries as if created now; record, once, what waited for that (SD-10).
+
+        ``receipt`` and ``notice``: as in Acceptance. Raises Conflict when the receipt was already counted meanwhile.
+        """
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
         """Put the open deliveries of a message that no one is sending, held ones too, in BOUNCED; how many.

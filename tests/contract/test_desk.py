@@ -8,8 +8,21 @@ from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.journal import JournalEvent
-from mssgw.ports import ConversationRow, Question
-from tests.contract.letters import BUSY, DOCTOR, OTHER_PATIENT, PAIR, PATIENT, PDF, SECRETARIAT, Place, deferral, letter
+from mssgw.core.message import AccountState
+from mssgw.ports import Conflict, ConversationRow, NoticeSeen, Question
+from tests.contract.letters import (
+    BUSY,
+    DOCTOR,
+    OTHER_PATIENT,
+    PAIR,
+    PATIENT,
+    PDF,
+    SECRETARIAT,
+    Place,
+    deferral,
+    letter,
+    receipt,
+)
 
 OTHER_PAIR = Pair(OTHER_PATIENT, DOCTOR)
 
@@ -93,6 +106,35 @@ async def test_release_records_the_moves_that_waited(place: Place) -> None:  # r
     closed = Move(PAIR, Event.PROFESSIONAL_CLOSED)
     assert await place.desk.release("A", operator="root", now=place.clock.now(), moves=(closed,)) == 0
     assert await place.state() == "open", "what is not held releases nothing"
+
+
+async def test_release_counts_the_receipt_that_waited_once(place: Place) -> None:  # req: SD-10, SD-4
+    await place.keep("L", letters=(letter("<1>", receipt_to=(DOCTOR.key,)),))
+    for held in ("A", "B"):
+        await place.keep(held, held=True)
+    now = place.clock.pass_(minutes=1)
+    assert await place.events("L") == ["accepted"]
+    seen = receipt("<1>", "displayed")
+    assert await place.desk.release("A", operator="root", now=now, moves=(), receipt=seen) == 1
+    assert await place.events("L") == ["accepted", "read"]
+    assert not (await place.known(receipt_for="<1>")).receipt_due
+    with pytest.raises(Conflict):
+        await place.desk.release("B", operator="root", now=now, moves=(), receipt=seen)
+    assert await place.events("B") == ["accepted"], "nothing of a release that conflicts is kept"
+    assert [row.delivery.spool_id for row in await place.desk.queue(limit=9, state="held")] == ["B"]
+    assert await place.desk.release("A", operator="root", now=now, moves=(), receipt=seen) == 0, "it is not held"
+    assert await place.events("L") == ["accepted", "read"]
+
+
+async def test_release_heeds_the_notice_that_waited(place: Place) -> None:  # req: SD-10, NDR-7
+    await place.keep("L", letters=(letter("<1>"),))
+    await place.keep("A", held=True)
+    assert (await place.known()).account is None
+    seen = NoticeSeen(account=AccountState.CLOSED, patient=PATIENT, thread=("<1>",))
+    assert await place.desk.release("A", operator="root", now=place.clock.now(), moves=(), notice=seen) == 1
+    assert (await place.known()).account is AccountState.CLOSED
+    line = (await place.desk.trace(spool_id="L", limit=9))[-1]
+    assert (line.event, line.detail) == (JournalEvent.ACCOUNT, "account-closed")
 
 
 async def test_bounce_ends_held_and_waiting_deliveries_but_not_one_being_sent(place: Place) -> None:

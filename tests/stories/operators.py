@@ -6,9 +6,9 @@ from typing import Any
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
 from mssgw.core.decide import decide
-from mssgw.core.moves import HOLDING_EVENTS
 from mssgw.core.routes import RouteTable
 from mssgw.core.verdict import Admit
+from mssgw.flow.release import effects_of
 from tests.stories.people import address
 from tests.stories.worlds import World
 
@@ -48,7 +48,15 @@ async def _release(world: World) -> None:
     facts, settings = stored.facts, world.live.settings
     assert facts.head is not None
     inspector = world.flow.inspector
-    now = decide(await inspector.of_letter(settings, facts.client, stored.envelope, facts.head, facts.size))
+    facts = await inspector.of_letter(settings, facts.client, stored.envelope, facts.head, facts.size)
+    now = decide(facts)
     if isinstance(now, Admit):
-        moves = [move for move in now.moves if move.event not in HOLDING_EVENTS]
-        await world.desk.release(row.delivery.spool_id, operator="operator", now=world.clock.now(), moves=moves)
+        effects = effects_of(facts, now)
+        await world.desk.release(
+            row.delivery.spool_id,
+            operator="operator",
+            now=world.clock.now(),
+            moves=effects.moves,
+            receipt=effects.receipt,
+            notice=effects.notice,
+        )

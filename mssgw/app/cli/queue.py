@@ -10,13 +10,14 @@ from mssgw.app.cli.exits import no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import operator, queue_id, shown
 from mssgw.app.office import Office
-from mssgw.core.conversation import Move
 from mssgw.core.delivery import State
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
-from mssgw.core.moves import HOLDING_EVENTS
 from mssgw.core.verdict import Admit, Defer, Hold, Refuse
-from mssgw.ports import QueueRow
+from mssgw.flow.release import NONE, Effects, effects_of
+from mssgw.ports import Conflict, QueueRow
+
+LOOKS = 3  # at what the rules look at, when it changes under our eyes
 
 
 @click.group()
@@ -154,9 +155,9 @@ async def hold(office: Office, spool_ids: Sequence[str]) -> None:
 async def release(office: Office, spool_id: str) -> None:
     """Send a held letter on its way.
 
-    A letter that the inspection held is judged, and moves its conversations, as if it had just arrived (SD-10). Exit
-    code 1 when the letter is not held, or when the rules refuse it as things stand: then change what they look at
-    (`conversation reopen`, say), or `queue bounce`.
+    A letter that the inspection held is judged, moves its conversations and counts as receipt or notice, as if it had
+    just arrived (SD-10). Exit code 1 when the letter is not held, or when the rules refuse it as things stand: then
+    change what they look at (`conversation reopen`, say), or `queue bounce`.
 
     \b
     Example:
@@ -168,22 +169,41 @@ async def release(office: Office, spool_id: str) -> None:
     # may have moved on since.  req: SD-7, SD-10
     released_before = any(entry.event is JournalEvent.RELEASED for entry in entries)
     undecided = isinstance(stored.verdict, Hold) and not released_before
-    moves = await _moves_now(office, spool_id) if undecided else ()
-    released = await office.desk.release(spool_id, operator=operator(), now=datetime.now(UTC), moves=moves)
+    for _ in range(LOOKS):
+        effects = await _effects_now(office, spool_id) if undecided else NONE
+        try:
+            released = await _release(office, spool_id, effects)
+            break
+        except Conflict:
+            continue  # the same receipt came by another way just now: look again
+    else:
+        raise no(f"queue release: {spool_id} stays held, for what it depends on keeps changing; try again")
     if not released:
         raise no(f"queue release: {spool_id} has no held delivery")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
 
 
-async def _moves_now(office: Office, spool_id: str) -> Sequence[Move]:
-    """The moves that wait for the release. Raises Failure when the rules refuse the letter now.
+async def _release(office: Office, spool_id: str, effects: Effects) -> int:
+    return await office.desk.release(
+        spool_id,
+        operator=operator(),
+        now=datetime.now(UTC),
+        moves=effects.moves,
+        receipt=effects.receipt,
+        notice=effects.notice,
+    )
+
+
+async def _effects_now(office: Office, spool_id: str) -> Effects:
+    """What waits for the release. Raises Failure when the rules refuse the letter now.
 
     What was withheld when it came is no guide: the store may not have answered then, and a conversation may have been
-    closed, or the patient have objected, since. Its FIN has closed already.
+    closed, a receipt counted, or the patient have objected, since.
     """
-    match await office.judge(spool_id):
-        case Admit(moves=moves):
-            return [move for move in moves if move.event not in HOLDING_EVENTS]
+    facts, verdict = await office.judge(spool_id)
+    match verdict:
+        case Admit():
+            return effects_of(facts, verdict)
         case Refuse(reply=reply) | Defer(reply=reply):
             raise no(f"queue release: {spool_id} stays held, for the rules refuse it as things stand: {reply}")
         case Hold():

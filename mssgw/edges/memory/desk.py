@@ -10,11 +10,12 @@ from mssgw.core.conversation import Move, Pair, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
-from mssgw.edges.memory.content import MemoryPart, Queued
-from mssgw.ports import ConversationRow, QueueRow
+from mssgw.edges.memory.content import Queued
+from mssgw.edges.memory.links import MemoryLinks
+from mssgw.ports import ConversationRow, NoticeSeen, QueueRow, ReceiptSeen
 
 
-class MemoryDesk(MemoryPart):
+class MemoryDesk(MemoryLinks):
     """See ports.Desk."""
 
     def alias(self, address: Address) -> str:
@@ -58,14 +59,27 @@ class MemoryDesk(MemoryPart):
             row.become(DeliveryState.HELD, "operator")
         return self._acted(rows, JournalEvent.HELD, "operator", operator, now)
 
-    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
+    async def release(
+        self,
+        spool_id: str,
+        *,
+        operator: str,
+        now: datetime,
+        moves: Sequence[Move],
+        receipt: ReceiptSeen | None = None,
+        notice: NoticeSeen | None = None,
+    ) -> int:
         rows = [row for row in self._rows([spool_id]) if row.delivery.state is DeliveryState.HELD]
+        if rows:
+            self._refuse_counted(receipt)
         for row in rows:
             row.become(DeliveryState.QUEUED)
             row.delivery = replace(row.delivery, created_at=now, due_at=now)
-        if rows:
+        released = self._acted(rows, JournalEvent.RELEASED, "", operator, now)
+        if released:
             self._move(moves, now)
-        return self._acted(rows, JournalEvent.RELEASED, "", operator, now)
+            self._link(receipt, notice, now)
+        return released
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
         rows = [row for row in self._rows([spool_id]) if row.open and not row.leased(now)]

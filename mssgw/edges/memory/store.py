@@ -11,11 +11,10 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.verdict import Hold, strictest
-from mssgw.edges.linking import disposition_code, subject_key
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.desk import MemoryDesk
 from mssgw.edges.memory.vitals import MemoryVitals
-from mssgw.ports import Acceptance, Conflict, Known, NoticeSeen, Question, ReceiptSeen, Settlement, Stored
+from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
 
 class MemoryStore(MemoryDesk, MemoryVitals):
@@ -52,8 +51,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
 
     async def accept(self, acceptance: Acceptance) -> None:
         await asyncio.sleep(0)
-        if acceptance.receipt is not None:
-            self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
+        self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
         spool_id, at = acceptance.body.spool_id, acceptance.facts.taken_at
         self._has.messages[spool_id] = Stored(
             spool_id=spool_id,
@@ -76,10 +74,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             if letter.closes:
                 self._close_letters(letter.pair)
         self._has.journal += acceptance.entries
-        if acceptance.receipt is not None:
-            self._count(acceptance.receipt, at)
-        if acceptance.notice is not None:
-            self._heed(acceptance.notice, at)
+        self._link(acceptance.receipt, acceptance.notice, at)
 
     async def note(self, entries: Sequence[Entry]) -> None:
         self._has.journal += entries
@@ -150,55 +145,6 @@ class MemoryStore(MemoryDesk, MemoryVitals):
         has.journal, has.letters, has.conversations = journal, letters, kept
         has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
         return forgotten
-
-    def _answering(self, receipt: ReceiptSeen) -> list[Remembered]:
-        return [each for each in self._has.letters if each.answers_to(receipt.patient, receipt.original_message_id)]
-
-    def _refuse_counted(self, receipt: ReceiptSeen) -> None:
-        answered = self._answering(receipt)
-        if answered and all(each.receipt_at is not None for each in answered):
-            raise Conflict("the receipt was already counted")
-
-    def _count(self, receipt: ReceiptSeen, at: datetime) -> None:
-        due = [each for each in self._answering(receipt) if each.receipt_at is None]
-        for each in due:
-            each.receipt_at = at
-        if due:
-            self._has.journal.append(
-                Entry(
-                    at=at,
-                    event=JournalEvent.READ,
-                    spool_id=due[-1].spool_id,
-                    message_id=receipt.original_message_id,
-                    recipient=receipt.patient,
-                    detail=disposition_code(receipt.disposition),
-                )
-            )
-
-    def _heed(self, notice: NoticeSeen, at: datetime) -> None:
-        answered = self._answered(notice)
-        patient = notice.patient or (answered.letter.pair.patient if answered else None)
-        if patient is not None:
-            self._has.accounts[patient] = notice.account
-        if answered is not None:
-            self._has.journal.append(
-                Entry(
-                    at=at,
-                    event=JournalEvent.ACCOUNT,
-                    spool_id=answered.spool_id,
-                    recipient=notice.patient,
-                    detail=notice.account.value,
-                )
-            )
-
-    def _answered(self, notice: NoticeSeen) -> Remembered | None:
-        """The latest letter that the notice can be about (NDR-7)."""
-        of_patient = [each for each in self._has.letters if notice.patient in (None, each.letter.pair.patient)]
-        cited = [each for each in of_patient if each.letter.message_id in notice.thread]
-        subject = subject_key(notice.subject)
-        if not cited and notice.patient is not None and subject:
-            cited = [each for each in of_patient if subject_key(each.letter.subject) == subject]
-        return cited[-1] if cited else None
 
 
 def _holding_rule(acceptance: Acceptance) -> str:

@@ -1,7 +1,7 @@
 """The desk's part for the queue: look, retry, hold, release, bounce."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from mssgw.edges.sql.desk_part import DeskPart
 from mssgw.edges.sql.store import FINAL, HELD, IS_QUEUED, QUEUED, unowned
 from mssgw.edges.sql.tables import data_keys, deliveries, messages
 from mssgw.edges.sql.units import Unit
-from mssgw.ports import QueueRow
+from mssgw.ports import NoticeSeen, QueueRow, ReceiptSeen
 
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
@@ -76,12 +76,27 @@ class QueueDesk(DeskPart):
         entry = Entry(at=now, event=JournalEvent.HELD, operator=operator, detail="operator")
         return await self._change(chosen, {"state": HELD, "held_because": "operator", **_NO_LEASE}, entry)
 
-    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
+    async def release(
+        self,
+        spool_id: str,
+        *,
+        operator: str,
+        now: datetime,
+        moves: Sequence[Move],
+        receipt: ReceiptSeen | None = None,
+        notice: NoticeSeen | None = None,
+    ) -> int:
         chosen = [deliveries.c.state == HELD, deliveries.c.spool_id == spool_id]
         entry = Entry(at=now, event=JournalEvent.RELEASED, operator=operator)
         # Its time begins now: a letter that was held for two days must not bounce on its first greylisting.
         become = {"state": QUEUED, "created_at": micros(now), "due_at": micros(now), "held_because": ""}
-        return await self._change(chosen, become, entry, tuple(moves))
+
+        def effects(connection: Connection) -> None:
+            for step in self._session.intake.moves(tuple(moves), micros(now)):
+                step.rows.run(connection, [step.row])
+            self._session.intake.link(connection, receipt, notice, now)
+
+        return await self._change(chosen, become, entry, effects)
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
         chosen = [deliveries.c.state.not_in(FINAL), unowned(micros(now)), deliveries.c.spool_id == spool_id]
@@ -95,9 +110,13 @@ class QueueDesk(DeskPart):
         return await self._change(chosen, become, entry)
 
     async def _change(
-        self, chosen: Sequence[Any], become: dict[str, Any], entry: Entry, moves: tuple[Move, ...] = ()
+        self,
+        chosen: Sequence[Any],
+        become: dict[str, Any],
+        entry: Entry,
+        effects: Callable[[Connection], None] = lambda _: None,
     ) -> int:
-        """Change deliveries, with a journal line for each that names its recipient, and the moves that go with it."""
+        """Change deliveries, with a journal line for each that names its recipient, and what goes with a change."""
         statement = update(deliveries).where(*chosen).values(become)
         changing = statement.returning(deliveries.c.spool_id, deliveries.c.number)
 
@@ -106,8 +125,7 @@ class QueueDesk(DeskPart):
             lines = [self._line(connection, entry, *each) for each in changed]
             self._session.statements.journal.run(connection, [self._records.entry(line) for line in lines])
             if changed:
-                for step in self._session.intake.moves(moves, micros(entry.at)):
-                    step.rows.run(connection, [step.row])
+                effects(connection)
             return len(changed)
 
         count: int = await self._session.write(Unit(work=work, wakes=True))

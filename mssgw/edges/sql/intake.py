@@ -1,5 +1,6 @@
 """What one Acceptance writes: the steps of its unit, and how a receipt or notice finds the letter it answers."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -74,10 +75,16 @@ class Intake:
     def _link(self, connection: Connection, acceptance: Acceptance) -> None:
         if self._rests_here(acceptance):
             self._require_body(connection, acceptance.body)
-        if acceptance.receipt is not None:
-            self._receipt(connection, acceptance, acceptance.receipt)
-        if acceptance.notice is not None:
-            self._notice(connection, acceptance, acceptance.notice)
+        self.link(connection, acceptance.receipt, acceptance.notice, acceptance.facts.taken_at)
+
+    def link(
+        self, connection: Connection, receipt: ReceiptSeen | None, notice: NoticeSeen | None, at: datetime
+    ) -> None:
+        """Count a receipt, heed a notice. Raises Conflict, see ports.Store.accept."""
+        if receipt is not None:
+            self._receipt(connection, receipt, at)
+        if notice is not None:
+            self._notice(connection, notice, at)
 
     def _require_body(self, connection: Connection, body: Body) -> None:
         """A failover may have lost what a server that is gone had called durable: better no 250 than no letter."""
@@ -85,7 +92,7 @@ class Intake:
         if connection.execute(there).scalar() != -(-body.wire_size // SEGMENT):
             raise Gone("the body of the letter is not in the database any more")
 
-    def _receipt(self, connection: Connection, acceptance: Acceptance, receipt: ReceiptSeen) -> None:
+    def _receipt(self, connection: Connection, receipt: ReceiptSeen, at: datetime) -> None:
         """Count the receipt, once a letter and patient (SD-4). A letter forgotten meanwhile is no conflict."""
         mine = (
             letters.c.message_id == self._records.message_id(receipt.original_message_id),
@@ -97,14 +104,13 @@ class Intake:
         open_ = [row for row in seen if row.receipt_at is None]
         if not seen:
             return
-        at = micros(acceptance.facts.taken_at)
-        counted = update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=at)
+        counted = update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=micros(at))
         if not open_ or connection.execute(counted).rowcount == 0:  # 0: another node counted it just now
             raise Conflict("the receipt was already counted")
         self._journal(
             connection,
             Entry(
-                at=acceptance.facts.taken_at,
+                at=at,
                 event=JournalEvent.READ,
                 spool_id=open_[0].spool_id,
                 message_id=receipt.original_message_id,
@@ -113,18 +119,17 @@ class Intake:
             ),
         )
 
-    def _notice(self, connection: Connection, acceptance: Acceptance, notice: NoticeSeen) -> None:
+    def _notice(self, connection: Connection, notice: NoticeSeen, at: datetime) -> None:
         """Link by thread, else by subject and patient (NDR-7), and remember what it says of the account."""
         letter = self._answered(connection, notice)
         patient = self._records.address(notice.patient) if notice.patient else letter and letter.patient
         if patient:
-            at = micros(acceptance.facts.taken_at)
-            self._do.account.run(connection, [(patient, notice.account.value, at)])
+            self._do.account.run(connection, [(patient, notice.account.value, micros(at))])
         if letter is not None:
             self._journal(
                 connection,
                 Entry(
-                    at=acceptance.facts.taken_at,
+                    at=at,
                     event=JournalEvent.ACCOUNT,
                     spool_id=letter.spool_id,
                     recipient=notice.patient,

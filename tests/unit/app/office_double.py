@@ -20,7 +20,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Verdict
-from mssgw.ports import Body, ConversationRow, QueueRow, Stored
+from mssgw.ports import Body, Conflict, ConversationRow, NoticeSeen, QueueRow, ReceiptSeen, Stored
 
 PATIENT = "279035121518989@patient.mssante.fr"
 DOCTOR = "dr.martin@cabinet.mssante.fr"
@@ -43,6 +43,7 @@ class OfficeDouble:
         self.pairs: dict[Pair, tuple[State, datetime]] = {}
         self.blocked: set[tuple[Address, Address | None]] = set()
         self.moved: list[Move] = []
+        self.conflicts = 0  # how many releases meet one
         self.operators: list[str] = []
         self.opened: list[tuple[Path, bool]] = []
         self.verdict: Verdict = Admit()
@@ -116,7 +117,19 @@ class OfficeDouble:
     async def hold(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
         return self._change(spool_ids, DeliveryState.QUEUED, DeliveryState.HELD, operator)
 
-    async def release(self, spool_id: str, *, operator: str, now: datetime, moves: Sequence[Move]) -> int:
+    async def release(
+        self,
+        spool_id: str,
+        *,
+        operator: str,
+        now: datetime,
+        moves: Sequence[Move],
+        receipt: ReceiptSeen | None = None,
+        notice: NoticeSeen | None = None,
+    ) -> int:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise Conflict
         for move in moves:
             state, _ = self.pairs.get(move.pair, (State.ABSENT, now))
             self.pairs[move.pair] = after(state, move.event), now
@@ -189,9 +202,8 @@ class OfficeDouble:
         self.new_key = new_key
         return len(self.stored)
 
-    async def judge(self, spool_id: str) -> Verdict:
-        await self.load(spool_id)
-        return self.verdict
+    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
+        return (await self.load(spool_id)).facts, self.verdict
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None

@@ -95,14 +95,14 @@ async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:
 async def test_a_held_answer_is_judged_by_what_the_store_knows_now(office, store):
     """Open: it passes and moves its conversation. Closed since, or never opened: refused (SD-10, WHO-2, FIN-7)."""
     await hold_an_answer(office, store)
-    assert isinstance(await office.judge(ID), Refuse)
+    assert isinstance((await office.judge(ID))[1], Refuse)
     now = SystemClock().now()
     await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
-    verdict = await office.judge(ID)
+    _, verdict = await office.judge(ID)
     assert isinstance(verdict, Admit)
     assert verdict.moves == (Move(PAIR, Event.PATIENT_WROTE),)
     await store.set_state([(PAIR, State.CLOSED, now)], operator="anne", only_absent=False)
-    refused = await office.judge(ID)
+    _, refused = await office.judge(ID)
     assert isinstance(refused, Refuse)
     assert refused.reply.status == "5.7.1"
 
@@ -113,7 +113,7 @@ async def test_an_opposition_recorded_meanwhile_is_honoured(office, store):
     now = SystemClock().now()
     await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
     await store.set_block(PATIENT, None, blocked=True, operator="anne", now=now)
-    refused = await office.judge(ID)
+    _, refused = await office.judge(ID)
     assert isinstance(refused, Refuse)
     assert refused.findings[0].rule == "opposition-is-honoured"
 

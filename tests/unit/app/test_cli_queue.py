@@ -1,5 +1,7 @@
 """`mssgw queue`: what waits, and what an operator does about it."""
 
+import pytest
+
 from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Undecryptable
@@ -197,6 +199,17 @@ def test_release_of_what_the_rules_refuse_by_now_says_no(office, run):
     assert refused.exit_code == 1
     assert "550 5.7.1 Echange clos" in refused.stderr
     assert office.rows[0].delivery.state is DeliveryState.HELD
+
+
+@pytest.mark.parametrize(("conflicts", "code"), [(1, 0), (9, 1)])
+def test_release_looks_again_when_a_receipt_was_counted_meanwhile(office, run, conflicts, code):
+    """SD-4: once per letter and patient, whichever way it came first."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Admit()
+    office.conflicts = conflicts
+    told = run("queue", "release", ID)
+    assert told.exit_code == code
+    assert ("stays held" in told.stderr) == bool(code)
 
 
 def test_release_of_what_is_not_held_says_no(office, run):
