@@ -1,11 +1,11 @@
 """What the inbound edge says by itself, and how errors become replies."""
 
-import errno
 import re
 import traceback
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import DISK_FULL, INTERNAL_ERROR, Reply
+from mssgw.edges.full_disk import is_full
 
 OK = Reply(250, "2.0.0", "OK")
 BYE = Reply(221, "2.0.0", "Au revoir")
@@ -53,7 +53,7 @@ def reply_for(error: BaseException) -> Reply:
     """What the peer is told when something of ours failed: never its text, and never 5xx (threats finding 1)."""
     if isinstance(error, GatewayError):
         return error.reply
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and is_full(error):
         return DISK_FULL
     return INTERNAL_ERROR
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from mssgw.core.errors import StoreFull, StoreUnavailable, Undecryptable
+from mssgw.edges.full_disk import is_full
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.vault import SEGMENT_OVERHEAD
 from mssgw.ports import Meter
@@ -96,6 +97,6 @@ def sync_directory(path: Path) -> None:
 
 def failure(error: OSError) -> StoreUnavailable:
     """Without the path: a file name is an id, but errors end in logs and the errno says enough."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error):
         return StoreFull("the disk of the spool is full")
     return StoreUnavailable(f"the spool failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")

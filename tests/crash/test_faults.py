@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
+from mssgw.edges.sql.dialects import database
 from tests.crash import faults
 from tests.crash.bench import PATIENCE, Bench, prepare, running
 from tests.crash.faults import Faults
@@ -145,6 +147,23 @@ async def test_the_disk_reserve_defers_while_what_is_here_still_goes_on(seed: in
             assert not bed.events("store.not_writable")
 
 
+@pytest.mark.parametrize("inodes", ["", ",nr_inodes=4"])
+def test_a_database_that_a_full_file_system_does_not_open_says_so(tmp_path: Path, inodes: str) -> None:
+    """A worker opens it anew after any failure, and the first time with its first letter: 452 then, not 451."""
+    with small_file_system(tmp_path, f"size=1m{inodes}"):
+        place = database(f"sqlite:///{tmp_path}/mssgw.db")
+        engine = place.engine(writing=True)
+        with engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("CREATE TABLE letters (id)")
+        fill(tmp_path / "filler")
+        with contextlib.suppress(OSError):
+            for name in "abcd":  # names are used up, where there are few
+                (tmp_path / name).touch()
+        with pytest.raises(DBAPIError) as caught, engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("INSERT INTO letters VALUES (1)")
+        assert (place.failure(caught.value).reply.code, place.failure(caught.value).reply.status) == (452, "4.3.1")
+
+
 def reserve(bed: Bench, size: str) -> None:
     """Set [limits] disk_reserve before the gateway starts."""
     with bed.gateway.config_file.open("a") as file:
@@ -165,10 +184,10 @@ async def test_files_that_may_not_grow_defer_and_come_back(seed: int) -> None:
 
 
 @contextmanager
-def small_file_system(place: Path) -> Iterator[None]:
+def small_file_system(place: Path, options: str = "size=24m,mode=0700") -> Iterator[None]:
     """Mount a small tmpfs there, which only root may."""
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "tmpfs", str(place)], capture_output=True, timeout=10
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], capture_output=True, timeout=10
     )
     if mounted.returncode:
         pytest.skip(f"no tmpfs of our own: {mounted.stderr.decode().strip()}")

@@ -16,8 +16,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
+from mssgw.edges import full_disk
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
+# SQLite says FULL when a write found no space; when it makes the WAL or its index, it does not say why it could not.
+_VAGUE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 _SCRUB_WAIT = 100  # milliseconds that one try to scrub waits for readers
 
 Errors = tuple[type[Exception], ...]
@@ -129,7 +132,7 @@ class Sqlite:
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_CORRUPT:
             return StoreDamaged("a page of the database is damaged: repair it with the sqlite3 command .recover")
-        if code == sqlite3.SQLITE_FULL:
+        if code == sqlite3.SQLITE_FULL or (code in _VAGUE and full_disk.takes_nothing(self.path.parent)):
             return StoreFull("the disk of the database is full")
         return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
 
@@ -176,7 +179,8 @@ class Sqlite:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
-            raise StoreUnavailable(f"{self.path}: {error.strerror}") from None
+            kind = StoreFull if full_disk.is_full(error) else StoreUnavailable
+            raise kind(f"{self.path}: {error.strerror}") from None
 
 
 def _private(path: str, flags: int) -> int:
