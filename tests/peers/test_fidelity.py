@@ -71,8 +71,10 @@ def _survive(*, letters: int, kills: int, seed: int) -> None:
 
 
 def _wait_for_count(sink: PostfixInstance, count: int) -> None:
-    """Wait without naming the letters: quick enough to stop in the midst of the stream."""
-    end = time.monotonic() + 120
-    while sink.count() < count:
-        assert time.monotonic() < end, f"only {sink.count()} letters arrived\n{sink.last_log_lines()}"
+    """Wait without naming the letters: quick enough to stop in the midst of the stream. Fails when nothing moves."""
+    seen, end = -1, 0.0
+    while (now := sink.count()) < count:
+        if now > seen:
+            seen, end = now, time.monotonic() + 120
+        assert time.monotonic() < end, f"only {now} letters arrived\n{sink.last_log_lines()}"
         time.sleep(0.01)
