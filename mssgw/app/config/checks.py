@@ -3,6 +3,8 @@
 It runs only when those sections are sound, so that one mistake is told once.
 """
 
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
@@ -242,7 +244,24 @@ def delivery_files_exist(delivery: DeliverySettings) -> Found:
 
 
 def master_key_exists(store: StoreSettings) -> Found:
-    yield from _readable(("store", "master_key_file"), store.master_key_file)
+    """A key that is missed is no reason to make another: the letters at rest open with the old one only."""
+    at, file = ("store", "master_key_file"), store.master_key_file
+    if file is None or file.path is None:
+        return
+    try:
+        with file.path.open("rb") as opened:
+            open_to_all = bool(os.fstat(opened.fileno()).st_mode & stat.S_IRWXO)
+    except FileNotFoundError:
+        message = (
+            f"No such file: {file.path}; give back the key that this store was made with, or for a new store: "
+            f"mssgw key new {file.path}"
+        )
+        yield Complaint(at, message)
+    except OSError as error:
+        yield Complaint(at, f"cannot be read: {error.strerror} ({file.path})")
+    else:
+        if open_to_all:  # as edges/vault.py will say
+            yield Complaint(at, f"every user of the machine may use it: chmod 0400 {file.path}")
 
 
 def _readable(at: lines.Path, file: SecretFile | None) -> Found:

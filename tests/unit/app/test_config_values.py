@@ -122,15 +122,22 @@ def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
     assert "policy.enforce_from" in {each.key for each in told}
 
 
-def test_keys_that_every_user_can_read_are_warned_of(load: Load, tmp_path: Path) -> None:
-    """A key for all is no key."""
+def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: Path) -> None:
+    """A key for all is no key; the daemon would not start with it, so `mssgw check` says so."""
     key = tmp_path / "master.key"
     key.write_bytes(bytes(32))
-    new = f'state_dir = "state"\n[store]\nmaster_key_file = "{key.name}"'
-    for mode, warned in ((0o644, True), (0o640, False), (0o600, False)):
+    named = {"old": 'state_dir = "state"', "new": f'state_dir = "state"\n[store]\nmaster_key_file = "{key.name}"'}
+    for mode in (0o640, 0o600):
         key.chmod(mode)
-        told = config.warnings(load(old='state_dir = "state"', new=new))
-        assert ("store.master_key_file" in {each.key for each in told}) is warned
+        assert load(**named).master_key.path == key
+    key.chmod(0o644)
+    with pytest.raises(config.ConfigErrors) as refused:
+        load(**named)
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.message) == (
+        "store.master_key_file",
+        f"every user of the machine may use it: chmod 0400 {key}",
+    )
 
 
 def test_a_state_directory_open_to_all_is_warned_of(load: Load, tmp_path: Path) -> None:
@@ -171,7 +178,7 @@ def test_the_master_key_is_the_file_else_the_credential_else_beside_the_database
     assert load().master_key.path == tmp_path / "state" / "master.key"
     (tmp_path / "master-key").touch()
     assert load().master_key.path == tmp_path / "master-key"
-    (tmp_path / "named.key").touch()
+    (tmp_path / "named.key").touch(0o600)
     new = 'state_dir = "state"\n[store]\nmaster_key_file = "named.key"'
     assert load(old='state_dir = "state"', new=new).master_key.path == tmp_path / "named.key"
 

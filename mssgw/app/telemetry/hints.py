@@ -1,0 +1,44 @@
+"""What to do about an alarm: the sentence that its log line carries, for whoever is woken by it.
+
+docs/administrateur.md says more of each, in French.
+"""
+
+from collections.abc import Mapping
+
+_DEFECT = "a defect of ours: report this line"
+_STORE = "disk full, or database down? new letters get 451 and stay with their senders; it tries again itself"
+_SWEEP = "what should be erased is not yet; it tries again itself: look at database and disk if this goes on"
+
+HINTS: Mapping[str, str] = {
+    "config.needs_restart": "systemctl restart mssgw takes it into use",
+    "config.refused": "the old configuration stays in force: mend this line, mssgw check, systemctl reload mssgw",
+    "delivery.deferred": "the letter waits and is tried again: mssgw queue show ID says what the next hop answered",
+    "delivery.lease_lost": "another process has taken the letter over, and may send it twice; nothing to do",
+    "delivery.failed": f"the letter waits and is tried again; {_DEFECT}",
+    "disk.reserve_reached": "new letters get 452 until there is room under state_dir again: df -h, make room",
+    "gateway.task_fell": f"the gateway stops, and systemd starts it again; {_DEFECT}",
+    "gateway.worker_died": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
+    "gateway.worker_failed": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
+    "gateway.worker_hangs": f"it is killed and replaced, no accepted letter is lost; {_DEFECT} if it comes again",
+    "gateway.worker_killed": "it did not stop in time; what it was sending may go out twice; nothing to do",
+    "letter.deferred_at_intake": "its sender keeps it and tries again: look at the alarms before this one",
+    "letter.held": "mssgw queue show ID, mssgw explain ID, then mssgw queue release ID or bounce",
+    "letter.inspection_timed_out": "the sender tries again; the third time it is held: mssgw queue list --state held",
+    "letter.set_aside": "it is held, unreadable: mssgw queue show ID; give its file back from a backup, or bounce",
+    "metrics.unavailable": "mail passes; ss -ltnp tells who has that port, or change [metrics] address",
+    "notice.failed": f"a failure stays in the queue, its sender is not told yet; {_DEFECT}",
+    "notice.no_route": "tell the sender yourself, mssgw trace ID names him; then give his domain a route",
+    "notice.without_letter": "its sender was told, but without his letter, which cannot be read; nothing to do",
+    "queue.failed": f"it is tried again; {_DEFECT}",
+    "queue.unavailable": _STORE,
+    "store.not_writable": _STORE,
+    "sweep.erase_failed": _SWEEP,
+    "sweep.forget_failed": _SWEEP,
+    "sweep.garbage_failed": _SWEEP,
+}
+
+
+def hint(event: str, queue_id: object = None) -> str | None:
+    """What to do about that alarm, with the id of the letter in the commands; None for an event that is unknown."""
+    text = HINTS.get(event)
+    return text.replace(" ID", f" {queue_id}") if text and queue_id else text

@@ -1,0 +1,45 @@
+"""Whoever is woken by an alarm reads in its line what to do."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from mssgw.app.telemetry import log
+from mssgw.app.telemetry.events import LogTelemetry
+from mssgw.app.telemetry.hints import HINTS, hint
+from mssgw.app.telemetry.metrics import ALARMS
+
+GUIDE = Path(__file__).parents[3] / "docs" / "administrateur.md"
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    stream = io.StringIO()
+    log.configure("info", "json", stream)
+    return stream
+
+
+def test_every_alarm_says_what_to_do() -> None:
+    """And the guide says more of each; a sweep stands there with the others."""
+    assert set(ALARMS) <= HINTS.keys()
+    guide = GUIDE.read_text("utf-8")
+    assert {event for event in HINTS if event not in guide and not event.startswith("sweep.")} == set()
+
+
+def test_a_hint_can_be_pasted(output: io.StringIO) -> None:
+    """The commands that it names carry the id of the letter."""
+    LogTelemetry().event("letter.held", alarm=True, queue_id="1M7ZTY3TH5M3REAG")
+    told = json.loads(output.getvalue())
+    assert told["hint"] == (
+        "mssgw queue show 1M7ZTY3TH5M3REAG, mssgw explain 1M7ZTY3TH5M3REAG, "
+        "then mssgw queue release 1M7ZTY3TH5M3REAG or bounce"
+    )
+
+
+def test_what_is_no_alarm_needs_no_hint(output: io.StringIO) -> None:
+    """A letter that waits for a next hop that is down is daily bread."""
+    LogTelemetry().event("delivery.deferred", queue_id="1M7ZTY3TH5M3REAG")
+    assert "hint" not in json.loads(output.getvalue())
+    assert hint("not.known") is None
