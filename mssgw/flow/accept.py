@@ -108,9 +108,9 @@ class IncomingLetter:
         if facts is not None:
             return facts, decide(facts)
         facts = self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
-        strikes = await self._means.store.strike(head.message_id, self._means.clock.now()) if head.message_id else 1
+        strikes = await self._means.store.strike(record.same_letter(facts), self._means.clock.now())
         self._means.telemetry.event("letter.inspection_timed_out", alarm=True, queue_id=self.spool_id, strikes=strikes)
-        # The third time for the same Message-ID, a person decides.
+        # The third time for the same letter, a person decides.
         return facts, hold_undecided(facts, TIMED_OUT) if strikes >= STRIKES_BEFORE_HOLD else None
 
     async def _inspect(self, head: MessageHead, size: int) -> Facts | None:

@@ -80,8 +80,11 @@ class Store(Protocol):
     async def free_node(self, node: str) -> None:
         """Give back all leases whose token begins with ``node.``: those of our own earlier incarnations."""
 
-    async def strike(self, message_id: str, now: datetime) -> int:
-        """Count one more inspection time-out of this Message-ID and return the count so far (SD-10)."""
+    async def strike(self, letter: str, now: datetime) -> int:
+        """Count one more inspection time-out of this letter and return the count so far (SD-10).
+
+        ``letter``: its Message-ID, or what stands in for one; kept as keyed hash, as long as the trace.
+        """
 
     async def accept(self, acceptance: Acceptance) -> None:
         """Keep it all, durably, before returning. Raises Conflict when a receipt was already counted meanwhile."""

@@ -44,9 +44,9 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             account=has.accounts.get(pair.patient),
         )
 
-    async def strike(self, message_id: str, now: datetime) -> int:
-        count = self._has.strikes.get(message_id, (0, now))[0] + 1
-        self._has.strikes[message_id] = (count, now)
+    async def strike(self, letter: str, now: datetime) -> int:
+        count = self._has.strikes.get(letter, (0, now))[0] + 1
+        self._has.strikes[letter] = (count, now)
         return count
 
     async def accept(self, acceptance: Acceptance) -> None:

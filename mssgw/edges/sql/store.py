@@ -84,8 +84,8 @@ class SqlStore:
         )  # host is not host.b
         await self._session.write(Unit(work=lambda connection: connection.execute(_freed(mine)).rowcount, wakes=True))
 
-    async def strike(self, message_id: str, now: datetime) -> int:
-        digest, at = self._records.message_id(message_id), micros(now)
+    async def strike(self, letter: str, now: datetime) -> int:
+        digest, at = self._records.message_id(letter), micros(now)
         insert = self._session.database.insert(strikes).values(message_id=digest, count=1, at=at)
         upsert = insert.on_conflict_do_update(
             index_elements=["message_id"], set_={"count": strikes.c.count + 1, "at": at}
