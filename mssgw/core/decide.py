@@ -7,7 +7,7 @@ from mssgw.core.facts import Facts
 from mssgw.core.moves import HOLDING_EVENTS, moves
 from mssgw.core.replies import INTERNAL_ERROR
 from mssgw.core.rules.rulebook import NEED_THE_STORE, RULEBOOK, Rulebook
-from mssgw.core.verdict import Admit, Defer, Finding, Hold, Refuse, Severity, Verdict, strictest
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity, Verdict, strictest
 
 
 class EmptyRulebook(ValueError):
@@ -48,8 +48,6 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...]) -> Verdict:
     match worst.severity if worst else Severity.NOTE:
         case Severity.REFUSE:
             return Refuse(findings=findings, reply=reply)
-        case Severity.DEFER:
-            return Defer(findings=findings, reply=reply)
         case Severity.HOLD:
             all_moves = moves(facts)
             now = tuple(move for move in all_moves if move.event in HOLDING_EVENTS)

@@ -14,8 +14,7 @@ class Severity(IntEnum):
     NOTE = 0
     WOULD_REFUSE = 1  # observed, not enforced yet (SD-9)
     HOLD = 2
-    DEFER = 3
-    REFUSE = 4
+    REFUSE = 4  # the numbers are stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +57,8 @@ class Refuse:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defer:
-    """4xx: the letter stays with its sender, who tries again."""
-
-    findings: tuple[Finding, ...]
-    reply: Reply
-
-
-Verdict = Admit | Hold | Refuse | Defer
+# No verdict defers: 451 is for what could not be judged, and there is none then (SD-10).
+Verdict = Admit | Hold | Refuse
 
 
 def strictest(findings: Sequence[Finding]) -> Finding | None:

@@ -11,7 +11,7 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.rules.findings import not_allowed
-from mssgw.core.verdict import Defer, Refuse, Verdict, strictest
+from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
 
@@ -60,7 +60,7 @@ class Reception:
         return IncomingLetter(self._means, self._live.settings, client, unique)
 
     async def _refusal(self, stage: str, facts: Facts, verdict: Verdict) -> Reply | None:
-        if not isinstance(verdict, Refuse | Defer):
+        if not isinstance(verdict, Refuse):
             return None
         path = facts.exchanges[0].forward_path if facts.exchanges else None
         await self._journal(stage, facts.envelope, verdict.reply, path, verdict)
@@ -72,7 +72,7 @@ class Reception:
         envelope: Envelope,
         reply: Reply,
         path: ForwardPath | None,
-        verdict: Refuse | Defer | None = None,
+        verdict: Refuse | None = None,
     ) -> None:
         findings = verdict.findings if verdict else ()
         worst = strictest(findings)

@@ -25,7 +25,6 @@ class Code(IntEnum):
     OK = 0
     NO = 1  # the answer is no: invalid, not found, refused
     HELD = 2  # explain only: accepted, but kept for a person
-    DEFERRED = 3  # explain only: 4xx, the sender tries again
     USAGE = 64
     DATA = 65
     UNAVAILABLE = 69
@@ -41,7 +40,6 @@ Exit codes:
   0    done, or the answer is yes
   1    the answer is no: invalid, not found, refused
   2    explain only: the letter is held for a person
-  3    explain only: the letter is deferred (4xx)
   64   usage error
   65   bad input data: a file or a value that cannot be read
   69   the store is unavailable, or somebody else has it open
@@ -80,6 +78,9 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
 )
 
 
+_WHO_MAY = "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."
+
+
 def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
     """The exit code of an error and the lines that say it; never a value that may be personal."""
     match error:
@@ -95,6 +96,8 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
         return Code.CONFIG, [scrub(str(error))]
     if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
         return _of_the_configuration([str(problem) for problem in problems])
+    if isinstance(error.__cause__, PermissionError) and isinstance(error, StoreUnavailable):
+        return Code.NO_PERMISSION, [_line(error), _WHO_MAY]
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
     return code, [_line(error)]
 
@@ -102,7 +105,7 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
 def _of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
     """What is wrong with the file; or it is only that another user types than the one who may read it."""
     if all("cannot be read: Permission denied" in line for line in lines):
-        return Code.NO_PERMISSION, [*lines, "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."]
+        return Code.NO_PERMISSION, [*lines, _WHO_MAY]
     return Code.CONFIG, lines
 
 

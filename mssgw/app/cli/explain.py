@@ -18,9 +18,9 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
-from mssgw.core.verdict import Admit, Defer, Hold, Refuse, Verdict
+from mssgw.core.verdict import Admit, Hold, Refuse, Verdict
 
-_CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD, Defer: Code.DEFERRED}
+_CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD}
 
 
 @click.command(short_help="Say what is, or was, decided of a letter, and why.")
@@ -46,7 +46,7 @@ async def explain(
 
     A file is judged against the conversations as they stand now; nothing is kept, moved, sent or journalled. Of a
     letter whose content is erased, the findings in the journal are shown. Exit code 0: admitted, 1: refused (or
-    unknown), 2: held, 3: deferred.
+    unknown), 2: held.
 
     \b
     Examples:

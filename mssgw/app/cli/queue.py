@@ -13,7 +13,7 @@ from mssgw.app.office import Office
 from mssgw.core.delivery import State
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
-from mssgw.core.verdict import Admit, Defer, Hold, Refuse
+from mssgw.core.verdict import Admit, Hold, Refuse
 from mssgw.flow.release import NONE, Effects, effects_of
 from mssgw.ports import Conflict, QueueRow
 
@@ -204,7 +204,7 @@ async def _effects_now(office: Office, spool_id: str) -> Effects:
     match verdict:
         case Admit():
             return effects_of(facts, verdict)
-        case Refuse(reply=reply) | Defer(reply=reply):
+        case Refuse(reply=reply):
             raise no(f"queue release: {spool_id} stays held, for the rules refuse it as things stand: {reply}")
         case Hold():
             raise no(f"queue release: {spool_id} stays held, for the rules still hold it")

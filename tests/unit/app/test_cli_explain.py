@@ -5,11 +5,10 @@ import pytest
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move
 from mssgw.core.replies import Reply
-from mssgw.core.verdict import Admit, Defer, Finding, Hold, Refuse, Severity
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_pair
 
 CLOSED = Reply(550, "5.7.1", "Echange clos par le professionnel")
-LATER = Reply(451, "4.3.0", "Reessayez plus tard")
 FINDING = Finding(
     rule="patient-may-write", requirement="WHO-2 FIN-7", severity=Severity.REFUSE, reply=CLOSED, recipient=0
 )
@@ -29,11 +28,10 @@ def letter(tmp_path):
         (Admit(moves=(MOVE,)), 0, "admit"),
         (Refuse(findings=(FINDING,), reply=CLOSED), 1, "refuse"),
         (Hold(findings=(FINDING,), withheld=(MOVE,)), 2, "hold"),
-        (Defer(findings=(FINDING,), reply=LATER), 3, "defer"),
     ],
 )
 def test_the_exit_code_is_the_verdict(office, run, run_json, letter, verdict, code, word):
-    """0 admit, 1 refuse, 2 hold, 3 defer, for a file and for a letter in the queue."""
+    """0 admit, 1 refuse, 2 hold, for a file and for a letter in the queue."""
     office.verdict = verdict
     words = ("explain", letter, "--from", DOCTOR, "--to", PATIENT)
     told = run(*words)
