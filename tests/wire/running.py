@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,48 +11,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.installation import DOCTOR, IN_CLEAR, PATIENT, SERVE, environment, install
 from tests.wire.inbound import Peer
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 30.0  # seconds after which a test that waits has failed
-PATIENT = "279035121518989@patient.mssante.fr"
-DOCTOR = "dr.martin@chu.mssante.fr"
-CONFIG = """
-[gateway]
-hostname = "mssgw.exemple.fr"
-state_dir = "state"
-workers = {workers}
-[store]
-master_key_file = "master.key"
-{store}
-[log]
-format = "json"
-[limits]
-disk_reserve = "0 B"
-connections_per_ip = 2000
-connections = 2000
-{limits}
-{metrics}
-[[listener]]
-name = "house"
-role = "establishment"
-address = "127.0.0.1:0"
-{listener}
-[[establishment]]
-name = "chu"
-domains = ["chu.mssante.fr"]
-networks = ["127.0.0.1/32"]
-next_hop = "127.0.0.1:{hop}"
-next_hop_tls = "none"
-[[trusted_domain]]
-name = "mes"
-domains = ["patient.mssante.fr"]
-networks = ["127.0.0.2/32"]
-next_hop = "127.0.0.1:{hop}"
-next_hop_tls = "none"
-"""
 METRICS = '[metrics]\naddress = "127.0.0.1:0"'
-IN_CLEAR = 'tls = "none"\nrequire_tls = false'
 
 
 class Hop:
@@ -271,21 +233,14 @@ async def running(
     metrics: str = METRICS,
     listener: str = IN_CLEAR,
     workers: int = 1,
-    **environment: str,
+    **environ: str,
 ) -> AsyncIterator[Daemon]:
     """A daemon that is ready. Its configuration and state lie in ``folder``."""
     hop = Hop()
-    config = CONFIG.format(
-        hop=await hop.listen(), store=store, limits=limits, metrics=metrics, listener=listener, workers=workers
-    )
-    config = config.replace('disk_reserve = "0 B"\n', "") if "disk_reserve" in limits else config
-    (folder / "mssgw.toml").write_text(config)
-    (folder / "state").mkdir(mode=0o700, exist_ok=True)
-    (folder / "master.key").write_bytes(os.urandom(32))
-    (folder / "master.key").chmod(0o600)
+    install(folder, metrics, hop=await hop.listen(), store=store, limits=limits, listener=listener, workers=workers)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from mssgw.app.cli import main; main(['serve'])"),
-        env=os.environ | {"MSSGW_CONFIG": str(folder / "mssgw.toml"), "PYTHONPATH": str(ROOT)} | environment,
+        *SERVE,
+        env=environment(folder, **environ),
         stdout=asyncio.subprocess.PIPE,
         limit=2**20,
     )

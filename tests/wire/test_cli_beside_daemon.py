@@ -1,12 +1,10 @@
 """The commands over the real store, beside a running daemon whose next hop is down, and after it has stopped."""
 
 import json
-import os
 import signal
 import smtplib
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,39 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mssgw.app.cli import main
+from tests.installation import DOCTOR, PATIENT, SERVE, configuration, environment
 
-PATIENT = "279035121518989@patient.mssante.fr"
 CORSICAN = "177012A12345670"
-DOCTOR = "dr.martin@chu.mssante.fr"
-CONFIG = """
-[gateway]
-hostname = "mssgw.exemple.fr"
-state_dir = "state"
-[store]
-master_key_file = "master.key"
-[log]
-format = "json"
-[delivery]
-first_retry = "1h"
-[[listener]]
-name = "establishment"
-role = "establishment"
-address = "127.0.0.1:{port}"
-tls = "none"
-require_tls = false
-[[establishment]]
-name = "chu"
-domains = ["chu.mssante.fr"]
-networks = ["127.0.0.1/32"]
-next_hop = "127.0.0.1:{down}"
-next_hop_tls = "none"
-[[trusted_domain]]
-name = "mes"
-domains = ["patient.mssante.fr"]
-networks = ["127.0.0.2/32"]
-next_hop = "127.0.0.1:{down}"
-next_hop_tls = "none"
-"""
+RETRIES = '[delivery]\nfirst_retry = "1h"'
 LETTER = f"From: {DOCTOR}\r\nTo: {PATIENT}\r\nMessage-ID: <une@chu.mssante.fr>\r\nSubject: canari\r\n\r\nBonjour\r\n"
 
 
@@ -61,24 +30,15 @@ class Installation:
             other.bind(("127.0.0.1", 0))
             self.port, down = one.getsockname()[1], other.getsockname()[1]
         (folder / "state").mkdir()
-        (folder / "mssgw.toml").write_text(CONFIG.format(port=self.port, down=down))
+        (folder / "mssgw.toml").write_text(configuration(RETRIES, hop=down, port=self.port, workers=2))
         self.run("key", "new", self.path("master.key"), expect=0)
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        root = Path(__file__).parents[2]
-        return os.environ | {
-            "MSSGW_CONFIG": str(self.folder / "mssgw.toml"),
-            "PYTHONPATH": str(root),
-            "SUDO_USER": "anne",
-        }
-
     def run(self, *words: str, expect: int | None = None) -> Result:
         """A command. In this process, for the libraries take a second to load; the daemon is another one."""
-        told = CliRunner().invoke(main, words, env=self.environment)
+        told = CliRunner().invoke(main, words, env=environment(self.folder, SUDO_USER="anne"))
         assert expect in (None, told.exit_code), (words, told.exit_code, told.output)
         assert "Traceback" not in told.stderr
         return told
@@ -87,12 +47,7 @@ class Installation:
         return [json.loads(line) for line in self.run(*words, "--json", expect=0).stdout.splitlines()]
 
     def start(self) -> subprocess.Popen[str]:
-        daemon = subprocess.Popen(
-            [sys.executable, "-c", "from mssgw.app.cli import main; main(['serve'])"],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        daemon = subprocess.Popen(SERVE, env=environment(self.folder), stdout=subprocess.PIPE, text=True)
         limit = threading.Timer(60, daemon.kill)
         limit.start()
         ready = any('"gateway.ready"' in line for line in daemon.stdout)

@@ -14,7 +14,8 @@ import pytest_asyncio
 
 from mssgw.app.config import ConfigErrors, load
 from tests import canaries
-from tests.wire.running import CONFIG, DOCTOR, IN_CLEAR, PATIENT, Daemon, letter, running, send
+from tests.installation import DOCTOR, PATIENT, install
+from tests.wire.running import Daemon, letter, running, send
 
 PATIENTS = 'route="operator:mes"'
 
@@ -258,12 +259,7 @@ async def test_a_port_that_is_taken_is_an_alarm_and_mail_goes_on(tmp_path: Path)
 
 
 def _config(tmp_path: Path, metrics: str) -> Path:
-    path = tmp_path / "mssgw.toml"
-    path.write_text(
-        CONFIG.format(hop=2525, store="", limits="", metrics=f"[metrics]\n{metrics}", listener=IN_CLEAR, workers=1)
-    )
-    (tmp_path / "master.key").touch()
-    return path
+    return install(tmp_path, f"[metrics]\n{metrics}", hop=2525)
 
 
 async def test_metrics_stay_on_the_machine_unless_told_otherwise(tmp_path: Path) -> None:

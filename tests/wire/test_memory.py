@@ -20,9 +20,10 @@ from mssgw.app.seat import Seat
 from mssgw.app.stores import at_rest
 from mssgw.app.telemetry.events import FanOut
 from mssgw.edges import vault
+from tests.installation import DOCTOR, PATIENT, install
 from tests.pki import Authority
 from tests.wire.inbound import Peer
-from tests.wire.running import CONFIG, DOCTOR, IN_CLEAR, PATIENT, Daemon, Hop, large, letter, running, send
+from tests.wire.running import Daemon, Hop, large, letter, running, send
 
 MB = 1_000_000
 TEN_MO = 10 * MB
@@ -130,12 +131,7 @@ async def here(folder: Path) -> AsyncIterator[tuple[int, InProcess, Eyes, Hop]]:
             if name == "gateway.listening":
                 port.set_result(fields["port"])
 
-    path = folder / "mssgw.toml"
-    path.write_text(
-        CONFIG.format(hop=await hop.listen(), store="", limits="", metrics="", listener=IN_CLEAR, workers=1)
-    )
-    (folder / "master.key").write_bytes(bytes(range(32)))
-    (folder / "master.key").chmod(0o600)
+    path = install(folder, hop=await hop.listen())
     loaded = configuration.load(path)
     seat = Seat(sockets=bind(loaded))
     eyes = Eyes(loaded, seat)

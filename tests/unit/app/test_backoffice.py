@@ -24,33 +24,13 @@ from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.flow import record
 from mssgw.flow.inspect import Inspector
 from mssgw.ports import Acceptance
+from tests import installation
 
-DOCTOR = Address.parse("dr.martin@chu.mssante.fr")
-PATIENT = Address.parse("279035121518989@patient.mssante.fr")
+DOCTOR = Address.parse(installation.DOCTOR)
+PATIENT = Address.parse(installation.PATIENT)
 PAIR = Pair(PATIENT, DOCTOR)
 ID = "1M8Z7Q4X9TB20KEV"
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
-CONFIG = """
-[gateway]
-hostname = "mssgw.exemple.fr"
-state_dir = "state"
-[[listener]]
-name = "trust-space"
-role = "trust-space"
-address = "127.0.0.1:0"
-tls = "none"
-require_tls = false
-[[establishment]]
-name = "chu"
-domains = ["chu.mssante.fr"]
-networks = ["127.0.0.1/32"]
-next_hop = "127.0.0.1:25"
-[[trusted_domain]]
-name = "mes"
-domains = ["patient.mssante.fr"]
-networks = ["127.0.0.2/32"]
-next_hop = "127.0.0.1:25"
-"""
 
 
 @pytest.fixture
@@ -60,8 +40,8 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
-    (tmp_path / "mssgw.toml").write_text(CONFIG)
-    return BackOffice(load(tmp_path / "mssgw.toml"), AtRest(store, store, MemorySpool(), store, MemoryBudget(0)))
+    loaded = load(installation.install(tmp_path, hop=25, role="trust-space"))
+    return BackOffice(loaded, AtRest(store, store, MemorySpool(), store, MemoryBudget(0)))
 
 
 async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:
