@@ -6,11 +6,10 @@
 """
 
 import asyncio
+import contextlib
 import os
 import resource
-import signal
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,12 +17,13 @@ from pathlib import Path
 
 import mssgw
 from mssgw.app import config as configuration
-from mssgw.app import wiring
+from mssgw.app import signals, wiring
 from mssgw.app.composition import Flow, assemble
-from mssgw.app.config import Config, ConfigErrors, model
+from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
+from mssgw.app.reloading import Ready, made_of, read_again, refusals_told
 from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
@@ -34,11 +34,9 @@ from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
 from mssgw.edges.passwords import Passwords
-from mssgw.edges.smtp_in import Listener, SmtpIn
+from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
-from mssgw.edges.smtpd_listener import TlsMode
-from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.flow.live import Live
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
@@ -51,19 +49,44 @@ OPEN_FILES = 65_536  # as in systemd/mssgw.service
 
 
 def serve(config_path: Path) -> None:
-    """Run until SIGTERM or SIGINT, in one process or several. Raises ConfigErrors or a GatewayError when it cannot
-    start, TaskFell when a part of it failed for good."""
+    """Run until SIGTERM or SIGINT, in one process or several; signals are held when it is called (signals.py).
+
+    Raises ConfigErrors or a GatewayError when it cannot start, TaskFell when a part of it failed for good.
+    """
     config = configuration.load(config_path)
     log.configure(config.log.level, config.log.format)
+    if signals.stop_was_asked():
+        return
     allow_open_files()
     asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
     sockets = bind(config)
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
     sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
+    if signals.stop_was_asked():
+        return
     if workers == 1:
         asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
         return
-    Supervisor(lambda seat: _forked(config_path, config, seat), sockets, workers, LogTelemetry()).supervise()
+    family = _Family(config_path, config)
+    Supervisor(family.member, sockets, workers, LogTelemetry(), reload=family.reload).supervise()
+
+
+class _Family:
+    """In the supervisor: the configuration that the next worker starts with, when one must be replaced."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path, self._config = path, config
+
+    def member(self, seat: Seat) -> int:
+        """Be a worker, in its process."""
+        asyncio.run(work(self._path, self._config, seat))
+        return 0
+
+    def reload(self) -> None:
+        """As the workers do. They say what they refuse and why; whatever it is, the supervisor goes on."""
+        with contextlib.suppress(Exception):
+            self._config = read_again(self._path, self._config, Seat()).config
+            log.configure(self._config.log.level, self._config.log.format)
 
 
 async def work(config_path: Path, config: Config, seat: Seat) -> None:
@@ -97,11 +120,6 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _forked(config_path: Path, config: Config, seat: Seat) -> int:
-    asyncio.run(work(config_path, config, seat))
-    return 0
-
-
 async def _try_the_store(config: Config) -> None:
     async with at_rest(config):
         pass
@@ -133,13 +151,14 @@ class Daemon:
     """One running gateway."""
 
     def __init__(self, config_path: Path, config: Config, rest: AtRest, eyes: Eyes, seat: Seat) -> None:
-        self._path, self._config, self._rest = config_path, config, rest
+        self._path, self._rest = config_path, rest
+        self._ready = ready = made_of(config, seat)
         self._eyes, self._telemetry = eyes, eyes.telemetry
         self._seat, self._fell = seat, False
         self._passwords = Passwords()
-        self._live = Live(wiring.settings(config), *self._admission(config))
-        eyes.metrics.routes(route.name for route in self._live.settings.routes.by_domain.values())
-        self._tls = _client_tls(config)  # one for all connections: building it takes 20 ms
+        self._live = Live(ready.settings, *self._admission(ready.clients))
+        eyes.follow(ready)
+        self._servers: list[SmtpIn] = []
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -147,11 +166,12 @@ class Daemon:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; on leaving, finish what is under way."""
-        per_hop = self._seat.share(self._config.delivery.connections_per_hop)
+        config = self._ready.config
+        per_hop = self._seat.share(config.delivery.connections_per_hop)
         transport = SmtpTransport(
-            hostname=self._config.gateway.hostname,
+            hostname=config.gateway.hostname,
             spool=self._rest.spool,
-            tls_contexts=lambda route: self._tls,
+            tls_contexts=lambda route: self._ready.tls,
             limits=PoolLimits(connections=per_hop),
         )
         flow = assemble(
@@ -161,13 +181,12 @@ class Daemon:
             clock=self._rest.clock,
             telemetry=self._telemetry,
             live=self._live,
-            node=f"{self._config.node}-{self._seat.number}",
+            node=f"{config.node}-{self._seat.number}",
             per_route=per_hop,
-            lease=self._config.delivery.take_over_after,
-            trace=self._config.retention.trace,
+            lease=config.delivery.take_over_after,
+            trace=config.retention.trace,
         )
         self._rest.on_work(flow.deliverer.wake)
-        self._handle_signals()
         tasks = [
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
             asyncio.create_task(self._signs_of_life(), name="watchdog"),
@@ -197,7 +216,8 @@ class Daemon:
         """Say that we are ready, then wait for a signal. Raises TaskFell."""
         self._event("gateway.ready", version=mssgw.__version__)
         self._seat.say(systemd.READY)
-        await self._stop.wait()
+        with signals.heard(asyncio.get_running_loop(), stop=self._stop.set, reload=self.reload):
+            await self._stop.wait()
         if self._fell:
             raise TaskFell
 
@@ -218,78 +238,53 @@ class Daemon:
             self._fell = True
             self._stop.set()
 
-    # --- signals -----------------------------------------------------------------------------------------------
-
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+    # --- reload ------------------------------------------------------------------------------------------------
 
     def reload(self) -> None:
         """Read the configuration again; a bad file leaves the old one in force, whole."""
         self._seat.say(systemd.reloading(time.monotonic()))
-        try:
-            config = configuration.load(self._path)
-            settings, admission, tls = wiring.settings(config), self._admission(config), _client_tls(config)
-        except ConfigErrors as errors:
-            for problem in errors.problems:
-                self._telemetry.event(
-                    "config.refused", alarm=True, line=problem.line, key=problem.key, expected=problem.message
-                )
-        except TlsMisconfigured as error:
-            self._telemetry.event("config.refused", alarm=True, expected=str(error))
-        except OSError as error:
-            self._telemetry.event("config.refused", alarm=True, expected=f"{error.filename}: {error.strerror}")
-        else:
-            self._live.settings, self._tls = settings, tls
-            self._eyes.metrics.routes(route.name for route in settings.routes.by_domain.values())
-            self._live.client_at, self._live.authenticate = admission
-            log.configure(config.log.level, config.log.format)
-            self._say_what_waits_for_a_restart(config)
+        with refusals_told(self._telemetry):
+            self._take(read_again(self._path, self._ready.config, self._seat))
             self._event("config.reloaded")
         self._seat.say(systemd.READY)
 
-    def _say_what_waits_for_a_restart(self, config: Config) -> None:
-        for name in ("gateway", "store", "listeners", "limits", "retention", "metrics"):
-            if getattr(config, name) != getattr(self._config, name):
-                self._telemetry.event("config.needs_restart", alarm=True, section=name)
-        for key in ("connections_per_hop", "take_over_after"):
-            if getattr(config.delivery, key) != getattr(self._config.delivery, key):
-                self._telemetry.event("config.needs_restart", alarm=True, section=f"delivery.{key}")
+    def _take(self, ready: Ready) -> None:
+        """All at once: nothing waits in between, so no letter sees half of it."""
+        self._ready = ready
+        self._live.settings = ready.settings
+        self._live.client_at, self._live.authenticate = self._admission(ready.clients)
+        for server in self._servers:  # new connections follow it; those that are open keep what they were told
+            server.listener = ready.listeners[server.listener.name]
+        self._eyes.follow(ready)
+        log.configure(ready.config.log.level, ready.config.log.format)
+        if ready.waiting and self._seat.first:  # one of us is enough
+            self._telemetry.event("config.needs_restart", alarm=True, keys=", ".join(ready.waiting))
 
     # --- listeners ---------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def _listening(self, flow: Flow) -> AsyncIterator[None]:
         """All listeners; on leaving they are drained together."""
-        servers: list[SmtpIn] = []
         try:
-            for entry in self._config.listeners:
-                server = SmtpIn(
-                    flow.reception,
-                    _listener(self._config, entry, self._seat),
-                    intake=self._eyes.intake,
-                    meter=self._eyes.meter,
-                )
-                servers.append(server)
+            for name, listener in self._ready.listeners.items():
+                server = SmtpIn(flow.reception, listener, intake=self._eyes.intake, meter=self._eyes.meter)
+                self._servers.append(server)
                 self._eyes.watch(server)
-                for bound in self._seat.sockets[entry.name]:
+                for bound in self._seat.sockets[name]:
                     await server.listen_on(bound)
                 if self._seat.first:
-                    self._say_where(entry.name, self._seat.sockets[entry.name])
+                    self._say_where(name, self._seat.sockets[name])
             yield
         finally:
-            await asyncio.gather(*(server.stop(within=DRAIN_DATA) for server in servers))
+            await asyncio.gather(*(server.stop(within=DRAIN_DATA) for server in self._servers))
 
     def _say_where(self, listener: str, sockets: Sequence[socket.socket]) -> None:
         for bound in sockets:
             host, port = bound.getsockname()[:2]
             self._telemetry.event("gateway.listening", listener=listener, address=str(Endpoint(host, port)), port=port)
 
-    def _admission(self, config: Config) -> tuple[ClientAt, Authenticate]:
+    def _admission(self, clients: wiring.Clients) -> tuple[ClientAt, Authenticate]:
         """Who is let in by network, and by login (SD-5)."""
-        clients = wiring.clients(config)
 
         async def authenticate(role: Role, login: str, password: str) -> Client | None:
             client, hashed = clients.logins.get(login, (None, None))
@@ -297,31 +292,3 @@ class Daemon:
             return client if fits and client is not None and client.role is role else None
 
         return clients.at, authenticate
-
-
-def _listener(config: Config, entry: model.Listener, seat: Seat) -> Listener:
-    limits = config.limits
-    context = None
-    if entry.tls is not model.Tls.NONE and entry.certificate is not None:
-        context = server_context(entry.certificate.require(), entry.key.require() if entry.key else None)
-    return Listener(
-        name=entry.name,
-        role=entry.role,
-        hostname=config.gateway.hostname,
-        size_limit=wiring.settings(config).limit_for(entry.role),
-        tls=TlsMode(entry.tls.value),
-        context=context,
-        require_tls=entry.require_tls and context is not None,
-        auth=entry.auth,
-        idle=limits.idle.total_seconds(),
-        handshake=limits.handshake.total_seconds(),
-        max_recipients=limits.recipients,
-        max_connections=seat.share(limits.connections),
-        max_connections_per_ip=limits.connections_per_ip,  # chance may bring all of one peer to one worker
-    )
-
-
-def _client_tls(config: Config) -> ssl.SSLContext:
-    """How next hops are verified. Raises TlsMisconfigured."""
-    ca_file = config.delivery.ca_file
-    return client_context(ca_file=ca_file.require() if ca_file else None)

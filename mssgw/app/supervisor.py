@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mssgw.app import signals
 from mssgw.app.seat import Seat
 from mssgw.edges import systemd
 from mssgw.ports import Telemetry
@@ -42,12 +43,16 @@ class _Worker:
 
 @dataclass(slots=True)
 class Supervisor:
-    """``run`` is what a worker does with its Seat, in the forked process; it returns the exit code."""
+    """``run`` is what a worker does with its Seat, in the forked process; it returns the exit code.
+
+    It begins with SIGTERM, SIGINT and SIGHUP held: when it listens, it releases them (signals.py).
+    """
 
     run: Run
     sockets: Sockets
     workers: int
     telemetry: Telemetry
+    reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
     again: float = 1.0  # seconds before a worker that died is replaced
@@ -60,7 +65,7 @@ class Supervisor:
         """Run until SIGTERM or SIGINT, then until all workers have left."""
         wake, poke = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in signals.ALL:
             signal.signal(number, lambda which, _frame: self._told.append(which))
         self._due = dict.fromkeys(range(1, self.workers + 1), 0.0)
         interval = systemd.watchdog_interval() or BEAT
@@ -73,14 +78,18 @@ class Supervisor:
                 systemd.notify(systemd.WATCHDOG)
         finally:
             self._stop()
+            signals.ignore()
 
     def _stop_was_asked(self) -> bool:
         while self._told:
             if self._told.pop(0) != signal.SIGHUP:
                 return True
-            systemd.notify(systemd.reloading(time.monotonic()))
+            if self._announced:  # else READY would come before we are
+                systemd.notify(systemd.reloading(time.monotonic()))
+            self.reload()
             self._signal(signal.SIGHUP)
-            systemd.notify(systemd.READY)
+            if self._announced:
+                systemd.notify(systemd.READY)
         return False
 
     # --- workers -----------------------------------------------------------------------------------------------
@@ -91,19 +100,21 @@ class Supervisor:
             del self._due[number]
             hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
             parent = os.getpid()
+            signals.hold()  # or the child would take one for the supervisor, and forget it
             pid = os.fork()
             if pid == 0:
                 self._become_worker(number, tell, parent)
             os.close(tell)
             self._alive[pid] = _Worker(number, pid, hear, time.monotonic())
+            signals.release()  # what came before the first fork is heard by the workers, too
 
     def _become_worker(self, number: int, tell: int, parent: int) -> None:
-        """In the child: never returns."""
+        """In the child, with its signals held until ``run`` listens: never returns."""
         code = 70
         try:
             _die_with(parent)
             signal.set_wakeup_fd(-1)
-            for given in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            for given in signals.ALL:
                 signal.signal(given, signal.SIG_DFL)
 
             def say(message: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mssgw.app import signals
 from mssgw.app.seat import Seat
 from mssgw.app.supervisor import Supervisor
 from mssgw.edges import systemd
@@ -43,6 +44,7 @@ def beat_until_told(seat: Seat, folder: Path, *, deaf: bool = False) -> int:
     stop: list[int] = []
     signal.signal(signal.SIGTERM, (lambda *_: None) if deaf else (lambda *_: stop.append(1)))
     signal.signal(signal.SIGHUP, lambda *_: (folder / f"reloaded-{seat.number}").touch())
+    signals.release()
     (folder / f"pid-{seat.number}").write_text(str(os.getpid()))
     seat.say(systemd.READY)
     while not stop:

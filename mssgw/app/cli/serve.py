@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from mssgw.app import signals
 from mssgw.app.cli.opening import config_option
 
 
@@ -19,6 +20,7 @@ def serve(config_path: Path) -> None:
       mssgw serve
       mssgw serve --config ./mssgw.toml
     """
+    signals.hold()
     from mssgw.app.daemon import serve as run  # pulls in everything: not for --help
 
     run(config_path)

@@ -11,6 +11,7 @@ from mssgw.app.eyes.family import Family
 from mssgw.app.eyes.health import Health, StoreWatch
 from mssgw.app.eyes.pages import Own, Whole
 from mssgw.app.eyes.sockets import PUBLIC, address_of, worker_socket
+from mssgw.app.reloading import Ready
 from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest
 from mssgw.app.telemetry.counting import CountingTelemetry
@@ -41,6 +42,11 @@ class Eyes:
         )
         self._listeners: list[SmtpIn] = []
         self._health: Health | None = None
+
+    def follow(self, ready: Ready) -> None:
+        """Look as this configuration says, at the start and after a reload."""
+        self._disk.reserve = ready.config.limits.disk_reserve
+        self.metrics.routes(route.name for route in ready.settings.routes.by_domain.values())
 
     def watch(self, listener: SmtpIn) -> None:
         """Count this listener's connections, and miss it when it is gone."""

@@ -1,0 +1,55 @@
+"""What a reload changes, and what waits for a restart: each key is wholly the one or wholly the other.
+
+The keys below are what processes, sockets, store and memory were made of at the start. A reload leaves all of them
+as they were and says which would have changed; every other key is in force from then on.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from mssgw.app.config.model import Config, Listener, _Table
+
+RESTART = {
+    "gateway": ("hostname", "workers", "node", "state_dir"),
+    "store": ("url", "master_key_file", "hot_bodies"),
+    "listener": ("name", "role", "address", "socket"),
+    "limits": ("body_memory",),
+    "delivery": ("take_over_after", "connections_per_hop"),
+    "retention": ("trace",),
+    "metrics": ("address", "allow_remote"),
+}
+T = TypeVar("T", bound=_Table)
+
+
+def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
+    """The configuration in force after a reload, and the keys, ``section.key``, that wait for a restart."""
+    waiting: list[str] = []
+    changed: dict[str, object] = {"listeners": _listeners(old, new, waiting)}
+    for section, keys in RESTART.items():
+        if section != "listener":
+            kept, names = _kept(getattr(old, section), getattr(new, section), keys)
+            changed[section] = kept
+            waiting += [f"{section}.{name}" for name in names]
+    return new.model_copy(update=changed), waiting
+
+
+def _listeners(old: Config, new: Config, waiting: list[str]) -> tuple[Listener, ...]:
+    """Sockets stay; how each is served changes. When one came or went, all stay as they are."""
+    if [each.name for each in old.listeners] != [each.name for each in new.listeners]:
+        waiting.append("listener")
+        return old.listeners
+    merged = []
+    for before, after in zip(old.listeners, new.listeners, strict=True):
+        listener, names = _kept(before, after, RESTART["listener"])
+        waiting += [f"listener.{before.name}.{name}" for name in names]
+        merged.append(listener)
+    return tuple(merged)
+
+
+def _kept(old: T, new: T, keys: Sequence[str]) -> tuple[T, Sequence[str]]:
+    """``new`` with these keys as in ``old``, and which of them that changes."""
+    differing = tuple(key for key in keys if getattr(old, key) != getattr(new, key))
+    return new.model_copy(update={key: getattr(old, key) for key in differing}), differing
+
+
+__all__ = ["RESTART", "reloaded"]

@@ -1,0 +1,64 @@
+"""SIGHUP: what a running gateway takes from a changed file, in every worker, and what it says of the rest."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from tests.wire.running import PATIENCE, Daemon, running
+
+MESSAGE_SIZE = 30_000_000
+
+
+async def reloaded(daemon: Daemon, folder: Path, *, workers: int) -> None:
+    """Change a key of [limits] that a reload takes, and two that wait; then reload."""
+    file = folder / "mssgw.toml"
+    text = file.read_text().replace("[limits]\n", f'[limits]\nmessage_size = {MESSAGE_SIZE}\nbody_memory = "64 MiB"\n')
+    file.write_text(text.replace("mssgw.exemple.fr", "autre.exemple.fr"))
+    os.kill(daemon.pid, signal.SIGHUP)
+    await said(daemon, "config.reloaded", workers)
+
+
+async def said(daemon: Daemon, event: str, times: int) -> None:
+    """Wait until so many processes have said it."""
+    async with asyncio.timeout(PATIENCE):
+        while sum(line["event"] == event for line in daemon.log) < times:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def greeting(daemon: Daemon) -> list[str]:
+    """What EHLO is answered on a new connection."""
+    async with daemon.client() as peer:
+        return (await peer.ask("EHLO serveur.chu.fr")).split("|")
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def test_a_reload_is_in_force_whole_or_named(tmp_path: Path) -> None:
+    """The new size for new connections; the old host name everywhere, and one line that says what waits."""
+    async with running(tmp_path) as daemon:
+        await reloaded(daemon, tmp_path, workers=1)
+        lines = await greeting(daemon)
+        assert f"250-SIZE {MESSAGE_SIZE}" in lines
+        assert lines[0] == "250-mssgw.exemple.fr"
+        (told,) = [line for line in daemon.log if line["event"] == "config.needs_restart"]
+        assert told["keys"] == "gateway.hostname, limits.body_memory"
+        shown = await daemon.scrape()
+        assert shown["mssgw_letters_in_data_limit"] == 128 * 2**20 // 1_572_864
+
+
+async def test_a_worker_that_is_replaced_starts_with_what_the_others_have(tmp_path: Path) -> None:
+    """Not with the file as it was at the start, nor with what nobody has taken yet."""
+    async with running(tmp_path, workers=2) as daemon:
+        await reloaded(daemon, tmp_path, workers=2)
+        assert sum(line["event"] == "config.needs_restart" for line in daemon.log) == 1
+        (tmp_path / "mssgw.toml").write_text("nothing that anybody takes")
+        await said(daemon, "gateway.ready", 3)  # the supervisor, too
+        for child in children_of(daemon.pid):
+            os.kill(child, signal.SIGKILL)
+        await said(daemon, "gateway.ready", 5)
+        lines = await greeting(daemon)
+        assert f"250-SIZE {MESSAGE_SIZE}" in lines
+        assert lines[0] == "250-mssgw.exemple.fr"
