@@ -113,3 +113,16 @@ def _alone(model: type[BaseModel], key: str, value: object) -> object:
     """Required keys of the table are missing: validate on an unvalidated instance."""
     bare = model.model_construct()
     return getattr(model.__pydantic_validator__.validate_assignment(bare, key, value, context={"base": Path("/")}), key)
+
+
+def test_the_administrators_page_shows_what_check_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a slip in this very file, line number included."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    text = EXAMPLE.read_text("utf-8").replace('#give_up_after = "48h"', 'give_up_after = "48 hours"')
+    (slip := tmp_path / "mssgw.toml").write_text(text)
+    with pytest.raises(config.ConfigErrors) as caught:
+        config.load(slip)
+    printed = "".join(f"error: {problem}\n" for problem in caught.value.problems).replace(
+        str(slip), "/etc/mssgw/mssgw.toml"
+    )
+    assert f"\n{printed}" in (EXAMPLE.parents[1] / "docs" / "administrateur.md").read_text("utf-8")
