@@ -94,8 +94,13 @@ def _logins(config: Config) -> Found:
 
 def _going_live(config: Config) -> Found:  # req: SD-9
     policy, today = config.policy, datetime.now(UTC).date()
-    if policy.conversations is Conversations.OBSERVE and policy.enforce_from and policy.enforce_from <= today:
-        yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce"')
+    if policy.conversations is not Conversations.OBSERVE:
+        return
+    if policy.enforce_from is None:
+        message = "no end: mail on unknown pairs is admitted until somebody changes this; set enforce_from (SD-9)"
+        yield Complaint(("policy", "conversations"), message)
+    elif policy.enforce_from <= today:
+        yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce", and remove this line')
 
 
 def _trace(config: Config) -> Found:  # req: TRC-2

@@ -175,9 +175,8 @@ def mailboxes_have_a_home(
             yield Complaint(("mailbox", n, "pharmacy"), "patients write first to a pharmacy's ORG mailbox only")
 
 
-def observing_has_an_end(policy: PolicySettings) -> Found:  # req: SD-9
-    if policy.conversations is Conversations.OBSERVE and policy.enforce_from is None:
-        yield Complaint(("policy", "enforce_from"), 'expected a date, because conversations = "observe"')
+def what_enforces_needs_no_date(policy: PolicySettings) -> Found:  # req: SD-9
+    """One might mean to enforce from that date only, another to have done so since."""
     if policy.conversations is Conversations.ENFORCE and policy.enforce_from is not None:
         yield Complaint(("policy", "enforce_from"), 'only with conversations = "observe"')
 
@@ -298,7 +297,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     next_hop_logins_are_whole,
     logins_belong_somewhere,
     mailboxes_have_a_home,
-    observing_has_an_end,
+    what_enforces_needs_no_date,
     limits_leave_room,
     metrics_stay_on_the_machine,
     delays_are_in_order,

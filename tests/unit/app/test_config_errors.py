@@ -185,7 +185,6 @@ MISTAKES = [
         'did you mean "chu-exemple.mssante.fr"?',
     ),
     ('"accueil@chu-exemple.mssante.fr"', '"accueil"', 43, "mailbox[0].address", "an @ and a domain"),
-    ('conversations = "enforce"', 'conversations = "observe"', 46, "policy.enforce_from", "expected a date"),
     (
         'conversations = "enforce"',
         'conversations = "observe"\nenforce_from = "bientot"',

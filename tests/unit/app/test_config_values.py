@@ -122,6 +122,13 @@ def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
     assert "policy.enforce_from" in {each.key for each in told}
 
 
+def test_observing_without_an_end_is_warned_of(load: Load) -> None:
+    """SD-9 goes live at a date; whoever gives none must end it himself, and is told so until he does."""
+    told = config.warnings(load(old='conversations = "enforce"', new='conversations = "observe"'))
+    assert "no end" in next(each.message for each in told if each.key == "policy.conversations")
+    assert "policy.conversations" not in {each.key for each in config.warnings(load())}
+
+
 def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: Path) -> None:
     """A key for all is no key; the daemon would not start with it, so `mssgw check` says so."""
     key = tmp_path / "master.key"
@@ -292,7 +299,7 @@ def test_size_limits_are_those_of_sd_1(load: Load) -> None:
 
 
 def test_observing_ends_at_midnight_utc_of_its_date(load: Load) -> None:
-    """SD-9: before the date it observes, from it on it enforces; without a date it enforces always."""
+    """SD-9: before the date it observes, from it on it enforces."""
     eve = datetime(2027, 1, 3, 23, 59, 59, tzinfo=UTC)
     new = 'conversations = "observe"\nenforce_from = 2027-01-04'
     observing = wiring.settings(load(old='conversations = "enforce"', new=new))
