@@ -1,27 +1,21 @@
 """``mssgw conversation``: who may answer whom, and what an operator changes about it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from mssgw.app.cli import imports, letters, paper
+from mssgw.app.cli import imports, letters, pairs, paper
 from mssgw.app.cli.exits import no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
-from mssgw.app.cli.people import operator, patient, shown
+from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
-from mssgw.core.bal import Party
 from mssgw.core.conversation import Pair, State
-from mssgw.core.errors import MalformedAddress
-from mssgw.core.journal import Entry
-from mssgw.ports import ConversationRow
 
 PATIENT = click.argument("patient_text", metavar="PATIENT")
 BAL = click.argument("bal_text", metavar="BAL")
-STATES = {"open": State.OPEN, "closed": State.CLOSED}
+ANY_BAL = click.argument("bal_text", metavar="[BAL]", required=False)  # none named: all
 
 
 @click.group()
@@ -34,7 +28,7 @@ def conversation() -> None:
 
 @conversation.command("list")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
-@click.option("--state", type=click.Choice(list(STATES)), help="Only this state.")
+@click.option("--state", type=click.Choice(list(pairs.STATES)), help="Only this state.")
 @click.option("--patient", "patient_text", metavar="PATIENT", help="Only this patient's.")
 @click.option("--bal", "bal_text", metavar="BAL", help="Only this mailbox's.")
 @addresses_option
@@ -59,20 +53,20 @@ async def list_(
     rows = await office.desk.conversations(
         limit=limit,
         patient=patient(patient_text, office.space) if patient_text else None,
-        bal=_bal(bal_text, office) if bal_text else None,
-        state=STATES[state] if state else None,
+        bal=_bal(bal_text, office),
+        state=pairs.STATES[state] if state else None,
     )
     if as_json:
         for row in rows:
-            paper.json_line(_json(row), full=full)
+            paper.json_line(pairs.as_json(row), full=full)
     else:
-        _print_rows(rows, full=full)
+        pairs.print_rows(rows, full=full)
         click.echo(letters.count(len(rows), "conversation", "conversations"), err=True)
 
 
 @conversation.command()
 @PATIENT
-@click.argument("bal_text", metavar="[BAL]", required=False)
+@ANY_BAL
 @json_option
 @at_the_office()
 async def show(office: Office, patient_text: str, bal_text: str | None, as_json: bool) -> None:
@@ -86,7 +80,7 @@ async def show(office: Office, patient_text: str, bal_text: str | None, as_json:
       mssgw conversation show 279035121518989 dr.martin@cabinet.mssante.fr --json
     """
     who = patient(patient_text, office.space)
-    bal = _bal(bal_text, office) if bal_text else None
+    bal = _bal(bal_text, office)
     rows = [
         row
         for row in await office.desk.conversations(limit=letters.JOURNAL_LIMIT, patient=who)
@@ -101,9 +95,9 @@ async def show(office: Office, patient_text: str, bal_text: str | None, as_json:
         raise no("conversation show: nothing is known of this patient" + (" and this mailbox" if bal else ""))
     if as_json:
         journal = [letters.entry_json(entry) for entry in entries]
-        paper.json_line({"conversations": [_json(row) for row in rows], "journal": journal}, full=True)
+        paper.json_line({"conversations": [pairs.as_json(row) for row in rows], "journal": journal}, full=True)
     else:
-        _print(rows, entries)
+        pairs.print_known(rows, entries)
 
 
 @conversation.command()
@@ -136,7 +130,7 @@ async def reopen(office: Office, patient_text: str, bal_text: str) -> None:
 
 @conversation.command()
 @PATIENT
-@click.argument("bal_text", metavar="[BAL]", required=False)
+@ANY_BAL
 @at_the_office()
 async def block(office: Office, patient_text: str, bal_text: str | None) -> None:
     """Record a patient's opposition, to this mailbox or to all: mail between them is refused, both ways.
@@ -151,7 +145,7 @@ async def block(office: Office, patient_text: str, bal_text: str | None) -> None
 
 @conversation.command()
 @PATIENT
-@click.argument("bal_text", metavar="[BAL]", required=False)
+@ANY_BAL
 @at_the_office()
 async def unblock(office: Office, patient_text: str, bal_text: str | None) -> None:
     """Lift an opposition. Without BAL only the one to all mailboxes is lifted; those to single ones stay.
@@ -187,7 +181,7 @@ async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) 
 
 
 async def _put(office: Office, patient_text: str, bal_text: str, state: State) -> None:
-    pair = Pair(patient(patient_text, office.space), _bal(bal_text, office))
+    pair = Pair(patient(patient_text, office.space), professional(bal_text, office.space))
     _warn_of_a_stranger(office, pair.bal)
     changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
     click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
@@ -195,9 +189,8 @@ async def _put(office: Office, patient_text: str, bal_text: str, state: State) -
 
 async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:
     who = patient(patient_text, office.space)
-    bal = _bal(bal_text, office) if bal_text else None
-    if bal is not None:
-        _warn_of_a_stranger(office, bal)
+    bal = _bal(bal_text, office)
+    _warn_of_a_stranger(office, bal)
     changed = await office.desk.set_block(who, bal, blocked=blocked, operator=operator(), now=datetime.now(UTC))
     where = "this mailbox" if bal else "all mailboxes"
     if blocked:
@@ -218,48 +211,12 @@ async def _tell_what_still_stands(office: Office, who: Address, bal: Address | N
         click.echo(f"note: {left} to single mailboxes left: see `conversation show`", err=True)
 
 
-def _warn_of_a_stranger(office: Office, bal: Address) -> None:
+def _warn_of_a_stranger(office: Office, bal: Address | None) -> None:
     """A mistyped mailbox would make a conversation, or an opposition, that is never looked up."""
-    if not office.ours(bal):
+    if bal is not None and not office.ours(bal):
         click.echo("warning: that BAL is of no [[establishment]] in the configuration; mistyped?", err=True)
 
 
-def _bal(text: str, office: Office) -> Address:
-    """The mailbox of a professional. Raises MalformedAddress."""
-    address = Address.parse(text)
-    if office.space.sender(address) is not Party.PROFESSIONAL:
-        raise MalformedAddress("BAL: expected the mailbox of a professional, not one of the patient domain")
-    return address
-
-
-def _print(rows: Sequence[ConversationRow], entries: Sequence[Entry]) -> None:
-    if rows:
-        _print_rows(rows, full=True)
-    if entries:
-        click.echo("\nJournal")
-        letters.print_timeline(entries, full=True, with_id=True)
-
-
-def _print_rows(rows: Sequence[ConversationRow], *, full: bool) -> None:
-    paper.table(
-        ("patient", "mailbox", "state", "since"),
-        [
-            (
-                shown(row.patient, full=full),
-                shown(row.bal, full=full) if row.bal else "(all)",
-                " ".join(filter(None, (str(row.state), "blocked" if row.blocked else ""))),
-                paper.when(row.since),
-            )
-            for row in rows
-        ],
-    )
-
-
-def _json(row: ConversationRow) -> dict[str, Any]:
-    return {
-        "patient": row.patient,
-        "bal": row.bal,
-        "state": row.state,
-        "since": row.since,
-        "blocked": row.blocked,
-    }
+def _bal(text: str | None, office: Office) -> Address | None:
+    """The mailbox meant; None: none was named. Raises MalformedAddress."""
+    return professional(text, office.space) if text else None

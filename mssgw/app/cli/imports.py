@@ -13,19 +13,18 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mssgw.app.cli import paper
+from mssgw.app.cli import pairs, paper
 from mssgw.app.cli.exits import Code, Failure
-from mssgw.app.cli.people import operator, patient
+from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
-from mssgw.core.bal import Party, PatientSpace
+from mssgw.core.bal import PatientSpace
 from mssgw.core.conversation import Pair, State
 from mssgw.core.errors import GatewayError, StoreUnavailable
 
 HEADER = ("patient", "bal", "state", "date")
 BATCH = 500  # pairs a transaction: short enough that the daemon's commits go between
 SHOWN = 20  # errors told one by one
-_STATES = {"open": State.OPEN, "closed": State.CLOSED}
 Advance = Callable[[int], None]
 Row = tuple[Pair, State, datetime]
 
@@ -134,26 +133,19 @@ def _row(cells: list[str], space: PatientSpace) -> Row | BadLine:
         return BadLine(f"expected {len(HEADER)} columns, found {len(cells)}")
     who, bal, state, date = (cell.strip() for cell in cells)
     try:
-        pair = Pair(_column("patient", lambda: patient(who, space)), _column("bal", lambda: _professional(bal, space)))
-        if state.lower() not in _STATES:
+        pair = Pair(_column("patient", patient, who, space), _column("bal", professional, bal, space))
+        if state.lower() not in pairs.STATES:
             raise BadLine("state: expected open or closed")
-        return pair, _STATES[state.lower()], _date(date)
+        return pair, pairs.STATES[state.lower()], _date(date)
     except BadLine as error:
         return error
 
 
-def _column(name: str, parse: Callable[[], Address]) -> Address:
+def _column(name: str, parse: Callable[[str, PatientSpace], Address], cell: str, space: PatientSpace) -> Address:
     try:
-        return parse()
+        return parse(cell, space)
     except GatewayError as error:
         raise BadLine(f"{name}: {error}") from None
-
-
-def _professional(text: str, space: PatientSpace) -> Address:
-    address = Address.parse(text)
-    if space.sender(address) is not Party.PROFESSIONAL:
-        raise BadLine("bal: expected the mailbox of a professional")
-    return address
 
 
 def _date(text: str) -> datetime:

@@ -7,7 +7,8 @@ import re
 import click
 
 from mssgw.core.addresses import Address
-from mssgw.core.bal import PatientSpace
+from mssgw.core.bal import Party, PatientSpace
+from mssgw.core.errors import MalformedAddress
 from mssgw.core.ins import LENGTH
 
 _ALIAS = re.compile(r"(?![0-9]{13,}$)[0-9A-Za-z_:+/=-]{6,64}")
@@ -34,6 +35,14 @@ def patient(text: str, space: PatientSpace) -> Address:
     """
     address = Address.parse(text if "@" in text else f"{text}@{space.domain}")
     space.recipient(address)
+    return address
+
+
+def professional(text: str, space: PatientSpace) -> Address:
+    """The mailbox of a professional. Raises MalformedAddress."""
+    address = Address.parse(text)
+    if space.sender(address) is not Party.PROFESSIONAL:
+        raise MalformedAddress("expected the mailbox of a professional, not one of the patient domain")
     return address
 
 
