@@ -11,16 +11,22 @@ from mssgw.core.errors import StoreUnavailable
 from mssgw.core.replies import DISK_FULL, Reply
 from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
+from mssgw.core.verdict import Admit, Hold
 from mssgw.edges.memory import MemorySpool
 from mssgw.flow.accept import TOO_SLOW, IncomingLetter, Means
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
-from mssgw.ports import INLINE_LIMIT, Conflict
+from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
 from tests.unit.flow.test_deliver import Office
 
 DOCTOR, COLLEAGUE = Address.parse("dr.martin@ch.mssante.fr"), Address.parse("dr.durand@ch.mssante.fr")
 CLIENT = Client(name="ch", role=Role.ESTABLISHMENT, domains=frozenset({"ch.mssante.fr"}))
 ROUTES = RouteTable({"ch.mssante.fr": Route(name="ch", host="mx.ch", inward=True)})
+NOTICE = (
+    "From: <noreply@patient.mssante.fr>\r\nMessage-ID: <n@mes>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    "Le message que vous avez envoyé à l'adresse \"279035121518989@patient.mssante.fr\" n'a pas pu être distribué, "
+    "car la messagerie Mon espace santé de votre destinataire est clôturée.\r\n"
+).encode()
 LARGE = b"From: <dr.martin@ch.mssante.fr>\r\nMessage-ID: <1@ch>\r\n\r\n" + b"x\r\n" * INLINE_LIMIT
 
 
@@ -29,7 +35,9 @@ def office() -> Office:
     return Office()
 
 
-def letter(office: Office, spool: MemorySpool) -> IncomingLetter:
+def letter(
+    office: Office, spool: MemorySpool, sender: Address | None = DOCTOR, client: Client = CLIENT
+) -> IncomingLetter:
     deliverer: Deliverer = office.flow().deliverer
     means = Means(
         store=office.store,
@@ -39,10 +47,10 @@ def letter(office: Office, spool: MemorySpool) -> IncomingLetter:
         inspector=Inspector(office.store, office.clock),
         deliverer=deliverer,
     )
-    origin = Origin(role=Role.ESTABLISHMENT, client="ch")
+    origin = Origin(role=client.role, client=client.name)
     paths = (ForwardPath(address=COLLEAGUE),)
-    envelope = Envelope(reverse_path=DOCTOR, forward_paths=paths, origin=origin)
-    return IncomingLetter(means, Settings(hostname="mssgw.test", routes=ROUTES), CLIENT, envelope)
+    envelope = Envelope(reverse_path=sender, forward_paths=paths, origin=origin)
+    return IncomingLetter(means, Settings(hostname="mssgw.test", routes=ROUTES), client, envelope)
 
 
 def failing(error: Exception) -> Any:
@@ -105,6 +113,31 @@ async def test_a_letter_that_conflicts_every_time_is_deferred_and_logged(office,
     assert (await incoming.end(size=len(LARGE))).code == 451
     assert office.events.seen == ["letter.deferred_at_intake"]
     assert not spool.files
+
+
+async def test_a_notice_that_is_held_says_nothing_of_the_account_yet(office, monkeypatch):
+    """What a letter brings about waits for its release (SD-10); the release then heeds it."""
+    operator = Client(name="mes", role=Role.TRUST_SPACE, domains=frozenset({"patient.mssante.fr"}))
+    kept: list[Acceptance] = []
+    accept = office.store.accept
+
+    async def watched(acceptance: Acceptance) -> None:
+        kept.append(acceptance)
+        await accept(acceptance)
+
+    async def too_slow(*_: Any) -> None:
+        return None
+
+    monkeypatch.setattr(office.store, "accept", watched)
+    for timed_out in (True, True, True, False):
+        incoming = letter(office, MemorySpool(), None, operator)
+        if timed_out:
+            monkeypatch.setattr(incoming, "_inspect", too_slow)
+        await incoming.write(NOTICE)
+        answer = await incoming.end(size=len(NOTICE))
+    assert answer.ok
+    assert [type(each.verdict) for each in kept] == [Hold, Admit]
+    assert [each.notice is None for each in kept] == [True, False]
 
 
 @pytest.mark.parametrize(
