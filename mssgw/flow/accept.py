@@ -71,7 +71,7 @@ class IncomingLetter:
             return await self._decide_and_keep(self._scanner.finish(), size)
         except GatewayError as error:
             await self._sink.discard()
-            await self._refused(error.reply, (), None)
+            await self._refused(error.reply, (), None, error=str(error))
             return error.reply
         except BaseException:
             await self._sink.discard()  # the edge answers 451; nothing may stay behind
@@ -179,7 +179,9 @@ class IncomingLetter:
             finding=worst.rule if worst else None,
         )
 
-    async def _refused(self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None) -> None:
+    async def _refused(
+        self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None, error: str | None = None
+    ) -> None:
         if not findings and reply.permanent:
             findings = (_found_on_the_wire(reply),)
         entries = record.refused(self.spool_id, self._envelope, facts, reply, findings, self._means.clock.now())
@@ -195,6 +197,7 @@ class IncomingLetter:
             status=reply.status,
             client=self._envelope.origin.client,
             peer=self._envelope.origin.peer,
+            error=error,
         )
         if reply.permanent:
             await self._means.store.note(entries)

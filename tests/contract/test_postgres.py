@@ -244,7 +244,7 @@ def test_a_full_disk_is_told_apart_from_other_trouble(server: PostgresServer) ->
     full = _database(server.url("contract")).failure(psycopg.errors.DiskFull("no more"))
     other = _database(server.url("contract")).failure(psycopg.errors.AdminShutdown("going"))
     assert (full.reply.code, full.reply.status, other.reply.code) == (452, "4.3.1", 451)
-    assert str(other) == "the database failed: 57P01"
+    assert str(other) == "PostgreSQL is being shut down: 57P01"
 
 
 async def test_one_node_sweeps_for_all_and_another_takes_over(open_postgres: OpenPlace) -> None:

@@ -144,9 +144,9 @@ async def hold(office: Office, spool_ids: Sequence[str]) -> None:
       mssgw queue hold 1M8Z7Q4X9TB20KEV
     """
     held = await office.desk.hold(spool_ids, operator=operator(), now=datetime.now(UTC))
-    click.echo(f"{letters.count(held, 'delivery', 'deliveries')} held")
     if not held:
         raise no("queue hold: none of these letters has a queued delivery that nobody is sending")
+    click.echo(f"{letters.count(held, 'delivery', 'deliveries')} held")
 
 
 @queue.command()

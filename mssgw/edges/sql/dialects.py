@@ -21,6 +21,13 @@ from mssgw.edges import full_disk
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
 # SQLite says FULL when a write found no space; when it makes the WAL or its index, it does not say why it could not.
 _VAGUE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
+_TOLD = {  # what an administrator may do something about; the file's name is his own
+    sqlite3.SQLITE_BUSY: "another program keeps the database locked: `fuser -v {path}` names it ({name})",
+    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: is its folder there, and ours? ({name})",
+    sqlite3.SQLITE_READONLY: "{path} may not be written: is it ours, and the disk mounted to be written? ({name})",
+    sqlite3.SQLITE_IOERR: "the disk under {path} fails: see the kernel's log ({name})",
+    sqlite3.SQLITE_NOTADB: "{path} is no database: give it back from a backup ({name})",
+}
 _SCRUB_WAIT = 100  # milliseconds that one try to scrub waits for readers
 
 Errors = tuple[type[Exception], ...]
@@ -134,7 +141,9 @@ class Sqlite:
             return StoreDamaged("a page of the database is damaged: repair it with the sqlite3 command .recover")
         if code == sqlite3.SQLITE_FULL or (code in _VAGUE and full_disk.takes_nothing(self.path.parent)):
             return StoreFull("the disk of the database is full")
-        return StoreUnavailable(f"the database failed: {getattr(cause, 'sqlite_errorname', type(cause).__name__)}")
+        name = getattr(cause, "sqlite_errorname", type(cause).__name__)
+        told = _TOLD.get(code, "the database failed: {name}")
+        return StoreUnavailable(told.format(name=name, path=self.path))
 
     def conflicted(self, error: BaseException) -> bool:
         return False  # who writes holds the write lock

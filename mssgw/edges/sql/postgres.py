@@ -29,6 +29,19 @@ _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_WAIT = 200  # milliseconds
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
+_TOLD = {
+    "25006": "this PostgreSQL takes no writes: perhaps a standby",
+    "28000": "PostgreSQL refuses the login of store.url",
+    "28P01": "PostgreSQL refuses the password",
+    "3D000": "no such database",
+    "42501": "PostgreSQL lets our user not do that; he should own the database",
+    "53300": "PostgreSQL has too many connections: max_connections",
+    "55P03": "another session has kept a lock for too long",
+    "57014": "PostgreSQL took too long",
+    "57P01": "PostgreSQL is being shut down",
+    "57P03": "PostgreSQL is starting, or being shut down",
+}
+
 # Advisory locks are numbers: ours begin with "mssgw". Writers share WRITE; changing the master key takes it alone.
 WRITE, MIGRATE, OPEN, SWEEP, GARBAGE = range(1, 6)
 
@@ -109,7 +122,10 @@ class Postgres:
         state = getattr(cause, "sqlstate", None)
         if state == "53100":
             return StoreFull("the disk of the database is full")
-        return StoreUnavailable(f"the database failed: {state or type(cause).__name__}")
+        if state is None and isinstance(cause, psycopg.OperationalError):
+            return StoreUnavailable("no connection to PostgreSQL: is it up, and does it take the login of store.url?")
+        told = _TOLD.get(state or "", "the database failed")
+        return StoreUnavailable(f"{told}: {state or type(cause).__name__}")
 
     def conflicted(self, error: BaseException) -> bool:
         cause = getattr(error, "orig", None) or error

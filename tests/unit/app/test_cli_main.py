@@ -228,6 +228,21 @@ def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):
     assert path.read_bytes() == first
 
 
+def test_a_store_that_another_user_may_open_is_a_matter_of_permission(tmp_path, monkeypatch):
+    """The lock is the first file that a command opens: who to be, not that the store is down."""
+    monkeypatch.setattr(os, "open", failing_to_open)
+    with pytest.raises(StoreUnavailable) as refused, store_lock(tmp_path):
+        pass
+    code, lines = exits.code_and_lines(refused.value)
+    assert code == exits.Code.NO_PERMISSION
+    assert str(tmp_path / "lock") in lines[0]
+    assert "sudo -u mssgw" in lines[-1]
+
+
+def failing_to_open(path, *_):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 def test_key_new_says_how_to_make_the_folder_that_is_missing(run, tmp_path):
     told = run("key", "new", str(tmp_path / "secrets" / "master.key"))
     assert told.exit_code == 65

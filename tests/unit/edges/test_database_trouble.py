@@ -1,0 +1,38 @@
+"""What the log and the commands say when the database fails: what happened, and where to look."""
+
+import sqlite3
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from mssgw.edges.sql.dialects import database
+
+
+def test_a_database_that_another_program_locks_is_told_with_how_to_find_it(tmp_path: Path) -> None:
+    """A backup script or a shell of sqlite3 that holds a transaction."""
+    path = tmp_path / "mssgw.db"
+    with sqlite3.connect(path, isolation_level=None) as other, sqlite3.connect(path, timeout=0) as ours:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError) as locked:
+            ours.execute("CREATE TABLE t (x)")
+        other.execute("ROLLBACK")
+    other.close()
+    ours.close()
+    told = str(database(f"sqlite:///{path}").failure(locked.value))
+    assert told == f"another program keeps the database locked: `fuser -v {path}` names it (SQLITE_BUSY)"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (psycopg.OperationalError("host 192.0.2.7"), "no connection to PostgreSQL: is it up, and does it take"),
+        (psycopg.errors.CannotConnectNow("starting"), "PostgreSQL is starting, or being shut down: 57P03"),
+        (psycopg.errors.ReadOnlySqlTransaction("no"), "this PostgreSQL takes no writes: perhaps a standby: 25006"),
+        (psycopg.errors.UndefinedTable("of ours"), "the database failed: 42P01"),
+    ],
+)
+def test_trouble_of_postgresql_is_told_in_words_of_ours(error: Exception, told: str) -> None:
+    """Never in its own, which may quote values."""
+    said = str(database("postgresql+psycopg://mssgw@db.example/mssgw").failure(error))
+    assert said.startswith(told)
