@@ -24,6 +24,7 @@ OTHER_PATIENT = Address.parse("177012A12345670@patient.mssante.fr")
 DOCTOR = Address.parse("Dr.Lemoine@chu-exemple.mssante.fr")
 SECRETARIAT = Address.parse("secretariat@chu-exemple.mssante.fr")
 PAIR = Pair(PATIENT, DOCTOR)
+WROTE, CLOSED = Event.PROFESSIONAL_WROTE, Event.PROFESSIONAL_CLOSED
 SUBJECT = "Compte rendu de Mme Exemple"
 OK = Reply(250, "2.0.0", "OK")
 BUSY = Reply(451, "4.3.2", "<279035121518989@patient.mssante.fr> try later")

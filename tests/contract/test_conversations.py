@@ -1,0 +1,86 @@
+"""The contract of ports.Store, for every store: conversations and their threads."""
+
+import pytest
+
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Event, Pair
+from mssgw.ports import Question
+from tests.contract.letters import (
+    CLOSED,
+    DOCTOR,
+    OTHER_PATIENT,
+    PAIR,
+    PATIENT,
+    SECRETARIAT,
+    WROTE,
+    Place,
+    letter,
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "state"),
+    [
+        ((), "absent"),
+        ((WROTE,), "open"),
+        ((CLOSED,), "closed"),
+        ((WROTE, CLOSED), "closed"),
+        ((WROTE, CLOSED, WROTE), "open"),
+        ((WROTE, CLOSED, Event.PATIENT_OPENED), "open"),
+        ((WROTE, Event.PATIENT_WROTE), "open"),
+        ((Event.PATIENT_WROTE,), "absent"),
+    ],
+)
+async def test_moves_follow_the_table(place: Place, events: tuple[Event, ...], state: str) -> None:
+    for number, event in enumerate(events):
+        await place.keep(f"A{number}", moves=(event,))
+    assert await place.state() == state
+    assert await place.state(Pair(PATIENT, SECRETARIAT)) == "absent", "another mailbox is another conversation"
+
+
+async def test_a_conversation_knows_since_when_it_is_in_its_state(place: Place) -> None:
+    await place.keep("A", moves=(WROTE,))
+    opened = place.clock.now()
+    place.clock.pass_(days=1)
+    await place.keep("B", moves=(WROTE,))
+    assert (await place.known()).conversation.since == opened
+    place.clock.pass_(days=1)
+    await place.keep("C", moves=(CLOSED,))
+    assert (await place.known()).conversation.since == place.clock.now()
+
+
+async def test_pairs_are_answered_in_the_order_asked(place: Place) -> None:
+    await place.keep("A", moves=(WROTE,))
+    other = Pair(OTHER_PATIENT, DOCTOR)
+    answers = await place.store.know(Question(pairs=(other, PAIR, other)))
+    assert [str(answer.conversation.state) for answer in answers] == ["absent", "open", "absent"]
+
+
+async def test_a_mailbox_is_known_however_its_address_is_written(place: Place) -> None:
+    await place.keep("A", moves=(WROTE,))
+    assert await place.state(Pair(PATIENT, Address.parse("dr.lemoine@CHU-exemple.mssante.fr"))) == "open"
+
+
+async def test_a_fin_closes_the_threads_of_its_pair(place: Place) -> None:
+    """The letter with the FIN and all before it belong to closed threads; what comes later does not (SD-3)."""
+    other = Pair(PATIENT, SECRETARIAT)
+    await place.keep("A", letters=(letter("<1>"), letter("<1>", pair=other)))
+    await place.keep("B", letters=(letter("<2>", closes=True),), moves=(CLOSED,))
+    await place.keep("C", letters=(letter("<3>"),))
+
+    async def closed(pair: Pair, *thread: str) -> bool:
+        return bool((await place.known(pair, thread=thread)).in_closed_thread)
+
+    assert await closed(PAIR, "<1>")
+    assert await closed(PAIR, "<unknown>", "<2>")
+    assert not await closed(PAIR, "<3>")
+    assert not await closed(PAIR)
+    assert not await closed(other, "<1>")
+
+
+async def test_an_operators_close_closes_threads_too(place: Place) -> None:
+    await place.keep("A", letters=(letter("<1>"),), moves=(WROTE,))
+    await place.desk.set_state(
+        [(PAIR, (await place.known()).conversation.state.CLOSED, place.clock.now())], operator="root", only_absent=False
+    )
+    assert (await place.known(thread=("<1>",))).in_closed_thread
