@@ -16,6 +16,7 @@ from tests.peers import postgresql
 from tests.peers.postgresql import PostgresServer
 
 KEY = bytes(range(32))
+NEW_KEY = bytes(reversed(range(32)))
 
 OpenPlace = Callable[..., AbstractAsyncContextManager[Place]]
 
@@ -71,6 +72,13 @@ def open_postgres(server: PostgresServer) -> OpenPlace:
             yield Place(opened.store, opened.desk, clock)
 
     return open_place
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def open_sql(request: pytest.FixtureRequest) -> OpenPlace:
+    """Open the store of this test in a database that several processes may share."""
+    opener: OpenPlace = request.getfixturevalue(f"open_{request.param}")
+    return opener
 
 
 def wipe(server: PostgresServer) -> None:

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from mssgw.core.conversation import Event, Pair
-from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import migrate, open_store, presence
@@ -23,7 +23,7 @@ from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
 from mssgw.edges.sql.tables import metadata
 from mssgw.ports import Conflict
-from tests.contract.conftest import KEY, OpenPlace, wipe
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, wipe
 from tests.contract.letters import (
     DOCTOR,
     PATIENT,
@@ -33,12 +33,9 @@ from tests.contract.letters import (
     acceptance,
     letter,
     receipt,
-    settlement,
 )
 from tests.peers import postgresql
 from tests.peers.postgresql import PostgresServer
-
-NEW_KEY = bytes(reversed(range(32)))
 
 
 @pytest.fixture
@@ -70,27 +67,6 @@ async def test_every_commit_waits_for_the_disk_even_where_the_server_says_otherw
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
     finally:
         server.sql("ALTER DATABASE contract RESET synchronous_commit")
-
-
-async def test_several_nodes_share_the_queue(open_postgres: OpenPlace) -> None:
-    """Nodes that accept, claim and settle at the same time: every delivery is claimed once, nothing is lost."""
-    async with AsyncExitStack() as stack:
-        places = [await stack.enter_async_context(open_postgres()) for _ in range(3)]
-
-        async def accept(place: Place, name: int) -> None:
-            await asyncio.gather(*(place.keep(f"P{name}N{number}") for number in range(30)))
-
-        async def work_off(place: Place, name: int) -> list[str]:
-            lease, done = place.lease(f"n{name}.1"), list[str]()
-            while claimed := await place.store.claim(now=place.clock.now(), lease=lease, limit=5):
-                assert all(await place.store.settle([settlement(delivery, lease) for delivery in claimed]))
-                done += [delivery.spool_id for delivery in claimed]
-            return done
-
-        await asyncio.gather(*(accept(place, name) for name, place in enumerate(places)))
-        done = await asyncio.gather(*(work_off(place, name) for name, place in enumerate(places)))
-        everything = sorted(spool_id for some in done for spool_id in some)
-        assert everything == sorted(f"P{name}N{number}" for name in range(3) for number in range(30))
 
 
 async def test_nodes_that_move_the_same_pairs_do_not_block_each_other_for_good(open_postgres: OpenPlace) -> None:
@@ -341,14 +317,6 @@ async def test_an_installation_moves_from_sqlite_whole(
 
 def _database(url: str) -> Postgres:
     return Postgres(create_engine(url).url)
-
-
-async def test_with_another_key_postgres_opens_no_more_than_sqlite(open_postgres: OpenPlace) -> None:
-    async with open_postgres() as place:
-        await place.keep("A")
-    with pytest.raises(Undecryptable, match="master key"):
-        async with open_postgres(NEW_KEY):
-            pass
 
 
 def test_a_server_that_does_not_sync_is_refused() -> None:

@@ -24,7 +24,7 @@ from mssgw.edges.sql.tables import metadata
 from mssgw.edges.sql.units import Upkeep
 from mssgw.edges.vault import Vault
 from mssgw.ports import NoticeSeen
-from tests.contract.conftest import KEY, OpenPlace
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace
 from tests.contract.letters import (
     BUSY,
     DOCTOR,
@@ -32,15 +32,11 @@ from tests.contract.letters import (
     PDF,
     SECRETARIAT,
     SUBJECT,
-    Place,
-    acceptance,
     deferral,
     letter,
     receipt,
-    settlement,
 )
 
-NEW_KEY = bytes(reversed(range(32)))
 WRAPPED = 48  # octets of a wrapped data key
 
 
@@ -162,16 +158,6 @@ async def test_the_database_holds_nobodys_name(open_sqlite: OpenPlace, database:
     assert [needle for needle in needles if needle.lower().encode() in lowered] == []
 
 
-async def test_another_master_key_is_recognised_at_start(open_sqlite: OpenPlace) -> None:
-    async with open_sqlite() as place:
-        await place.keep("A")
-    with pytest.raises(Undecryptable, match="master key"):
-        async with open_sqlite(NEW_KEY):
-            pass
-    async with open_sqlite() as place:
-        assert (await place.store.load("A")).body.inline == PDF
-
-
 async def test_after_a_rotation_only_the_new_key_opens(open_sqlite: OpenPlace, database: Path) -> None:
     """Letters, conversations and traces stay as they were; the old wrappings are gone from the disk."""
     async with open_sqlite() as place:
@@ -193,20 +179,6 @@ async def test_after_a_rotation_only_the_new_key_opens(open_sqlite: OpenPlace, d
             assert (await place.store.load(name)).body.inline == PDF
         assert await place.state() == "open"
         assert [entry.spool_id for entry in await place.desk.trace(address=PATIENT, limit=9)] == ["A", "B", "C"]
-
-
-async def test_a_process_with_the_old_key_stops_instead_of_harming(open_sqlite: OpenPlace) -> None:
-    """After another process rotated the key nothing is kept under the old one, and no letter is taken for damaged."""
-    async with open_sqlite() as daemon, open_sqlite() as command:
-        await daemon.keep("A")
-        await command.desk.rotate(NEW_KEY)
-        with pytest.raises(StoreUnavailable, match="rotated"):
-            await daemon.keep("B")
-        with pytest.raises(StoreUnavailable, match="rotated"):
-            await daemon.store.load("A")
-        with pytest.raises(StoreUnavailable, match="rotated"):
-            await daemon.store.claim(now=daemon.clock.now(), lease=daemon.lease(), limit=9)
-        assert [row.held_because for row in await command.desk.queue(limit=9)] == [""]
 
 
 @pytest.mark.parametrize(
@@ -285,35 +257,6 @@ async def test_a_locked_database_is_unavailable_and_comes_back(
         assert (await place.store.load("A")).body.inline == PDF
 
 
-async def test_a_spool_id_that_exists_is_refused_and_its_letter_untouched(open_sqlite: OpenPlace) -> None:
-    async with open_sqlite() as place:
-        first = await place.keep("A")
-        with pytest.raises(StoreUnavailable):
-            await place.keep("A")
-        assert (await place.store.load("A")).body == first.body
-
-
-async def test_several_processes_share_the_queue(open_sqlite: OpenPlace) -> None:
-    """Connections that accept, claim and settle at the same time: every delivery is claimed once, nothing is lost."""
-    async with AsyncExitStack() as stack:
-        places = [await stack.enter_async_context(open_sqlite()) for _ in range(3)]
-
-        async def accept(place: Place, name: int) -> None:
-            await asyncio.gather(*(place.keep(f"P{name}N{number}") for number in range(20)))
-
-        async def work_off(place: Place, name: int) -> list[str]:
-            lease, done = place.lease(f"n{name}.1"), list[str]()
-            while claimed := await place.store.claim(now=place.clock.now(), lease=lease, limit=5):
-                assert all(await place.store.settle([settlement(delivery, lease) for delivery in claimed]))
-                done += [delivery.spool_id for delivery in claimed]
-            return done
-
-        await asyncio.gather(*(accept(place, name) for name, place in enumerate(places)))
-        done = await asyncio.gather(*(work_off(place, name) for name, place in enumerate(places)))
-        everything = sorted(spool_id for some in done for spool_id in some)
-        assert everything == sorted(f"P{name}N{number}" for name in range(3) for number in range(20))
-
-
 async def test_what_a_killed_process_committed_is_there(open_sqlite: OpenPlace, database: Path) -> None:
     """A process that dies by SIGKILL right after accept() returned loses nothing."""
     script = (
@@ -334,23 +277,6 @@ async def test_what_a_killed_process_committed_is_there(open_sqlite: OpenPlace, 
     async with open_sqlite() as place:
         claimed = await place.store.claim(now=place.clock.now(), lease=place.lease(), limit=99)
         assert sorted(delivery.spool_id for delivery in claimed) == sorted(f"K{n}" for n in range(10))
-
-
-async def test_whoever_stops_waiting_does_not_undo_a_commit(open_sqlite: OpenPlace) -> None:
-    async with open_sqlite() as place:
-        waiting = asyncio.create_task(place.store.accept(acceptance("A", place.clock)))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-        await place.keep("B")
-        assert (await place.store.load("A")).body.inline == PDF
-
-
-async def test_a_closed_store_refuses(open_sqlite: OpenPlace) -> None:
-    async with open_sqlite() as place:
-        await place.keep("A")
-    with pytest.raises(StoreUnavailable):
-        await place.keep("B")
 
 
 def test_migrations_build_exactly_the_tables(tmp_path: Path) -> None:

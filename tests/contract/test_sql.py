@@ -1,0 +1,80 @@
+"""What both databases promise beyond the contract: keys, several processes, commits that outlive who waited."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from mssgw.core.errors import StoreUnavailable, Undecryptable
+from tests.contract.conftest import NEW_KEY, OpenPlace
+from tests.contract.letters import PDF, Place, acceptance, settlement
+
+
+async def test_another_master_key_is_recognised_at_start(open_sql: OpenPlace) -> None:
+    async with open_sql() as place:
+        await place.keep("A")
+    with pytest.raises(Undecryptable, match="master key"):
+        async with open_sql(NEW_KEY):
+            pass
+    async with open_sql() as place:
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_a_process_with_the_old_key_stops_instead_of_harming(open_sql: OpenPlace) -> None:
+    """After another process rotated the key nothing is kept under the old one, and no letter is taken for damaged."""
+    async with open_sql() as daemon, open_sql() as command:
+        await daemon.keep("A")
+        await command.desk.rotate(NEW_KEY)
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.keep("B")
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.store.load("A")
+        with pytest.raises(StoreUnavailable, match="rotated"):
+            await daemon.store.claim(now=daemon.clock.now(), lease=daemon.lease(), limit=9)
+        assert [row.held_because for row in await command.desk.queue(limit=9)] == [""]
+
+
+async def test_a_spool_id_that_exists_is_refused_and_its_letter_untouched(open_sql: OpenPlace) -> None:
+    async with open_sql() as place:
+        first = await place.keep("A")
+        with pytest.raises(StoreUnavailable):
+            await place.keep("A")
+        assert (await place.store.load("A")).body == first.body
+
+
+async def test_several_processes_share_the_queue(open_sql: OpenPlace) -> None:
+    """Connections that accept, claim and settle at the same time: every delivery is claimed once, nothing is lost."""
+    async with AsyncExitStack() as stack:
+        places = [await stack.enter_async_context(open_sql()) for _ in range(3)]
+
+        async def accept(place: Place, name: int) -> None:
+            await asyncio.gather(*(place.keep(f"P{name}N{number}") for number in range(20)))
+
+        async def work_off(place: Place, name: int) -> list[str]:
+            lease, done = place.lease(f"n{name}.1"), list[str]()
+            while claimed := await place.store.claim(now=place.clock.now(), lease=lease, limit=5):
+                assert all(await place.store.settle([settlement(delivery, lease) for delivery in claimed]))
+                done += [delivery.spool_id for delivery in claimed]
+            return done
+
+        await asyncio.gather(*(accept(place, name) for name, place in enumerate(places)))
+        done = await asyncio.gather(*(work_off(place, name) for name, place in enumerate(places)))
+        everything = sorted(spool_id for some in done for spool_id in some)
+        assert everything == sorted(f"P{name}N{number}" for name in range(3) for number in range(20))
+
+
+async def test_whoever_stops_waiting_does_not_undo_a_commit(open_sql: OpenPlace) -> None:
+    async with open_sql() as place:
+        waiting = asyncio.create_task(place.store.accept(acceptance("A", place.clock)))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await place.keep("B")
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_a_closed_store_refuses(open_sql: OpenPlace) -> None:
+    async with open_sql() as place:
+        await place.keep("A")
+    with pytest.raises(StoreUnavailable):
+        await place.keep("B")
