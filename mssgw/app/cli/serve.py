@@ -21,6 +21,8 @@ def serve(config_path: Path) -> None:
       mssgw serve --config ./mssgw.toml
     """
     signals.hold()
+    if signals.stop_was_asked():
+        return
     from mssgw.app.daemon import serve as run  # pulls in everything: not for --help
 
     run(config_path)
