@@ -137,7 +137,8 @@ class Vault:
             self._use(self._wrapping.decrypt(wrapped, [b"store secret"]))
         except (InvalidTag, ValueError):
             raise Undecryptable(
-                "the master key is not the one that this store was made with: give back the earlier key file"
+                "the master key is not the one that this store is sealed with: after `mssgw key rotate` the new key file "
+                "belongs here, else give back the earlier one"
             ) from None
 
     def wrapped_secret(self) -> bytes:
