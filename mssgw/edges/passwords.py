@@ -12,23 +12,12 @@ from argon2.exceptions import InvalidHashError, VerificationError
 _HASHER = PasswordHasher()  # argon2id, RFC 9106 low-memory profile: 64 MiB, 3 passes, 4 lanes
 # Hash of nobody's password, so that an unknown login takes as long as a known one.
 _NOBODY = _HASHER.hash("no login has this password")
+_REMEMBERED, _FOR = 1_000, 300.0  # how many right answers, and for how many seconds
 
 
 def hash_password(password: str) -> str:
     """The argon2id hash to put in the configuration. Takes about a tenth of a second and 64 MiB."""
     return _HASHER.hash(password)
-
-
-def is_hash(text: str) -> bool:
-    """Whether the text is a hash that we can check: for ``mssgw check``."""
-    try:
-        _HASHER.check_needs_rehash(text)
-    except InvalidHashError:
-        return False
-    return True
-
-
-_REMEMBERED, _FOR = 1_000, 300.0  # how many right answers, and for how many seconds
 
 
 class Passwords:

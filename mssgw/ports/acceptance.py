@@ -8,7 +8,7 @@ from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
-from mssgw.core.verdict import Verdict
+from mssgw.core.verdict import Hold, Verdict, strictest
 from mssgw.ports.bodies import Body
 
 
@@ -63,3 +63,9 @@ class Acceptance:
     receipt: ReceiptSeen | None = None
     notice: NoticeSeen | None = None
     entries: tuple[Entry, ...] = ()
+
+    @property
+    def holding_rule(self) -> str:
+        """The rule that holds the letter, or "" when its verdict is not Hold."""
+        finding = strictest(self.verdict.findings) if isinstance(self.verdict, Hold) else None
+        return finding.rule if finding else ""

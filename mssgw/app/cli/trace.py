@@ -23,9 +23,8 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
     """Tell the life of a letter from the journal, oldest first: accepted, delivered, read, refused, who did what.
 
     By queue id, by <Message-ID>, by the address (or bare matricule) of a sender or recipient, or by the keyed hash
-    that stands for an address in the log. Names the person
-    behind a shared mailbox and the operator of a command; masks patients without --addresses. Exit code 1 when the
-    journal knows nothing of it.
+    that stands for an address in the log. Names the person behind a shared mailbox and the operator of a command;
+    masks patients without --addresses. Exit code 1 when the journal knows nothing of it.
 
     \b
     Examples:

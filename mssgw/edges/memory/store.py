@@ -10,7 +10,6 @@ from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.core.verdict import Hold, strictest
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.desk import MemoryDesk
 from mssgw.edges.memory.vitals import MemoryVitals
@@ -66,7 +65,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             self._has.queue[spool_id, delivery.number] = Queued(
                 delivery=delivery,
                 lease=None if held else acceptance.lease,
-                held_because=_holding_rule(acceptance) if held else "",
+                held_because=acceptance.holding_rule if held else "",
             )
         self._has.letters += [Remembered(letter=each, spool_id=spool_id, seen_at=at) for each in acceptance.letters]
         self._move(acceptance.moves, at)
@@ -145,8 +144,3 @@ class MemoryStore(MemoryDesk, MemoryVitals):
         has.journal, has.letters, has.conversations = journal, letters, kept
         has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
         return forgotten
-
-
-def _holding_rule(acceptance: Acceptance) -> str:
-    finding = strictest(acceptance.verdict.findings) if isinstance(acceptance.verdict, Hold) else None
-    return finding.rule if finding else ""

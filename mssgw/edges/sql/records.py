@@ -15,7 +15,7 @@ from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
-from mssgw.core.verdict import Finding, Hold, Verdict, strictest
+from mssgw.core.verdict import Finding, Verdict
 from mssgw.edges.linking import subject_key
 from mssgw.edges.sql.codec import Codec, dumps, micros, moment
 from mssgw.edges.sql.rows import Row
@@ -106,7 +106,7 @@ class Records:
             lease.token if lease else None,
             micros(lease.until) if lease else None,
             self.sealed_reply(delivery.last_reply),
-            holding_rule(acceptance) if delivery.state is DeliveryState.HELD else "",
+            acceptance.holding_rule if delivery.state is DeliveryState.HELD else "",
         )
 
     def settled(self, after: Delivery, token: str) -> Row:
@@ -232,7 +232,7 @@ class Records:
 
     def read_damaged(self, row: Any, envelope: Envelope) -> Delivery:
         """What an operator can be shown of a delivery that read_delivery() refuses: a time that is none is 1970."""
-        created_at, due_at = (micros if isinstance(micros, int) else 0 for micros in (row.created_at, row.due_at))
+        created_at, due_at = (at if isinstance(at, int) else 0 for at in (row.created_at, row.due_at))
         return Delivery(
             spool_id=row.spool_id,
             number=row.number,
@@ -273,11 +273,3 @@ class Records:
 def digests(joined: bytes) -> Iterable[bytes]:
     """The hashes of a ``receipt_to`` column."""
     return (joined[start : start + DIGEST_SIZE] for start in range(0, len(joined), DIGEST_SIZE))
-
-
-def holding_rule(acceptance: Acceptance) -> str:
-    """The rule that holds a letter, or "" when its verdict is not Hold."""
-    if not isinstance(acceptance.verdict, Hold):
-        return ""
-    finding = strictest(acceptance.verdict.findings)
-    return finding.rule if finding else ""
