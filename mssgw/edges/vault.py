@@ -137,7 +137,7 @@ class Vault:
             self._use(self._wrapping.decrypt(wrapped, [b"store secret"]))
         except (InvalidTag, ValueError):
             raise Undecryptable(
-                "the master key is not the one that this store is sealed with: after `mssgw key rotate` the new key file "
+                "the master key is not the one that this store is sealed with: after `mssgw key rotate` the new file "
                 "belongs here, else give back the earlier one"
             ) from None
 
