@@ -101,7 +101,10 @@ class Desk(Protocol):
         alias: str | None = None,
         limit: int,
     ) -> Sequence[Entry]:
-        """Journal lines by queue id, Message-ID, address (sender or recipient) or its alias, oldest first."""
+        """Journal lines by queue id, Message-ID, address (sender or recipient) or its alias.
+
+        The latest ``limit`` of them, oldest first.
+        """
 
     async def rotate(self, new_key: bytes) -> int:
         """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped."""

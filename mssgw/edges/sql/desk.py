@@ -27,7 +27,6 @@ class SqlDesk(QueueDesk, PairsDesk):
         alias: str | None = None,
         limit: int,
     ) -> Sequence[Entry]:
-        """The latest ``limit`` lines, oldest first."""
         wanted: list[Any] = []
         if spool_id:
             wanted.append(journal.c.spool_id == spool_id)
