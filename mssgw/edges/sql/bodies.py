@@ -19,8 +19,8 @@ from mssgw.edges.spool_files import FileSink
 from mssgw.edges.spool_garbage import remove_garbage
 from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
-from mssgw.edges.sql.store import FINAL
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
+from mssgw.edges.sql.waiting import FINAL
 from mssgw.edges.vault import SEGMENT_OVERHEAD, MessageCipher
 from mssgw.ports import Body, Store
 

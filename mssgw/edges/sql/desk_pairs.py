@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, select, union_all
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
@@ -17,6 +17,7 @@ from mssgw.edges.sql.units import Unit
 from mssgw.ports import ConversationRow
 
 _AT_ONCE = 500  # pairs that one transaction imports
+_KEPT = tuple(state for state in State if state is not State.ABSENT)  # an absent one has no row
 
 
 class PairsDesk(DeskPart):
@@ -34,49 +35,44 @@ class PairsDesk(DeskPart):
     def _conversations(
         self, connection: Connection, limit: int, patient: Address | None, bal: Address | None, state: State | None
     ) -> list[ConversationRow]:
-        pairs, stops = select(conversations), select(blocks)
-        if patient is not None:
-            pairs = pairs.where(conversations.c.patient == self._records.address(patient))
-            stops = stops.where(blocks.c.patient == self._records.address(patient))
-        if bal is not None:
-            pairs = pairs.where(conversations.c.bal == self._records.address(bal))
-        if state is not None:
-            pairs = pairs.where(conversations.c.state == state.value)
-        blocked = {(row.patient, row.bal): row for row in connection.execute(stops)}
+        of = [] if patient is None else [conversations.c.patient == self._records.address(patient)]
+        of += [] if bal is None else [conversations.c.bal == self._records.address(bal)]
+        found = list(connection.execute(_latest(limit, _KEPT if state is None else (state,), of)))
+        blocked = _blocked(connection, {row.patient for row in found})
         rows = [
             ConversationRow(
                 patient=self._records.unsealed_address(row.sealed_patient),
                 bal=self._records.unsealed_address(row.sealed_bal),
                 state=State(row.state),
                 since=moment(row.since),
-                blocked=(row.patient, row.bal) in blocked or (row.patient, b"") in blocked,
+                blocked=not blocked.isdisjoint({(row.patient, row.bal), (row.patient, b"")}),
             )
-            for row in connection.execute(pairs.order_by(conversations.c.since.desc()).limit(limit))
+            for row in found
         ]
         if state in (None, State.ABSENT):
-            rows += self._oppositions(connection, blocked, bal)
+            rows += self._oppositions(connection, limit, patient, bal)
         return sorted(rows, key=lambda row: row.since or datetime.min, reverse=True)[:limit]
 
     def _oppositions(
-        self, connection: Connection, blocked: dict[Any, Any], bal: Address | None
+        self, connection: Connection, limit: int, patient: Address | None, bal: Address | None
     ) -> list[ConversationRow]:
         """Oppositions that stand on no conversation."""
-        wanted = None if bal is None else self._records.address(bal)
-        rows = []
-        for (patient, of_bal), row in blocked.items():
-            mine = and_(conversations.c.patient == patient, conversations.c.bal == of_bal)
-            if wanted not in (None, of_bal) or connection.execute(select(conversations.c.pair).where(mine)).first():
-                continue
-            rows.append(
-                ConversationRow(
-                    patient=self._records.unsealed_address(row.sealed_patient),
-                    bal=self._records.unsealed_address(row.sealed_bal) if row.sealed_bal else None,
-                    state=State.ABSENT,
-                    since=moment(row.since),
-                    blocked=True,
-                )
+        of = [] if patient is None else [blocks.c.patient == self._records.address(patient)]
+        of += [] if bal is None else [blocks.c.bal == self._records.address(bal)]
+        pair = select(conversations.c.pair).where(
+            conversations.c.patient == blocks.c.patient, conversations.c.bal == blocks.c.bal
+        )
+        alone = select(blocks).where(~pair.exists(), *of).order_by(blocks.c.since.desc()).limit(limit)
+        return [
+            ConversationRow(
+                patient=self._records.unsealed_address(row.sealed_patient),
+                bal=self._records.unsealed_address(row.sealed_bal) if row.sealed_bal else None,
+                state=State.ABSENT,
+                since=moment(row.since),
+                blocked=True,
             )
-        return rows
+            for row in connection.execute(alone)
+        ]
 
     async def set_state(
         self, pairs: Sequence[tuple[Pair, State, datetime]], *, operator: str, only_absent: bool
@@ -144,3 +140,31 @@ class PairsDesk(DeskPart):
         event = JournalEvent.CONVERSATION
         entry = Entry(at=at, event=event, sender=bal, recipient=patient, operator=operator, detail=detail)
         self._session.statements.journal.run(connection, [self._records.entry(entry)])
+
+
+def _latest(limit: int, states: Sequence[State], of: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """Conversations in these states, latest change first. Each state has its part of the index."""
+    if of:  # few, by patient or mailbox
+        some = select(conversations).where(conversations.c.state.in_([state.value for state in states]), *of)
+        return some.order_by(conversations.c.since.desc()).limit(limit)
+    parts = [
+        select(conversations)
+        .where(conversations.c.state == state.value)
+        .order_by(conversations.c.since.desc())
+        .limit(limit)
+        .subquery()
+        for state in states
+    ]
+    each = union_all(*(select(part) for part in parts)).subquery()
+    return select(each).order_by(each.c.since.desc()).limit(limit)
+
+
+def _blocked(connection: Connection, patients: set[bytes]) -> set[tuple[bytes, bytes]]:
+    """The oppositions of these patients: patient and mailbox, which is empty for all."""
+    every, found = sorted(patients), set()
+    for start in range(0, len(every), _AT_ONCE):
+        some = blocks.c.patient.in_(every[start : start + _AT_ONCE])
+        found |= {
+            (row.patient, row.bal) for row in connection.execute(select(blocks.c.patient, blocks.c.bal).where(some))
+        }
+    return found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Move
@@ -16,11 +16,12 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.desk_part import DeskPart
-from mssgw.edges.sql.store import FINAL, HELD, IS_QUEUED, QUEUED, unowned
 from mssgw.edges.sql.tables import data_keys, deliveries, messages
 from mssgw.edges.sql.units import Unit
+from mssgw.edges.sql.waiting import FINAL, HELD, IS_QUEUED, QUEUED, first, unowned
 from mssgw.ports import NoticeSeen, QueueRow, ReceiptSeen
 
+_AT_ONCE = 500  # letters that one transaction changes
 _NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_until": None}
 
 
@@ -30,18 +31,13 @@ class QueueDesk(DeskPart):
     async def queue(
         self, *, limit: int, state: str | None = None, domain: str | None = None, spool_id: str | None = None
     ) -> Sequence[QueueRow]:
-        wanted = [deliveries.c.state == state if state else deliveries.c.state.not_in(FINAL)]
-        if domain is not None:
-            wanted.append(deliveries.c.domain == domain)
-        if spool_id is not None:
-            wanted.append(deliveries.c.spool_id == spool_id)
-        statement = (
-            select(deliveries, messages.c.size, messages.c.sealed, data_keys.c.wrapped)
-            .outerjoin(messages, messages.c.spool_id == deliveries.c.spool_id)
-            .outerjoin(data_keys, data_keys.c.spool_id == deliveries.c.spool_id)
-            .where(and_(*wanted))
-            .order_by(deliveries.c.due_at, deliveries.c.spool_id, deliveries.c.number)
-            .limit(limit)
+        states = [state] if state else (QUEUED, HELD)
+        wanted = first(limit, states, domain=domain, of=spool_id).subquery()
+        statement = (  # only of those that are shown is the message looked up
+            select(wanted, messages.c.size, messages.c.sealed, data_keys.c.wrapped)
+            .outerjoin(messages, messages.c.spool_id == wanted.c.spool_id)
+            .outerjoin(data_keys, data_keys.c.spool_id == wanted.c.spool_id)
+            .order_by(wanted.c.due_at, wanted.c.spool_id, wanted.c.number)
         )
         now = micros(self._clock.now())
         rows: list[QueueRow] = await self._session.reader.ask(
@@ -65,11 +61,16 @@ class QueueDesk(DeskPart):
         )
 
     async def retry(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
-        chosen = [IS_QUEUED, deliveries.c.due_at > micros(now), unowned(micros(now))]
-        if spool_ids:
-            chosen.append(deliveries.c.spool_id.in_(list(spool_ids)))
+        late = [IS_QUEUED, deliveries.c.due_at > micros(now), unowned(micros(now))]
         entry = Entry(at=now, event=JournalEvent.DEFERRED, operator=operator, detail="retry-now")
-        return await self._change(chosen, {"due_at": micros(now)}, entry)
+        become = {"due_at": micros(now)}
+        if spool_ids:
+            return await self._change([*late, deliveries.c.spool_id.in_(list(spool_ids))], become, entry)
+        # Which ones is asked once: those that fail again meanwhile are late again. In parts: letters get in between.
+        those = select(deliveries.c.spool_id).distinct().where(*late)
+        ids: list[str] = await self._session.reader.ask(lambda connection: list(connection.execute(those).scalars()))
+        parts = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+        return sum([await self._change([*late, deliveries.c.spool_id.in_(part)], become, entry) for part in parts])
 
     async def hold(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
         chosen = [IS_QUEUED, unowned(micros(now)), deliveries.c.spool_id.in_(list(spool_ids))]

@@ -6,11 +6,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, delete, literal_column, or_, select, tuple_, union_all, update
+from sqlalchemy import Connection, Select, and_, delete, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.sql.codec import micros, moment
@@ -29,22 +28,14 @@ from mssgw.edges.sql.tables import (
     strikes,
 )
 from mssgw.edges.sql.units import Step, Unit, Upkeep
+from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, finished, freed, renewed, unowned
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction erases or forgets, so that letters get in between
-FINAL = tuple(state.value for state in DeliveryState if state.final)
-QUEUED, HELD = DeliveryState.QUEUED.value, DeliveryState.HELD.value
-# Spelt out, not a parameter: so the planner knows that the index of queued rows will do.
-IS_QUEUED = deliveries.c.state == literal_column(f"'{QUEUED}'")
 
 
 class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
-
-
-def unowned(now: int) -> Any:
-    """Whether nobody holds a delivery."""
-    return or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until <= now)
 
 
 class SqlStore:
@@ -82,7 +73,7 @@ class SqlStore:
         mine = and_(
             begins, deliveries.c.lease_token.not_like(f"{_escaped(node)}.%.%", escape="/")
         )  # host is not host.b
-        await self._session.write(Unit(work=lambda connection: connection.execute(_freed(mine)).rowcount, wakes=True))
+        await self._session.write(Unit(work=lambda connection: connection.execute(freed(mine)).rowcount, wakes=True))
 
     async def strike(self, letter: str, now: datetime) -> int:
         digest, at = self._records.message_id(letter), micros(now)
@@ -118,7 +109,7 @@ class SqlStore:
 
     async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
         """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
-        mine = self._claim(micros(now), lease, limit)
+        mine = claiming(micros(now), lease, limit)
 
         def work(connection: Connection) -> tuple[list[Delivery], list[str]]:
             rows = connection.execute(mine).all()
@@ -137,30 +128,6 @@ class SqlStore:
         for spool_id in unreadable:
             self._damaged(spool_id)
         return claimed
-
-    def _claim(self, now: int, lease: Lease, limit: int) -> Any:
-        ready = [
-            select(deliveries.c.spool_id, deliveries.c.number, deliveries.c.due_at)
-            .where(IS_QUEUED, deliveries.c.due_at <= now, free)
-            .order_by(*order)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .subquery()
-            for free, order in (
-                (deliveries.c.lease_until.is_(None), (deliveries.c.due_at,)),
-                (deliveries.c.lease_until <= now, (deliveries.c.lease_until, deliveries.c.due_at)),
-            )
-        ]
-        oldest = union_all(*(select(part) for part in ready)).subquery()
-        chosen = select(oldest.c.spool_id, oldest.c.number).order_by(oldest.c.due_at).limit(limit)
-        # Once, and not again for every row that is looked at: each time it would lock and take other rows.
-        once = chosen.cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql")
-        return (
-            update(deliveries)
-            .where(tuple_(deliveries.c.spool_id, deliveries.c.number).in_(select(once)))
-            .values(lease_token=lease.token, lease_until=micros(lease.until))
-            .returning(deliveries)
-        )
 
     def _read_claimed(self, connection: Connection, rows: Sequence[Any]) -> tuple[list[Delivery], list[str]]:
         ids = {row.spool_id for row in rows}
@@ -214,7 +181,7 @@ class SqlStore:
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
         def work(connection: Connection) -> None:
             for start in range(0, len(tokens), _AT_ONCE):
-                connection.execute(_renewed(tokens[start : start + _AT_ONCE], micros(until)))
+                connection.execute(renewed(tokens[start : start + _AT_ONCE], micros(until)))
 
         await self._session.write(Unit(work=work))
 
@@ -230,35 +197,19 @@ class SqlStore:
         self._session.statements.journal.run(connection, [self._records.entry(entry)])
 
     async def next_due(self) -> datetime | None:
-        queued = IS_QUEUED
-        ready = (
-            select(deliveries.c.due_at)
-            .where(queued, deliveries.c.lease_until.is_(None))
-            .order_by(deliveries.c.due_at)
-            .limit(1),
-            select(
-                case(
-                    (deliveries.c.lease_until > deliveries.c.due_at, deliveries.c.lease_until),
-                    else_=deliveries.c.due_at,
-                )
-            )
-            .where(queued, deliveries.c.lease_until.is_not(None))
-            .order_by(deliveries.c.lease_until)
-            .limit(1),
-        )
         due = await self._session.reader.ask(
-            lambda connection: [connection.execute(statement).scalar() for statement in ready]
+            lambda connection: [connection.execute(statement).scalar() for statement in earliest()]
         )
         return min((moment(each) for each in due if each is not None), default=None)
 
     async def erase_finished(self, *, now: datetime) -> Sequence[str]:
         if not await self._leads():
             return []
-        finished: list[str] = await self._session.reader.ask(
-            lambda connection: list(connection.execute(_finished()).scalars())
+        done: list[str] = await self._session.reader.ask(
+            lambda connection: list(connection.execute(finished()).scalars())
         )
-        for start in range(0, len(finished), _AT_ONCE):
-            some = finished[start : start + _AT_ONCE]
+        for start in range(0, len(done), _AT_ONCE):
+            some = done[start : start + _AT_ONCE]
             self._erased += await self._session.write(Unit(work=partial(self._erase, ids=some, now=now)))
             self._scrubbed = False
         if not self._scrubbed:
@@ -285,16 +236,24 @@ class SqlStore:
         closed = and_(conversations.c.state == "closed", conversations.c.since < limit)
         old: list[tuple[Any, Any]] = [
             (journal.c.id, journal.c.at < limit),
-            (letters.c.id, letters.c.seen_at < limit),
             (conversations.c.pair, closed),  # an open pair never expires (SD-9)
         ]
-        forgotten = 0
+        forgotten = await self._forget_letters(limit)
         for key, condition in old:
             while gone := await self._delete_some(key, condition):
                 forgotten += gone
         while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
             pass
         return forgotten
+
+    async def _forget_letters(self, before: int) -> int:
+        """An index by time would cost every letter more than this look at all of them, once a day, costs a reader."""
+        old = select(letters.c.id).where(letters.c.seen_at < before)
+        ids: list[int] = await self._session.surveyor.ask(lambda connection: list(connection.execute(old).scalars()))
+        for start in range(0, len(ids), _AT_ONCE):
+            some = delete(letters).where(letters.c.id.in_(ids[start : start + _AT_ONCE]))
+            await self._session.write(Unit(work=partial(_execute, statement=some)))
+        return len(ids)
 
     async def _leads(self) -> bool:
         """Whether sweeping is this process's task: one node does it for all."""
@@ -311,15 +270,8 @@ class SqlStore:
         return gone
 
 
-def _freed(leased: Any) -> Any:
-    """Deliveries of these leases are due as before."""
-    return update(deliveries).where(IS_QUEUED, leased).values(lease_token=None, lease_until=None)
-
-
-def _renewed(tokens: Sequence[str], until: int) -> Any:
-    """Among what is leased at all, which the index knows, what these tokens hold."""
-    leased = deliveries.c.lease_until.is_not(None)
-    return update(deliveries).where(IS_QUEUED, leased, deliveries.c.lease_token.in_(tokens)).values(lease_until=until)
+def _execute(connection: Connection, *, statement: Any) -> None:
+    connection.execute(statement)
 
 
 def _escaped(node: str) -> str:
@@ -332,11 +284,3 @@ def _envelopes(ids: set[str]) -> Select[Any]:
         .outerjoin(data_keys, data_keys.c.spool_id == messages.c.spool_id)
         .where(messages.c.spool_id.in_(ids))
     )
-
-
-def _finished() -> Select[Any]:
-    """Messages without an open delivery: a final outcome never changes, so what is found now stays true."""
-    still_open = select(deliveries.c.spool_id).where(
-        deliveries.c.spool_id == messages.c.spool_id, deliveries.c.state.not_in(FINAL)
-    )
-    return select(messages.c.spool_id).where(~still_open.exists())

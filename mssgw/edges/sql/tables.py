@@ -89,6 +89,14 @@ Index(
     sqlite_where=text("state = 'queued'"),
     postgresql_where=text("state = 'queued'"),
 )
+# The others: held ones wait for a person, final ones for the sweep that erases them half a minute later.
+Index(
+    "deliveries_not_queued",
+    deliveries.c.state,
+    deliveries.c.due_at,
+    sqlite_where=text("state <> 'queued'"),
+    postgresql_where=text("state <> 'queued'"),
+)
 
 conversations = Table(
     "conversations",
@@ -104,6 +112,7 @@ conversations = Table(
 )
 Index("conversations_patient", conversations.c.patient)
 Index("conversations_bal", conversations.c.bal)
+Index("conversations_state", conversations.c.state, conversations.c.since)
 
 # Oppositions (SD-12). ``bal`` is empty when the patient is opposed to all mailboxes.
 blocks = Table(
@@ -117,6 +126,7 @@ blocks = Table(
     PrimaryKeyConstraint("patient", "bal"),
     sqlite_with_rowid=False,
 )
+Index("blocks_since", blocks.c.since)
 
 # Letters by which replies, receipts and notices are linked. ``receipt_to``: hashes one after the other.
 letters = Table(
@@ -153,6 +163,7 @@ strikes = Table(
     Column("at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+Index("strikes_at", strikes.c.at)
 
 # Append-only. Codes in clear; addresses, person, Message-ID and a peer's words in ``sealed``.
 journal = Table(
@@ -176,7 +187,7 @@ journal = Table(
     Column("rules", Text, nullable=False),
     Column("sealed", LargeBinary),
 )
-for _column in (journal.c.spool_id, journal.c.message_id, journal.c.sender, journal.c.recipient):
+for _column in (journal.c.message_id, journal.c.sender, journal.c.recipient):
     Index(
         f"journal_{_column.name}",
         _column,
@@ -184,3 +195,4 @@ for _column in (journal.c.spool_id, journal.c.message_id, journal.c.sender, jour
         postgresql_where=text(f"{_column.name} IS NOT NULL"),
     )
 Index("journal_at", journal.c.at)
+Index("journal_spool_id", journal.c.spool_id)

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, case, func, select, update
 
 from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.session import Session
-from mssgw.edges.sql.store import FINAL, HELD
 from mssgw.edges.sql.tables import deliveries, store_secret
 from mssgw.edges.sql.units import Unit, Upkeep
+from mssgw.edges.sql.waiting import FINAL, HELD
 from mssgw.ports import Census
 
 _SECOND = 1_000_000  # in microseconds
