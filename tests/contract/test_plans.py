@@ -72,7 +72,6 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "claim": lambda: store.claim(now=now, lease=place.lease("node.2"), limit=2),
         "load": lambda: store.load("A"),
         "renew": lambda: store.renew(["node.2", "node.3"], lease.until),
-        "free": lambda: store.free(["node.2"]),
         "settle": settle,
         "free_node": lambda: store.free_node("node"),
         "set_aside": lambda: store.set_aside("E", entry),

@@ -19,7 +19,7 @@ QUEUED, HELD = State.QUEUED.value, State.HELD.value
 IS_QUEUED = deliveries.c.state == literal_column(f"'{QUEUED}'")
 _IS_NOT_QUEUED = deliveries.c.state != literal_column(f"'{QUEUED}'")
 _FREE = deliveries.c.lease_until.is_(None)
-_LEASED = deliveries.c.lease_until > 0  # IS NOT NULL would do, but SQLite does not look that up in an index
+_LEASED = deliveries.c.lease_until.is_not(None)
 # What PostgreSQL cannot know: where lease_until is NULL in every row, the index is in the order of due_at alone.
 _BY_DUE = (deliveries.c.lease_until, deliveries.c.due_at)
 _KEY = (deliveries.c.spool_id, deliveries.c.number)
