@@ -1,35 +1,44 @@
 """Alembic migrations, run by the daemon at start."""
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import database
 
+HEAD = "0003"  # the revision that tables.py describes
 MOVED = "moved"  # in place of a revision
 
 
 def migrate(url: str) -> None:
     """Bring the database of that URL up to date; other processes wait. Blocks. Raises StoreUnavailable."""
     place = database(url)
-    config = Config()
-    config.set_main_option("script_location", "mssgw.edges.sql:migrations")
     with place.migration_lock():
         engine = place.engine(writing=True)
         try:
             with engine.connect() as connection:
-                if _is_moved(connection):
+                revision = _revision(connection)
+                if revision == MOVED:
                     raise StoreUnavailable("this store was moved by `mssgw db copy`: set store.url to where it went")
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
+                if revision != HEAD:
+                    _upgrade(connection)
         except (SQLAlchemyError, OSError) as error:
             raise place.failure(error) from None
 
 
-def _is_moved(connection: Connection) -> bool:
+def _revision(connection: Connection) -> str | None:
     with connection.begin():
         if not inspect(connection).has_table("alembic_version"):
-            return False
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == MOVED
+            return None
+        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return found
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # takes a while: commands of an operator do without it
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "mssgw.edges.sql:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
