@@ -9,6 +9,7 @@ from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.journal import JournalEvent
 from mssgw.core.message import AccountState
+from mssgw.edges.sql import desk_queue
 from mssgw.ports import Conflict, ConversationRow, NoticeSeen, Question
 from tests.contract.letters import (
     BUSY,
@@ -256,3 +257,33 @@ async def test_a_long_trace_shows_its_latest_lines_oldest_first(place: Place) ->
     for number in range(5):
         await place.keep(f"A{number}")
     assert [entry.spool_id for entry in await place.desk.trace(address=PATIENT, limit=2)] == ["A3", "A4"]
+
+
+async def test_the_queue_is_one_list_whoever_holds_what_of_it(place: Place) -> None:
+    """Waiting, leased and held deliveries are looked up apart, and shown together by due time."""
+    for name, given in (
+        ("A", {"held": True}),
+        ("B", {}),
+        ("C", {"lease": place.lease()}),
+        ("D", {}),
+        ("E", {"held": True}),
+    ):
+        await place.keep(name, **given)
+        place.clock.pass_(seconds=1)
+    shown = [row.delivery.spool_id for row in await place.desk.queue(limit=9)]
+    assert shown == ["A", "B", "C", "D", "E"]
+    assert [row.delivery.spool_id for row in await place.desk.queue(limit=3)] == ["A", "B", "C"]
+    assert [row.delivery.spool_id for row in await place.desk.queue(limit=9, state="held")] == ["A", "E"]
+    assert await place.desk.queue(limit=9, spool_id="A", state="queued") == []
+
+
+async def test_retry_of_everything_reaches_every_letter(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes in parts: here of two letters each."""
+    monkeypatch.setattr(desk_queue, "_AT_ONCE", 2)
+    lease = place.lease()
+    for name in "ABCDE":
+        (delivery,) = (await place.keep(name, lease=lease)).deliveries
+        assert all(await place.store.settle([deferral(delivery, lease, minutes=30)]))
+    assert await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9) == []
+    assert await place.desk.retry([], operator="anne", now=place.clock.now()) == 5
+    assert len(await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)) == 5
