@@ -1,14 +1,14 @@
 """The daemon: opens everything in order, serves, reloads on SIGHUP, and leaves in the reverse order.
 
-1. configuration and log;            2. sockets, and a process for each core (supervisor.py);
-3. keys, store (migrated), spool;    4. the flow over its edges, listeners, then READY;
+1. configuration and log; the store is opened once, to try it;
+2. sockets (descriptors.py), and a process for each core (supervisor.py);
+3. in each: keys, store (migrated), spool;    4. the flow over its edges, listeners, then READY;
 5. SIGTERM: no new connections, DATA under way is finished, 421 to the rest, running deliveries end, leases go back.
 """
 
 import asyncio
 import contextlib
 import os
-import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,6 +21,7 @@ from mssgw.app import signals, wiring
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
+from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
 from mssgw.app.reloading import Ready, made_of, read_again, refusals_told
@@ -45,13 +46,12 @@ DRAIN_DELIVERIES = 10.0
 ClientAt = Callable[[Role, str], Client | None]
 Authenticate = Callable[[Role, str, str], Awaitable[Client | None]]
 
-OPEN_FILES = 65_536  # as in systemd/mssgw.service
-
 
 def serve(config_path: Path) -> None:
     """Run until SIGTERM or SIGINT, in one process or several; signals are held when it is called (signals.py).
 
-    Raises ConfigErrors or a GatewayError when it cannot start, TaskFell when a part of it failed for good.
+    Raises ConfigErrors, OSError or a GatewayError when it cannot start; TaskFell when the only process lost a part of
+    itself for good, while one of several is replaced.
     """
     config = configuration.load(config_path)
     log.configure(config.log.level, config.log.format)
@@ -67,11 +67,11 @@ def serve(config_path: Path) -> None:
     if workers == 1:
         asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
         return
-    family = _Family(config_path, config)
-    Supervisor(family.member, sockets, workers, LogTelemetry(), reload=family.reload).supervise()
+    crew = _Crew(config_path, config)
+    Supervisor(crew.member, sockets, workers, LogTelemetry(), reload=crew.reload).supervise()
 
 
-class _Family:
+class _Crew:
     """In the supervisor: the configuration that the next worker starts with, when one must be replaced."""
 
     def __init__(self, path: Path, config: Config) -> None:
@@ -108,39 +108,9 @@ async def work(config_path: Path, config: Config, seat: Seat) -> None:
         await daemon.until_told_to_stop()
 
 
-def allow_open_files() -> None:
-    """Raise our own limit of open files as far as we may, up to OPEN_FILES.
-
-    Outside systemd it is often 1024, less than the connections that we allow: when it is reached, letters get 451 and
-    asyncio logs its failing accept thousands of times a second.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
 async def _try_the_store(config: Config) -> None:
     async with at_rest(config):
         pass
-
-
-def bind(config: Config) -> dict[str, list[socket.socket]]:
-    """The listening sockets by listener name: systemd's where it passed them, else our own. Raises OSError."""
-    passed = systemd.listen_sockets()
-    found = {
-        entry.name: passed.pop(entry.socket or entry.name, []) or [_bound(entry.address.host, entry.address.port)]
-        for entry in config.listeners
-    }
-    for sockets in passed.values():  # that no listener asked for
-        for each in sockets:
-            each.close()
-    return found
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
 
 
 class TaskFell(GatewayError):
@@ -187,7 +157,7 @@ class Daemon:
             trace=config.retention.trace,
         )
         self._rest.on_work(flow.deliverer.wake)
-        tasks = [
+        tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
             asyncio.create_task(self._signs_of_life(), name="watchdog"),
         ]

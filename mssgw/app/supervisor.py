@@ -2,7 +2,7 @@
 
 The supervisor has no event loop and no threads, so that it can fork at any time and nothing in it can hang:
 
-1. bind the listeners (or take systemd's), then fork one worker for each number;
+1. fork one worker for each number, over listeners that are bound already (descriptors.py);
 2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed;
 3. one that dies is reaped, and a new one is forked with the same number: it frees the leases of the old one;
 4. SIGHUP goes on to all; SIGTERM too, and those who do not leave in time are killed.

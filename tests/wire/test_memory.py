@@ -14,7 +14,7 @@ import pytest
 
 from mssgw.app import config as configuration
 from mssgw.app.daemon import Daemon as InProcess
-from mssgw.app.daemon import bind
+from mssgw.app.descriptors import bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.seat import Seat
 from mssgw.app.stores import at_rest

@@ -2,7 +2,7 @@
 
 import resource
 
-from mssgw.app.daemon import OPEN_FILES, allow_open_files
+from mssgw.app.descriptors import OPEN_FILES, allow_open_files
 
 
 def test_the_daemon_allows_itself_as_many_open_files_as_it_may():
