@@ -27,7 +27,7 @@ class AtRest:
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
-    clock: Clock = field(default_factory=SystemClock)  # what leases go by
+    clock: Clock = field(default_factory=SystemClock)  # the flow's: leases, due times and journal lines
     on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
 
 

@@ -50,6 +50,8 @@ class Connection:
 
 
 class Dialer:
+    """Opens connections. Each step has a limit of its own; whoever calls bounds them all (Timeouts.attempt)."""
+
     def __init__(self, *, hostname: str, tls_contexts: TlsContexts, resolver: Resolver, timeouts: Timeouts) -> None:
         self._hostname = hostname
         self._tls_contexts = tls_contexts

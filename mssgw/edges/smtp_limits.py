@@ -9,7 +9,7 @@ class Timeouts:
 
     ``greeting`` also covers EHLO, the TLS handshake and AUTH, each. ``data``: no progress while the body goes out.
     ``final``: the reply to the final dot; long, because giving up there means a duplicate. ``attempt`` bounds all of
-    them together: the lease on a delivery must be longer, or two workers send the same letter.
+    them together, a little below the limit that the flow sets (flow/attempt): so the outcomes known by then count.
     """
 
     connect: float = 30.0

@@ -24,6 +24,8 @@ class _Hop:
 
 
 class Pool:
+    """All connections to next hops, in use or idle, a bounded number to each route."""
+
     def __init__(self, dialer: Dialer, limits: PoolLimits, timeouts: Timeouts) -> None:
         self._dialer, self._limits, self._timeouts = dialer, limits, timeouts
         self._hops: dict[Route, _Hop] = {}

@@ -158,7 +158,8 @@ class Transaction:
         answer = await self._ask(b"DATA\r\n", expected=354)
         if answer.code == 354 and not self._waiting:
             raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
-        self._settle_all(answer) if answer.code != 354 else None
+        if answer.code != 354:
+            self._settle_all(answer)
         return answer.code == 354
 
     async def _ask(self, command: bytes, *, expected: int = 250) -> Reply:

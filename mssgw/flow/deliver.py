@@ -216,7 +216,8 @@ class Deliverer:
         except (Gone, Undecryptable) as error:
             await self._attempts.set_aside(job, error)
         except StoreUnavailable as error:
-            # Nothing was recorded: the lease lapses and the queue is tried again.
+            # Mostly nothing was recorded: then the lease lapses and the queue is tried again. Else only the body could
+            # not be removed, and the sweep does it.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
         except Exception as error:  # one letter must never stop the others
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
