@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from mssgw.flow.accept import Means
+from mssgw.flow.attempt import Attempts
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.leases import LEASE
+from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
@@ -41,7 +42,7 @@ def assemble(
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use."""
     inspector = Inspector(store, clock)
     notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
-    deliverer = Deliverer(
+    attempts = Attempts(
         store=store,
         spool=spool,
         transport=transport,
@@ -49,9 +50,15 @@ def assemble(
         clock=clock,
         telemetry=telemetry,
         live=live,
-        node=node,
+    )
+    deliverer = Deliverer(
+        attempts=attempts,
+        leases=Leases(store=store, clock=clock, telemetry=telemetry, node=node, lasting=lease),
+        store=store,
+        clock=clock,
+        telemetry=telemetry,
+        live=live,
         per_route=per_route,
-        lease=lease,
     )
     means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
     return Flow(

@@ -9,17 +9,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.flow.attempt import Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
-from mssgw.flow.leases import LEASE, Leases
+from mssgw.flow.leases import Leases
 from mssgw.flow.live import Live
-from mssgw.flow.receipt import Notices
-from mssgw.ports import Clock, Spool, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, Store, Stored, Telemetry
 
 CLAIM = 100  # deliveries that are claimed at once
 POLL = 1.0  # seconds between looks at the queue on disk
@@ -32,34 +30,19 @@ class Deliverer:
     def __init__(
         self,
         *,
+        attempts: Attempts,
+        leases: Leases,
         store: Store,
-        spool: Spool,
-        transport: Transport,
-        notices: Notices,
         clock: Clock,
         telemetry: Telemetry,
         live: Live,
-        node: str,
         per_route: int = 20,
         backlog: int = 1000,
-        lease: timedelta = LEASE,
     ) -> None:
-        """``node`` names this process among those that share the store: its leases begin with it.
-
-        ``lease``: how long they last without being renewed.
-        """
+        """``per_route``: attempts at a time on one route. ``backlog``: deliveries in memory, on all together."""
+        self._attempts, self._leases = attempts, leases
         self._store, self._clock, self._telemetry, self._live = store, clock, telemetry, live
-        self._attempts = Attempts(
-            store=store,
-            spool=spool,
-            transport=transport,
-            notices=notices,
-            clock=clock,
-            telemetry=telemetry,
-            live=live,
-        )
-        self._leases = Leases(store=store, clock=clock, telemetry=telemetry, node=node, lasting=lease)
-        self._node, self._per_route = node, per_route
+        self._per_route = per_route
         self._lanes = Lanes(backlog=backlog)
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
@@ -103,7 +86,7 @@ class Deliverer:
             claimed = False
             try:
                 if not self._freed:
-                    await self._store.free_node(self._node)
+                    await self._leases.free()
                     self._freed = True
                 if time.monotonic() >= self._away + GRACE:
                     claimed = await self._claim()
@@ -125,7 +108,7 @@ class Deliverer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            await self._store.free_node(self._node)
+            await self._leases.free()
         except StoreUnavailable as error:  # the next start frees them
             self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
 

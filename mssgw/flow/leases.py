@@ -24,7 +24,7 @@ class Leases:
     def __init__(
         self, *, store: Store, clock: Clock, telemetry: Telemetry, node: str, lasting: timedelta = LEASE
     ) -> None:
-        """``lasting``: how long a lease lasts without being renewed."""
+        """``node`` names this process among those that share the store. ``lasting``: without being renewed."""
         self._lasting, self._every = lasting, lasting / RENEWALS
         self._store, self._clock, self._telemetry, self._node = store, clock, telemetry, node
         self._held: Counter[str] = Counter()
@@ -47,6 +47,10 @@ class Leases:
     def is_sure(self, lease: Lease) -> bool:
         """Whether the lease lasts beyond its next renewal, so that an attempt may begin."""
         return self._clock.now() + self._every <= self._until.get(lease.token, lease.until)
+
+    async def free(self) -> None:
+        """Give back all leases of this node, those of its earlier incarnations too. Raises StoreUnavailable."""
+        await self._store.free_node(self._node)
 
     async def renew(self) -> None:
         """Renew what is held. Raises StoreUnavailable."""
