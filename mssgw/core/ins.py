@@ -1,7 +1,8 @@
-"""The matricule INS (INS-1 to INS-5): 13 characters and a key of two digits."""
+"""The matricule INS (INS-1 to INS-6): 13 characters and a key of two digits."""
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from mssgw.core.errors import MalformedMatricule
 
@@ -9,6 +10,15 @@ LENGTH = 15
 # Sex, year, month, department (Corsica: 2A, 2B), commune and order; then the key.  req: INS-2
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{6}[0-9]{2}")
 _CORSICA = {"2A": "19", "2B": "18"}  # req: INS-3
+
+
+class InsAuthority(StrEnum):
+    """OIDs that say what kind of identity a matricule is (INS-6)."""
+
+    NIR = "1.2.250.1.213.1.4.8"
+    NIA = "1.2.250.1.213.1.4.9"
+    TEST_NIR = "1.2.250.1.213.1.4.10"
+    DEMONSTRATION_NIR = "1.2.250.1.213.1.4.11"
 
 
 def key_of(thirteen: str) -> str:
