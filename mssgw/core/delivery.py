@@ -54,11 +54,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred:
-    """To be tried again. ``alarm``: trust or login trouble that an administrator should hear of."""
+    """To be tried again. ``alarm``: trust or login trouble that an administrator should hear of.
+
+    ``down``: no server of the next hop talks to us at all, so ``reply`` is about the hop, and quotes nothing of a letter.
+    """
 
     reply: Reply
     next_hop: str = ""
     alarm: bool = False
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class Dialer:
                 trouble = exc
                 if not exc.try_next:
                     break
-        raise trouble or Unreachable(Deferred(reply=REFUSED, next_hop=route.host))
+        raise trouble or Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
 
     async def _hosts(self, route: Route) -> Sequence[str]:
         if not route.mx:
@@ -117,7 +117,7 @@ class Dialer:
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except OSError as exc:  # refused, unreachable, or the time-out, which is an OSError too
             sock.close()
-            raise Unreachable(Deferred(reply=REFUSED, next_hop=host), try_next=True) from exc
+            raise Unreachable(Deferred(reply=REFUSED, next_hop=host, down=True), try_next=True) from exc
         except BaseException:
             sock.close()
             raise
@@ -240,7 +240,7 @@ def _unreachable(exc: Exception, host: str) -> Unreachable:
         said = to_reply(exc.code, exc.message.split("\n"))
         reply = Reply(REFUSED.code, REFUSED.status, f"{REFUSED.text} : {said}"[:MAX_TEXT])
         # A 5xx before MAIL is about us or the host, not about the letter: it waits, and somebody is told.
-        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent), try_next=True)
+        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent, down=True), try_next=True)
     reply = SILENT if isinstance(exc, TimeoutError) else LOST
     return Unreachable(Deferred(reply=reply, next_hop=host), try_next=True)
 

@@ -88,8 +88,11 @@ class Attempts:
         return {delivery.number: outcome for delivery in job.deliveries}
 
     def _spare_if_down(self, lane: Lane, outcomes: dict[int, Outcome]) -> None:
-        """A next hop that does not answer (4.4.1) is spared for a moment: the lane's other jobs wait for a retry."""
-        down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.reply.status == "4.4.1"), None)
+        """A next hop that does not answer is spared for a moment: the lane's other jobs wait for a retry.
+
+        Not when a hop that does answer says 4.4.1, of a server behind it: its words are about one letter, and quote it.
+        """
+        down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.down), None)
         pause = min(timedelta(seconds=30), self._live.settings.retry.first)
         # From now on, not from when the attempt began: a next hop that is silent takes longer to fail than the pause.
         lane.down_until, lane.down_reply = (self._clock.now() + pause, down.reply) if down else (None, None)

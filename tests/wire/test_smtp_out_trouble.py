@@ -50,6 +50,15 @@ async def test_nobody_listening_is_a_deferral() -> None:
         async with transport() as out:
             outcomes = await out.send(route(unused.getsockname()[1]), letter(), ONE)
     assert statuses(list(outcomes.values())) == [(Deferred, "4.4.1")]
+    assert outcomes[0].down
+
+
+async def test_a_host_that_says_another_is_down_is_not_down_itself() -> None:
+    """Its words quote the recipient: nobody else is told them."""
+    async with ScriptedServer({"RCPT": b"451 4.4.1 <dr.alpha@x.example>: timed out\r\n"}) as server:
+        [outcome] = await sent(server)
+    assert isinstance(outcome, Deferred)
+    assert (outcome.reply.status, outcome.down) == ("4.4.1", False)
 
 
 async def test_a_failed_connection_takes_no_place_in_the_pool() -> None:

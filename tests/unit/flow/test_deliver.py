@@ -246,13 +246,29 @@ async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
 
     def silent() -> Outcome:
         office.clock.pass_(seconds=40)
-        return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"))
+        return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"), down=True)
 
     office.hop.answer = silent
     flow = office.flow(per_route=1)
     async with running(flow):
         await until(lambda: office.events.seen.count("delivery.deferred") == 2, flow)
     assert len(office.hop.seen) == 1
+
+
+async def test_what_a_next_hop_says_of_one_letter_is_never_said_of_another(office):
+    """A relay that cannot reach a server behind it says 4.4.1 too, and quotes the patient."""
+    other = Address.parse("146026322000196@patient.mssante.fr")
+    await office.keep("FIRST")
+    await office.keep("SECOND", recipients=(other,))
+    words = iter([f"<{PATIENT.text}>: timed out", f"<{other.text}>: timed out"])
+    office.hop.answer = lambda: Deferred(reply=Reply(451, "4.4.1", next(words)), next_hop="mx")
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.events.seen.count("delivery.deferred") == 2, flow)
+    rows = await office.store.queue(limit=9)
+    assert len(rows) == 2
+    for row in rows:
+        assert row.delivery.forward_path.address.text in row.delivery.last_reply.text
 
 
 @pytest.mark.parametrize("trouble", [StoreUnavailable("the disk is full"), OverflowError()])
