@@ -56,7 +56,7 @@ class Delivered:
 class Deferred:
     """To be tried again. ``alarm``: trust or login trouble that an administrator should hear of.
 
-    ``down``: no server of the next hop talks to us at all, so ``reply`` is about the hop, and quotes nothing of a letter.
+    ``down``: no server of the next hop talks to us at all, so ``reply`` is about the hop and quotes no letter.
     """
 
     reply: Reply

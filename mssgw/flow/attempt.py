@@ -107,8 +107,9 @@ class Attempts:
         notified = await self._tell(stored, job, results, late=late)
         if notified is None:
             # What was delivered must not be sent again for want of a notice; a failure that nobody could be told of
-            # is not recorded, and is tried again when the lease lapses.
-            notified, results = {}, [each for each in results if not isinstance(each[1], Bounced)]
+            # is not recorded, and is tried again when the lease lapses. Nor has anybody been told that it is late.
+            notified, late = {}, False
+            results = [each for each in results if not isinstance(each[1], Bounced)]
         settlements = [
             Settlement(
                 after=replace(after, warned=after.warned or late),

@@ -6,7 +6,7 @@ from datetime import datetime
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
 from mssgw.core.clients import Client
-from mssgw.core.delivery import Delivery, Outcome
+from mssgw.core.delivery import Delivery, Outcome, RetryPolicy
 from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.facts import Exchange, Facts
@@ -80,7 +80,7 @@ class Notices:
                 message_id=message_id,
                 arrived_at=stored.accepted_at,
                 written_at=now,
-                retry_until=stored.accepted_at + self._live.settings.retry.give_up_after,
+                retry_until=_given_up_at(group, self._live.settings.retry),
             )
         )
         await self._keep(spool_id, message_id, written, sender, now)
@@ -147,6 +147,11 @@ class Notices:
             policy=settings.policy(now, Role.OURSELVES),
             taken_at=now,
         )
+
+
+def _given_up_at(group: Sequence[Result], retry: RetryPolicy) -> datetime:
+    """Of the first to be given up: the time of a letter that was held begins with its release, not its arrival."""
+    return min(delivery.created_at for delivery, _ in group) + retry.give_up_after
 
 
 def _fate(delivery: Delivery, outcome: Outcome, now: datetime) -> dsn.Fate:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -88,6 +89,14 @@ class Office:
             kept = acceptance(spool_id, self.clock, recipients=recipients)
             head = MessageHead(message_id="<1@chu>")  # an ordinary letter: its sender may be told
             await self.store.accept(replace(kept, facts=replace(kept.facts, head=head)))
+
+    async def keep_asked_about(self, spool_id: str) -> None:
+        """A letter whose sender is told of failures and delays, as by default."""
+        kept = acceptance(spool_id, self.clock)
+        paths = [replace(each.forward_path, notify=None) for each in kept.deliveries]
+        deliveries = tuple(replace(each, forward_path=path) for each, path in zip(kept.deliveries, paths, strict=True))
+        facts = replace(kept.facts, head=MessageHead(message_id="<1@chu>"))
+        await self.store.accept(replace(kept, facts=facts, deliveries=deliveries))
 
     async def states(self) -> list[str]:
         rows = [
@@ -215,6 +224,28 @@ async def test_a_notice_that_cannot_be_written_neither_repeats_a_letter_nor_hide
     assert len(office.hop.seen) == 1
 
 
+async def test_a_delay_that_could_not_be_told_is_told_at_a_later_attempt(office, monkeypatch):
+    """Else the doctor would hear nothing for two days."""
+    await office.keep_asked_about("LETTER")
+    office.clock.pass_(hours=5)
+    office.hop.answer = lambda: Deferred(reply=Reply(451, "4.2.0", "later"), next_hop="mx")
+    flow = office.flow()
+
+    async def send(*_: Any, **__: Any) -> Any:
+        raise ValueError("ours")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(flow.notices, "send", send)
+        async with running(flow):
+            await until(lambda: "delivery.deferred" in office.events.seen, flow)
+            await until(lambda: flow.deliverer.idle, flow)
+    assert "notice.sent" not in office.events.seen
+    office.clock.pass_(hours=1)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "notice.sent" in office.events.seen, flow)
+
+
 async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     """The notice then returns nothing of it."""
     await office.keep("LETTER")
@@ -225,6 +256,19 @@ async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     (entry,) = said[row.delivery.number]
     assert entry.event == "notified"
     assert "notice.without_letter" in office.events.seen
+
+
+async def test_a_delay_notice_of_a_released_letter_names_the_day_on_which_it_is_given_up(office):
+    """Its time begins with the release: counted from its arrival, that day may lie in the past."""
+    await office.keep_asked_about("LETTER")
+    (row,) = await office.store.queue(limit=9)
+    released = office.clock.pass_(days=3)
+    outcome = Deferred(reply=Reply(451, "4.2.0", "later"), next_hop="mx")
+    result = (replace(row.delivery, created_at=released), outcome)
+    said = await office.flow().notices.send(await office.store.load("LETTER"), [result], is_late=True)
+    kept = await office.store.load(said[row.delivery.number][0].detail.split()[1])
+    until = format_datetime(released + office.live.settings.retry.give_up_after)
+    assert f"Will-Retry-Until: {until}".encode() in kept.body.inline
 
 
 async def test_a_notice_is_found_by_its_own_message_id(office):
