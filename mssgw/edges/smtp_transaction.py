@@ -72,6 +72,8 @@ class Transaction:
                     await self._stream(first, segments)
         if self.dot_sent:
             reply = self._checked(await self._wire.reply(self._timeouts.final))
+            if reply.ok and reply.code >= 300:  # it waits for more: the next letter would become a part of this one
+                raise Lost(GARBLED)
             self._connection.in_transaction = False
             self._settle_all(reply)
 

@@ -82,6 +82,14 @@ async def test_a_host_that_will_not_talk_to_us_refuses_no_letter(moment: str, an
     assert outcome.alarm is alarm
 
 
+async def test_a_host_that_wants_more_after_the_final_dot_gets_nothing_more() -> None:
+    """It would take the next letter for the rest of this one."""
+    async with ScriptedServer({"DOT": b"354 more\r\n"}) as server, transport() as out:
+        outcomes = [(await out.send(route(server.port), letter(), ONE))[0] for _ in range(2)]
+    assert statuses(outcomes) == [(Deferred, "4.5.0")] * 2
+    assert len(server.sessions) == 2
+
+
 @MANNERS
 @pytest.mark.parametrize("moment", ["MAIL", "RCPT TO:<dr.beta", "DATA", "DOT"])
 async def test_421_ends_the_dialogue_and_is_what_the_others_are_told(offers: tuple[str, ...], moment: str) -> None:
