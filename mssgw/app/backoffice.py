@@ -25,6 +25,7 @@ from mssgw.core.verdict import Verdict
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
+from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
 from mssgw.ports import Desk, QueueRow, Store
@@ -87,14 +88,10 @@ class BackOffice:
         outcome = Bounced(reply=BY_HAND)
         return await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
 
-    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
-        stored = await self.store.load(spool_id)
-        facts, head = stored.facts, stored.facts.head
-        if head is None:
-            raise Gone("the facts of that letter were not kept")
+    async def judge(self, spool_id: str) -> Judgement | None:
         inspector = Inspector(self.store, self._clock)
-        facts = await inspector.of_letter(self._settings, facts.client, stored.envelope, head, facts.size)
-        return facts, decide(facts)
+        judge = Judge(store=self.store, desk=self.desk, spool=self._rest.spool, inspector=inspector)
+        return await judge.of(spool_id, self._settings)
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None

@@ -11,6 +11,7 @@ from mssgw.core.errors import GatewayError
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.verdict import Verdict
+from mssgw.flow.release import Judgement
 from mssgw.ports import Desk, Store
 
 
@@ -37,10 +38,10 @@ class Office(Protocol):
         Undecryptable. Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
         """
 
-    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
-        """The facts of a stored letter and what is decided of it as things stand now; nothing is kept. Raises Gone.
+    async def judge(self, spool_id: str) -> Judgement | None:
+        """What is decided of a held letter as things stand now; nothing is kept. None: no delivery of it is held.
 
-        A letter held after time-outs was never looked up, and the others' conversations may have moved since (SD-10).
+        Raises Gone and Undecryptable when what there was to send is missing or damaged (SD-10, SD-12).
         """
 
     async def explain_file(

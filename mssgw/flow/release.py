@@ -1,14 +1,28 @@
-"""What a letter that the inspection held brings about when it is released: as if it had just arrived (SD-10)."""
+"""What is decided of a held letter when it is to be released: as if it had just arrived (SD-10).
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Whatever held it, what the rules look at may have changed since: an exchange closed, an opposition recorded. What a
+letter brings about, it brings about once: one that was admitted when it came, and held by hand later, has moved its
+conversations and counted as receipt or notice already.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 from mssgw.core.conversation import Move
+from mssgw.core.decide import decide
+from mssgw.core.delivery import State
+from mssgw.core.envelope import Role
+from mssgw.core.errors import Gone
 from mssgw.core.facts import Facts
+from mssgw.core.journal import JournalEvent
 from mssgw.core.moves import HOLDING_EVENTS
-from mssgw.core.verdict import Admit
+from mssgw.core.settings import Settings
+from mssgw.core.verdict import Admit, Hold, Verdict
 from mssgw.flow import record
-from mssgw.ports import NoticeSeen, ReceiptSeen
+from mssgw.flow.inspect import Inspector
+from mssgw.ports import Desk, NoticeSeen, ReceiptSeen, Spool, Store, Stored
+
+_EVERY_ROW = 1_000_000  # of one letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +34,65 @@ class Effects:
     notice: NoticeSeen | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What is decided now of a held letter, and what its release brings about if that is an Admit."""
+
+    verdict: Verdict
+    effects: Effects
+
+
 NONE = Effects()
+OURS = Judgement(verdict=Admit(), effects=NONE)
 
 
-def effects_of(facts: Facts, admitted: Admit) -> Effects:
-    """What waited for the release. ``facts``: taken now, for the store may not have answered when the letter came.
+class Judge:
+    """Judges held letters. It changes nothing."""
+
+    def __init__(self, *, store: Store, desk: Desk, spool: Spool, inspector: Inspector) -> None:
+        self._store, self._desk, self._spool, self._inspector = store, desk, spool, inspector
+
+    async def of(self, spool_id: str, settings: Settings) -> Judgement | None:  # req: SD-10, SD-12
+        """What is decided of that letter as things stand; None when no delivery of it is held.
+
+        Raises Gone and Undecryptable when what there was to send is missing or damaged.
+        """
+        rows = await self._desk.queue(limit=_EVERY_ROW, state=State.HELD.value, spool_id=spool_id)
+        if not rows:
+            return None
+        stored = await self._store.load(spool_id)
+        async for _ in self._spool.read(stored.body):  # to the end: what was cut off is found there
+            pass
+        if stored.envelope.origin.role is Role.OURSELVES:  # a notice: no rule is about it
+            return OURS
+        counted = await self._has_counted(stored)
+        facts = await self._facts(stored, settings, {row.delivery.number for row in rows}, counted=counted)
+        verdict = decide(facts)
+        effects = NONE if counted or not isinstance(verdict, Admit) else _effects(facts, verdict)
+        return Judgement(verdict=verdict, effects=effects)
+
+    async def _has_counted(self, stored: Stored) -> bool:  # req: SD-7, SD-10
+        """Whether all that it brings about was recorded: when it was admitted, or released a first time."""
+        if not isinstance(stored.verdict, Hold):
+            return True
+        entries = await self._desk.trace(spool_id=stored.spool_id, limit=_EVERY_ROW)
+        return any(entry.event is JournalEvent.RELEASED for entry in entries)
+
+    async def _facts(self, stored: Stored, settings: Settings, held: Collection[int], *, counted: bool) -> Facts:
+        """Taken now, about the held recipients: those who have the letter already are no reason to keep it."""
+        then = stored.facts
+        if then.head is None:
+            raise Gone("the facts of that letter were not kept")
+        facts = await self._inspector.of_letter(settings, then.client, stored.envelope, then.head, then.size)
+        exchanges = [(n, exchange) for n, exchange in enumerate(facts.exchanges) if n in held]
+        if counted:  # the receipt that is "seen already" is this very one
+            was_held = isinstance(stored.verdict, Hold)
+            exchanges = [(n, replace(x, receipt_due=was_held or then.exchanges[n].receipt_due)) for n, x in exchanges]
+        return replace(facts, exchanges=tuple(exchange for _, exchange in exchanges))
+
+
+def _effects(facts: Facts, admitted: Admit) -> Effects:
+    """What waited for the release.
 
     Its FIN is left out: that closed when the letter came, and the exchange may have been opened anew since.
     """

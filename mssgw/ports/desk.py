@@ -15,13 +15,22 @@ from mssgw.ports.acceptance import NoticeSeen, ReceiptSeen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
-    """One line of ``queue list``. ``sender`` None is ``<>``; ``held_because``: the rule that holds it, or ""."""
+    """One line of ``queue list``. ``sender`` None is ``<>``; ``held_because``: the rule that holds it, or "".
+
+    ``accepted_at``: when the letter got its 250; its delivery's ``created_at`` begins anew at each release.
+    """
 
     delivery: Delivery
     sender: Address | None
     size: int
     leased: bool
     held_because: str = ""
+    accepted_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """From when its age counts; of a letter whose row is damaged, from the last release."""
+        return self.accepted_at or self.delivery.created_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

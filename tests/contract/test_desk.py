@@ -78,6 +78,7 @@ async def test_retry_makes_waiting_deliveries_due_now(place: Place) -> None:
 
 
 async def test_hold_stops_what_nobody_is_sending_and_release_lets_it_go(place: Place) -> None:
+    accepted = place.clock.now()
     await place.keep("A")
     await place.keep("being-sent", lease=place.lease())
     now = place.clock.pass_(minutes=1)
@@ -90,6 +91,8 @@ async def test_hold_stops_what_nobody_is_sending_and_release_lets_it_go(place: P
     (claimed,) = await place.store.claim(now=now, lease=place.lease("x.1"), limit=9)
     assert (claimed.spool_id, claimed.state, claimed.due_at) == ("A", DeliveryState.QUEUED, now)
     assert claimed.created_at == now, "the time to deliver it begins with the release"
+    (row,) = [each for each in await place.desk.queue(limit=9) if each.delivery.spool_id == "A"]
+    assert row.since == accepted, "its age does not"
     assert await place.events("A") == ["accepted", "held", "released"]
 
 

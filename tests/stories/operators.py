@@ -5,10 +5,9 @@ from typing import Any
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
-from mssgw.core.decide import decide
 from mssgw.core.routes import RouteTable
 from mssgw.core.verdict import Admit
-from mssgw.flow.release import effects_of
+from mssgw.flow.release import Judge
 from tests.stories.people import address
 from tests.stories.worlds import World
 
@@ -27,6 +26,10 @@ async def operate(world: World, what: dict[str, Any]) -> None:
         case "block" | "unblock":
             assert patient is not None
             await world.desk.set_block(patient, bal, blocked=do == "block", operator="operator", now=now)
+        case "hold":
+            rows = await world.desk.queue(limit=1000)
+            held = await world.desk.hold([row.delivery.spool_id for row in rows], operator="operator", now=now)
+            assert held
         case "release":
             await _release(world)
         case "reload":
@@ -44,16 +47,14 @@ async def operate(world: World, what: dict[str, Any]) -> None:
 async def _release(world: World) -> None:
     """The one held letter leaves if the rules admit it as things stand; its FIN closed when it came (SD-10)."""
     (row,) = await world.desk.queue(limit=2, state="held")
-    stored = await world.store.load(row.delivery.spool_id)
-    facts, settings = stored.facts, world.live.settings
-    assert facts.head is not None
-    inspector = world.flow.inspector
-    facts = await inspector.of_letter(settings, facts.client, stored.envelope, facts.head, facts.size)
-    now = decide(facts)
-    if isinstance(now, Admit):
-        effects = effects_of(facts, now)
+    spool_id = row.delivery.spool_id
+    judge = Judge(store=world.store, desk=world.desk, spool=world.spool, inspector=world.flow.inspector)
+    judged = await judge.of(spool_id, world.live.settings)
+    assert judged is not None
+    if isinstance(judged.verdict, Admit):
+        effects = judged.effects
         await world.desk.release(
-            row.delivery.spool_id,
+            spool_id,
             operator="operator",
             now=world.clock.now(),
             moves=effects.moves,

@@ -61,6 +61,7 @@ class RealWorld:
     configured: Any
     store: Any
     desk: Any
+    spool: Any
 
     def __init__(self) -> None:
         self.clock, self.events = FixedClock(), Events()
@@ -88,7 +89,7 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", sink_port)
         stack.callback(server.close)
         rest = await stack.enter_async_context(at_rest(config))
-        world.store, world.desk = SlowStore(rest.store), rest.desk
+        world.store, world.desk, world.spool = SlowStore(rest.store), rest.desk, rest.spool
         transport = SmtpTransport(
             hostname=config.gateway.hostname, spool=rest.spool, tls_contexts=lambda route: client_context()
         )

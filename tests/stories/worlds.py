@@ -102,6 +102,7 @@ class World(Protocol):
     configured: Settings  # at the start
     store: SlowStore
     desk: Desk
+    spool: Spool
     clock: FixedClock
     events: Events
     arrivals: list[Arrival]
@@ -150,6 +151,7 @@ class MemoryWorld:
         twin, spool = MemoryStore(self.clock), MemorySpool()
         self.store = SlowStore(twin)
         self.desk: Desk = twin
+        self.spool: Spool = spool
         self.flow = assemble(
             store=self.store,
             spool=spool,

@@ -185,7 +185,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 
 def delivery_json(row: QueueRow, now: datetime) -> dict[str, Any]:
-    """One delivery for machines. ``age`` in seconds."""
+    """One delivery for machines. ``age`` in seconds, since the 250, whatever was held and released meanwhile."""
     due = row.delivery
     return {
         "id": due.spool_id,
@@ -196,8 +196,8 @@ def delivery_json(row: QueueRow, now: datetime) -> dict[str, Any]:
         "domain": due.domain,
         "size": row.size,
         "attempts": due.attempts,
-        "created_at": due.created_at,
-        "age": now - due.created_at,
+        "created_at": row.since,
+        "age": now - row.since,
         "due_at": None if due.state is not State.QUEUED else due.due_at,
         "sending": row.leased,
         "warned": due.warned,

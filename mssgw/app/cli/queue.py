@@ -11,10 +11,9 @@ from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import operator, queue_id, shown
 from mssgw.app.office import Office
 from mssgw.core.delivery import State
-from mssgw.core.errors import Undecryptable
-from mssgw.core.journal import JournalEvent
-from mssgw.core.verdict import Admit, Hold, Refuse
-from mssgw.flow.release import NONE, Effects, effects_of
+from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.verdict import Admit, Hold, Refuse, strictest
+from mssgw.flow.release import Effects
 from mssgw.ports import Conflict, QueueRow
 
 LOOKS = 3  # at what the rules look at, when it changes under our eyes
@@ -67,7 +66,7 @@ def _list_cells(row: QueueRow, now: datetime, full: bool) -> tuple[object, ...]:
         due.spool_id,
         due.number,
         letters.state_of(row),
-        paper.span(now - due.created_at),
+        paper.span(now - row.since),
         due.attempts,
         letters.next_try(row, now),
         paper.octets(row.size),
@@ -153,24 +152,20 @@ async def hold(office: Office, spool_ids: Sequence[str]) -> None:
 @click.argument("spool_id", metavar="ID", type=queue_id)
 @at_the_office()
 async def release(office: Office, spool_id: str) -> None:
-    """Send a held letter on its way.
+    """Send a held letter on its way, if the rules admit it as things stand.
 
-    A letter that the inspection held is judged, moves its conversations and counts as receipt or notice, as if it had
-    just arrived (SD-10). Exit code 1 when the letter is not held, or when the rules refuse it as things stand: then
-    change what they look at (`conversation reopen`, say), or `queue bounce`.
+    Whatever held it, it is judged as if it had just arrived (SD-10, SD-12). One that the inspection held also moves its
+    conversations and counts as receipt or notice now; one held by hand did so when it came. Our own notices are not
+    judged. Exit code 1 when the letter is not held, cannot be read, or is refused, by an exchange closed or an
+    opposition recorded meanwhile: it stays held. Then change what the rules look at (`conversation reopen`), or
+    `queue bounce`: the sender is told.
 
     \b
     Example:
       mssgw queue release 1M8Z7Q4X9TB20KEV
     """
-    stored = await office.store.load(spool_id)
-    entries = await office.desk.trace(spool_id=spool_id, limit=letters.JOURNAL_LIMIT)
-    # Once only: a letter that was released, and held again by hand, has moved its conversations already, and they
-    # may have moved on since.  req: SD-7, SD-10
-    released_before = any(entry.event is JournalEvent.RELEASED for entry in entries)
-    undecided = isinstance(stored.verdict, Hold) and not released_before
     for _ in range(LOOKS):
-        effects = await _effects_now(office, spool_id) if undecided else NONE
+        effects = await _effects_now(office, spool_id)
         try:
             released = await _release(office, spool_id, effects)
             break
@@ -178,8 +173,6 @@ async def release(office: Office, spool_id: str) -> None:
             continue  # the same receipt came by another way just now: look again
     else:
         raise no(f"queue release: {spool_id} stays held, for what it depends on keeps changing; try again")
-    if not released:
-        raise no(f"queue release: {spool_id} has no held delivery")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
 
 
@@ -195,17 +188,21 @@ async def _release(office: Office, spool_id: str, effects: Effects) -> int:
 
 
 async def _effects_now(office: Office, spool_id: str) -> Effects:
-    """What waits for the release. Raises Failure when the rules refuse the letter now.
-
-    What was withheld when it came is no guide: the store may not have answered then, and a conversation may have been
-    closed, a receipt counted, or the patient have objected, since.
-    """
-    facts, verdict = await office.judge(spool_id)
-    match verdict:
+    """What the release brings about. Raises Failure when the letter stays held, with the rule that refuses it."""
+    try:
+        judged = await office.judge(spool_id)
+    except (Gone, Undecryptable) as error:
+        how = "give its file back from a backup and release again, or `queue bounce`"
+        raise no(f"queue release: {spool_id} stays held, for it cannot be read ({error}): {how}") from None
+    if judged is None:
+        raise no(f"queue release: {spool_id} has no held delivery")
+    match judged.verdict:
         case Admit():
-            return effects_of(facts, verdict)
-        case Refuse(reply=reply):
-            raise no(f"queue release: {spool_id} stays held, for the rules refuse it as things stand: {reply}")
+            return judged.effects
+        case Refuse(findings=findings, reply=reply):
+            worst = strictest(findings)
+            rule = f" by {worst.rule} ({worst.requirement})" if worst else ""
+            raise no(f"queue release: {spool_id} stays held, for it is refused as things stand{rule}: {reply}")
         case Hold():
             raise no(f"queue release: {spool_id} stays held, for the rules still hold it")
 

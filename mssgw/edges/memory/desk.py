@@ -43,6 +43,7 @@ class MemoryDesk(MemoryLinks):
             size=stored.body.size,
             leased=row.leased(now),
             held_because=row.held_because,
+            accepted_at=stored.accepted_at,
         )
 
     async def retry(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:

@@ -14,7 +14,7 @@ from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
-from mssgw.edges.sql.codec import micros
+from mssgw.edges.sql.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
 from mssgw.edges.sql.tables import data_keys, deliveries, messages
 from mssgw.edges.sql.units import Unit
@@ -34,7 +34,13 @@ class QueueDesk(DeskPart):
         states = [state] if state else (QUEUED, HELD)
         wanted = first(limit, states, domain=domain, of=spool_id).subquery()
         statement = (  # only of those that are shown is the message looked up
-            select(wanted, messages.c.size, messages.c.sealed, data_keys.c.wrapped)
+            select(
+                wanted,
+                messages.c.size,
+                messages.c.sealed,
+                messages.c.created_at.label("accepted_at"),
+                data_keys.c.wrapped,
+            )
             .outerjoin(messages, messages.c.spool_id == wanted.c.spool_id)
             .outerjoin(data_keys, data_keys.c.spool_id == wanted.c.spool_id)
             .order_by(wanted.c.due_at, wanted.c.spool_id, wanted.c.number)
@@ -58,6 +64,7 @@ class QueueDesk(DeskPart):
             size=row.size or 0,
             leased=row.lease_until is not None and row.lease_until > now,
             held_because=row.held_because,
+            accepted_at=_moment(row.accepted_at),
         )
 
     async def retry(self, spool_ids: Sequence[str], *, operator: str, now: datetime) -> int:
@@ -160,3 +167,11 @@ def _unreadable(row: Any) -> Envelope:
     address = Address(text=f"?@{row.domain}", key=f"?@{row.domain}", domain=row.domain)
     path = ForwardPath(address=address)
     return Envelope(reverse_path=None, forward_paths=(path,), origin=Origin(role=Role.OURSELVES, client=""))
+
+
+def _moment(at: object) -> datetime | None:
+    """None for what is no time: of a damaged row as much as possible is shown."""
+    try:
+        return moment(at) if isinstance(at, int) else None
+    except OverflowError:
+        return None

@@ -20,6 +20,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Verdict
+from mssgw.flow.release import NONE, Judgement
 from mssgw.ports import Body, Conflict, ConversationRow, NoticeSeen, QueueRow, ReceiptSeen, Stored
 
 PATIENT = "279035121518989@patient.mssante.fr"
@@ -47,6 +48,7 @@ class OfficeDouble:
         self.operators: list[str] = []
         self.opened: list[tuple[Path, bool]] = []
         self.verdict: Verdict = Admit()
+        self.effects = NONE  # of a release
         self.writes: list[int] = []
         self.new_key = b""
 
@@ -202,8 +204,11 @@ class OfficeDouble:
         self.new_key = new_key
         return len(self.stored)
 
-    async def judge(self, spool_id: str) -> tuple[Facts, Verdict]:
-        return (await self.load(spool_id)).facts, self.verdict
+    async def judge(self, spool_id: str) -> Judgement | None:
+        if not await self.queue(limit=1, state=DeliveryState.HELD.value, spool_id=spool_id):
+            return None
+        await self.load(spool_id)
+        return Judgement(verdict=self.verdict, effects=self.effects)
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None

@@ -23,6 +23,7 @@ from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.flow import record
 from mssgw.flow.inspect import Inspector
+from mssgw.flow.release import Judgement
 from mssgw.ports import Acceptance
 from tests import installation
 
@@ -72,17 +73,23 @@ async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:
     )
 
 
+async def judged(office: BackOffice) -> Judgement:
+    judgement = await office.judge(ID)
+    assert judgement is not None
+    return judgement
+
+
 async def test_a_held_answer_is_judged_by_what_the_store_knows_now(office, store):
     """Open: it passes and moves its conversation. Closed since, or never opened: refused (SD-10, WHO-2, FIN-7)."""
     await hold_an_answer(office, store)
-    assert isinstance((await office.judge(ID))[1], Refuse)
+    assert isinstance((await judged(office)).verdict, Refuse)
     now = SystemClock().now()
     await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
-    _, verdict = await office.judge(ID)
-    assert isinstance(verdict, Admit)
-    assert verdict.moves == (Move(PAIR, Event.PATIENT_WROTE),)
+    passes = await judged(office)
+    assert isinstance(passes.verdict, Admit)
+    assert passes.effects.moves == [Move(PAIR, Event.PATIENT_WROTE)]
     await store.set_state([(PAIR, State.CLOSED, now)], operator="anne", only_absent=False)
-    _, refused = await office.judge(ID)
+    refused = (await judged(office)).verdict
     assert isinstance(refused, Refuse)
     assert refused.reply.status == "5.7.1"
 
@@ -93,7 +100,7 @@ async def test_an_opposition_recorded_meanwhile_is_honoured(office, store):
     now = SystemClock().now()
     await store.set_state([(PAIR, State.OPEN, now)], operator="anne", only_absent=False)
     await store.set_block(PATIENT, None, blocked=True, operator="anne", now=now)
-    _, refused = await office.judge(ID)
+    refused = (await judged(office)).verdict
     assert isinstance(refused, Refuse)
     assert refused.findings[0].rule == "opposition-is-honoured"
 
@@ -105,9 +112,8 @@ async def test_judging_changes_nothing(office, store):
     assert (await store.queue(limit=10), await store.trace(spool_id=ID, limit=10)) == before
 
 
-async def test_an_unknown_letter_is_gone(office):
-    with pytest.raises(Gone):
-        await office.judge(ID)
+async def test_of_an_unknown_letter_nothing_is_held(office):
+    assert await office.judge(ID) is None
 
 
 async def test_a_held_letter_is_explained_by_what_was_decided_of_it(office, store):

@@ -8,6 +8,7 @@ from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
+from mssgw.flow.release import Effects
 from tests.unit.app.office_double import ALIAS, DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
 
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="timeout")
@@ -159,44 +160,22 @@ def test_a_forged_sudo_user_is_not_journalled(office, run, monkeypatch):
 def test_release_records_the_moves_that_waited(office, run):
     """What the inspection held opens its conversation when a person releases it (SD-10)."""
     office.put(verdict=HELD, state=DeliveryState.HELD)
-    office.verdict = Admit(moves=(WROTE,))
+    office.effects = Effects(moves=(WROTE,))
     assert run("queue", "release", ID).exit_code == 0
     assert office.pairs[a_pair()][0] is State.OPEN
     assert office.rows[0].delivery.state is DeliveryState.QUEUED
 
 
-def test_release_does_not_close_again_what_fin_closed_at_once(office, run):
-    """A held letter's FIN closes when it comes (SD-10); the exchange may have been opened anew since."""
-    office.put(verdict=HELD, state=DeliveryState.HELD)
-    office.verdict = Admit(moves=(Move(a_pair(), Event.PROFESSIONAL_CLOSED),))
-    assert run("queue", "release", ID).exit_code == 0
-    assert office.moved == []
-
-
-def test_release_moves_conversations_once(office, run):
-    """Released, closed by the doctor, held by hand and released again: the exchange stays closed."""
-    office.put(verdict=HELD, state=DeliveryState.HELD)
-    office.verdict = Admit(moves=(WROTE,))
-    run("queue", "release", ID)
-    office.pairs[a_pair()] = State.CLOSED, office.pairs[a_pair()][1]
-    run("queue", "hold", ID)
-    assert run("queue", "release", ID).exit_code == 0
-    assert office.moved == [WROTE]
-    assert office.pairs[a_pair()][0] is State.CLOSED
-
-
-def test_release_of_a_letter_held_by_hand_moves_nothing(office, run):
-    office.put(state=DeliveryState.HELD)
-    assert run("queue", "release", ID).exit_code == 0
-    assert office.moved == []
-
-
-def test_release_of_what_the_rules_refuse_by_now_says_no(office, run):
-    """The patient's answer was held before anybody looked it up; the doctor has closed: it stays held, exit 1."""
-    office.put(verdict=HELD, state=DeliveryState.HELD)
-    office.verdict = Refuse(findings=(), reply=Reply(550, "5.7.1", "Echange clos par le professionnel"))
+@pytest.mark.parametrize("verdict", [HELD, Admit()], ids=["held by the inspection", "held by hand"])
+def test_release_of_what_the_rules_refuse_by_now_says_no(office, run, verdict):
+    """The doctor has closed since: it stays held, exit 1, and the rule is named."""
+    office.put(verdict=verdict, state=DeliveryState.HELD)
+    reply = Reply(550, "5.7.1", "Echange clos par le professionnel")
+    finding = Finding(rule="patient-may-write", requirement="FIN-7", severity=Severity.REFUSE, reply=reply)
+    office.verdict = Refuse(findings=(finding,), reply=reply)
     refused = run("queue", "release", ID)
     assert refused.exit_code == 1
+    assert "patient-may-write (FIN-7)" in refused.stderr
     assert "550 5.7.1 Echange clos" in refused.stderr
     assert office.rows[0].delivery.state is DeliveryState.HELD
 
@@ -210,6 +189,16 @@ def test_release_looks_again_when_a_receipt_was_counted_meanwhile(office, run, c
     told = run("queue", "release", ID)
     assert told.exit_code == code
     assert ("stays held" in told.stderr) == bool(code)
+
+
+def test_release_of_what_has_no_content_any_more_says_so(office, run):
+    """Its row or file is gone: released, it would only be set aside again."""
+    office.put(state=DeliveryState.HELD)
+    office.stored.clear()
+    told = run("queue", "release", ID)
+    assert told.exit_code == 1
+    assert "stays held, for it cannot be read" in told.stderr
+    assert office.rows[0].delivery.state is DeliveryState.HELD
 
 
 def test_release_of_what_is_not_held_says_no(office, run):
