@@ -30,6 +30,7 @@ from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
+from mssgw.app.thrift import spare_the_collector
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
@@ -67,6 +68,7 @@ def serve(config_path: Path) -> None:
     if workers == 1:
         asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
         return
+    spare_the_collector()
     crew = _Crew(config_path, config)
     Supervisor(crew.member, sockets, workers, LogTelemetry(), reload=crew.reload).supervise()
 
@@ -184,6 +186,7 @@ class Daemon:
 
     async def until_told_to_stop(self) -> None:
         """Say that we are ready, then wait for a signal. Raises TaskFell."""
+        spare_the_collector()
         self._event("gateway.ready", version=mssgw.__version__)
         self._seat.say(systemd.READY)
         with signals.heard(asyncio.get_running_loop(), stop=self._stop.set, reload=self.reload):
