@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 _RATE = 0.02  # seconds a second by which a steady clock approaches what it is told
 _STEP = 1.0  # and at most so much at once
+_LOOK_EVERY = 0.1  # seconds between a following clock's looks at the machine's
 
 
 class SystemClock:
@@ -47,12 +48,16 @@ def _since_boot() -> float:
 
 
 class FollowingClock(SteadyClock):
-    """A steady clock that follows the machine's."""
+    """A steady clock that follows the machine's; it looks there once in a while, not at every question."""
 
     def __init__(self) -> None:
         super().__init__(datetime.now(UTC))
 
     def now(self) -> datetime:
+        at, tick = self._base
+        passed = self._tick() - tick
+        if passed < _LOOK_EVERY:
+            return at + timedelta(seconds=passed)
         self.heed(datetime.now(UTC))
         return super().now()
 
