@@ -5,6 +5,7 @@ lease, no attempt begins under it any more: somebody else may hold the letter by
 """
 
 import asyncio
+import itertools
 import secrets
 from collections import Counter
 from datetime import datetime, timedelta
@@ -27,11 +28,13 @@ class Leases:
         """``node`` names this process among those that share the store. ``lasting``: without being renewed."""
         self._lasting, self._every = lasting, lasting / RENEWALS
         self._store, self._clock, self._telemetry, self._node = store, clock, telemetry, node
+        self._prefix, self._made = f"{node}.{secrets.token_hex(8)}", itertools.count()
         self._held: Counter[str] = Counter()
         self._until: dict[str, datetime] = {}  # of those that were renewed
 
     def new(self) -> Lease:
-        return Lease(token=f"{self._node}.{secrets.token_hex(8)}", until=self._clock.now() + self._lasting)
+        """A lease that was never given before: its token is one of this process's, with a number."""
+        return Lease(token=f"{self._prefix}-{next(self._made):x}", until=self._clock.now() + self._lasting)
 
     def hold(self, lease: Lease) -> None:
         """Something more waits under this lease."""
