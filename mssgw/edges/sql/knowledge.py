@@ -3,30 +3,28 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import Connection
 
 from mssgw.core.conversation import Conversation, Pair, State
 from mssgw.core.message import AccountState
 from mssgw.edges.sql.codec import moment
+from mssgw.edges.sql.lookups import Lookup
 from mssgw.edges.sql.records import Records, digests
 from mssgw.edges.sql.tables import accounts, blocks, conversations, letters
 from mssgw.ports import Known, Question
 
-_MOST = 500  # values in one IN list
-_WANTED: BindParameter[Any] = bindparam("wanted", expanding=True)
-_CONVERSATIONS = select(conversations.c.pair, conversations.c.state, conversations.c.since).where(
-    conversations.c.pair.in_(_WANTED)
-)
-_BLOCKS = select(blocks.c.patient, blocks.c.bal).where(blocks.c.patient.in_(_WANTED))
-_ACCOUNTS = select(accounts.c.patient, accounts.c.state).where(accounts.c.patient.in_(_WANTED))
-_LETTERS = select(
+_CONVERSATIONS = Lookup(conversations.c.pair, conversations.c.state, conversations.c.since, key=conversations.c.pair)
+_BLOCKS = Lookup(blocks.c.patient, blocks.c.bal, key=blocks.c.patient)
+_ACCOUNTS = Lookup(accounts.c.patient, accounts.c.state, key=accounts.c.patient)
+_LETTERS = Lookup(
     letters.c.message_id,
     letters.c.pair,
     letters.c.patient,
     letters.c.closed,
     letters.c.receipt_to,
     letters.c.receipt_at,
-).where(letters.c.message_id.in_(_WANTED))
+    key=letters.c.message_id,
+)
 
 
 def know(connection: Connection, records: Records, questions: Sequence[Question]) -> list[list[Known]]:
@@ -36,10 +34,10 @@ def know(connection: Connection, records: Records, questions: Sequence[Question]
     cited = {records.message_id(cited) for question in questions for cited in _cited(question)}
     table = _Table(
         records,
-        conversations=_rows(connection, _CONVERSATIONS, {records.pair(pair) for pair in pairs}),
-        blocks=_rows(connection, _BLOCKS, patients),
-        accounts=_rows(connection, _ACCOUNTS, patients),
-        letters=_rows(connection, _LETTERS, cited),
+        conversations=_CONVERSATIONS.rows(connection, {records.pair(pair) for pair in pairs}),
+        blocks=_BLOCKS.rows(connection, patients),
+        accounts=_ACCOUNTS.rows(connection, patients),
+        letters=_LETTERS.rows(connection, cited),
     )
     return [[table.known(question, pair) for pair in question.pairs] for question in questions]
 
@@ -48,14 +46,6 @@ def _cited(question: Question) -> Iterable[str]:
     yield from question.thread
     if question.receipt_for:
         yield question.receipt_for
-
-
-def _rows(connection: Connection, statement: Any, wanted: set[bytes]) -> list[Any]:
-    every = sorted(wanted)
-    found: list[Any] = []
-    for start in range(0, len(every), _MOST):
-        found += connection.execute(statement, {"wanted": every[start : start + _MOST]})
-    return found
 
 
 class _Table:

@@ -37,7 +37,7 @@ class Rows:
         self._dialect = dialect
         self._build = build
         self._at_once = at_once
-        self._compiled: dict[int, _Compiled] = {}
+        self._compiled: dict[int, Compiled] = {}
 
     def run(self, connection: Connection, rows: Sequence[Row]) -> int:
         """Execute for all rows and return how many rows of the table were touched. Raises the driver's errors."""
@@ -57,21 +57,21 @@ class Rows:
             yield rows[start : start + size]
             start += size
 
-    def _for(self, count: int) -> "_Compiled":
+    def _for(self, count: int) -> "Compiled":
         if count not in self._compiled:
             self._compiled[count] = self._compile(count)
         return self._compiled[count]
 
-    def _compile(self, count: int) -> "_Compiled":
+    def _compile(self, count: int) -> "Compiled":
         def place(column: str, row: int) -> BindParameter[Any]:
             return bindparam(f"{column}_{row}", type_=self.table.c[column].type)
 
         compiled = self._build(place, count).compile(dialect=self._dialect)
         assert isinstance(compiled, SQLCompiler)
-        return _Compiled(compiled, [f"{column}_{row}" for row in range(count) for column in self._columns])
+        return Compiled(compiled, [f"{column}_{row}" for row in range(count) for column in self._columns])
 
 
-class _Compiled:
+class Compiled:
     """A text, and where in it the values of the rows go."""
 
     def __init__(self, compiled: SQLCompiler, given: list[str]) -> None:

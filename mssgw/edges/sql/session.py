@@ -33,7 +33,7 @@ class Session:
         """``clock``: told the database's time at every commit."""
         self.database = database
         self._clock = clock
-        self._key_id = select(store_secret.c.key_id, *database.present)
+        self._key_id = str(select(store_secret.c.key_id, *database.present).compile(dialect=database.dialect))
         self.statements = Statements(database)
         self.use(vault)
         self.writer = Writer(database.engine(writing=True), database, self.check_key, meter)
@@ -73,10 +73,12 @@ class Session:
 
     def check_key(self, connection: Connection) -> None:
         """Stop when another process rotated the master key: what we would wrap now, nobody could unwrap."""
-        row = connection.execute(self._key_id).first()
+        cursor = connection.connection.cursor()  # the driver's own: this runs in every transaction
+        cursor.execute(self._key_id)
+        row = cursor.fetchone()
         if self._clock is not None and row is not None and self.database.present:
-            self._clock.heed(row.present)
-        if row is None or row.key_id != self.records.vault.key_id:
+            self._clock.heed(row[1])
+        if row is None or row[0] != self.records.vault.key_id:
             raise StoreUnavailable("the master key was rotated: reload to read the new key file")
 
     async def close(self) -> None:
