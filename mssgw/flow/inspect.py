@@ -13,6 +13,8 @@ from mssgw.core.message import Content, MessageHead
 from mssgw.core.settings import Settings
 from mssgw.ports import Clock, Known, Question, Store
 
+Sender = tuple[Address | None, Party]  # the policy's sender: an address, and who stands behind it
+
 
 class Inspector:
     """Takes facts. It decides nothing."""
@@ -22,32 +24,33 @@ class Inspector:
 
     def of_sender(self, settings: Settings, client: Client, envelope: Envelope, declared_size: int) -> Facts:
         """Facts at MAIL FROM. Raises MalformedMatricule for a bad patient address."""
-        return self._facts(settings, client, envelope, declared_size, None, ())
+        sender = _policy_sender(settings, envelope, None)
+        return self._facts(settings, client, envelope, declared_size, None, (), sender)
 
     async def of_recipient(
         self, settings: Settings, client: Client, envelope: Envelope, forward_path: ForwardPath
     ) -> Facts:
         """Facts at RCPT TO, about this recipient alone (SD-7). Raises MalformedMatricule, StoreUnavailable."""
-        sender = envelope.reverse_path
-        exchange = _exchange(settings, client, sender, settings.space.sender(sender), forward_path)
+        sender = _policy_sender(settings, envelope, None)
+        exchange = _exchange(settings, client, sender, forward_path)
         exchanges = await self._with_knowledge((exchange,), None)
-        return self._facts(settings, client, envelope, 0, None, exchanges)
+        return self._facts(settings, client, envelope, 0, None, exchanges, sender)
 
     async def of_letter(
         self, settings: Settings, client: Client, envelope: Envelope, head: MessageHead, size: int
     ) -> Facts:
         """Facts after DATA, with everything the store knows. Raises StoreUnavailable."""
-        facts = self.of_letter_unknown(settings, client, envelope, head, size)
-        exchanges = await self._with_knowledge(facts.exchanges, head)
-        return self._facts(settings, client, envelope, size, head, exchanges)
+        sender = _policy_sender(settings, envelope, head)
+        exchanges = await self._with_knowledge(_exchanges(settings, client, envelope, sender), head)
+        return self._facts(settings, client, envelope, size, head, exchanges, sender)
 
     def of_letter_unknown(
         self, settings: Settings, client: Client, envelope: Envelope, head: MessageHead, size: int
     ) -> Facts:
         """Facts after DATA without asking the store: for a letter that is to be held unjudged (SD-10)."""
-        sender, party = _policy_sender(settings, envelope, head)
-        exchanges = tuple(_exchange(settings, client, sender, party, path) for path in envelope.forward_paths)
-        return self._facts(settings, client, envelope, size, head, exchanges)
+        sender = _policy_sender(settings, envelope, head)
+        exchanges = _exchanges(settings, client, envelope, sender)
+        return self._facts(settings, client, envelope, size, head, exchanges, sender)
 
     def _facts(
         self,
@@ -57,9 +60,10 @@ class Inspector:
         size: int,
         head: MessageHead | None,
         exchanges: tuple[Exchange, ...],
+        who: Sender,
     ) -> Facts:
         now = self._clock.now()
-        sender, party = _policy_sender(settings, envelope, head)
+        sender, party = who
         return Facts(
             envelope=envelope,
             client=client,
@@ -84,9 +88,7 @@ class Inspector:
         return tuple(_informed(exchange, known) for exchange in exchanges)
 
 
-def _policy_sender(
-    settings: Settings, envelope: Envelope, head: MessageHead | None
-) -> tuple[Address | None, Party]:  # req: SD-5
+def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | None) -> Sender:  # req: SD-5
     """The reverse-path, and From: when that is null, or a robot's: none may lend its name to a patient's letter."""
     sender = envelope.reverse_path
     party = settings.space.sender(sender)
@@ -96,8 +98,12 @@ def _policy_sender(
     return sender, party
 
 
-def _exchange(settings: Settings, client: Client, sender: Address | None, party: Party, path: ForwardPath) -> Exchange:
-    address = path.address
+def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Sender) -> tuple[Exchange, ...]:
+    return tuple(_exchange(settings, client, who, path) for path in envelope.forward_paths)
+
+
+def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath) -> Exchange:
+    (sender, party), address = who, path.address
     receiver = settings.space.recipient(address)
     return Exchange(
         forward_path=path,
