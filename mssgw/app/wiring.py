@@ -4,7 +4,8 @@ import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
-from ipaddress import IPv6Address, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
@@ -27,13 +28,19 @@ class Clients:
 
     def at(self, role: Role, peer: str) -> Client | None:
         """The client whose networks hold this IP address on a listener of that role; an IPv4-mapped one counts."""
-        try:
-            address = ip_address(peer.partition("%")[0])
-        except ValueError:
+        address = _address(peer)
+        if address is None:
             return None
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
         return next((client for there, network, client in self.networks if there is role and address in network), None)
+
+
+@lru_cache(4_096)  # asked for at every connection and every MAIL
+def _address(peer: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(peer.partition("%")[0])
+    except ValueError:
+        return None
+    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
 def clients(config: Config) -> Clients:
