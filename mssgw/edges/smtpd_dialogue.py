@@ -5,7 +5,7 @@ aiosmtpd 1.4.6 is pinned: its connection callbacks are replaced, because they ca
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from mssgw.edges.smtpd_voice import Voice
 from mssgw.ports import Meter, Reception
 
 Kept = TypeVar("Kept")
+Verb = Callable[[str | None], Coroutine[Any, Any, None]]
 
 
 class Door(Protocol):
@@ -62,6 +63,7 @@ class Dialogue(Voice):
         self.accepted = 0
         self.in_data = self._lost = False
         self._handled = True
+        self._smtp_methods = _Verbs(self.verb)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         asyncio.StreamReaderProtocol.connection_made(self, transport)
@@ -85,7 +87,7 @@ class Dialogue(Voice):
         if self._handler_coroutine is not None and not self.in_data:
             self._handler_coroutine.cancel()
         self.transport = None
-        self._smtp_methods = {}  # bound methods: they would keep this object until the garbage collector comes
+        self._smtp_methods = {}  # it would keep this object until the garbage collector comes
         self._leave()
 
     def _leave(self) -> None:
@@ -118,11 +120,11 @@ class Dialogue(Voice):
 
     async def begin(self) -> None:
         """What comes before the greeting."""
-        self.open_verbs()
 
-    def open_verbs(self) -> None:
-        """Say which verbs this connection may use from now on."""
-        self._smtp_methods = {verb: getattr(self, name) for verb, name in self._verbs.items()}
+    def verb(self, verb: str) -> Verb | None:
+        """The method of a verb as this connection may use it now, None for an unknown one."""
+        name = self._verbs.get(verb)
+        return getattr(self, name) if name is not None else None
 
     def _set_rset_state(self) -> None:
         """Forget the mail transaction; aiosmtpd's name for it."""
@@ -142,6 +144,15 @@ class Dialogue(Voice):
         self.hang_up(say.GOING_DOWN)
         if self._handler_coroutine is not None:
             self._handler_coroutine.cancel()
+
+
+class _Verbs:
+    """What aiosmtpd looks verbs up in. A dictionary of bound methods would cost more than a whole letter's commands."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, get: Callable[[str], Verb | None]) -> None:
+        self.get = get
 
 
 def _ip(peername: Any) -> str:

@@ -5,7 +5,7 @@ import ssl
 from typing import NoReturn
 
 from mssgw.edges import smtpd_replies as say
-from mssgw.edges.smtpd_dialogue import Dialogue
+from mssgw.edges.smtpd_dialogue import Dialogue, Verb
 from mssgw.edges.smtpd_listener import TlsMode
 
 _BEFORE_TLS = frozenset({"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"})
@@ -18,13 +18,11 @@ class TlsDialogue(Dialogue):
     async def begin(self) -> None:
         if self.listener.tls is TlsMode.IMPLICIT:
             await self._secure()
-        self.open_verbs()
 
-    def open_verbs(self) -> None:
-        super().open_verbs()
-        if self.listener.require_tls and not self.tls:
-            for verb in self._smtp_methods.keys() - _BEFORE_TLS:
-                self._smtp_methods[verb] = self._tls_first  # req: TLS-1, WL-8
+    def verb(self, verb: str) -> Verb | None:
+        if self.listener.require_tls and not self.tls and verb in self._verbs and verb not in _BEFORE_TLS:
+            return self._tls_first  # req: TLS-1, WL-8
+        return super().verb(verb)
 
     async def _tls_first(self, arg: str | None) -> None:
         await self.say(say.TLS_FIRST)
@@ -42,7 +40,6 @@ class TlsDialogue(Dialogue):
             self.flush()
             await self._secure()
             self.forget()
-            self.open_verbs()
 
     async def _secure(self) -> None:
         """Let TLS grow over the connection. Raises ConnectionError when the handshake fails or takes too long."""

@@ -36,6 +36,7 @@ class Voice(SMTP):
     command_size_limits = _CommandLimits(AUTH=12_288)  # RFC 4954 section 4.3
     transport: Any  # a plain or a TLS transport, None when the connection is lost
     session: Session
+    _smtp_methods: Any  # aiosmtpd's own dictionary of them is not used
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, meter: Meter = UNMETERED) -> None:
         self.listener, self.loop, self.why = listener, loop, ""
@@ -52,7 +53,7 @@ class Voice(SMTP):
         self.enable_SMTPUTF8, self._decode_data, self.data_size_limit = True, False, self.listener.size_limit
         self._timeout_handle, self._deadline = None, math.inf
         self._proxy_timeout, self._auth_required, self._handle_hooks = None, False, {}
-        self.require_starttls, self._tls_handshake_okay = False, True  # open_verbs() decides which verbs need TLS
+        self.require_starttls, self._tls_handshake_okay = False, True  # verb() decides which verbs need TLS
         self._tls_protocol = self._original_transport = self.transport = self._handler_coroutine = None
         self._enforce_call_limit, self._call_limit_base = True, dict(self.listener.commands)
         self._call_limit_default = self.listener.commands.get("*", 50)
