@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mssgw.core.errors import MalformedAddress
 
@@ -66,13 +67,7 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> "Address":
         """Take ``local@domain`` without angle brackets. Raises MalformedAddress (RFC 5321 section 4.1.2)."""
-        local, at, domain = text.rpartition("@")
-        if not at or not domain:
-            raise MalformedAddress("an address has a local part, an @ and a domain")
-        if len(local.encode("utf-8", "replace")) > 64 or not _LOCAL.fullmatch(local):
-            raise MalformedAddress("the local part is malformed or longer than 64 octets")
-        asciidom = domain_key(domain)
-        return cls(text=text, key=f"{_local_key(local)}@{asciidom}", domain=asciidom)
+        return _parse(text)
 
     @property
     def local(self) -> str:
@@ -88,3 +83,14 @@ class Address:
         return "<Address>"  # an address may hold an INS
 
     __str__ = __repr__
+
+
+@lru_cache(4_096)  # envelope and header name the same people, letter after letter
+def _parse(text: str) -> Address:
+    local, at, domain = text.rpartition("@")
+    if not at or not domain:
+        raise MalformedAddress("an address has a local part, an @ and a domain")
+    if len(local.encode("utf-8", "replace")) > 64 or not _LOCAL.fullmatch(local):
+        raise MalformedAddress("the local part is malformed or longer than 64 octets")
+    asciidom = domain_key(domain)
+    return Address(text=text, key=f"{_local_key(local)}@{asciidom}", domain=asciidom)

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from mssgw.core.errors import MalformedMatricule
 
@@ -41,17 +42,7 @@ class Matricule:
         Raises MalformedMatricule with the reason in French (INS-1 to INS-3). A first digit other than 1 or 2 passes:
         Mon espace sante refuses on length, characters and key only (INS-5); see ``unusual``.
         """
-        value = text.upper()
-        if len(value) != LENGTH:
-            raise MalformedMatricule(f"un matricule INS compte {LENGTH} caracteres, et non {len(value)}")
-        if not _FORM.fullmatch(value):
-            raise MalformedMatricule("un matricule INS est fait de chiffres, sauf 2A ou 2B pour la Corse")
-        month = int(value[3:5])
-        if not (1 <= month <= 12 or 20 <= month <= 99):
-            raise MalformedMatricule("le mois de naissance du matricule INS n'existe pas")
-        if value[13:] != key_of(value[:13]):
-            raise MalformedMatricule("la cle du matricule INS est fausse")
-        return cls(value)
+        return _parse(text.upper())
 
     @property
     def unusual(self) -> str | None:
@@ -70,3 +61,17 @@ class Matricule:
         return "<Matricule>"  # never the value: it is a social security number
 
     __str__ = __repr__
+
+
+@lru_cache(4_096)  # each is asked for several times a letter
+def _parse(value: str) -> Matricule:
+    if len(value) != LENGTH:
+        raise MalformedMatricule(f"un matricule INS compte {LENGTH} caracteres, et non {len(value)}")
+    if not _FORM.fullmatch(value):
+        raise MalformedMatricule("un matricule INS est fait de chiffres, sauf 2A ou 2B pour la Corse")
+    month = int(value[3:5])
+    if not (1 <= month <= 12 or 20 <= month <= 99):
+        raise MalformedMatricule("le mois de naissance du matricule INS n'existe pas")
+    if value[13:] != key_of(value[:13]):
+        raise MalformedMatricule("la cle du matricule INS est fausse")
+    return Matricule(value)
