@@ -13,7 +13,7 @@ block instead. What makes a block MALFORMED_HEADER, because another reader may s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mssgw.core.message import Unreadable
@@ -44,6 +44,7 @@ _ACTED_ON = frozenset(SINGLE) | {
     "disposition-notification-to",
     "return-receipt-to",
 }
+_ONCE = frozenset(SINGLE)
 _NAME = re.compile(rb"([!-9;-~]+)([ \t]*):")
 
 
@@ -66,17 +67,24 @@ class Header:
 
     fields: tuple[Field, ...] = ()
     troubles: tuple[Unreadable, ...] = ()
+    _named: dict[str, list[Field]] = field(init=False, repr=False, compare=False)
 
-    def all(self, name: str) -> list[Field]:
+    def __post_init__(self) -> None:
+        named: dict[str, list[Field]] = {}
+        for each in self.fields:
+            named.setdefault(each.name, []).append(each)
+        object.__setattr__(self, "_named", named)
+
+    def all(self, name: str) -> Sequence[Field]:
         """The fields of that name (lower case), top first."""
-        return [each for each in self.fields if each.name == name]
+        return self._named.get(name, ())
 
     def texts(self, name: str) -> list[str]:
         return [each.text for each in self.all(name)]
 
     def first(self, name: str) -> str:
         """The value of the topmost field of that name, "" when there is none."""
-        return next((each.text for each in self.fields if each.name == name), "")
+        return self._named[name][0].text if name in self._named else ""
 
 
 def read_header(block: bytes) -> Header:
@@ -122,8 +130,9 @@ def _groups(lines: list[bytes]) -> Iterator[list[bytes]]:
 
 def _contradicts(fields: list[Field]) -> bool:
     """Whether a field that must be unique comes with two values."""
-    values: dict[str, str] = {}
-    return any(values.setdefault(each.name, each.text) != each.text for each in fields if each.name in SINGLE)
+    seen: dict[str, Field] = {}
+    again = (each for each in fields if each.name in _ONCE and seen.setdefault(each.name, each) is not each)
+    return any(each.text != seen[each.name].text for each in again)
 
 
 _COMMENT_MARK = re.compile(r'\\.|["()]', re.S)

@@ -21,6 +21,9 @@ _TOKEN = re.compile(
     r'|(?P<atom>[^\s"(),:;<>@\[\]\\]+)',
     re.S,
 )
+# One address, at most a name before it, nothing that two readers could read in two ways: nearly all From and To.
+_ATOM = r'[^\s"(),:;<>@\[\]\\]++'
+_PLAIN = re.compile(rf'(?:"[^"\\]*+")?[^"(),:;<>@\[\]\\]*+<({_ATOM}@{_ATOM})>|({_ATOM}@{_ATOM})')
 _PAREN = re.compile(r"\\.|[()]", re.S)
 
 
@@ -95,6 +98,13 @@ def _address(text: str) -> Address | None:
 
 def read_addresses(text: str) -> Addresses:
     """Read an unfolded address list: names, quoted strings, comments, groups, encoded words. Never raises."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and (address := _address(plain[1] or plain[2])) is not None:
+        return Addresses((address,))
+    return _read_list(text)
+
+
+def _read_list(text: str) -> Addresses:
     found: dict[Address, None] = {}
     malformed = 0
     entry = _Entry()

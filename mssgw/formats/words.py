@@ -24,6 +24,8 @@ def decoded(value: str) -> str:
     White space between two encoded words is dropped (RFC 2047 section 6.2). Neighbours of one charset are decoded as
     one when one alone cannot be, because many programs cut a character in two.
     """
+    if "=?" not in value:
+        return value
     out: list[str] = []
     run: list[re.Match[str]] = []
     end = 0

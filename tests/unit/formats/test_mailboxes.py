@@ -92,3 +92,17 @@ def test_any_text_gives_addresses_and_a_count(value):
     read = read_addresses(value)
     assert read.malformed >= 0
     assert len(set(read.found)) == len(read.found)
+
+
+@given(st.text('ab@.<>,;:"= \t', max_size=30).filter(lambda text: text.count('"') % 2 == 0))
+def test_a_comment_behind_a_list_changes_nothing(text):
+    """A plain address is read by a shorter way, which a comment bars: both ways say the same."""
+    assert read_addresses(text) == read_addresses(f"{text}()")
+
+
+@pytest.mark.parametrize(
+    "text", ["a@b.fr", "<a@b.fr>", "Jean <a@b.fr>", '"Dr, J@n" J. <a@b.fr>', "=?utf-8?Q?=C3=A9?= <a@b.fr>"]
+)
+def test_a_plain_address_is_read_by_both_ways_alike(text):
+    assert read_addresses(text) == read_addresses(f"{text}()")
+    assert len(read_addresses(text).found) == 1
