@@ -49,7 +49,7 @@ def configure(level: str = "info", form: Format = "auto", stream: TextIO | None 
     threshold = logging.getLevelNamesMapping()[level.upper()]
     output = _Output(stream, console=console)
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, output.render],
+        processors=[output.render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=lambda name="mssgw": _Logger(output, name),
         cache_logger_on_first_use=False,  # a reload may change level and form

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ from mssgw.core.errors import GatewayError, MalformedMatricule
 from mssgw.core.ins import Matricule
 
 LONGEST = 2000  # characters of one value
+_SHORT = 64  # characters of what is worth remembering
 DEEPEST = 4
 WIDEST = 50
 FRAMES = 20
@@ -44,6 +46,10 @@ def scrub(text: str) -> str:
 
     Cut to LONGEST, after the search: a cut through a matricule would hide it from the search.
     """
+    return _scrubbed_before(text) if len(text) <= _SHORT else _scrubbed(text)
+
+
+def _scrubbed(text: str) -> str:
     if len(text) > LONGEST:
         text = text[: LONGEST + 200]
     if not text.isprintable():
@@ -53,6 +59,9 @@ def scrub(text: str) -> str:
     if _SUSPECT.search(text):
         text = _BARE.sub(MATRICULE, _without_keyed(text))
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+_scrubbed_before = lru_cache(2_048)(_scrubbed)  # names, codes and addresses of peers come again and again
 
 
 def _without_keyed(text: str) -> str:
