@@ -66,9 +66,8 @@ class SpoolFiles(Arrivals):
             async for segment in self._read_file(body):
                 yield segment
 
-    async def remove(self, spool_id: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            await self.in_thread(os.unlink, self._path(spool_id))
+    async def remove(self, *spool_ids: str) -> None:
+        await self.in_thread(_unlink, [self._path(spool_id) for spool_id in spool_ids])
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         return await remove_garbage(self, known, await self.in_thread(self._old_files, time.time() - older_than))
@@ -112,6 +111,12 @@ class SpoolFiles(Arrivals):
                 sealed = await self.in_thread(read_segments, file, start, min(_AT_ONCE, count - start))
                 for index, segment in enumerate(sealed, start):
                     yield cipher.unseal_segment(index, index == count - 1, segment)
+
+
+def _unlink(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 class Threads(Protocol):

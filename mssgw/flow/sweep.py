@@ -32,8 +32,7 @@ class Sweeper:
     async def erase(self) -> int:
         """Erase the content of letters that are done: key first, for good, then the files. Returns how many."""
         erased = await self._store.erase_finished(now=self._clock.now())
-        for spool_id in erased:
-            await self._spool.remove(spool_id)
+        await self._spool.remove(*erased)
         return len(erased)
 
     async def garbage(self) -> int:

@@ -28,8 +28,8 @@ class Spool(Protocol):
     def read(self, body: Body) -> AsyncIterator[bytes]:
         """The wire bytes in segments. Raises Gone when the file is missing, Undecryptable when it was changed."""
 
-    async def remove(self, spool_id: str) -> None:
-        """Remove the file of that id, if there is one."""
+    async def remove(self, *spool_ids: str) -> None:
+        """Remove the files of these ids, where there are any."""
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         """Remove files without a row that are older than so many seconds: garbage of a crash, never a letter."""

@@ -26,8 +26,9 @@ class MemorySpool:
         else:
             raise Gone("the spool file is missing")
 
-    async def remove(self, spool_id: str) -> None:
-        self.files.pop(spool_id, None)
+    async def remove(self, *spool_ids: str) -> None:
+        for spool_id in spool_ids:
+            self.files.pop(spool_id, None)
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         """Files have no age here: all count as old."""

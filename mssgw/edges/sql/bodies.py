@@ -79,8 +79,10 @@ class SpoolSql(Arrivals):
             async for segment in self._read_rows(body):
                 yield segment
 
-    async def remove(self, spool_id: str) -> None:
-        await self.in_thread(self.within, lambda connection: connection.execute(_REMOVE, {"of": spool_id}))
+    async def remove(self, *spool_ids: str) -> None:
+        if spool_ids:
+            given = [{"of": spool_id} for spool_id in spool_ids]
+            await self.in_thread(self.within, lambda connection: connection.execute(_REMOVE, given))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         old = await self.in_thread(self.within, lambda connection: self._garbage(connection, older_than))
