@@ -112,7 +112,7 @@ class Attempts:
             results = [each for each in results if not isinstance(each[1], Bounced)]
         settlements = [
             Settlement(
-                after=replace(after, warned=after.warned or late),
+                after=replace(after, warned=True) if late else after,
                 lease=job.lease,
                 outcome=outcome,
                 entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome, RetryPolicy, State
 from mssgw.core.journal import Entry, JournalEvent
@@ -16,18 +17,18 @@ def after_attempt(
     delivery: Delivery, outcome: Outcome, retry: RetryPolicy, now: datetime, dice: float
 ) -> tuple[Delivery, Outcome]:
     """The delivery after this outcome; a deferral that comes too late becomes a bounce. ``dice``: see retry_at."""
-    after = replace(delivery, attempts=delivery.attempts + 1, last_reply=outcome.reply)
+    after = partial(replace, delivery, attempts=delivery.attempts + 1, last_reply=outcome.reply)
     match outcome:
         case Delivered():
-            return replace(after, state=State.DELIVERED), outcome
+            return after(state=State.DELIVERED), outcome
         case Bounced():
-            return replace(after, state=State.BOUNCED), outcome
+            return after(state=State.BOUNCED), outcome
         case Deferred(reply=reply, next_hop=hop, alarm=alarm):
             if now - delivery.created_at < retry.give_up_after:
-                return replace(after, due_at=retry.retry_at(after.attempts, now, dice)), outcome
+                return after(due_at=retry.retry_at(delivery.attempts + 1, now, dice)), outcome
             # Time is spent. The notice shows the last word; trust trouble is a failure of its own.  req: WL-8
             last = Reply(550, "5.7.1", reply.text) if alarm else reply
-            return replace(after, state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
+            return after(state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
 
 
 def journal_line(stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Entry:

@@ -56,8 +56,9 @@ class Reception:
         once: dict[str, ForwardPath] = {}  # a recipient named twice gets one copy
         for path in envelope.forward_paths:
             once.setdefault(path.address.key, path)
-        unique = replace(envelope, forward_paths=tuple(once.values()))
-        return IncomingLetter(self._means, self._live.settings, client, unique)
+        if len(once) < len(envelope.forward_paths):
+            envelope = replace(envelope, forward_paths=tuple(once.values()))
+        return IncomingLetter(self._means, self._live.settings, client, envelope)
 
     async def _refusal(self, stage: str, facts: Facts, verdict: Verdict) -> Reply | None:
         if not isinstance(verdict, Refuse):

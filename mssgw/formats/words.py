@@ -13,9 +13,12 @@ _Q_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234
 def text_of(raw: bytes, charset: str | None = None) -> str:
     """Read bytes as text and never fail: in that charset when we know it, else UTF-8, else ISO-8859-1."""
     text = read_as(raw, charset) if charset else None
-    if text is None:
-        text = read_as(raw, "utf-8")
-    return raw.decode("iso-8859-1") if text is None else text
+    if text is not None:
+        return text
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("iso-8859-1")
 
 
 def decoded(value: str) -> str:

@@ -166,7 +166,7 @@ class SqlStore:
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Each in a unit of its own: one lost lease undoes nothing else."""
         asked = [self._session.writer.put(self._settling(settlement)) for settlement in settlements]
-        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        outcomes = [await _ended(one) for one in asked]
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, LeaseLost):
                 raise outcome
@@ -272,6 +272,14 @@ class SqlStore:
 
 def _execute(connection: Connection, *, statement: Any) -> None:
     connection.execute(statement)
+
+
+async def _ended(asked: asyncio.Future[Any]) -> Any:
+    """What became of it: its value, or the exception."""
+    try:
+        return await asked
+    except Exception as error:
+        return error
 
 
 def _escaped(node: str) -> str:
