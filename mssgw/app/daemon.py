@@ -30,7 +30,7 @@ from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
-from mssgw.app.thrift import spare_the_collector
+from mssgw.app.thrift import spare_the_collector, stay_on_a_core
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
@@ -81,6 +81,8 @@ class _Crew:
 
     def member(self, seat: Seat) -> int:
         """Be a worker, in its process."""
+        if not self._config.gateway.workers:  # one for each core; who says how many has plans of his own for them
+            stay_on_a_core(seat.number)
         asyncio.run(work(self._path, self._config, seat))
         return 0
 
