@@ -128,7 +128,7 @@ class Sqlite:
         event.listen(engine, "connect", _prepare)
         # A deferred BEGIN that becomes a write fails at once when another process wrote meanwhile (threats 16).
         begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        event.listen(engine, "begin", lambda connection: connection.connection.cursor().execute(begin))
         return engine
 
     def insert(self, table: Table) -> Any:
