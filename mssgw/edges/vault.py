@@ -7,6 +7,7 @@ master key (file or systemd credential)
 
 import base64
 import binascii
+import itertools
 import os
 import stat
 from collections.abc import Callable
@@ -25,6 +26,8 @@ KEY_SIZE = 32
 DIGEST_SIZE = 16  # 128 bits of HMAC-SHA256: too many to collide by chance, half the index
 SEGMENT_OVERHEAD = 16  # the tag of AES-GCM
 _NONCE = 12
+# Above every index of a segment. Counted, not drawn at random each time: urandom lets go of the interpreter lock.
+_nonces = itertools.count(1 << 90 | int.from_bytes(os.urandom(_NONCE - 1)) << 1)
 _CACHED = 8_192  # addresses recur; each entry saves an HMAC or an AES-SIV
 
 
@@ -71,15 +74,14 @@ class MessageCipher:
     def __init__(self, key: bytes, spool_id: str) -> None:
         self._gcm = AESGCM(key)
         self._id = spool_id.encode()
-        self._nonce = 0
 
     def seal(self, part: bytes, plain: bytes) -> bytes:
         """Encrypt a value of the row.
 
-        The nonce begins at random and counts: an accept that is decided again seals a part again, with another cipher.
+        No nonce comes twice in a process, and no other process seals with the key of this message: an accept that is
+        decided again seals a part again.
         """
-        self._nonce = self._nonce + 1 if self._nonce else int.from_bytes(os.urandom(_NONCE - 1)) << 4 | 1
-        nonce = self._nonce.to_bytes(_NONCE)
+        nonce = next(_nonces).to_bytes(_NONCE)
         return nonce + self._gcm.encrypt(nonce, plain, part + b"\0" + self._id)
 
     def unseal(self, part: bytes, sealed: bytes) -> bytes:
