@@ -26,9 +26,24 @@ KEY_SIZE = 32
 DIGEST_SIZE = 16  # 128 bits of HMAC-SHA256: too many to collide by chance, half the index
 SEGMENT_OVERHEAD = 16  # the tag of AES-GCM
 _NONCE = 12
-# Above every index of a segment. Counted, not drawn at random each time: urandom lets go of the interpreter lock.
-_nonces = itertools.count(1 << 90 | int.from_bytes(os.urandom(_NONCE - 1)) << 1)
 _CACHED = 8_192  # addresses recur; each entry saves an HMAC or an AES-SIV
+
+
+def _nonces_of_this_process() -> "itertools.count[int]":
+    """Above every index of a segment. Counted, not drawn each time: urandom lets go of the interpreter lock."""
+    return itertools.count(1 << 90 | int.from_bytes(os.urandom(_NONCE - 1)) << 1)
+
+
+_nonces = _nonces_of_this_process()
+
+
+def _begin_elsewhere() -> None:
+    """A fork must not count on from where its parent stood: both could seal with one message's key."""
+    global _nonces
+    _nonces = _nonces_of_this_process()
+
+
+os.register_at_fork(after_in_child=_begin_elsewhere)
 
 
 class UnusableKey(Exception):
@@ -78,8 +93,7 @@ class MessageCipher:
     def seal(self, part: bytes, plain: bytes) -> bytes:
         """Encrypt a value of the row.
 
-        No nonce comes twice in a process, and no other process seals with the key of this message: an accept that is
-        decided again seals a part again.
+        No nonce comes twice: an accept that is decided again seals a part again.
         """
         nonce = next(_nonces).to_bytes(_NONCE)
         return nonce + self._gcm.encrypt(nonce, plain, part + b"\0" + self._id)

@@ -139,3 +139,22 @@ def test_a_value_of_a_message_opens_at_its_place_only() -> None:
 def test_nothing_shows_a_key(vault: Vault) -> None:
     assert repr(vault) == "<Vault>"
     assert KEY.hex() not in repr(vars(MessageCipher(KEY, "A")))
+
+
+def test_no_nonce_comes_twice_in_processes_that_were_forked_from_one_another() -> None:
+    """Two processes may seal a part of one letter, with the one key of its message."""
+
+    def nonce() -> bytes:
+        return MessageCipher(KEY, "A").seal(b"body", b"text")[:12]
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, nonce())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    theirs, ours = os.read(reading, 100), nonce()
+    os.close(reading)
+    os.close(writing)
+    assert len(theirs) == 12
+    assert abs(int.from_bytes(theirs) - int.from_bytes(ours)) > 1 << 40
