@@ -1,6 +1,6 @@
 """What the configuration decides about letters, as one frozen value: a reload swaps it whole, or not at all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -62,9 +62,19 @@ class Settings:
     def is_foreign(self, client: Client, address: Address) -> bool:
         """Whether the address's domain belongs to somebody else than this client (SD-5).
 
-        The patient domain is nobody's unless it is listed: then no notice from there is believed (SD-4).
+        What lies below a listed domain belongs to its owner. The patient domain is nobody's unless it is listed: then
+        no notice from there is believed (SD-4).
         """
-        if address.domain == self.space.domain:
-            return not client.may_send_as(address)
-        owner = self.owners.get(address.domain)
-        return owner is not None and owner != client.name and not client.may_send_as(address)
+        if client.may_send_as(address):
+            return False
+        for domain in _with_those_above(address.domain):
+            if domain in self.owners or domain == self.space.domain:
+                return self.owners.get(domain) != client.name
+        return False
+
+
+def _with_those_above(domain: str) -> Iterator[str]:
+    """``a.b.c``, ``b.c``, ``c``."""
+    while domain:
+        yield domain
+        domain = domain.partition(".")[2]

@@ -8,7 +8,9 @@ from mssgw.core.envelope import Role
 from mssgw.core.routes import RouteTable
 from mssgw.core.settings import Settings
 
-SETTINGS = Settings(hostname="mssgw.test", routes=RouteTable({}), owners={"ch-test.mssante.fr": "ch-test"})
+SETTINGS = Settings(
+    hostname="mssgw.test", routes=RouteTable({}), owners={"ch-test.mssante.fr": "ch-test", "clinic.fr": "operator"}
+)
 
 
 def operator(*domains: str) -> Client:
@@ -20,8 +22,14 @@ def operator(*domains: str) -> Client:
     [
         (operator(), "dr.martin@ch-test.mssante.fr", True),
         (operator("ch-test.mssante.fr"), "dr.martin@ch-test.mssante.fr", False),
+        (operator(), "mailer-daemon@mta.ch-test.mssante.fr", True),
+        (operator("mta.ch-test.mssante.fr"), "mailer-daemon@mta.ch-test.mssante.fr", False),
+        (operator("clinic.fr"), "mailer-daemon@mta.dmz.clinic.fr", False),
+        (operator(), "mailer-daemon@notch-test.mssante.fr", False),
         (operator(), "mailer-daemon@mail.elsewhere.fr", False),
+        (operator(), "mailer-daemon@[192.0.2.1]", False),
         (operator(), "mailer-daemon@patient.mssante.fr", True),
+        (operator(), "mailer-daemon@sub.patient.mssante.fr", True),
         (operator("patient.mssante.fr"), "mailer-daemon@patient.mssante.fr", False),
     ],
 )
