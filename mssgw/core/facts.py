@@ -51,8 +51,9 @@ class Exchange:
 class Facts:
     """The facts of one message, or of one RCPT command (``head`` None, one exchange, size as declared or 0).
 
-    ``sender`` is the policy's sender: the reverse-path, or From: when that is null (SD-5). ``from_is_foreign``: the
-    From: domain is known to belong to somebody else than this client, us included.
+    ``sender`` is the policy's sender (SD-5): the reverse-path; From: when that is null, a robot's, or when an operator
+    shows a patient there. ``from_is_foreign``: the From: domain, or one above it, is known to belong to somebody else
+    than this client, us included.
     """
 
     envelope: Envelope

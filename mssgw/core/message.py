@@ -65,7 +65,8 @@ class MessageHead:
     """The header facts of one message.
 
     ``from_fields`` counts From: fields, ``from_`` holds all addresses in them. ``to_cc``: every address in To: and
-    Cc:. ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first; of a very long
+    Cc:. ``also_signed``: those of Sender:, Resent-From: and Resent-Sender:, which readers show beside the author.
+    ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first; of a very long
     one its ends, and ``thread_cut``.
     ``receipt_to``: addresses of Disposition-Notification-To. ``received``: number of Received: fields;
     ``own_hop``: one of them is ours. ``subject``: unfolded and RFC 2047-decoded, used only to link notices (NDR-7).
@@ -76,6 +77,7 @@ class MessageHead:
     from_: tuple[Address, ...] = ()
     reply_to: tuple[Address, ...] = ()
     to_cc: tuple[Address, ...] = ()
+    also_signed: tuple[Address, ...] = ()
     subject: str = field(default="", repr=False)
     subject_fin: Fin = Fin.NO
     mss_fin: bool = False

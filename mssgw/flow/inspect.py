@@ -7,7 +7,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, Party
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Pair
-from mssgw.core.envelope import Envelope, ForwardPath
+from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.settings import Settings
@@ -89,12 +89,19 @@ class Inspector:
 
 
 def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | None) -> Sender:  # req: SD-5
-    """The reverse-path, and From: when that is null, or a robot's: none may lend its name to a patient's letter."""
+    """The reverse-path; From: when that is null, or not a patient's and From: lies in the patient domain.
+
+    No robot, and no other domain that an operator speaks for, may lend its name to a patient's letter. From our
+    establishments such a From: is refused whoever the sender is, and the journal keeps that one.
+    """
     sender = envelope.reverse_path
     party = settings.space.sender(sender)
-    if party in (Party.NOBODY, Party.PATIENT_SPACE) and head is not None and len(head.from_) == 1:
-        sender = head.from_[0]
-        party = settings.space.sender(sender)
+    if party is Party.PATIENT or head is None or len(head.from_) != 1:
+        return sender, party
+    author = head.from_[0]
+    shows_a_patient = author.domain == settings.space.domain and envelope.origin.role is Role.TRUST_SPACE
+    if party in (Party.NOBODY, Party.PATIENT_SPACE) or shows_a_patient:
+        return author, settings.space.sender(author)
     return sender, party
 
 

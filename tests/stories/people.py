@@ -36,6 +36,7 @@ HOME = {
     "ch-test.mssante.fr": "hospital",
     "pharma-test.mssante.fr": "pharmacy",
     "patient.mssante.fr": "mes",
+    "mes.mssante.fr": "mes",
     "clinique-test.mssante.fr": "clinic",
 }
 

@@ -1,10 +1,11 @@
 """Who may speak as whom."""
 
 from mssgw.core.addresses import Address
-from mssgw.core.bal import BalKind, Party
+from mssgw.core.bal import BalKind, Party, PatientSpace
 from mssgw.core.envelope import Role
+from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
-from mssgw.core.message import Content
+from mssgw.core.message import Content, MessageHead
 from mssgw.core.rules.findings import not_allowed, note, refuse
 from mssgw.core.verdict import Finding
 
@@ -33,27 +34,48 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
         return refuse("one-honest-from", "SD-5", reply, f"{head.from_fields}-fields-{len(head.from_)}-addresses")
     author = head.from_[0]
     if facts.client.may_send_as(author):
-        return _patient_signs_as_himself(facts, author)
-    if facts.envelope.reverse_path is None:
-        # A failure notice comes from a host name; in the trust space from any domain that nobody else speaks for.
-        if author.domain in facts.client.notice_domains:
-            return None
-        if facts.from_trust_space and not facts.from_is_foreign:
-            return None
+        return _patient_signs_as_himself(facts, head, author)
+    # A failure notice comes from a host name; in the trust space from any domain that nobody else speaks for.
+    host = author.domain in facts.client.notice_domains or (facts.from_trust_space and not facts.from_is_foreign)
+    if facts.envelope.reverse_path is None and host:
+        return _patient_signs_as_himself(facts, head, author) or _automatic_in_form(head, author)
     return refuse("one-honest-from", "SD-5", not_allowed("Adresse From non autorisee pour ce client"), "foreign")
 
 
-def _patient_signs_as_himself(facts: Facts, author: Address) -> Finding | None:  # req: SD-5, WHO-2
-    """All patients share one domain: a letter on one patient's exchange may neither show another nor be answered to
-    another (Reply-To)."""
-    if facts.sender_party is not Party.PATIENT or facts.head is None:
-        return None
-    shown = (author, *(who for who in facts.head.reply_to if facts.policy.space.is_patient(who)))
+def _patient_signs_as_himself(facts: Facts, head: MessageHead, author: Address) -> Finding | None:  # req: SD-5, WHO-2
+    """All patients share one domain: a letter of one may neither show another, whether in From: or beside it, nor be
+    sent as somebody else, nor answered to another (Reply-To). No letter of anybody else is signed by a patient.
+    """
+    space = facts.policy.space
+    shown = [who for who in head.also_signed if _is_a_patients(space, who)]
+    if facts.sender_party is Party.PATIENT:
+        shown += [author, facts.envelope.reverse_path or author]
+        shown += [who for who in head.reply_to if space.is_patient(who)]
     if all(who == facts.sender for who in shown):
         return None
     return refuse(
         "one-honest-from", "SD-5 WHO-2", not_allowed("Un patient n'ecrit que sous sa propre adresse"), "other"
     )
+
+
+def _is_a_patients(space: PatientSpace, address: Address) -> bool:
+    """Also when its matricule is malformed; a robot may send for a patient and say so."""
+    try:
+        return space.sender(address) is Party.PATIENT
+    except MalformedMatricule:
+        return True
+
+
+def _automatic_in_form(head: MessageHead, author: Address) -> Finding | None:  # req: SD-4, SD-5
+    """With a null reverse-path, nobody vouches for a From: outside the client's domains: no ordinary letter passes.
+
+    qmail's failure notices have no form at all: they are known by the name that all servers sign with.
+    """
+    signed_by_a_server = author.key.partition("@")[0] == "mailer-daemon"
+    if head.content is not Content.ORDINARY or head.auto_submitted != "no" or head.notice or signed_by_a_server:
+        return None
+    text = "Sans adresse de retour, ce domaine ne peut envoyer que des avis automatiques"
+    return refuse("one-honest-from", "SD-5 SD-4", not_allowed(text), "not-automatic")
 
 
 def robots_send_notices_only(facts: Facts) -> Finding | None:  # req: SD-4

@@ -17,6 +17,9 @@ def test_the_header_fields_are_read():
             "Received: from c by d; x",
             "From: =?utf-8?Q?Dr_H=C3=A9l=C3=A8ne?= <helene@hopital.fr>",
             "Reply-To: secretariat@hopital.fr",
+            "Sender: Secretariat <secretaire@hopital.fr>",
+            "Resent-From: equipe: a@hopital.fr, b@hopital.fr;",
+            "Resent-Sender: helene@hopital.fr",
             "To: 279035121518989@patient.mssante.fr",
             "Cc: b@y.fr, helene@hopital.fr",
             "Subject: =?utf-8?Q?R=C3=A9sultats?=",
@@ -30,6 +33,12 @@ def test_the_header_fields_are_read():
     assert keys(head.from_) == ["helene@hopital.fr"]
     assert head.from_fields == 1
     assert keys(head.reply_to) == ["secretariat@hopital.fr"]
+    assert keys(head.also_signed) == [
+        "secretaire@hopital.fr",
+        "a@hopital.fr",
+        "b@hopital.fr",
+        "helene@hopital.fr",
+    ]
     assert keys(head.to_cc) == ["279035121518989@patient.mssante.fr", "b@y.fr", "helene@hopital.fr"]
     assert head.subject == "Résultats"
     assert head.message_id == "<1@hopital.fr>"
