@@ -81,6 +81,7 @@ def _listener(config: Config, settings: Settings, entry: model.Listener, seat: S
         require_tls=entry.require_tls and context is not None,
         auth=entry.auth,
         idle=limits.idle.total_seconds(),
+        data_total=limits.data_total.total_seconds(),
         handshake=limits.handshake.total_seconds(),
         max_recipients=limits.recipients,
         max_connections=seat.share(limits.connections),

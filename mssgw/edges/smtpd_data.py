@@ -5,7 +5,7 @@ import asyncio
 from mssgw.core.replies import Reply
 from mssgw.core.rules.content import too_big
 from mssgw.edges import smtpd_replies as say
-from mssgw.edges.smtpd_intake import Refused
+from mssgw.edges.smtpd_intake import Place, Refused
 from mssgw.edges.smtpd_mail import MailDialogue
 from mssgw.edges.smtpd_receiver import DataReceiver, TooSlow
 from mssgw.formats.data_phase import DataDecoder, Problem
@@ -24,10 +24,11 @@ class DataDialogue(MailDialogue):
         if refusal is not None:
             await self.say(refusal)
             return
+        assert self.mail_client is not None
         self.pause_timer()
         try:
-            async with self.door.intake.place():
-                reply = await self._in_data()
+            async with self.door.intake.place(self.mail_client.name, self.peer) as place:
+                reply = await self._in_data(place)
         except Refused as refused:
             self._reset_timeout()
             await self.say(refused.reply)
@@ -51,22 +52,22 @@ class DataDialogue(MailDialogue):
         if self.door.closing:
             self.hang_up(say.GOING_DOWN)
 
-    async def _in_data(self) -> Reply:
+    async def _in_data(self, place: Place) -> Reply:
         self.in_data = True
         try:
-            return await self._message()
+            return await self._message(place)
         finally:
             self.in_data = False
             self._set_rset_state()
 
-    async def _message(self) -> Reply:
+    async def _message(self, place: Place) -> Reply:
         """Receive one message and decide it."""
         assert self.mail is not None
         assert self.mail_client is not None
         incoming = _Incoming(self, self.reception.letter(self.mail_client, self.mail))
         decoder = DataDecoder(self.listener.size_limit)
         try:
-            await self._receive(incoming, decoder)
+            await self._receive(incoming, decoder, place)
         except TooSlow as slow:
             await incoming.refuse(slow.reply)
             return slow.reply
@@ -77,11 +78,13 @@ class DataDialogue(MailDialogue):
             return _ENOUGH
         return incoming.refusal or await incoming.end(decoder.size)
 
-    async def _receive(self, incoming: "_Incoming", decoder: DataDecoder) -> None:
+    async def _receive(self, incoming: "_Incoming", decoder: DataDecoder, place: Place) -> None:
         """Take bytes up to the final dot. Raises PeerGone or TooSlow."""
         transport = self.transport
         assert isinstance(transport, asyncio.Transport)
-        receiver = DataReceiver(self, transport, idle=self.listener.idle, rate=self.listener.data_rate)
+        listener = self.listener
+        receiver = DataReceiver(self, transport, idle=listener.idle, rate=listener.data_rate, total=listener.data_total)
+        place.transfer = receiver
         try:
             chunk = self.lines.take_all()  # bytes that did not wait for our 354 belong to the message
             self._out.append(_GO_AHEAD)
@@ -92,6 +95,7 @@ class DataDialogue(MailDialogue):
                     break
                 chunk = await receiver.chunk()
         finally:
+            place.transfer = None  # what is complete is decided and kept, whoever waits
             rest = receiver.close()
         self.lines.give_back(decoder.leftover + rest)  # commands pipelined behind the message
 

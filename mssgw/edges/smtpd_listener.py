@@ -29,6 +29,7 @@ class Listener:
     ``size_limit``: the message size that is advertised and taken, exactly (SD-1). ``require_tls``: nothing but
     EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
+    ``data_total``: how long DATA may last in all: a trickle above that rate would hold its place for hours.
     ``max_refusals``: 5xx in one connection since its last accepted message; each may be a line in the journal.
     ``end_within``: how long the decision and the commit may take after the final dot.
     """
@@ -44,6 +45,7 @@ class Listener:
     idle: float = 60.0
     handshake: float = 10.0
     data_rate: int = 500  # Postfix smtpd_min_data_rate
+    data_total: float = 1_800.0
     end_within: float = 300.0  # RFC 5321 section 4.5.3.2.6: clients wait 10 minutes
     max_recipients: int = 100  # RFC 5321 section 4.5.3.1.8
     max_auth_failures: int = 3

@@ -167,6 +167,7 @@ class Limits(_Table):
     connections_per_ip: Count = 50
     handshake: Duration = timedelta(seconds=10)
     idle: Duration = timedelta(seconds=60)
+    data_total: Duration = timedelta(minutes=30)
     received_hops: Count = 30
     inspection: Duration = timedelta(seconds=2)  # req: SD-10
     body_memory: Size = 128 * 2**20
