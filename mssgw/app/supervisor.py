@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from mssgw.edges import systemd
 from mssgw.ports import Telemetry
 
 BEAT = 1.0  # seconds between signs of life
+LONGEST_PAUSE = 30.0  # seconds
 _PR_SET_PDEATHSIG = 1
 READY, ALIVE = b"R", b"."
 
@@ -37,6 +39,7 @@ class _Worker:
     pid: int
     pipe: int
     heard: float
+    born: float
     ready: bool = False
     killed: bool = False
 
@@ -55,9 +58,11 @@ class Supervisor:
     reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
-    again: float = 1.0  # seconds before a worker that died is replaced
+    again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death
+    early: float = 10.0  # seconds of life before which a death is early
     _alive: dict[int, _Worker] = field(default_factory=dict)
     _due: dict[int, float] = field(default_factory=dict)  # number to when it is forked (again)
+    _early: Counter[int] = field(default_factory=Counter)  # number to early deaths in a row
     _told: list[int] = field(default_factory=list)  # signals that came
     _announced: bool = False
 
@@ -105,7 +110,7 @@ class Supervisor:
             if pid == 0:
                 self._become_worker(number, tell, parent)
             os.close(tell)
-            self._alive[pid] = _Worker(number, pid, hear, time.monotonic())
+            self._alive[pid] = _Worker(number, pid, hear, now, now)
             signals.release()  # what came before the first fork is heard by the workers, too
 
     def _become_worker(self, number: int, tell: int, parent: int) -> None:
@@ -150,9 +155,15 @@ class Supervisor:
                 return
             worker = self._alive.pop(pid)
             os.close(worker.pipe)
-            self._due[worker.number] = time.monotonic() + self.again
+            self._due[worker.number] = time.monotonic() + self._pause(worker)
             code = os.waitstatus_to_exitcode(status)
             self.telemetry.event("gateway.worker_died", alarm=True, worker=worker.number, exit_code=code)
+
+    def _pause(self, died: _Worker) -> float:
+        """Seconds before it is replaced: one that cannot even start must not be forked, and alarm, every second."""
+        is_early = time.monotonic() - died.born < self.early
+        self._early[died.number] = self._early[died.number] + 1 if is_early else 0
+        return min(self.again * (1 << min(self._early[died.number], 10)), LONGEST_PAUSE)
 
     def _kill_the_hanging(self) -> None:
         for worker in self._alive.values():

@@ -5,7 +5,8 @@ import ipaddress
 import random
 import socket
 from collections.abc import Sequence
-from typing import Protocol
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
 
 import dns.asyncresolver
 import dns.exception
@@ -53,6 +54,8 @@ class DnsResolver:
         """``nameservers``: IP addresses; none: those of /etc/resolv.conf. ``lifetime``: seconds for one look-up."""
         self._nameservers, self._port, self._lifetime = nameservers, port, lifetime
         self._resolver: dns.asyncresolver.Resolver | None = None  # made at the first MX route: not all have one
+        # Of its own: a look-up that hangs keeps its thread when its time is up, and others wait for the common ones.
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="look-up")
 
     async def exchangers(self, domain: str) -> Sequence[str]:
         try:
@@ -90,7 +93,7 @@ class DnsResolver:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._lifetime):
-                found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                found = await loop.run_in_executor(self._threads, _system_lookup, host)
         except socket.gaierror as exc:
             known = exc.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
             reply = NO_SUCH_DOMAIN if known else NO_ANSWER
@@ -107,3 +110,7 @@ class DnsResolver:
             self._resolver.port, self._resolver.lifetime = self._port, self._lifetime
             self._resolver.cache = dns.resolver.LRUCache(10_000)
         return await self._resolver.resolve(dns.name.from_text(name), kind, search=False)
+
+
+def _system_lookup(host: str) -> Sequence[tuple[Any, ...]]:
+    return socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -123,7 +124,8 @@ class Attempts:
         for settlement, was_kept in zip(settlements, kept, strict=True):
             self._log(stored, settlement, was_kept)
         if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
-            await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
+            with suppress(StoreUnavailable):  # the outcome is recorded; what stays, the sweep removes
+                await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
 
     async def _tell(
         self, stored: Stored, job: Job, results: Sequence[Result], *, late: bool

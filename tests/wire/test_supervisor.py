@@ -134,3 +134,23 @@ def test_workers_do_not_outlive_their_supervisor(tmp_path: Path, diary: Diary) -
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     wait_for(lambda: not any(map(is_alive, workers)))
+
+
+def test_a_worker_that_dies_as_soon_as_it_lives_is_forked_less_and_less_often(tmp_path: Path) -> None:
+    """A fault that meets every start must not fill the log, nor take the time of those who work."""
+    born = tmp_path / "born"
+
+    def run(seat: Seat) -> int:
+        if seat.number == 1:
+            return beat_until_told(seat, tmp_path)
+        with born.open("a") as file:
+            file.write(f"{time.monotonic()}\n")
+        seat.say(systemd.READY)
+        return 1
+
+    with supervised(run, Diary(tmp_path / "diary")):
+        wait_for(lambda: len(born.read_text().splitlines()) >= 4)
+    at = [float(line) for line in born.read_text().splitlines()]
+    assert [after - before > pause for before, after, pause in zip(at, at[1:], (0.2, 0.4, 0.8), strict=False)] == [
+        True
+    ] * 3

@@ -17,7 +17,6 @@ from mssgw.app.stores import AtRest
 from mssgw.app.telemetry.counting import CountingTelemetry
 from mssgw.app.telemetry.events import FanOut, LogTelemetry, Silence
 from mssgw.app.telemetry.metrics import Metrics
-from mssgw.edges.clock import SystemClock
 from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.status_http import StatusServer
@@ -77,7 +76,7 @@ class Eyes:
         ]
         others = [asyncio.create_task(sampling.measure_lag(self.metrics), name="measure-lag")]
         if self._seat.first:
-            counting = sampling.count_queue(rest.vitals, SystemClock(), self.metrics)
+            counting = sampling.count_queue(rest.vitals, rest.clock, self.metrics)
             telling = sampling.tell_systemd(health, self.metrics, self._seat.say)
             others += [
                 asyncio.create_task(counting, name="count-queue"),

@@ -11,7 +11,7 @@ from mssgw.core.decide import EmptyRulebook, decide, findings_of, hold_undecided
 from mssgw.core.facts import Policy
 from mssgw.core.message import AccountState, Content, Fin, Mdn, Notice, Unreadable
 from mssgw.core.receipts import may_be_answered
-from mssgw.core.rules.rulebook import Rulebook
+from mssgw.core.rules.rulebook import NEED_THE_STORE, RULEBOOK, Rulebook
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from tests.unit.core.facts_of import (
     ABSENT,
@@ -48,6 +48,12 @@ def admitted(verdict: object) -> tuple[Move, ...]:
 def test_an_empty_rulebook_admits_nothing():
     with pytest.raises(EmptyRulebook):
         findings_of(facts(DOCTOR, exchange(DOCTOR, PATIENT)), Rulebook(exchange=(), message=()))
+
+
+def test_the_rules_that_a_letter_held_unjudged_is_spared_exist_by_these_names():
+    """Named by what their findings say: a renamed rule would refuse a letter whose pairs were never looked up."""
+    named = {rule.__name__.replace("_", "-") for rule in RULEBOOK.exchange}
+    assert named >= NEED_THE_STORE
 
 
 # --- who may write to whom
