@@ -11,7 +11,7 @@ COMPILE := PATH="$(CURDIR)/$(BIN):$$PATH" uv pip compile --quiet --custom-compil
 	--python-version 3.11 pyproject.toml --extra postgres
 PEERS := postfix strace swaks
 
-.PHONY: help demo run test check soak lock clean peers
+.PHONY: help demo run test check soak bench lock clean peers
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -33,6 +33,9 @@ check: $(STAMP) ## what to run before a commit: style, types, unit tests
 
 soak: $(STAMP) peers ## the long forms of the tests
 	$(BIN)/python -m pytest -m soak
+
+bench: $(STAMP) peers ## measure it beside Postfix, 15 minutes (make bench QUICK=1: 2); see docs/performance.md
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 lock: ## bring both locks up to date with pyproject.toml (needs uv; newer versions: make lock UPGRADE=--upgrade)
 	$(COMPILE) $(UPGRADE) --group build -o requirements.lock

@@ -3,7 +3,6 @@
 The rate is that of letters whose delivery is recorded, from the first connection to the last record.
 """
 
-import argparse
 import json
 import os
 import sqlite3
@@ -17,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.part import PATIENT, SENDER, Figures, needs, parser, say, show
+from bench.processes import processor_seconds, tree
 from tests.peers.gateway import GatewayProcess, Hops
 from tests.peers.ports import free_port, wait_until_it_listens
-from tests.peers.postgresql import PostgresServer
+from tests.peers.postgresql import PostgresServer, binaries
 
 SIZES = {4_000: 3_000, 300_000: 400}  # octets of a letter: how many of them
 SESSIONS = 20  # in all
-SENDER, PATIENT = "dr.martin@ch-test.mssante.fr", "279035121518989@patient.mssante.fr"
 DELIVERED = "SELECT count(*) FROM journal WHERE event = 'delivered'"
 _LIMIT = 180.0
 
@@ -39,8 +39,8 @@ class Place:
 
     def processor_seconds(self) -> tuple[float, float]:
         """What gateway and PostgreSQL have used so far, of those of its processes that live."""
-        nodes = sum(_used(pid) for node in self.nodes for pid in _tree(node.pid))
-        return nodes, sum(map(_used, _tree(self.server.pid))) if self.server else 0.0
+        nodes = sum(processor_seconds(pid) for node in self.nodes for pid in tree(node.pid))
+        return nodes, sum(map(processor_seconds, tree(self.server.pid))) if self.server else 0.0
 
 
 @contextmanager
@@ -116,37 +116,30 @@ def send(place: Place, size: int, count: int) -> dict[str, Any]:
     }
 
 
-def _tree(root: int) -> list[int]:
-    """A process and its children."""
-    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
-    return [root, *map(int, children)]
-
-
-def _used(pid: int) -> float:
-    """Processor seconds of a process and of those of its children that have ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="messages a second through one to three nodes")
-    parser.add_argument("--quick", action="store_true", help="a quarter of the letters")
-    parser.add_argument("--json", type=Path, help="where to write the results")
-    given = parser.parse_args()
+def figures(*, quick: bool = False) -> Figures:
+    """Every setting at every size; on SQLite alone where there is no PostgreSQL."""
+    needs("smtp-source", "smtp-sink", package="postfix")
     results: list[dict[str, Any]] = []
+    counts = (1, 2, 3) if binaries() is not None else ()
     with sink() as hop:
-        for opened in (on_sqlite(hop), *(on_postgres(hop, count) for count in (1, 2, 3))):
+        for opened in (on_sqlite(hop), *(on_postgres(hop, count) for count in counts)):
             with opened as place:
                 send(place, 4_000, 200)  # warm
                 for size, count in SIZES.items():
-                    result = send(place, size, count // 4 if given.quick else count)
+                    result = send(place, size, count // 4 if quick else count)
                     results.append(result)
-                    print(json.dumps(result), flush=True)
+                    say(f"  {result['setting']}, {size:,} octets: {result['delivered_per_second']}/s")
+    return {"settings": results} | ({} if counts else {"without": "PostgreSQL: apt-get install postgresql"})
+
+
+def main() -> None:
+    arguments = parser(__doc__)
+    arguments.add_argument("--json", type=Path, help="where to write the results")
+    given = arguments.parse_args()
+    found = figures(quick=given.quick)
+    show(found)
     if given.json:
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+        given.json.write_text(json.dumps(found["settings"], indent=1) + "\n")
 
 
 if __name__ == "__main__":

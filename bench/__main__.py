@@ -1,0 +1,104 @@
+"""The whole suite, part by part: ``make bench``, or ``make bench QUICK=1`` to see that it runs.
+
+Writes bench/results.json (machine, versions, commit, every figure) and bench/results.svg, and prints each figure beside
+what it is held to. A part that cannot run here says why; with --only, the other parts keep what was measured before.
+"""
+
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bench import latency, machine, memory, nodes_throughput, throughput
+from bench.bars import BARS
+from bench.part import Figures, Missing, parser, say
+from bench.pictures import picture
+
+HERE = Path(__file__).resolve().parent
+MANY = 200_000
+
+
+def queue(*, quick: bool) -> Figures:
+    if find_spec("bench.queue") is None:
+        raise Missing("bench.queue is not there yet")
+    from bench.queue import measure
+
+    return measure(
+        few=1_000, many=10_000 if quick else MANY, rounds=5 if quick else 20, say=lambda text: say(f"  {text}")
+    )
+
+
+PARTS: dict[str, Callable[..., Figures]] = {
+    "throughput": throughput.figures,
+    "latency": latency.figures,
+    "memory": memory.figures,
+    "queue": queue,
+    "nodes": nodes_throughput.figures,
+}
+
+
+def measured(name: str, *, quick: bool) -> dict[str, Any]:
+    """One part: its figures, or why there are none."""
+    say(f"{name} ...")
+    begin = time.monotonic()
+    entry: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": machine.commit(),
+        "quick": quick,
+        "load_before": machine.load(),
+    }
+    try:
+        entry["figures"] = PARTS[name](quick=quick)
+    except Missing as why:
+        entry["missing"] = str(why)
+        say(f"  not measured: {why}")
+    except Exception as error:  # the other parts are worth having
+        traceback.print_exc()
+        entry["failed"] = f"{type(error).__name__}: {error}"
+    entry["took_seconds"] = round(time.monotonic() - begin, 1)
+    return entry
+
+
+def lines(parts: dict[str, Figures]) -> Iterable[str]:
+    """Each figure beside its bar, for people."""
+    for bar in BARS:
+        value = bar.found(parts)
+        shown = "not measured" if value is None else f"{value:g}{bar.unit}"
+        verdict = "" if value is None else "holds" if bar.holds(value) else "MISSED"
+        yield f"{bar.what:<58}{shown:>14}   {bar.promise():<12}{verdict}"
+
+
+def main() -> int:
+    arguments = parser(__doc__)
+    arguments.add_argument("--only", help=f"some parts, separated by commas: {','.join(PARTS)}")
+    arguments.add_argument(
+        "--json", type=Path, default=HERE / "results.json", help="where to write (default %(default)s)"
+    )
+    given = arguments.parse_args()
+    chosen = given.only.split(",") if given.only else list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
+        arguments.error(f"there is no part {', '.join(sorted(unknown))}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    results: dict[str, Any] = {"machine": machine.machine(), "versions": machine.versions(), "parts": {}}
+    if given.only and given.json.exists():
+        results["parts"] = json.loads(given.json.read_text())["parts"]
+    for name in chosen:
+        results["parts"][name] = measured(name, quick=given.quick)
+        given.json.write_text(json.dumps(results, indent=1) + "\n")
+    figures = {name: entry["figures"] for name, entry in results["parts"].items() if "figures" in entry}
+    title = (
+        f"mssgw {machine.commit()}, {results['machine']['cores']} cores{', QUICK: do not quote' if given.quick else ''}"
+    )
+    given.json.with_suffix(".svg").write_text(picture(figures, title))
+    print("\n".join(lines(figures)))
+    return 1 if any("failed" in results["parts"][name] for name in chosen) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What the figures are held against, in one place: the console, the plot and docs/performance.md read it here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Parts = Mapping[str, Any]  # name of a part to its figures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One promise: the figure at ``path`` is at least ``limit``, or below it."""
+
+    what: str
+    path: tuple[str, ...]
+    limit: float
+    at_least: bool = False
+    unit: str = ""
+
+    @property
+    def part(self) -> str:
+        return self.path[0]
+
+    def found(self, parts: Parts) -> float | None:
+        """The figure, or None when it was not measured."""
+        here: Any = parts
+        for key in self.path:
+            if not isinstance(here, Mapping) or key not in here:
+                return None
+            here = here[key]
+        return float(here)
+
+    def holds(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value < self.limit
+
+    def promise(self) -> str:
+        return f"{'>=' if self.at_least else '<'} {self.limit:g}{self.unit}"
+
+
+def _ratio(work: str, limit: float, other: str = "postfix") -> Bar:
+    against = {"postfix": "bare Postfix", "postfix+milter": "Postfix + milter"}[other]
+    what = f"gateway / {against}, {work}"
+    return Bar(what=what, path=("throughput", "ratios", work, other), limit=limit, at_least=True, unit=" x")
+
+
+def _queue(store: str, name: str) -> tuple[Bar, Bar]:
+    return (
+        Bar(
+            what=f"queue list --limit 50, 200,000 waiting, {name}",
+            path=("queue", store, "queue_list_seconds", "many"),
+            limit=1.0,
+            unit=" s",
+        ),
+        Bar(
+            what=f"claims a second, 200,000 / 1,000 waiting, {name}",
+            path=("queue", store, "claims_per_second", "ratio"),
+            limit=0.8,
+            at_least=True,
+            unit=" x",
+        ),
+    )
+
+
+BARS = (
+    _ratio("4 kB", 1.0),
+    _ratio("letter", 1.2),
+    _ratio("300 kB", 1.2),
+    _ratio("9 MB", 1.2),
+    *(_ratio(work, 2.0, "postfix+milter") for work in ("4 kB", "letter", "300 kB", "9 MB")),
+    Bar(what="final dot to 250, p99", path=("latency", "to_250_ms", "p99"), limit=100, unit=" ms"),
+    Bar(what="end to end, p99", path=("latency", "end_to_end_ms", "p99"), limit=500, unit=" ms"),
+    Bar(what="event-loop lag, p99", path=("latency", "loop_lag_ms", "p99"), limit=50, unit=" ms"),
+    Bar(what="20 x 10 Mo at once, above idle", path=("memory", "burst", "above_mb"), limit=150, unit=" MB"),
+    Bar(what="growth for 1,000 letters", path=("memory", "growth", "mb_per_1000"), limit=1, unit=" MB"),
+    Bar(what="errors beside the crowd", path=("memory", "crowd", "beside", "errors"), limit=1),
+    Bar(
+        what="final dot to 250 beside the crowd, p99",
+        path=("memory", "crowd", "beside", "to_250_ms", "p99"),
+        limit=100,
+        unit=" ms",
+    ),
+    *_queue("sqlite", "SQLite"),
+    *_queue("postgresql", "PostgreSQL"),
+)

@@ -1,0 +1,195 @@
+"""Write the figures of bench/results.json into docs/performance.md, between its markers.
+
+    python -m bench.report            after a run
+    python -m bench.report --check    say whether the page tells what was measured (exit code 1 when it does not)
+
+What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->`` is written here and nowhere else.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.bars import BARS, Bar
+
+ROOT = Path(__file__).resolve().parent.parent
+_BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+NOT_MEASURED = "Not measured yet.\n"
+
+Results = Mapping[str, Any]  # as in results.json
+
+
+def filled(page: str, results: Results) -> str:
+    """The page with its blocks written anew. Raises KeyError for a block that nobody writes."""
+    return _BLOCK.sub(lambda found: found[1] + BLOCKS[found[2]](results) + found[3], page)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Markdown; all columns but the first are figures."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def _figures(results: Results, part: str) -> dict[str, Any]:
+    return dict(results["parts"].get(part, {}).get("figures", {}))
+
+
+def _machine(results: Results) -> str:
+    if not results["parts"]:
+        return NOT_MEASURED
+    machine, versions = results["machine"], results["versions"]
+    listed = ", ".join(f"{name} {each.removeprefix('OpenSSL ')}" for name, each in versions.items())
+    words = f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, Linux {machine['kernel']}"
+    rows = [
+        [name, entry["at"], f"`{entry['commit']}`", entry["load_before"][0], entry["took_seconds"], _form(entry)]
+        for name, entry in results["parts"].items()
+    ]
+    head = ("part", "begun (UTC)", "commit", "load before", "took (s)", "form")
+    return f"{words}. {listed}.\n\n" + table(head, rows)
+
+
+def _form(entry: Mapping[str, Any]) -> str:
+    why = entry.get("missing") or entry.get("failed")
+    return str(why) if why else "quick: not to be quoted" if entry["quick"] else "whole"
+
+
+def _bars(results: Results) -> str:
+    parts = {name: _figures(results, name) for name in results["parts"]}
+    return table(("what", "promised", "measured", ""), (_held(bar, bar.found(parts)) for bar in BARS))
+
+
+def _held(bar: Bar, value: float | None) -> Sequence[str]:
+    if value is None:
+        return bar.what, bar.promise(), "not measured", ""
+    return bar.what, bar.promise(), f"{value:g}{bar.unit}", "holds" if bar.holds(value) else "**missed**"
+
+
+def _throughput(results: Results) -> str:
+    figures = _figures(results, "throughput")
+    if not figures:
+        return NOT_MEASURED
+    rates, used = figures["per_second"], figures["cpu_ms"]
+    names = list(next(iter(rates.values())))
+    head = ["letters a second", *names, *(f"gateway / {name}" for name in names if name != "gateway")]
+    rows = [[work, *(of[name] for name in names), *figures["ratios"][work].values()] for work, of in rates.items()]
+    spent = [[work, *(of[name] for name in names)] for work, of in used.items()]
+    absent = "".join(f"\nWithout {name}: {why}.\n" for name, why in figures["absent"].items())
+    return table(head, rows) + "\n" + table(["processor time a letter (ms)", *names], spent) + absent
+
+
+def _latency(results: Results) -> str:
+    figures = _figures(results, "latency")
+    return _times({"": figures}) if figures else NOT_MEASURED
+
+
+def _times(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Rows of percentiles; runs beside each other as pairs of columns."""
+    names = {
+        "late_ms": "begun late by (the client's own delay)",
+        "to_250_ms": "final dot to 250",
+        "end_to_end_ms": "due to final dot at the next hop",
+        "loop_lag_ms": "event-loop lag of the gateway",
+    }
+    shares = ("p50", "p99", "max")
+    head = ["milliseconds", *(f"{run} {share}".strip() for run in runs for share in shares)]
+    rows = [
+        [name, *(of[key].get(share, "") for of in runs.values() for share in shares)] for key, name in names.items()
+    ]
+    counted = "; ".join(
+        f"{run + ': ' if run else ''}{of['letters']:,} letters, {of['errors']} errors" for run, of in runs.items()
+    )
+    return table(head, rows) + f"\n{counted}.\n"
+
+
+def _memory(results: Results) -> str:
+    figures = _figures(results, "memory")
+    if not figures:
+        return NOT_MEASURED
+    rows = []
+    if "burst" in figures:
+        burst, growth = figures["burst"], figures["growth"]
+        rows += [
+            ["idle, after 200 letters", f"{burst['idle_mb']} MB"],
+            [f"{burst['letters']} letters of 10 Mo at once, above idle, worst round", f"{burst['above_mb']} MB"],
+            [f"growth for each 1,000 letters, over {growth['letters']:,}", f"{growth['mb_per_1000']} MB"],
+        ]
+    crowd = figures["crowd"]
+    rows.append([f"{crowd['idle']} idle and {crowd['half_open']} half-open TLS clients", f"{crowd['crowd_mb']} MB"])
+    runs = {"alone": crowd["alone"], "beside the crowd": crowd["beside"]}
+    return table(("memory of all processes", ""), rows) + "\n" + _times(runs)
+
+
+def _queue(results: Results) -> str:
+    figures = _figures(results, "queue")
+    if not figures:
+        return NOT_MEASURED
+    names = {
+        "claims_per_second": "claims a second",
+        "claim_cpu_ms": "processor time of a claim (ms)",
+        "queue_list_seconds": "`queue list --limit 50` (s)",
+        "queue_list_cpu_seconds": "its processor time (s)",
+    }
+    rows = []
+    for store in ("sqlite", "postgresql"):
+        for key, name in names.items() if store in figures else ():
+            found = figures[store][key]
+            rows.append([f"{name}, {store}", found["few"], found["many"], found["ratio"]])
+    return table(("", f"{figures['few']:,} waiting", f"{figures['many']:,} waiting", "ratio"), rows)
+
+
+def _nodes(results: Results) -> str:
+    figures = _figures(results, "nodes")
+    if not figures:
+        return NOT_MEASURED
+    head = (
+        "setting",
+        "octets",
+        "letters a second",
+        "gateway, ms a letter",
+        "PostgreSQL, ms a letter",
+        "both of all cores",
+    )
+    cores = results["machine"]["cores"]
+    rows = []
+    for each in figures["settings"]:
+        rate, ours, theirs = (each[key] for key in ("delivered_per_second", "gateway_cpu_ms", "postgres_cpu_ms"))
+        share = f"{rate * (ours + theirs) / 1000 / cores:.0%}"
+        rows.append((each["setting"], f"{each['octets']:,}", rate, ours, theirs, share))
+    return table(head, rows)
+
+
+BLOCKS: Mapping[str, Callable[[Results], str]] = {
+    "machine": _machine,
+    "bars": _bars,
+    "throughput": _throughput,
+    "latency": _latency,
+    "memory": _memory,
+    "queue": _queue,
+    "nodes": _nodes,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "bench/results.json", help="what was measured")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs/performance.md", help="where to write it")
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    given = parser.parse_args()
+    if not given.results.exists():
+        print(f"there is no {given.results}: run make bench first", file=sys.stderr)
+        return 1
+    before = given.page.read_text()
+    after = filled(before, json.loads(given.results.read_text()))
+    if given.check:
+        print("the page tells what was measured" if before == after else "run: python -m bench.report")
+        return int(before != after)
+    given.page.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
