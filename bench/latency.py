@@ -72,9 +72,9 @@ async def measure(
 ) -> Figures:
     """Put that load on a running gateway whose next hop is ``arrivals``, after a little of it that does not count."""
     assert gateway.tls_port is not None
-    await load(gateway.tls_port, seconds=WARM, rate=rate, octets=octets)
+    warm = await load(gateway.tls_port, seconds=WARM, rate=rate, octets=octets)
     if not await arrivals.wait_for(round(WARM * rate), LIMIT):
-        raise RuntimeError("the letters that warm it up do not arrive")
+        raise RuntimeError(f"the letters that warm it up do not arrive: {warm.errors[:1]}")
     arrivals.at.clear()
     before = await asyncio.to_thread(metrics_of, gateway)
     times = await load(gateway.tls_port, seconds=seconds, rate=rate, octets=octets)

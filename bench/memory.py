@@ -11,11 +11,12 @@ Memory is the sum of PSS: resident, what several processes share counted once.
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from bench.latency import measure, running
 from bench.numbers import slope
-from bench.part import PATIENT, SENDER, Figures, Missing, needs, parser, say, show
+from bench.part import PATIENT, SENDER, Figures, needs, parser, say, show
 from bench.processes import Peak, memory
 from bench.sinks import CountingSink, counting_sink, timing_sink
 from tests.peers.gateway import GatewayProcess
@@ -25,18 +26,17 @@ LIMIT = 120.0  # seconds for one run
 ROOM = 4_000  # connections: the crowd must get in, or it disturbs nobody
 
 
-def figures(*, quick: bool = False, thousands: int | None = None, clients: int | None = None) -> Figures:
-    """All three; ``thousands`` of letters in the long run, ``clients`` idle and as many half-open."""
-    made: Figures = {}
-    try:
-        needs("smtp-source", "smtp-sink", package="postfix")
-    except Missing as why:
-        made["without"] = f"burst and growth: {why}"
-    else:
-        made["burst"] = burst(rounds=1 if quick else 3)
-        made["growth"] = growth(thousands=thousands or (2 if quick else 12), warm=1 if quick else 3)
-    made["crowd"] = asyncio.run(crowd(clients=clients or (100 if quick else 500), seconds=6.0 if quick else 30.0))
-    return made
+def figures(
+    *, quick: bool = False, thousands: int | None = None, clients: int | None = None, only: str = ""
+) -> Figures:
+    """All three, or ``only`` one; ``thousands`` of letters in the long run, ``clients`` idle and as many half-open."""
+    measures: dict[str, Callable[[], Figures]] = {
+        "burst": lambda: burst(rounds=1 if quick else 3),
+        "growth": lambda: growth(thousands=thousands or (2 if quick else 20), warm=1 if quick else 10),
+        "crowd": lambda: asyncio.run(crowd(clients=clients or (100 if quick else 500), seconds=6.0 if quick else 30.0)),
+    }
+    needs("smtp-source", "smtp-sink", package="postfix")
+    return {name: measure_it() for name, measure_it in measures.items() if only in ("", name)}
 
 
 def burst(*, rounds: int, letters: int = 20, octets: int = TEN_MO) -> Figures:
@@ -118,10 +118,11 @@ def _send(gateway: GatewayProcess, sink: CountingSink, *, letters: int, sessions
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--thousands", type=int, help="of letters in the long run (default 12; quick: 2)")
+    arguments.add_argument("--thousands", type=int, help="of letters in the long run (default 20; quick: 2)")
     arguments.add_argument("--clients", type=int, help="idle, and as many half-open (default 500; quick: 100)")
+    arguments.add_argument("--only", choices=("burst", "growth", "crowd"), default="", help="one of the three")
     given = arguments.parse_args()
-    show(figures(quick=given.quick, thousands=given.thousands, clients=given.clients))
+    show(figures(quick=given.quick, thousands=given.thousands, clients=given.clients, only=given.only))
 
 
 if __name__ == "__main__":
