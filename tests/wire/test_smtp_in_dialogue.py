@@ -2,6 +2,7 @@
 
 import logging
 import re
+import socket
 
 import pytest
 from structlog.testing import capture_logs
@@ -227,6 +228,16 @@ async def test_trouble_of_ours_is_transient_and_its_text_goes_nowhere(error, rep
     assert [line["error"] for line in logs if line["event"] == "smtp.error"] == (
         [] if isinstance(error, StoreUnavailable) else [type(error).__name__]
     )
+
+
+async def test_small_replies_leave_at_once():
+    """Or each session waits 40 ms for its peer's delayed ACK (Nagle), at the second EHLO after STARTTLS for one."""
+    async with house() as home:
+        await home.meet()
+        (dialogue,) = home.door._dialogues
+        assert dialogue.transport is not None
+        accepted = dialogue.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_xclient_names_the_person_behind_a_trusted_server():
