@@ -1,7 +1,8 @@
 """The whole suite, part by part: ``make bench``, or ``make bench QUICK=1`` to see that it runs.
 
 Writes bench/results.json (machine, versions, commit, every figure) and bench/results.svg, and prints each figure beside
-what it is held to. A part that cannot run here says why; with --only, the other parts keep what was measured before.
+what it is held to; a quick run writes to var/bench/, for its figures are not worth keeping. A part that cannot run here
+says why; with --only, the other parts keep what was measured before.
 """
 
 import json
@@ -11,7 +12,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,13 @@ from bench import latency, machine, memory, nodes_throughput, throughput
 from bench.bars import BARS
 from bench.part import Figures, Missing, parser, say
 from bench.pictures import picture
+from bench.queue import measure
 
 HERE = Path(__file__).resolve().parent
 MANY = 200_000
 
 
 def queue(*, quick: bool) -> Figures:
-    if find_spec("bench.queue") is None:
-        raise Missing("bench.queue is not there yet")
-    from bench.queue import measure
-
     return measure(
         few=1_000, many=10_000 if quick else MANY, rounds=5 if quick else 20, say=lambda text: say(f"  {text}")
     )
@@ -77,25 +74,25 @@ def lines(parts: dict[str, Figures]) -> Iterable[str]:
 def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--only", help=f"some parts, separated by commas: {','.join(PARTS)}")
-    arguments.add_argument(
-        "--json", type=Path, default=HERE / "results.json", help="where to write (default %(default)s)"
-    )
+    arguments.add_argument("--json", type=Path, help="where to write (default bench/results.json; quick: var/bench/)")
     given = arguments.parse_args()
     chosen = given.only.split(",") if given.only else list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}")
+    file = given.json or (HERE.parent / "var/bench" if given.quick else HERE) / "results.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     results: dict[str, Any] = {"machine": machine.machine(), "versions": machine.versions(), "parts": {}}
-    if given.only and given.json.exists():
-        results["parts"] = json.loads(given.json.read_text())["parts"]
+    if given.only and file.exists():
+        results["parts"] = json.loads(file.read_text())["parts"]
     for name in chosen:
         results["parts"][name] = measured(name, quick=given.quick)
-        given.json.write_text(json.dumps(results, indent=1) + "\n")
+        file.write_text(json.dumps(results, indent=1) + "\n")
     figures = {name: entry["figures"] for name, entry in results["parts"].items() if "figures" in entry}
     title = (
         f"mssgw {machine.commit()}, {results['machine']['cores']} cores{', QUICK: do not quote' if given.quick else ''}"
     )
-    given.json.with_suffix(".svg").write_text(picture(figures, title))
+    file.with_suffix(".svg").write_text(picture(figures, title))
     print("\n".join(lines(figures)))
     return 1 if any("failed" in results["parts"][name] for name in chosen) else 0
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import ssl
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,7 +26,7 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "postfix": _said("postconf", "-h", "mail_version")}
-    found["openssl"] = _said("openssl", "version")
+    found["openssl"] = ssl.OPENSSL_VERSION.split()[1]
     for name in OURS:
         try:
             found[name] = version(name)

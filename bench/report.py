@@ -42,7 +42,7 @@ def _machine(results: Results) -> str:
     if not results["parts"]:
         return NOT_MEASURED
     machine, versions = results["machine"], results["versions"]
-    listed = ", ".join(f"{name} {each.removeprefix('OpenSSL ')}" for name, each in versions.items())
+    listed = ", ".join(f"{name} {each}" for name, each in versions.items())
     words = f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, Linux {machine['kernel']}"
     rows = [
         [name, entry["at"], f"`{entry['commit']}`", entry["load_before"][0], entry["took_seconds"], _form(entry)]

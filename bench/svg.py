@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_LABELS, _WIDTH, _VALUES, _ROW, _HEAD, _EDGE = 320, 420, 130, 22, 34, 16  # pixels
+_LABELS, _WIDTH, _VALUES, _ROW, _HEAD, _EDGE = 380, 420, 190, 22, 34, 16  # pixels
 _COLOURS = {"ours": "#1f77b4", "other": "#b0b8c1", "missed": "#d9822b"}
 
 
