@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from mssgw.app.config import Config
+from mssgw.app.wiring import password
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.metering import UNMETERED
@@ -56,7 +58,7 @@ async def at_rest(
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
         async with open_store(
-            config.database_url, master_key, node=node, alone=alone, damaged=damaged, meter=meter
+            with_password(config.database_url, config), master_key, node=node, alone=alone, damaged=damaged, meter=meter
         ) as opened:
             hot = MemoryBudget(config.store.hot_bodies if hot_bodies is None else hot_bodies)
             spool = _spool(config, opened, hot, meter)
@@ -66,6 +68,19 @@ async def at_rest(
                 )
             finally:
                 await spool.close()
+
+
+def with_password(url: str, config: Config) -> str:
+    """A PostgreSQL URL with the password of [store] password_file in it: for the driver alone, never for a log.
+
+    Not as libpq's passfile: that must be 0600, and systemd shows credentials to a service as 0440. Raises OSError.
+    """
+    secret = password(config.store.password_file) if url.startswith("postgresql") else None
+    if secret is None:
+        return url
+    scheme, _, rest = url.partition("://")
+    user, _, where = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
+    return f"{scheme}://{user}:{quote(secret, safe='')}@{where}"
 
 
 def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:

@@ -113,11 +113,11 @@ def _route(
         tls=client.next_hop_tls,
         inward=inward,
         login=client.next_hop_login,
-        password=_password(client.next_hop_password_file),
+        password=password(client.next_hop_password_file),
     )
 
 
-def _password(file: SecretFile | None) -> str | None:
+def password(file: SecretFile | None) -> str | None:
     """The first line of a password file. Raises OSError."""
     if file is None:
         return None

@@ -64,8 +64,8 @@ def read_master_key(path: Path) -> bytes:
             f"{path}: no master key there: give back the one that this store was made with, or begin a new store with "
             f"`mssgw key new {path}`. Kept as a systemd credential, commands find it while the service runs"
         ) from None
-    except OSError as error:
-        raise UnusableKey(f"{path}: {error.strerror}") from None
+    except OSError as error:  # chained: who is not allowed to is told what to do about that
+        raise UnusableKey(f"{path}: {error.strerror}") from error
     if mode & stat.S_IRWXO:
         raise UnusableKey(f"{path}: everybody may read or change it; chmod 0400 it")
     key = content if len(content) == KEY_SIZE else _from_text(content.strip())

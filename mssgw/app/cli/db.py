@@ -27,6 +27,8 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
     All or nothing: a copy that is cut short leaves the target empty, and a target that is not empty is refused. Rows
     are counted on both sides before it is done. Nothing is decrypted: the master key stays the same.
 
+    The password of the target is that of [store] password_file.
+
     Afterwards the source opens no more: two daemons, one on each, would deliver every waiting letter twice. Put the
     new URL into store.url, start the daemon, then delete the old database and spool: they still hold letters.
 
@@ -36,6 +38,7 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
       mssgw db copy --to 'postgresql+psycopg://mssgw@db.chu.fr/mssgw?sslmode=verify-full'
     """
     from mssgw.app import config as configuration  # they pull in the database: not for --help
+    from mssgw.app.stores import with_password
     from mssgw.edges.sql.dialects import database
     from mssgw.edges.store_lock import store_lock
 
@@ -52,7 +55,11 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
                 progress.update(task, description=table, completed=done, total=total)
 
             counts = copy_store(
-                source or config.database_url, target, config.spool_dir, advance, keep_source=keep_source
+                source or config.database_url,
+                with_password(target, config),
+                config.spool_dir,
+                advance,
+                keep_source=keep_source,
             )
     except ValueError as error:
         raise Failure(Code.DATA, str(error)) from None

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import click
 
+from mssgw.app.cli.opening import is_the_gateways_user
 from mssgw.app.office import NoSuchClient
 from mssgw.app.telemetry.redact import scrub
 from mssgw.core.errors import (
@@ -79,6 +80,11 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
 
 
 _WHO_MAY = "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."
+_WHAT_LETS_IT = (
+    "the gateway's user may not read it, and the service could not either: give it to the service with LoadCredential= "
+    'in its unit and name it "credential:NAME" in the configuration (commands find it while the service runs), or let '
+    "that user read it: chgrp mssgw FILE, chmod 0440 FILE"
+)
 
 
 def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
@@ -93,11 +99,15 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
         case click.Abort() | KeyboardInterrupt():
             return Code.INTERRUPTED, ["interrupted"]
     if type(error).__name__ == "UnusableKey":  # edges/vault.py, without importing cryptography
+        if isinstance(error.__cause__, PermissionError):
+            return Code.NO_PERMISSION, [scrub(str(error)), _advice()]
         return Code.CONFIG, [scrub(str(error))]
     if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
         return _of_the_configuration([str(problem) for problem in problems])
     if isinstance(error.__cause__, PermissionError) and isinstance(error, StoreUnavailable):
         return Code.NO_PERMISSION, [_line(error), _WHO_MAY]
+    if isinstance(error, PermissionError) and error.filename and is_the_gateways_user():
+        return Code.NO_PERMISSION, [_line(error), _WHAT_LETS_IT]
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
     return code, [_line(error)]
 
@@ -105,8 +115,13 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
 def _of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
     """What is wrong with the file; or it is only that another user types than the one who may read it."""
     if all("cannot be read: Permission denied" in line for line in lines):
-        return Code.NO_PERMISSION, [*lines, _WHO_MAY]
+        return Code.NO_PERMISSION, [*lines, _advice()]
     return Code.CONFIG, lines
+
+
+def _advice() -> str:
+    """What to do about a file that may not be read; who is the gateway's user already need not become it."""
+    return _WHAT_LETS_IT if is_the_gateways_user() else _WHO_MAY
 
 
 def _usage(error: click.UsageError) -> str:

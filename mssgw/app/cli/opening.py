@@ -16,6 +16,7 @@ from mssgw.app.office import Office, Opener
 
 DEFAULT_CONFIG = Path("/etc/mssgw/mssgw.toml")
 CREDENTIALS = Path("/run/credentials/mssgw.service")
+SERVICE_USER = "mssgw"  # systemd/sysusers.conf
 LIMIT = 120.0  # seconds: no command of an operator should hang for ever on a store
 
 P = ParamSpec("P")
@@ -49,6 +50,18 @@ def become_owner(state_dir: Path) -> None:
     os.initgroups(account.pw_name, account.pw_gid)
     os.setgid(account.pw_gid)
     os.setuid(owner)
+    _went_on_as_owner.append(account.pw_name)
+
+
+_went_on_as_owner: list[str] = []
+
+
+def is_the_gateways_user() -> bool:
+    """Whether the command runs as the user of the service: then being somebody else opens no more files."""
+    try:
+        return bool(_went_on_as_owner) or pwd.getpwuid(os.geteuid()).pw_name == SERVICE_USER
+    except KeyError:
+        return False
 
 
 def config_option(command: F) -> F:

@@ -1,7 +1,9 @@
 """Settings that work but deserve a second look: what ``mssgw check`` warns of."""
 
 import os
-from collections.abc import Iterator
+import pwd
+import subprocess
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,10 +17,24 @@ from mssgw.core.routes import TlsPolicy
 
 Found = Iterator[Complaint]
 
+SERVICE_USER = "mssgw"  # systemd/sysusers.conf
+HIDDEN = (Path("/etc/mssgw/secrets"), Path("/etc/mssgw/tls"))  # InaccessiblePaths= of systemd/mssgw.service
+
 
 def blemishes(config: Config) -> list[Complaint]:
     """All warnings about a configuration that holds together."""
-    checks = (_persons, _ways_in_and_out, _patients, _tls, _logins, _going_live, _trace, _key_files, _state)
+    checks = (
+        _persons,
+        _ways_in_and_out,
+        _patients,
+        _tls,
+        _logins,
+        _going_live,
+        _trace,
+        _key_files,
+        _out_of_reach,
+        _state,
+    )
     return [complaint for check in checks for complaint in check(config)]
 
 
@@ -108,16 +124,77 @@ def _trace(config: Config) -> Found:  # req: TRC-2
         yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
 
 
-def _key_files(config: Config) -> Found:
-    files: list[tuple[lines.Path, SecretFile | None]] = [(("store", "master_key_file"), config.master_key)]
+def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
+    """Files that only the gateway may read, by the keys that name them; no credentials."""
+    files: list[tuple[lines.Path, SecretFile | None]] = [
+        (("store", "master_key_file"), config.master_key),
+        (("store", "password_file"), config.store.password_file),
+    ]
     files += [(("listener", n, "key"), each.key) for n, each in enumerate(config.listeners)]
     for n, each in enumerate(config.establishments):
         files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
     for n, operator in enumerate(config.trusted_domains):
         files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
+    return _named(files)
+
+
+def _named(files: Iterable[tuple[lines.Path, SecretFile | None]]) -> Iterator[tuple[lines.Path, Path]]:
     for at, file in files:
-        if file is not None and file.path is not None and _open_to_all(file.path):
-            yield Complaint(at, f"every user of the machine may use it: chmod o= {file.path}")
+        if file is not None and file.path is not None and not file.credential:
+            yield at, file.path
+
+
+def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
+    """All files that the service opens by their names."""
+    yield from _secrets(config)
+    yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
+    yield from _named([(("delivery", "ca_file"), config.delivery.ca_file)])
+
+
+def _out_of_reach(config: Config) -> Found:
+    """What root can read and the service cannot: the file looks right, and the service does not start."""
+    if os.geteuid() != 0:  # others see what they may not read: an error
+        return
+    for at, path in _files(config):
+        if any(path.resolve().is_relative_to(folder) for folder in HIDDEN):
+            message = (
+                f"the unit hides {path.parent} from the service (InaccessiblePaths=): add "
+                f"LoadCredential=NAME:{path} to the unit, and name it credential:NAME here"
+            )
+            yield Complaint(at, message)
+        elif not _service_reads(path):
+            message = (
+                f"the service's user {SERVICE_USER} may not read {path}: LoadCredential=NAME:{path} in the unit and "
+                f"credential:NAME here, or chgrp {SERVICE_USER} and chmod 0440"
+            )
+            yield Complaint(at, message)
+
+
+def _service_reads(path: Path) -> bool:
+    """True also when nobody can say: no such user here, or no such file, which is an error already."""
+    try:
+        account = pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        return True
+    groups = os.getgrouplist(account.pw_name, account.pw_gid)
+    try:
+        asked = subprocess.run(  # noqa: S603 - no shell, and the path is one argument
+            ["/usr/bin/test", "-r", str(path)],
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=groups,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return True
+    return asked.returncode == 0 or not path.exists()
+
+
+def _key_files(config: Config) -> Found:
+    for at, path in _secrets(config):
+        if _open_to_all(path):
+            yield Complaint(at, f"every user of the machine may use it: chmod o= {path}")
     if config.master_key.path == config.gateway.state_dir / "master.key":
         message = (
             f"no key file is named, and no systemd credential master-key is seen here: it would be looked for in "

@@ -221,7 +221,7 @@ def _postgres(url: str) -> Found:
     if parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/"):
         yield Complaint(("store", "url"), 'expected "postgresql+psycopg://user@host/database"')
     elif parts.password is not None:
-        message = "expected no password here: put it in a file and add ?passfile=/etc/mssgw/secrets/pgpass"
+        message = 'expected no password here: put it in a file, and password_file = "credential:database-password"'
         yield Complaint(("store", "url"), message)
     elif find_spec("psycopg") is None:
         yield Complaint(("store", "url"), "PostgreSQL needs the extra: pip install mssgw[postgres]")
@@ -236,6 +236,10 @@ def listener_files_exist(listeners: Sequence[Listener]) -> Found:
 def client_files_exist(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
     for at, client in [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]:
         yield from _readable((*at, "next_hop_password_file"), client.next_hop_password_file)
+
+
+def the_database_password_exists(store: StoreSettings) -> Found:
+    yield from _readable(("store", "password_file"), store.password_file)
 
 
 def delivery_files_exist(delivery: DeliverySettings) -> Found:
@@ -306,5 +310,6 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     listener_files_exist,
     client_files_exist,
     master_key_exists,
+    the_database_password_exists,
     delivery_files_exist,
 )

@@ -86,6 +86,7 @@ class StoreSettings(_Table):
     """[store]: the database, the master key, memory for bodies on their way."""
 
     url: Text = "sqlite:///{state_dir}/mssgw.db"
+    password_file: File | None = None
     master_key_file: File | None = None
     hot_bodies: Size = 48 * 2**20
 

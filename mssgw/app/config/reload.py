@@ -11,7 +11,7 @@ from mssgw.app.config.model import Config, Listener, _Table
 
 RESTART = {
     "gateway": ("hostname", "workers", "node", "state_dir"),
-    "store": ("url", "master_key_file", "hot_bodies"),
+    "store": ("url", "password_file", "master_key_file", "hot_bodies"),
     "listener": ("name", "role", "address", "socket"),
     "limits": ("body_memory",),
     "delivery": ("take_over_after", "connections_per_hop"),

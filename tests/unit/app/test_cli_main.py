@@ -6,15 +6,17 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from mssgw.app.cli import exits, main
+from mssgw.app.cli import exits, main, opening
 from mssgw.app.config import ConfigErrors, Problem
 from mssgw.core.errors import StoreBusy, StoreUnavailable, Undecryptable
 from mssgw.edges.store_lock import store_lock
+from mssgw.edges.vault import UnusableKey, read_master_key
 from tests.unit.app.office_double import DOCTOR, ID, PATIENT, OfficeDouble
 
 VALID = (
@@ -257,6 +259,19 @@ def test_a_configuration_that_another_user_may_read_is_a_matter_of_permission():
     assert code == exits.Code.NO_PERMISSION
     assert "sudo -u mssgw" in lines[-1]
     assert exits.code_and_lines(ConfigErrors([closed, wrong])) == (exits.Code.CONFIG, [str(closed), str(wrong)])
+
+
+def test_a_key_that_the_gateways_user_may_not_read_needs_another_key_not_another_user(tmp_path, monkeypatch):
+    """Root went on as that user, who is told neither to become root nor to become himself."""
+    monkeypatch.setattr(Path, "open", failing_to_open)
+    with pytest.raises(UnusableKey) as refused:
+        read_master_key(tmp_path / "master.key")
+    assert "sudo -u mssgw" in exits.code_and_lines(refused.value)[1][-1]
+    monkeypatch.setattr(opening, "_went_on_as_owner", ["mssgw"])
+    code, lines = exits.code_and_lines(refused.value)
+    assert code == exits.Code.NO_PERMISSION
+    assert "sudo" not in lines[-1]
+    assert "LoadCredential=" in lines[-1]
 
 
 def test_a_port_in_use_is_told_with_how_to_find_who_has_it():

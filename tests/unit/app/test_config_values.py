@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.config import values
+from mssgw.app.config import advice, values
+from mssgw.app.stores import with_password
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.envelope import Role
@@ -312,3 +313,48 @@ def test_a_folder_that_does_not_exist_yet_is_no_warning_where_it_can_be_made(loa
     """The daemon makes its state directory at the first start."""
     os.rmdir(tmp_path / "state")
     assert "gateway.state_dir" not in {each.key for each in config.warnings(load())}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others see an error: they cannot read it themselves")
+def test_root_is_warned_of_files_that_the_service_cannot_read(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` as root finds nothing wrong with a file of mode 0600, and then the unit does not start."""
+    monkeypatch.setattr(advice, "SERVICE_USER", "nobody")
+    (secret := tmp_path / "password").write_text("geheim\n")
+    secret.chmod(0o600)
+    new = f'[store]\npassword_file = "{secret}"\n\n[policy]'
+    (told,) = [each for each in config.warnings(load(old="[policy]", new=new)) if each.key == "store.password_file"]
+    assert "the service's user nobody" in told.message
+    assert f"LoadCredential=NAME:{secret}" in told.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="others see an error: they cannot read it themselves")
+def test_root_is_warned_of_files_that_the_unit_hides(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """InaccessiblePaths= hides them whatever their modes are."""
+    monkeypatch.setattr(advice, "HIDDEN", (tmp_path / "secrets",))
+    (folder := tmp_path / "secrets").mkdir()
+    (secret := folder / "password").write_text("geheim\n")
+    new = f'[store]\npassword_file = "{secret}"\n\n[policy]'
+    told = [each.message for each in config.warnings(load(old="[policy]", new=new))]
+    assert any("InaccessiblePaths=" in message and "credential:NAME" in message for message in told)
+
+
+def test_what_is_hidden_is_what_the_unit_hides() -> None:
+    unit = (Path(__file__).parents[3] / "systemd" / "mssgw.service").read_text()
+    (line,) = [line for line in unit.splitlines() if line.startswith("InaccessiblePaths=")]
+    assert line.partition("=")[2].split() == [f"-{folder}" for folder in advice.HIDDEN]
+
+
+def test_the_password_of_the_database_comes_from_its_file(
+    tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A credential too; in the URL that the driver gets, it is quoted, and several hosts stay several."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "db").write_text("a/b@c:%\n")
+    loaded = load(old="[policy]", new='[store]\npassword_file = "credential:db"\n\n[policy]')
+    url = with_password("postgresql+psycopg://mssgw@db1,db2/mssgw?sslmode=verify-full", loaded)
+    assert url == "postgresql+psycopg://mssgw:a%2Fb%40c%3A%25@db1,db2/mssgw?sslmode=verify-full"
+    assert with_password("sqlite:////x/mssgw.db", loaded) == "sqlite:////x/mssgw.db"
