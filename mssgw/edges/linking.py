@@ -13,7 +13,8 @@ def subject_key(subject: str) -> str:
 
     "" means that the subject says nothing to go by. req: NDR-7
     """
-    bare = _PREFIX.sub("", subject, count=1) if _PREFIX.match(subject) else subject
+    prefix = _PREFIX.match(subject)
+    bare = subject[prefix.end() :] if prefix else subject
     return " ".join(bare.strip(_QUOTES).split())
 
 

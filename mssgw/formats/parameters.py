@@ -12,7 +12,8 @@ MAX_PARAMETERS = 100
 _TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
-_PARAMETER = re.compile(r"\s*([^\s;=\"]+?)\s*=\s*(?:\"((?:[^\"\\]++|\\.)*+)\"|([^\s;\"]*+))\s*(?=;|$)", re.S)
+# Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
+_PARAMETER = re.compile(r"\s*+([^\s;=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]++|\\.)*+)\"|([^\s;\"]*+))\s*+(?=;|$)", re.S)
 _SECTION = re.compile(r"(.+?)(?:\*([0-9]{1,2}))?(\*)?")
 _BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # RFC 2046 says 70 bchars; real programs go further
 

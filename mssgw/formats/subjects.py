@@ -22,7 +22,9 @@ def fin_of(subject: str) -> Fin:
     # Compatibility forms and accents away, no white space or invisible characters: "Ré : [ Fin ]" is "re:[fin]".
     folded = unicodedata.normalize("NFKD", subject).casefold()
     bare = "".join(char for char in folded if unicodedata.category(char)[0] in "LNPS" and not char.isspace())
-    while (prefix := _REPLY.match(bare)) is not None:
-        bare = bare[prefix.end() :]
+    begin = 0
+    while (prefix := _REPLY.match(bare, begin)) is not None:
+        begin = prefix.end()
+    bare = bare[begin:]
     letters = "".join(char for char in bare if char.isalnum())
     return Fin.NEAR_MISS if "[fin]" in bare or letters == "fin" else Fin.NO
