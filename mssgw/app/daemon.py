@@ -40,12 +40,14 @@ from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.flow.live import Live
+from mssgw.ports import Login
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
 DRAIN_DELIVERIES = 10.0
 ClientAt = Callable[[Role, str], Client | None]
 Authenticate = Callable[[Role, str, str], Awaitable[Client | None]]
+LoginNow = Callable[[Role, str], Login | None]
 
 
 def serve(config_path: Path) -> None:
@@ -227,7 +229,7 @@ class Daemon:
         """All at once: nothing waits in between, so no letter sees half of it."""
         self._ready = ready
         self._live.settings = ready.settings
-        self._live.client_at, self._live.authenticate = self._admission(ready.clients)
+        self._live.client_at, self._live.authenticate, self._live.login = self._admission(ready.clients)
         for server in self._servers:  # new connections follow it; those that are open keep what they were told
             server.listener = ready.listeners[server.listener.name]
         self._eyes.follow(ready)
@@ -258,7 +260,7 @@ class Daemon:
             host, port = bound.getsockname()[:2]
             self._telemetry.event("gateway.listening", listener=listener, address=str(Endpoint(host, port)), port=port)
 
-    def _admission(self, clients: wiring.Clients) -> tuple[ClientAt, Authenticate]:
+    def _admission(self, clients: wiring.Clients) -> tuple[ClientAt, Authenticate, LoginNow]:
         """Who is let in by network, and by login (SD-5)."""
 
         async def authenticate(role: Role, login: str, password: str) -> Client | None:
@@ -266,4 +268,9 @@ class Daemon:
             fits = await self._passwords.check(hashed, password)
             return client if fits and client is not None and client.role is role else None
 
-        return clients.at, authenticate
+        def login_now(role: Role, name: str) -> Login | None:
+            client, hashed = clients.logins.get(name, (None, ""))
+            fits = client is not None and client.role is role
+            return Login(name=name, client=client, password_hash=hashed) if client is not None and fits else None
+
+        return clients.at, authenticate, login_now

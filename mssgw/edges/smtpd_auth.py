@@ -3,10 +3,10 @@
 import binascii
 from base64 import b64decode
 
-from mssgw.core.clients import Client
 from mssgw.core.replies import Reply
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_tls import TlsDialogue
+from mssgw.ports import Login
 
 AUTHENTICATED = Reply(235, "2.7.0", "Authentification reussie")
 BAD_CREDENTIALS = Reply(535, "5.7.8", "Identifiant ou mot de passe incorrect")
@@ -15,11 +15,12 @@ NO_SUCH_MECHANISM = Reply(504, "5.5.4", "Mecanisme inconnu, PLAIN et LOGIN sont 
 NOT_BASE64 = Reply(501, "5.5.2", "Reponse d'authentification illisible")
 AUTH_NEEDS_TLS = Reply(538, "5.7.11", "AUTH demande TLS")
 NO_AUTH = Reply(502, "5.5.1", "AUTH n'est pas offert ici")
+LOGIN_CHANGED = Reply(421, "4.7.0", "Ce login a change depuis l'authentification, reconnectez-vous")
 TOO_MANY_FAILURES = Reply(421, "4.7.0", "Trop d'echecs d'authentification")
 
 
 class AuthDialogue(TlsDialogue):
-    """A dialogue that takes credentials. ``login_client``: the client of the login, None before.
+    """A dialogue that takes credentials. ``login``: as it was when its password was right, None before.
 
     ``extended``: it began with EHLO. ``person``: who is behind the connection, as far as SMTP tells (SD-6).
     """
@@ -30,7 +31,13 @@ class AuthDialogue(TlsDialogue):
         super().forget()
         self.extended = False
         self.person: str | None = None
-        self.login_client: Client | None = None
+        self.login: Login | None = None
+
+    def login_now(self) -> Login | None:  # req: SD-5
+        """The login as things stand: None when a reload withdrew it, or changed its password, since it was given."""
+        given = self.login
+        now = self.reception.login(self.listener.role, given.name) if given else None
+        return now if given and now and now.password_hash == given.password_hash else None
 
     @property
     def in_transaction(self) -> bool:
@@ -54,7 +61,7 @@ class AuthDialogue(TlsDialogue):
             return NO_AUTH
         if not self.tls:
             return AUTH_NEEDS_TLS
-        if not self.extended or self.login_client is not None or self.in_transaction:
+        if not self.extended or self.login is not None or self.in_transaction:
             return say.BAD_SEQUENCE
         if arg is None or arg.partition(" ")[0].upper() not in ("PLAIN", "LOGIN"):
             return NO_SUCH_MECHANISM
@@ -79,15 +86,16 @@ class AuthDialogue(TlsDialogue):
     async def _log_in(self, login: str, password: str) -> None:
         try:
             async with self.door.turn_to_log_in(self.peer):
+                known = self.reception.login(self.listener.role, login)  # before: a reload may come while we wait
                 client = await self.reception.authenticate(self.listener.role, login, password)
         except Exception as error:
             self.log.error(error)
             await self.say(CANNOT_CHECK)
             return
-        if client is None:
+        if client is None or known is None:
             await self._failed(BAD_CREDENTIALS)
             return
-        self.login_client, self.person, self.session.authenticated = client, login, True  # req: SD-6, BAL-3
+        self.login, self.person, self.session.authenticated = known, login, True  # req: SD-6, BAL-3
         self.log.client = client.name
         await self.say(AUTHENTICATED)
 

@@ -26,11 +26,14 @@ class HelloDialogue(AuthDialogue):
     @property
     def client(self) -> Client | None:
         """The client of this login, else of this network; asked for again each time, since a reload may change it."""
-        return self.login_client or self.reception.client_at(self.listener.role, self.peer)
+        if self.login is None:
+            return self.reception.client_at(self.listener.role, self.peer)
+        now = self.login_now()
+        return now.client if now else None  # whoever has logged in is not the network's client any more
 
     def origin(self, client: Client | None, smtputf8: bool) -> Origin:
         """How the letter that begins now reaches us (RFC 3848, RFC 6531 section 4.3)."""
-        secured = ("S" if self.tls else "") + ("A" if self.login_client else "")
+        secured = ("S" if self.tls else "") + ("A" if self.login else "")
         name = "UTF8SMTP" if smtputf8 else "ESMTP"
         return Origin(
             role=self.listener.role,

@@ -7,6 +7,7 @@ from mssgw.core.envelope import Envelope
 from mssgw.core.replies import Reply
 from mssgw.core.rules.content import too_big
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.smtpd_auth import LOGIN_CHANGED
 from mssgw.edges.smtpd_hello import HelloDialogue
 from mssgw.formats.smtp_args import MailArguments, parse_mail, parse_rcpt
 
@@ -29,8 +30,11 @@ class MailDialogue(HelloDialogue):
             return
         if await self.check_helo_needed():
             return
-        given = parse_mail(arg or "", extended=self.extended)
         client = self.client
+        if client is None and self.login is not None:
+            self.hang_up(LOGIN_CHANGED)
+            return
+        given = parse_mail(arg or "", extended=self.extended)
         self.log.client = client.name if client else ""
         envelope = self._envelope(client, given)
         refusal = await self.reception.sender(client, envelope, given.size)

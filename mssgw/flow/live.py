@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.core.settings import Settings
+from mssgw.ports import Login
 
 
 @dataclass(slots=True)
@@ -13,9 +14,10 @@ class Live:
     """The one mutable value of the flow. Each of MAIL, RCPT, DATA and a delivery reads it when it begins.
 
     ``client_at``: role and IP address to the client of that network. ``authenticate``: role, login and password to
-    the client of that login; checks off the event loop.
+    the client of that login; checks off the event loop. ``login``: role and login to what is configured of it.
     """
 
     settings: Settings
     client_at: Callable[[Role, str], Client | None]
     authenticate: Callable[[Role, str, str], Awaitable[Client | None]]
+    login: Callable[[Role, str], Login | None] = lambda role, name: None

@@ -14,6 +14,7 @@ from mssgw.core.rules.findings import not_allowed
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
+from mssgw.ports import Login
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
@@ -30,6 +31,9 @@ class Reception:
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         return await self._live.authenticate(role, login, password)
+
+    def login(self, role: Role, name: str) -> Login | None:
+        return self._live.login(role, name)
 
     async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
         if client is None:

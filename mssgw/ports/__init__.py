@@ -8,7 +8,7 @@ from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow
-from mssgw.ports.reception import LetterIn, Reception
+from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
@@ -28,6 +28,7 @@ __all__ = [
     "Known",
     "Letter",
     "LetterIn",
+    "Login",
     "Meter",
     "NoticeSeen",
     "Question",

@@ -1,10 +1,20 @@
 """What stands behind an SMTP dialogue."""
 
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.replies import Reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A login as things stand: whom it speaks for, and the hash that its password is checked against."""
+
+    name: str = field(repr=False)  # of a person
+    client: Client
+    password_hash: str = field(repr=False)
 
 
 class LetterIn(Protocol):
@@ -34,6 +44,9 @@ class Reception(Protocol):
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         """The client that this login speaks for; None when login or password are wrong. Never blocks the loop."""
+
+    def login(self, role: Role, name: str) -> Login | None:
+        """What is configured of that login now, on a listener of that role; None when there is no such login."""
 
     async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
         """MAIL FROM; ``envelope`` has no recipients yet. ``declared_size`` 0: none declared."""

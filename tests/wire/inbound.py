@@ -11,6 +11,7 @@ from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.replies import Reply
 from mssgw.edges.smtp_in import Listener, SmtpIn
+from mssgw.ports import Login
 
 PATIENCE = 10.0  # seconds after which a test that waits has failed
 QUEUED = Reply(250, "2.0.0", "OK queued as 42")
@@ -84,6 +85,11 @@ class Recorder:
         if self.login_error is not None:
             raise self.login_error
         return self.logins.get((login, password))
+
+    def login(self, role: Role, name: str) -> Login | None:
+        """The password stands for its hash."""
+        found = [(password, client) for (login, password), client in self.logins.items() if login == name]
+        return Login(name=name, client=found[0][1], password_hash=found[0][0]) if found else None
 
     async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
         self.senders.append((client, envelope, declared_size))

@@ -1,13 +1,22 @@
 """SIGHUP: what a running gateway takes from a changed file, in every worker, and what it says of the rest."""
 
 import asyncio
+import base64
 import os
 import signal
+import ssl
 from pathlib import Path
 
-from tests.wire.running import PATIENCE, Daemon, running
+import pytest
+
+from mssgw.edges.passwords import hash_password
+from tests.installation import DOCTOR
+from tests.pki import Authority
+from tests.wire.inbound import Peer
+from tests.wire.running import METRICS, PATIENCE, Daemon, running
 
 MESSAGE_SIZE = 30_000_000
+PASSWORD = "sésame ouvre-toi"
 
 
 async def reloaded(daemon: Daemon, folder: Path, *, workers: int) -> None:
@@ -62,3 +71,37 @@ async def test_a_worker_that_is_replaced_starts_with_what_the_others_have(tmp_pa
         lines = await greeting(daemon)
         assert f"250-SIZE {MESSAGE_SIZE}" in lines
         assert lines[0] == "250-mssgw.exemple.fr"
+
+
+async def logged_in(daemon: Daemon, trust: ssl.SSLContext, password: str = PASSWORD) -> tuple[Peer, str]:
+    """A new connection, and what its AUTH was answered."""
+    peer = Peer(*await asyncio.open_connection("localhost", await daemon.port(), ssl=trust))
+    assert (await peer.hear()).startswith("220 ")
+    await peer.ask("EHLO poste.chu.fr")
+    return peer, await peer.ask(f"AUTH PLAIN {base64.b64encode(f'{chr(0)}marie{chr(0)}{password}'.encode()).decode()}")
+
+
+@pytest.mark.parametrize("becomes", ["", f'[[login]]\nuser = "marie"\npassword_hash = "{hash_password("autre")}"'])
+async def test_a_login_is_withdrawn_on_open_connections_too(
+    tmp_path: Path, authority: Authority, trust: ssl.SSLContext, becomes: str
+) -> None:
+    """SD-5: what was urgent to withdraw, or whose password leaked, sends nothing more; the same login goes on."""
+    pem = authority.issue(tmp_path, "localhost", "127.0.0.1")
+    secured = f'tls = "implicit"\nauth = true\ncertificate = "{pem}"\nkey = "{pem}"'
+    marie = f'[[login]]\nuser = "marie"\nestablishment = "chu"\npassword_hash = "{hash_password(PASSWORD)}"'
+    async with running(tmp_path, listener=secured, metrics=f"{METRICS}\n{marie}") as daemon:
+        peer, answer = await logged_in(daemon, trust)
+        assert answer.startswith("235 ")
+        file = tmp_path / "mssgw.toml"
+        os.kill(daemon.pid, signal.SIGHUP)
+        await said(daemon, "config.reloaded", 1)
+        assert (await peer.ask(f"MAIL FROM:<{DOCTOR}>")).startswith("250 ")
+        assert (await peer.ask("RSET")).startswith("250 ")
+        file.write_text(file.read_text().replace(marie, f'{becomes}\nestablishment = "chu"' if becomes else ""))
+        os.kill(daemon.pid, signal.SIGHUP)
+        await said(daemon, "config.reloaded", 2)
+        assert (await peer.ask(f"MAIL FROM:<{DOCTOR}>")).startswith("421 4.7.0")
+        await peer.close()
+        peer, answer = await logged_in(daemon, trust)
+        assert answer.startswith("535 5.7.8")
+        await peer.close()

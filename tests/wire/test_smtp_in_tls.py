@@ -205,6 +205,34 @@ async def test_a_wrong_password_is_refused_and_the_third_ends_the_connection(our
     assert "motdepasse" not in str(logs)
 
 
+NARROWED = Client(name="hopital", role=Role.ESTABLISHMENT, addresses=frozenset({"marie@hopital.fr"}))
+
+
+@pytest.mark.parametrize("after", [{}, {("marie", "nouveau"): MARIE}])
+async def test_a_login_that_a_reload_withdrew_sends_nothing_more(ours, trust, after):
+    """SD-5: nor one whose password changed, nor on the connection that it opened before, nor as its network's client;
+    a letter that has begun is judged as it began."""
+    async with house(Recorder(logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+        peer = await home.meet(trust)
+        assert (await peer.ask(f"AUTH PLAIN {plain('marie', 'sésame ouvre-toi')}"))[:9] == "235 2.7.0"
+        await peer.envelope()
+        home.reception.logins = after
+        assert await peer.data() == str(QUEUED)
+        assert (await peer.ask("MAIL FROM:<dr@hopital.fr>"))[:9] == "421 4.7.0"
+        assert await peer.hear() == ""
+        assert len(home.reception.senders) == 1
+
+
+async def test_a_login_may_from_now_on_what_a_reload_says(ours, trust):
+    """SD-5: with the same password it stays, with the addresses that it has now."""
+    async with house(Recorder(client=None, logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+        peer = await home.meet(trust)
+        assert (await peer.ask(f"AUTH PLAIN {plain('marie', 'sésame ouvre-toi')}"))[:9] == "235 2.7.0"
+        home.reception.logins = dict.fromkeys(LOGINS, NARROWED)
+        await peer.envelope()
+        assert home.reception.senders[0][0] is NARROWED
+
+
 async def test_nobody_acts_for_somebody_else(ours, trust):
     """An authorization identity other than the login is refused, not ignored (RFC 4616)."""
     async with house(Recorder(logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
