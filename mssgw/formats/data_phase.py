@@ -6,11 +6,13 @@ on is how messages are smuggled past the next server (RFC 5321 section 4.1.1.4; 
 
 import re
 from enum import Enum
+from io import IncrementalNewlineDecoder
 
 from mssgw.core.replies import Reply
 
 LINE_LIMIT = 1_048_576  # octets before CRLF; RFC 5321 says 998, institutions send far longer lines
 _PIECE = 524_288  # octets looked at in one go
+_FEW_DOTS = 64  # that are looked at one by one
 _NAKED = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 
 
@@ -79,7 +81,7 @@ class DataDecoder:
         if self._in_line == 0 and data.startswith(b".\r\n"):
             self._dotted = False
             return self._end(b"", data[3:])
-        dotted = data.find(b"\r\n.") if b"." in data else -1  # base64 has no dot: most large messages are done here
+        dotted = _dotted_line(data)
         self._dotted = dotted >= 0
         if self._dotted:
             end = data.find(b"\r\n.\r\n", dotted)
@@ -106,17 +108,15 @@ class DataDecoder:
 
     def _judge(self, content: bytes) -> Problem | None:
         """Count ``content`` and find what is wrong with it. It never begins or ends within a CRLF."""
-        ends = content.count(b"\n")
-        clean = content.count(b"\r") == ends and b"\0" not in content
-        clean = clean and (_evenly_cut(content, ends) or content.count(b"\r\n") == ends)
-        first_line = content.find(b"\n") - 1 if ends else len(content)
+        first, last = content.find(b"\n"), content.rfind(b"\n")
+        first_line = first - 1 if first >= 0 else len(content)
         dots = (content.count(b"\r\n.") if self._dotted else 0) + (self._in_line == 0 and content.startswith(b"."))
         size = self.size + len(content) - dots
-        if not clean or self._in_line + first_line > self._line_limit or size > self._limit:
+        if not _clean(content) or self._in_line + first_line > self._line_limit or size > self._limit:
             return self._first_problem(content)
         self.size = size
         self.wire_size += len(content)
-        self._in_line = len(content) - content.rfind(b"\n") - 1 if ends else self._in_line + len(content)
+        self._in_line = len(content) - last - 1 if last >= 0 else self._in_line + len(content)
         return None
 
     def _first_problem(self, content: bytes) -> Problem:
@@ -139,13 +139,27 @@ class DataDecoder:
         return min(found, key=lambda each: each[0])[1]
 
 
-def _evenly_cut(content: bytes, ends: int) -> bool:
-    """Whether all ``ends`` LFs and as many CRs stand in columns one line length apart, as in base64.
+def _clean(content: bytes) -> bool:
+    """Whether there is no NUL, and no CR or LF but in CRLF.
 
-    Twice as fast as counting CRLFs; False only means that they must be counted.
+    The newline decoder notes which line ends it meets, in one pass: several times faster than counting them.
     """
-    first = content.find(b"\n")
-    step = content.find(b"\n", first + 1) - first
-    if first < 1 or step < 2:
-        return False
-    return content[first::step] == b"\n" * ends and content[first - 1 :: step][:ends] == b"\r" * ends
+    newlines = IncrementalNewlineDecoder(None, translate=False)
+    newlines.decode(content.decode("latin-1"), final=True)
+    return newlines.newlines in (None, "\r\n") and b"\0" not in content
+
+
+def _dotted_line(data: bytes) -> int:
+    """Where the first CRLF with a dot behind it is, -1 for none.
+
+    Base64 has no dot, so that most of a large message is done with the first look; searching for all three octets
+    would take as long as everything else together.
+    """
+    at = data.find(b".")
+    for _ in range(_FEW_DOTS):
+        if at < 0:
+            return -1
+        if at >= 2 and data.startswith(b"\r\n", at - 2):
+            return at - 2
+        at = data.find(b".", at + 1)
+    return data.find(b"\r\n.", at - 2) if at >= 0 else -1

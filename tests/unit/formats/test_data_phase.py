@@ -90,6 +90,16 @@ def test_one_naked_octet_in_evenly_cut_lines_is_seen_wherever_it_stands(width, l
     assert decode([stream], 1000) == obvious(stream, 1000)
 
 
+@pytest.mark.parametrize("dots", [0, 1, 63, 64, 65, 200])
+@pytest.mark.parametrize("tail", [b"", b"\r\n..x", b"\r\n.y"])
+def test_the_end_is_found_however_many_dots_stand_before_it(dots, tail):
+    """Dots are looked at one by one first; a text of many is searched in another way."""
+    for text in (b"a." * dots, b"." * dots + b"b", b"a" + b"." * dots):
+        stream = text + tail + b"\r\n.\r\nQUIT\r\n"
+        assert decode([stream], 1000, 4096) == decode([bytes([octet]) for octet in stream], 1000, 4096)
+        assert decode([stream], 1000, 4096)[:3] == (True, b"QUIT\r\n", None)
+
+
 @pytest.mark.parametrize(
     ("payload", "problem"),
     [
