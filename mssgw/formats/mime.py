@@ -79,7 +79,7 @@ class Scanner:
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take more octets, cut anywhere."""
-        if self._troubles:
+        if self._troubles or self._has_all():
             return
         self._buffer += chunk
         self._walk()
@@ -94,6 +94,10 @@ class Scanner:
         self._walk()
         self._close(0)
         return compose(self._header or Header(), tuple(self._troubles), self._kept, self._options)
+
+    def _has_all(self) -> bool:
+        """Whether nothing that follows matters: the body of a letter that is no multipart, which nobody keeps."""
+        return self._step == self._body and not self._open and not self._takers
 
     def _walk(self) -> None:
         while not self._troubles and self._step():
@@ -247,6 +251,5 @@ class Scanner:
         """Give the takers the content before ``upto``."""
         if self._takers and upto > self._content:
             piece = bytes(self._buffer[self._content : upto])
-            for taker in self._takers:
-                taker.take(piece)
+            self._takers = [taker for taker in self._takers if taker.take(piece)]
         self._content = max(self._content, upto)

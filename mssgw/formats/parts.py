@@ -33,8 +33,11 @@ class Part:
 class Taker(Protocol):
     """Takes the content of one part while it streams by."""
 
-    def take(self, octets: bytes) -> None:
-        """More octets: wire form (dot-stuffed), transfer encoding not undone, cut anywhere. Must not raise."""
+    def take(self, octets: bytes) -> bool:
+        """More octets: wire form (dot-stuffed), transfer encoding not undone, cut anywhere. Must not raise.
+
+        False: it needs no more of them.
+        """
 
 
 class Keeper(Protocol):
@@ -52,9 +55,9 @@ class Excerpt:
         self._limit = limit
         self._octets = bytearray()
 
-    def take(self, octets: bytes) -> None:
-        if (room := self._limit - len(self._octets)) > 0:
-            self._octets += octets[:room]
+    def take(self, octets: bytes) -> bool:
+        self._octets += octets[: self._limit - len(self._octets)]
+        return len(self._octets) < self._limit
 
     @property
     def content(self) -> bytes:
