@@ -22,7 +22,8 @@ class Outgoing:
         self._spool = spool
         self._at_hand = body.at_hand
         if self._at_hand is not None:
-            _check(sum(map(len, self._at_hand)), b"".join(self._at_hand[-2:])[-2:], body)
+            tail = b"".join(segment[-2:] for segment in self._at_hand[-2:])[-2:]
+            _check(sum(map(len, self._at_hand)), tail, body)
 
     @property
     def size(self) -> int:

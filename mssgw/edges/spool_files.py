@@ -12,7 +12,6 @@ import re
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -21,6 +20,7 @@ from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
 from mssgw.edges.spool_garbage import remove_garbage
 from mssgw.edges.spool_memory import Arrivals, HotSegments, MemoryBudget
+from mssgw.edges.spool_threads import DiskThreads
 from mssgw.edges.vault import KEY_SIZE, MessageCipher
 from mssgw.ports import INLINE_LIMIT, Body, Meter, Store
 
@@ -42,7 +42,7 @@ class SpoolFiles(Arrivals):
     ) -> None:
         self._directory, self._meter = directory, meter
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="mssgw-spool")
+        self._threads = DiskThreads(_THREADS, "mssgw-spool")
         try:
             for place in (directory, *(directory / f"{number:02x}" for number in range(256))):
                 place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,12 +74,12 @@ class SpoolFiles(Arrivals):
 
     async def close(self) -> None:
         """End the threads, after what they are at."""
-        await asyncio.to_thread(self._threads.shutdown)
+        await self._threads.close()
 
     async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
         """Run a file operation. Raises StoreFull, StoreUnavailable, or FileNotFoundError as it is."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+            return await self._threads.run(call, *arguments)
         except FileNotFoundError:
             raise
         except OSError as error:

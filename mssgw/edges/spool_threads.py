@@ -1,0 +1,83 @@
+"""A few threads for calls that wait for the disk.
+
+As run_in_executor, but with one plain future a call: an executor's locks and second future cost as much as the call.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Call:
+    call: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+    def make(self) -> None:
+        if self.future.cancelled():  # before its turn came
+            return
+        result, error = None, None
+        try:
+            result = self.call(*self.arguments)
+        except Exception as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            self.loop.call_soon_threadsafe(_settle, self.future, result, error)
+
+
+class DiskThreads:
+    """``count`` threads, started at the first call."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=_work, args=(self._calls,), name=f"{name}_{number}", daemon=True) for number in range(count)
+        ]
+        self._started = self._closed = False
+
+    async def run(self, call: Callable[..., T], *arguments: Any) -> T:
+        """Make the call in a thread; its result, or what it raises. Cancelled, it may still be made."""
+        if self._closed:
+            raise RuntimeError("the threads have ended")
+        if not self._started:
+            self._started = True
+            for thread in self._threads:
+                thread.start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._calls.put(_Call(call, arguments, future, loop))
+        return await future
+
+    async def close(self) -> None:
+        """Make the calls that wait, then end the threads."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._started:
+            for _ in self._threads:
+                self._calls.put(None)
+            for thread in self._threads:
+                await asyncio.to_thread(thread.join)
+
+
+def _work(calls: "SimpleQueue[_Call | None]") -> None:
+    while (call := calls.get()) is not None:
+        call.make()
+        del call  # its arguments are segments: not to be kept until the next call
+
+
+def _settle(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+    if future.done():  # cancelled meanwhile
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
