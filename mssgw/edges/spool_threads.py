@@ -20,40 +20,39 @@ class _Call:
     arguments: tuple[Any, ...]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    done: Callable[["asyncio.Future[Any]", Any, Exception | None], None]
 
     def make(self) -> None:
-        if self.future.cancelled():  # before its turn came
-            return
         result, error = None, None
         try:
-            result = self.call(*self.arguments)
+            if not self.future.cancelled():  # before its turn came
+                result = self.call(*self.arguments)
         except Exception as raised:
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits any more
-            self.loop.call_soon_threadsafe(_settle, self.future, result, error)
+            self.loop.call_soon_threadsafe(self.done, self.future, result, error)
 
 
 class DiskThreads:
-    """``count`` threads, started at the first call."""
+    """Up to ``count`` threads, each started when the others are busy: few of them keep their caches warm."""
 
     def __init__(self, count: int, name: str) -> None:
+        self._count, self._name = count, name
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._threads = [
-            Thread(target=_work, args=(self._calls,), name=f"{name}_{number}", daemon=True) for number in range(count)
-        ]
-        self._started = self._closed = False
+        self._threads: list[Thread] = []
+        self._under_way = 0
+        self._closed = False
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
         """Make the call in a thread; its result, or what it raises. Cancelled, it may still be made."""
         if self._closed:
             raise RuntimeError("the threads have ended")
-        if not self._started:
-            self._started = True
-            for thread in self._threads:
-                thread.start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._calls.put(_Call(call, arguments, future, loop))
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, self._count):
+            self._start()
+        self._calls.put(_Call(call, arguments, future, loop, self._settle))
         return await future
 
     async def close(self) -> None:
@@ -61,23 +60,27 @@ class DiskThreads:
         if self._closed:
             return
         self._closed = True
-        if self._started:
-            for _ in self._threads:
-                self._calls.put(None)
-            for thread in self._threads:
-                await asyncio.to_thread(thread.join)
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+
+    def _start(self) -> None:
+        name = f"{self._name}_{len(self._threads)}"
+        self._threads.append(Thread(target=_work, args=(self._calls,), name=name, daemon=True))
+        self._threads[-1].start()
+
+    def _settle(self, future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+        self._under_way -= 1
+        if future.done():  # cancelled meanwhile
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
 
 
 def _work(calls: "SimpleQueue[_Call | None]") -> None:
     while (call := calls.get()) is not None:
         call.make()
         del call  # its arguments are segments: not to be kept until the next call
-
-
-def _settle(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
-    if future.done():  # cancelled meanwhile
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
