@@ -39,6 +39,7 @@ from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
+from mssgw.edges.smtpd_logins import Logins
 from mssgw.flow.live import Live
 from mssgw.ports import Login
 
@@ -131,7 +132,7 @@ class Daemon:
         self._ready = ready = made_of(config, seat)
         self._eyes, self._telemetry = eyes, eyes.telemetry
         self._seat, self._fell = seat, False
-        self._passwords = Passwords()
+        self._passwords, self._logins = Passwords(), Logins()
         self._live = Live(ready.settings, *self._admission(ready.clients))
         eyes.follow(ready)
         self._servers: list[SmtpIn] = []
@@ -244,7 +245,8 @@ class Daemon:
         """All listeners; on leaving they are drained together."""
         try:
             for name, listener in self._ready.listeners.items():
-                server = SmtpIn(flow.reception, listener, intake=self._eyes.intake, meter=self._eyes.meter)
+                eyes = self._eyes
+                server = SmtpIn(flow.reception, listener, intake=eyes.intake, logins=self._logins, meter=eyes.meter)
                 self._servers.append(server)
                 self._eyes.watch(server)
                 for bound in self._seat.sockets[name]:

@@ -3,10 +3,9 @@
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.metering import UNMETERED
@@ -14,13 +13,13 @@ from mssgw.edges.smtpd_data import DataDialogue
 from mssgw.edges.smtpd_dialogue import Dialogue
 from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.smtpd_listener import Listener
+from mssgw.edges.smtpd_logins import Logins, Turn
 from mssgw.ports import Meter, Reception
 
 __all__ = ["Listener", "SmtpIn"]
 
 _BACKLOG = 1_024
 _AT_ONCE = 4
-_LOGIN_PATIENCE = 20.0  # seconds
 _COMMIT_GRACE = 10.0
 Kept = TypeVar("Kept")
 
@@ -32,16 +31,21 @@ class SmtpIn:
     """
 
     def __init__(
-        self, reception: Reception, listener: Listener, *, intake: Intake | None = None, meter: Meter = UNMETERED
+        self,
+        reception: Reception,
+        listener: Listener,
+        *,
+        intake: Intake | None = None,
+        logins: Logins | None = None,
+        meter: Meter = UNMETERED,
     ) -> None:
-        """``intake``: shared by all listeners of the process; None: one of its own."""
+        """``intake`` and ``logins``: shared by all listeners of the process; None: one of its own."""
         self.reception, self.listener, self.meter = reception, listener, meter
-        self.intake = intake or Intake()
+        self.intake, self.logins = intake or Intake(), logins or Logins()
         self.closing = False
         self._servers: list[asyncio.Server] = []
         self._dialogues: set[Dialogue] = set()
         self._at: Counter[str] = Counter()  # connections by IP address
-        self._turns = WeakValueDictionary[str, asyncio.Lock]()
         self._kept: set[asyncio.Task[Any]] = set()
 
     async def listen(self, host: str, port: int) -> int:
@@ -134,16 +138,8 @@ class SmtpIn:
         if not self._at[dialogue.peer]:
             del self._at[dialogue.peer]
 
-    @asynccontextmanager
-    async def turn_to_log_in(self, peer: str) -> AsyncIterator[None]:
-        """One at a time for each address: who guesses passwords on a hundred connections waits for himself."""
-        turn = self._turns.setdefault(peer, asyncio.Lock())
-        async with asyncio.timeout(_LOGIN_PATIENCE):
-            await turn.acquire()
-        try:
-            yield
-        finally:
-            turn.release()
+    def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[Turn]:
+        return self.logins.turn(peer)
 
     def keep(self, work: Coroutine[Any, Any, Kept]) -> asyncio.Task[Kept]:
         """Run what must outlive its connection."""

@@ -85,12 +85,17 @@ class AuthDialogue(TlsDialogue):
 
     async def _log_in(self, login: str, password: str) -> None:
         try:
-            async with self.door.turn_to_log_in(self.peer):
+            async with self.door.turn_to_log_in(self.peer) as turn:
                 known = self.reception.login(self.listener.role, login)  # before: a reload may come while we wait
                 client = await self.reception.authenticate(self.listener.role, login, password)
+                turn.told(right=client is not None)
+        except TimeoutError:  # others guess passwords: no defect of ours
+            self.log.login_waited()
+            await self._failed(CANNOT_CHECK)
+            return
         except Exception as error:
             self.log.error(error)
-            await self.say(CANNOT_CHECK)
+            await self._failed(CANNOT_CHECK)
             return
         if client is None or known is None:
             await self._failed(BAD_CREDENTIALS)

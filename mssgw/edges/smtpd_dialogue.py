@@ -14,6 +14,7 @@ from aiosmtpd.smtp import Session
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.smtpd_listener import Listener, TlsMode
+from mssgw.edges.smtpd_logins import Turn
 from mssgw.edges.smtpd_voice import Voice
 from mssgw.ports import Meter, Reception
 
@@ -38,7 +39,7 @@ class Door(Protocol):
         """Count the connection in; False when there is no room."""
 
     def leave(self, dialogue: "Dialogue") -> None: ...
-    def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[None]:
+    def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[Turn]:
         """Wait for this address's turn to have a password checked. Raises TimeoutError."""
 
     def keep(self, work: Coroutine[Any, Any, Kept]) -> "asyncio.Task[Kept]":

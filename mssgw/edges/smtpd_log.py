@@ -56,6 +56,10 @@ class SessionLog:
     def tls_failed(self, reason: str) -> None:
         _log.info("smtp.tls.failed", listener=self._listener, peer=self.peer, reason=reason)
 
+    def login_waited(self) -> None:
+        """A password was not checked: its turn did not come in time."""
+        _log.info("smtp.login.waited", listener=self._listener, peer=self.peer)
+
     def error(self, error: BaseException) -> None:
         """Something of ours failed: its class and where, not its text, which may hold anything."""
         self._meter.count("smtp.error", "")

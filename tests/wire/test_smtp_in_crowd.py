@@ -2,12 +2,16 @@
 
 import asyncio
 
+from structlog.testing import capture_logs
+
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.edges.smtpd_intake import PLACE, Intake
-from tests.wire.inbound import LETTER, QUEUED, Peer, house
+from mssgw.edges.smtpd_listener import TlsMode
+from tests.wire.inbound import HOSPITAL, LETTER, QUEUED, Peer, Recorder, house
 
 OPERATOR = Client(name="operateur", role=Role.ESTABLISHMENT, domains=frozenset({"hopital.fr"}))
+LOGINS = {("marie", "sesame"): HOSPITAL}
 
 
 async def in_data(peer: Peer) -> None:
@@ -49,3 +53,28 @@ async def test_a_letter_that_never_comes_to_its_end_is_cut() -> None:
         assert (await heard)[:9] == "421 4.4.2"
         await home.quiet()
         assert home.reception.letters[0].end_called == ["abort"]
+
+
+async def test_a_password_that_could_not_be_checked_counts_and_is_no_alarm(ours, trust):
+    """Or one connection could ask for ever; and others' guesses are no defect of the gateway."""
+    with capture_logs() as logs:
+        busy = Recorder(login_error=TimeoutError())
+        async with house(busy, tls=TlsMode.IMPLICIT, context=ours, auth=True, max_auth_failures=2) as home:
+            peer = await home.meet(trust)
+            assert (await peer.ask("AUTH PLAIN AG1hcmllAHg="))[:9] == "454 4.7.0"
+            assert (await peer.ask("AUTH PLAIN AG1hcmllAHg="))[:9] == "421 4.7.0"
+            assert await peer.hear() == ""
+            await home.quiet()
+    told = [(line["event"], line["log_level"]) for line in logs if line["event"].startswith("smtp.login")]
+    assert told == [("smtp.login.waited", "info")] * 2
+    assert "smtp.error" not in [line["event"] for line in logs]
+
+
+async def test_a_login_is_remembered_by_its_address(ours, trust):
+    """A wrong password too, and the next who comes from there waits longer for his turn."""
+    async with house(Recorder(logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+        peer = await home.meet(trust)
+        assert (await peer.ask("AUTH PLAIN AG1hcmllAHg="))[:9] == "535 5.7.8"
+        assert not home.door.logins.knows("127.0.0.1")
+        assert (await peer.ask("AUTH PLAIN AG1hcmllAHNlc2FtZQ=="))[:9] == "235 2.7.0"
+        assert home.door.logins.knows("127.0.0.1")
