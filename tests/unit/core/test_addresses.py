@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from mssgw.core.addresses import Address, domain_key
 from mssgw.core.errors import MalformedAddress
+from tests.watchdog import watchdog
 
 
 def test_an_address_is_compared_by_key_and_relayed_as_written():
@@ -134,3 +135,20 @@ def test_a_domain_that_readers_take_for_two_is_malformed(domain):
     """IDNA 2003 maps these away, IDNA 2008 does not: the next hop could route where we did not look (WHO-9)."""
     with pytest.raises(MalformedAddress):
         Address.parse(f"279035121518989@{domain}")
+
+
+LONG = "\ufdfa" * 60  # one character that stands for eighteen
+
+
+@pytest.mark.parametrize("domains", [[LONG * 2_000 + ".fr"], [f"{chr(0x4E00 + n)}{LONG}.fr" for n in range(200)]])
+def test_a_domain_that_cannot_be_one_is_refused_before_it_is_mapped(domains):
+    """One command with such a domain stopped all other connections for half a second."""
+    with watchdog("mapping"):
+        for domain in domains:
+            with pytest.raises(MalformedAddress):
+                domain_key(domain)
+
+
+def test_letters_and_their_accents_may_come_apart():
+    """The length that counts is that of the composed form."""
+    assert domain_key("e\u0301" * 40 + ".fr") == domain_key("\u00e9" * 40 + ".fr")
