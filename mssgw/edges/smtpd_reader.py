@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 
-_FAIR = 50  # pipelined commands of one connection before the others have a turn
+_FAIR = 50  # pipelined commands of one connection before the others have a turn,
+_TURN = 0.002  # or seconds spent on them: some commands cost as much as a thousand others
 _PATIENCE = 10  # malformed lines before the connection is closed
 
 
@@ -20,12 +21,14 @@ class CommandReader(asyncio.StreamReader):
     """The StreamReader that aiosmtpd reads from. The end of the stream is a ConnectionError, as a reset is."""
 
     if TYPE_CHECKING:  # private to asyncio, and read by aiosmtpd too
+        _loop: asyncio.AbstractEventLoop
         _buffer: bytearray
         _transport: asyncio.Transport
 
         def _maybe_resume_transport(self) -> None: ...
 
     _in_a_row = 0
+    _since = 0.0  # on the loop's clock: when the others last had a turn
     _malformed = 0
 
     def has_line(self) -> bool:
@@ -53,22 +56,30 @@ class CommandReader(asyncio.StreamReader):
 
     async def readuntil(self, separator: bytes = b"\n") -> bytes:  # type: ignore[override]
         """The next line, with its CRLF. Raises MalformedCommand, and reads on next time."""
-        self._in_a_row = self._in_a_row + 1 if self.has_line() else 0
-        if self._in_a_row >= _FAIR:
-            self._in_a_row = 0
-            await asyncio.sleep(0)
+        at_once = self.has_line()
+        if at_once:
+            await self._let_others()
         if self._transport.is_closing():
             raise ConnectionResetError  # what was pipelined behind our last word is not answered
         try:
             line = await super().readuntil(separator)
         except asyncio.IncompleteReadError:
             raise ConnectionResetError from None
+        if not at_once:
+            self._in_a_row, self._since = 0, self._loop.time()
         if _well_formed(line):
             return line
         self._malformed += 1
         if self._malformed > _PATIENCE:
             raise ConnectionResetError
         raise MalformedCommand
+
+    async def _let_others(self) -> None:
+        """Let the other connections have their turn when this one has had enough of it."""
+        self._in_a_row += 1
+        if self._in_a_row >= _FAIR or self._loop.time() - self._since >= _TURN:
+            await asyncio.sleep(0)
+            self._in_a_row, self._since = 0, self._loop.time()
 
 
 def _well_formed(line: bytes) -> bool:
