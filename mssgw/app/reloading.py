@@ -83,6 +83,7 @@ def _listener(config: Config, settings: Settings, entry: model.Listener, seat: S
         idle=limits.idle.total_seconds(),
         data_total=limits.data_total.total_seconds(),
         handshake=limits.handshake.total_seconds(),
+        login_within=limits.login.total_seconds(),
         max_recipients=limits.recipients,
         max_connections=seat.share(limits.connections),
         max_connections_per_ip=limits.connections_per_ip,  # chance may bring all of one peer to one worker

@@ -13,7 +13,7 @@ from mssgw.edges.smtpd_data import DataDialogue
 from mssgw.edges.smtpd_dialogue import Dialogue
 from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.smtpd_listener import Listener
-from mssgw.edges.smtpd_logins import Logins, Turn
+from mssgw.edges.smtpd_logins import Logins, Turn, neighbourhood
 from mssgw.ports import Meter, Reception
 
 __all__ = ["Listener", "SmtpIn"]
@@ -45,7 +45,7 @@ class SmtpIn:
         self.closing = False
         self._servers: list[asyncio.Server] = []
         self._dialogues: set[Dialogue] = set()
-        self._at: Counter[str] = Counter()  # connections by IP address
+        self._at: Counter[str] = Counter()  # connections by IP address, and by neighbourhood
         self._kept: set[asyncio.Task[Any]] = set()
 
     async def listen(self, host: str, port: int) -> int:
@@ -112,31 +112,34 @@ class SmtpIn:
     # What a dialogue asks (smtpd_dialogue.Door)
 
     def enter(self, dialogue: Dialogue) -> bool:
-        full = (
-            len(self._dialogues) >= self._room_for(dialogue.peer)
-            or self._at[dialogue.peer] >= self.listener.max_connections_per_ip
-        )
-        if full or self.closing:
+        if self.closing or not self._has_room_for(dialogue.peer):
             return False
         self._dialogues.add(dialogue)
-        self._at[dialogue.peer] += 1
+        self._at.update({dialogue.peer, neighbourhood(dialogue.peer)})
         return True
 
-    def _room_for(self, peer: str) -> int:
-        """How many connections there may be for one more of this peer: a quarter is kept for networks that we know.
+    def _has_room_for(self, peer: str) -> bool:
+        """A quarter is kept for networks that we know, and for addresses that somebody has logged in from lately.
 
-        Else twenty strangers with fifty idle connections each would shut out every hospital and operator.
+        Else twenty strangers with fifty idle connections each would shut out every hospital and operator. Of the rest
+        no neighbourhood of strangers gets more than a quarter, or what one address may have.
         """
-        most = self.listener.max_connections
-        return most if self.reception.client_at(self.listener.role, peer) else most - most // 4
+        most, at_one = self.listener.max_connections, self.listener.max_connections_per_ip
+        if self._at[peer] >= at_one:
+            return False
+        if self.reception.client_at(self.listener.role, peer) or self.logins.knows(peer):
+            return len(self._dialogues) < most
+        rest = most - most // 4
+        return len(self._dialogues) < rest and self._at[neighbourhood(peer)] < max(at_one, rest // 4)
 
     def leave(self, dialogue: Dialogue) -> None:
         if dialogue not in self._dialogues:
             return
         self._dialogues.remove(dialogue)
-        self._at[dialogue.peer] -= 1
-        if not self._at[dialogue.peer]:
-            del self._at[dialogue.peer]
+        for place in {dialogue.peer, neighbourhood(dialogue.peer)}:
+            self._at[place] -= 1
+            if not self._at[place]:
+                del self._at[place]
 
     def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[Turn]:
         return self.logins.turn(peer)

@@ -1,5 +1,6 @@
 """AUTH PLAIN and LOGIN (RFC 4954), over TLS, for establishments."""
 
+import asyncio
 import binascii
 from base64 import b64decode
 
@@ -26,6 +27,7 @@ class AuthDialogue(TlsDialogue):
     """
 
     auth_failures = 0  # of the whole connection: STARTTLS forgets everything else
+    _login_timer: asyncio.TimerHandle | None = None
 
     def forget(self) -> None:
         super().forget()
@@ -38,6 +40,22 @@ class AuthDialogue(TlsDialogue):
         given = self.login
         now = self.reception.login(self.listener.role, given.name) if given else None
         return now if given and now and now.password_hash == given.password_hash else None
+
+    async def begin(self) -> None:
+        listener = self.listener
+        if listener.auth and self.reception.client_at(listener.role, self.peer) is None:
+            self._login_timer = self.loop.call_later(listener.login_within, self._not_logged_in)
+        await super().begin()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+        super().connection_lost(error)
+
+    def _not_logged_in(self) -> None:
+        """Who can do nothing here but log in has not: others need the room."""
+        if not self.session.authenticated:
+            self.hang_up(say.TOO_SLOW)
 
     @property
     def in_transaction(self) -> bool:

@@ -30,6 +30,7 @@ class Listener:
     EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
     ``data_total``: how long DATA may last in all: a trickle above that rate would hold its place for hours.
+    ``login_within``: how long a stranger's connection may last before AUTH, where it is offered.
     ``max_refusals``: 5xx in one connection since its last accepted message; each may be a line in the journal.
     ``end_within``: how long the decision and the commit may take after the final dot.
     """
@@ -44,6 +45,7 @@ class Listener:
     auth: bool = False
     idle: float = 60.0
     handshake: float = 10.0
+    login_within: float = 60.0
     data_rate: int = 500  # Postfix smtpd_min_data_rate
     data_total: float = 1_800.0
     end_within: float = 300.0  # RFC 5321 section 4.5.3.2.6: clients wait 10 minutes

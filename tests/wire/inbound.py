@@ -182,11 +182,11 @@ class House:
         self.door, self.reception, self.port = door, reception, port
         self._peers: list[Peer] = []
 
-    async def connect(self, trust: ssl.SSLContext | None = None) -> Peer:
-        """Connect, over TLS at once when ``trust`` is given; the greeting is not read yet."""
-        name = "localhost" if trust else None
+    async def connect(self, trust: ssl.SSLContext | None = None, *, at: str = "127.0.0.1") -> Peer:
+        """Connect from ``at``, over TLS at once when ``trust`` is given; the greeting is not read yet."""
+        tls = {"ssl": trust, "server_hostname": "localhost"} if trust else {}
         async with asyncio.timeout(PATIENCE):
-            peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, ssl=trust, server_hostname=name))
+            peer = Peer(*await asyncio.open_connection("127.0.0.1", self.port, local_addr=(at, 0), **tls))
         self._peers.append(peer)
         return peer
 

@@ -78,3 +78,45 @@ async def test_a_login_is_remembered_by_its_address(ours, trust):
         assert not home.door.logins.knows("127.0.0.1")
         assert (await peer.ask("AUTH PLAIN AG1hcmllAHNlc2FtZQ=="))[:9] == "235 2.7.0"
         assert home.door.logins.knows("127.0.0.1")
+
+
+async def test_a_stranger_who_does_not_log_in_is_shown_out(ours, trust):
+    """Who has logged in stays, and so does who need not."""
+    async with house(
+        Recorder(client=None, logins=LOGINS), tls=TlsMode.STARTTLS, context=ours, auth=True, login_within=1
+    ) as home:
+        marie = await home.meet()
+        await marie.starttls(trust)
+        assert (await marie.ask("EHLO poste")).startswith("250")
+        assert (await marie.ask("AUTH PLAIN AG1hcmllAHNlc2FtZQ=="))[:9] == "235 2.7.0"
+        home.reception.client = HOSPITAL
+        server = await home.meet()
+        home.reception.client = None
+        stranger = await home.meet()
+        assert await stranger.ask("NOOP") == "250 2.0.0 OK"
+        assert (await stranger.hear())[:9] == "421 4.4.2"
+        assert await stranger.hear() == ""
+        assert [await peer.ask("NOOP") for peer in (marie, server)] == ["250 2.0.0 OK"] * 2
+
+
+async def test_strangers_leave_room_for_addresses_that_logged_in_lately():
+    """A doctor whose address is in no network of the configuration."""
+    async with house(Recorder(client=None), max_connections=4) as home:
+        for _ in range(3):
+            await home.meet()
+        assert (await (await home.connect()).hear())[:9] == "421 4.7.0"
+        home.door.logins.remember("127.0.0.1", right=True)
+        await home.meet()
+        assert (await (await home.connect()).hear())[:9] == "421 4.7.0"
+
+
+async def test_one_neighbourhood_of_strangers_leaves_room_for_another():
+    """Eighteen addresses side by side are one guest; who leaves makes room."""
+    async with house(Recorder(client=None), max_connections=22, max_connections_per_ip=2) as home:
+        near = [await home.connect(at=f"127.0.0.{number}") for number in (2, 2, 3, 3, 4, 4)]
+        heard = [(await peer.hear())[:3] for peer in near]
+        assert heard == ["220"] * 4 + ["421"] * 2
+        assert (await (await home.connect(at="127.0.1.1")).hear())[:3] == "220"
+        await near[0].close()
+        await home.quiet(4)
+        assert (await (await home.connect(at="127.0.0.4")).hear())[:3] == "220"

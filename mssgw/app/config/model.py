@@ -167,6 +167,7 @@ class Limits(_Table):
     connections: Count = 1000
     connections_per_ip: Count = 50
     handshake: Duration = timedelta(seconds=10)
+    login: Duration = timedelta(seconds=60)
     idle: Duration = timedelta(seconds=60)
     data_total: Duration = timedelta(minutes=30)
     received_hops: Count = 30
