@@ -93,6 +93,7 @@ class MessageHead:
     mdn: Mdn | None = None
     notice: Notice | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    malformed: str = ""  # of MALFORMED_HEADER which kind, without values: "two-message-id-fields"
 
     @property
     def closes(self) -> bool:

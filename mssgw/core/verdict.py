@@ -21,7 +21,7 @@ class Severity(IntEnum):
 class Finding:
     """What one rule saw. ``recipient`` is the index of the forward-path it is about, None for the whole message.
 
-    ``requirement``: rule ids, space-separated. ``detail``: one word or code, never a value from the letter.
+    ``requirement``: rule ids, space-separated. ``detail``: words or codes of ours, never a value from the letter.
     """
 
     rule: str

@@ -70,8 +70,16 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         person=_person(header, options),
         mdn=_mdn(content, kept),
         notice=_notice(kept),
-        unreadable=tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc)))),
+        unreadable=(unreadable := tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc))))),
+        malformed=_malformed(header, troubles) if Unreadable.MALFORMED_HEADER in unreadable else "",
     )
+
+
+def _malformed(header: Header, troubles: tuple[Unreadable, ...]) -> str:
+    """Which kind of MALFORMED_HEADER: of the letter's own header, of a part's, or its From."""
+    if Unreadable.MALFORMED_HEADER not in troubles:
+        return "unreadable-from"
+    return header.malformed or "in-a-part"
 
 
 def _addresses(header: Header, *names: str) -> Addresses:

@@ -66,10 +66,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The fields of a block in their order, and why it cannot be trusted, if so."""
+    """The fields of a block in their order, and why it cannot be trusted, if so.
+
+    ``malformed``: of MALFORMED_HEADER which kind, in a word without values, such as "two-message-id-fields".
+    """
 
     fields: tuple[Field, ...] = ()
     troubles: tuple[Unreadable, ...] = ()
+    malformed: str = ""
     _named: dict[str, list[Field]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -101,21 +105,26 @@ def read_header(block: bytes) -> Header:
         lines.pop()  # white space at the very end of the block: no reader is misled
     fields = []
     clean = block.count(b"\r") == block.count(b"\n") == block.count(b"\r\n") and b"\0" not in block
+    why = "" if clean else "stray-cr-lf-or-nul"
     for number, group in enumerate(_groups(lines)):
         if number >= MAX_FIELDS:
             troubles.append(Unreadable.TOO_MANY_FIELDS)
             break
         named = _NAME.match(group[0])
-        if named is None or any(not line.strip(b" \t") for line in group[1:]):
-            clean = False
+        if named is None:
+            why = why or "line-that-is-no-field"
+        elif any(not line.strip(b" \t") for line in group[1:]):
+            why = why or "line-of-white-space"
         if named is not None:
             name = named[1].decode("ascii").lower()
-            clean = clean and not (named[2] and name in _ACTED_ON)
+            if named[2] and name in _ACTED_ON:
+                why = why or f"white-space-after-{name}"
             group[0] = group[0][named.end() :]
             fields.append(Field(name, b"\r\n".join(group)))
-    if not clean or _contradicts(fields):
+    why = why or _contradiction(fields)
+    if why:
         troubles.append(Unreadable.MALFORMED_HEADER)
-    return Header(tuple(fields), tuple(troubles))
+    return Header(tuple(fields), tuple(troubles), why)
 
 
 def _groups(lines: list[bytes]) -> Iterator[list[bytes]]:
@@ -131,11 +140,11 @@ def _groups(lines: list[bytes]) -> Iterator[list[bytes]]:
         yield group
 
 
-def _contradicts(fields: list[Field]) -> bool:
-    """Whether a field that must be unique comes with two values."""
+def _contradiction(fields: list[Field]) -> str:
+    """Which field that must be unique comes with two values; "" when none does."""
     seen: dict[str, Field] = {}
     again = (each for each in fields if each.name in _ONCE and seen.setdefault(each.name, each) is not each)
-    return any(each.text != seen[each.name].text for each in again)
+    return next((f"two-{each.name}-fields" for each in again if each.text != seen[each.name].text), "")
 
 
 _COMMENT_MARK = re.compile(r'\\.|["()]', re.S)

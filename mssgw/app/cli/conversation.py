@@ -12,6 +12,7 @@ from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
+from mssgw.core.journal import Entry, JournalEvent
 
 PATIENT = click.argument("patient_text", metavar="PATIENT")
 BAL = click.argument("bal_text", metavar="BAL")
@@ -89,7 +90,7 @@ async def show(office: Office, patient_text: str, bal_text: str | None, as_json:
     entries = [
         entry
         for entry in await office.desk.trace(address=who, limit=letters.JOURNAL_LIMIT)
-        if bal is None or bal in (entry.sender, entry.recipient)
+        if bal is None or bal in (entry.sender, entry.recipient) or _is_about_all_mailboxes(entry)
     ]
     if not rows and not entries:
         raise no("conversation show: nothing is known of this patient" + (" and this mailbox" if bal else ""))
@@ -168,7 +169,8 @@ async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) 
     patient: address or matricule. bal: address. state: open or closed. date: ISO 8601, UTC unless it says otherwise.
     Of several lines about a pair the latest date counts. Conversations that the gateway knows already stay as they
     are, so running it again is harmless. All lines are checked before the first is written; errors name lines, never
-    values. Exit code 65: wrong lines, nothing imported.
+    values. A mailbox of no [[establishment]] is imported with a warning. Exit code 65: wrong lines; nothing is imported
+    then, or with --skip-errors all the others are.
 
     \b
     Example:
@@ -178,6 +180,11 @@ async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) 
       mssgw conversation import paires.csv
     """
     await imports.run(office, file, skip_errors=skip_errors, as_json=as_json)
+
+
+def _is_about_all_mailboxes(entry: Entry) -> bool:
+    """An opposition to all, or its end: it bears on each one (SD-12)."""
+    return entry.event is JournalEvent.CONVERSATION and entry.sender is None
 
 
 async def _put(office: Office, patient_text: str, bal_text: str, state: State) -> None:

@@ -16,7 +16,7 @@ from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.conversation import Move
 from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Exchange, Facts
-from mssgw.core.journal import Entry
+from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Hold, Refuse, Verdict
 
@@ -45,8 +45,8 @@ async def explain(
     """Say what is decided of a file in that envelope, or was decided of a letter, by which rules and requirements.
 
     A file is judged against the conversations as they stand now; nothing is kept, moved, sent or journalled. Of a
-    letter whose content is erased, the findings in the journal are shown. Exit code 0: admitted, 1: refused (or
-    unknown), 2: held.
+    letter that was refused, or whose content is erased, the findings in the journal are shown. Exit code 0: admitted,
+    1: refused (or unknown), 2: held.
 
     \b
     Examples:
@@ -111,13 +111,25 @@ def _tell(facts: Facts | None, verdict: Verdict, findings: Sequence[Any], *, ful
 
 
 def _tell_erased(entries: Sequence[Entry], *, full: bool, as_json: bool) -> None:
-    """The facts are gone; the journal kept what the rules said, if they said anything."""
+    """The facts are gone, or were never kept; the journal kept what the rules said, if they said anything."""
+    findings = list(dict.fromkeys(finding for entry in entries for finding in entry.findings))
+    refusal = next((entry.reply for entry in entries if entry.event is JournalEvent.REFUSED), None)
+    word = "refuse" if refusal else None
     if as_json:
         journal = [letters.entry_json(entry) for entry in entries if entry.findings]
-        paper.json_line({"erased": True, "verdict": None, "journal": journal}, full=full)
-        return
-    click.echo("The content is erased; the journal remains.\n")
-    letters.print_timeline(entries, full=full)
+        told = {"erased": True, "verdict": word, "reply": refusal, "findings": findings, "journal": journal}
+        paper.json_line(told, full=full)
+    else:
+        what = "It was refused: no content was kept." if refusal else "The content is erased; the journal remains."
+        click.echo(f"{what}\n")
+        letters.print_timeline(entries, full=full)
+        if findings:
+            click.echo("\nFindings")
+            letters.print_findings(findings)
+        if refusal:
+            click.echo(f"\nVerdict: refuse: {refusal}")
+    if refusal:
+        raise click.exceptions.Exit(Code.NO)
 
 
 def _print_facts(facts: Facts, *, full: bool) -> None:

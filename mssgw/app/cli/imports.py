@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import click
 from rich.console import Console
@@ -27,21 +28,27 @@ BATCH = 500  # pairs a transaction: short enough that the daemon's commits go be
 SHOWN = 20  # errors told one by one
 Advance = Callable[[int], None]
 Row = tuple[Pair, State, datetime]
+T = TypeVar("T")
 
 
 class BadLine(Exception):
-    """A line that cannot be imported; the text names the column and what was expected, never the value."""
+    """A line that cannot be imported; the text names each wrong column and what was expected, never the value."""
 
 
 @dataclass(slots=True)
 class Survey:
-    """What the first pass found. ``latest``: digest of a pair to (date, line, state) of the line that counts."""
+    """What the first pass found. ``latest``: digest of a pair to (date, line, state) of the line that counts.
+
+    ``strangers``: lines whose mailbox is of no establishment, as a mistyped domain would be.
+    """
 
     now: datetime
+    ours: Callable[[Address], bool]
     lines: int = 0
     errors: list[tuple[int, str]] = field(default_factory=list)
     wrong: int = 0
     latest: dict[bytes, tuple[datetime, int, State]] = field(default_factory=dict)
+    strangers: list[int] = field(default_factory=list)
 
     def add(self, line: int, row: Row | BadLine) -> None:
         self.lines += 1
@@ -50,6 +57,8 @@ class Survey:
         pair, state, date = row
         if date > self.now:
             return self.complain(line, "date: expected a moment that has passed")
+        if not self.ours(pair.bal):
+            self.strangers.append(line)
         known = self.latest.get(_digest(pair))
         if known is not None and known[0] == date and known[2] is not state:
             return self.complain(line, f"state: line {known[1]} says otherwise of the same pair and date")
@@ -71,18 +80,26 @@ class Survey:
 
 
 async def run(office: Office, file: Path, *, skip_errors: bool, as_json: bool) -> None:
-    """Check the file, then write it in batches; prints a summary. Raises Failure with 65 for wrong lines."""
-    survey = Survey(datetime.now(UTC))
+    """Check the file, then write it in batches; prints a summary.
+
+    Raises Failure with 65 for wrong lines: nothing is written then, or with ``skip_errors`` all the others are.
+    """
+    survey = Survey(datetime.now(UTC), office.ours)
     with _progress(file, "checking") as advance:
         for line, row in _rows(file, office.space, advance):
             survey.add(line, row)
     for line, why in survey.errors:
         click.echo(f"mssgw: {file}:{line}: {why}", err=True)
+    for line in survey.strangers[:SHOWN]:
+        click.echo(f"warning: {file}:{line}: bal: of no [[establishment]] in the configuration; mistyped?", err=True)
+    more = f" ({survey.wrong - SHOWN} more not shown)" if survey.wrong > SHOWN else ""
+    wrong = f"{file}: {survey.wrong} of {survey.lines} lines are wrong{more}"
     if survey.wrong and not skip_errors:
-        more = f" ({survey.wrong - SHOWN} more not shown)" if survey.wrong > SHOWN else ""
-        raise Failure(Code.DATA, f"{file}: {survey.wrong} of {survey.lines} lines are wrong{more}; nothing imported")
+        raise Failure(Code.DATA, f"{wrong}; nothing imported")
     imported = await _write(office, file, survey)
     _summarise(survey, imported, as_json)
+    if survey.wrong:
+        raise Failure(Code.DATA, f"{wrong}; the others are imported")
 
 
 async def _write(office: Office, file: Path, survey: Survey) -> int:
@@ -132,13 +149,28 @@ def _row(cells: list[str], space: PatientSpace) -> Row | BadLine:
     if len(cells) != len(HEADER):
         return BadLine(f"expected {len(HEADER)} columns, found {len(cells)}")
     who, bal, state, date = (cell.strip() for cell in cells)
-    try:
-        pair = Pair(_column("patient", patient, who, space), _column("bal", professional, bal, space))
-        if state.lower() not in pairs.STATES:
-            raise BadLine("state: expected open or closed")
-        return pair, pairs.STATES[state.lower()], _date(date)
-    except BadLine as error:
-        return error
+    faults: list[str] = []
+
+    def read(parse: Callable[[], T]) -> T | None:
+        try:
+            return parse()
+        except BadLine as error:
+            faults.append(str(error))
+            return None
+
+    person = read(lambda: _column("patient", patient, who, space))
+    mailbox = read(lambda: _column("bal", professional, bal, space))
+    stands = read(lambda: _state(state))
+    since = read(lambda: _date(date))
+    if person is None or mailbox is None or stands is None or since is None:
+        return BadLine("; ".join(faults))  # all of them: one run, one list of what to mend
+    return Pair(person, mailbox), stands, since
+
+
+def _state(cell: str) -> State:
+    if cell.lower() not in pairs.STATES:
+        raise BadLine("state: expected open or closed")
+    return pairs.STATES[cell.lower()]
 
 
 def _column(name: str, parse: Callable[[str, PatientSpace], Address], cell: str, space: PatientSpace) -> Address:
@@ -178,6 +210,7 @@ def _summarise(survey: Survey, imported: int, as_json: bool) -> None:
         "known_already": len(survey.latest) - imported,
         "superseded": good - len(survey.latest),
         "wrong": survey.wrong,
+        "of_no_establishment": len(survey.strangers),
     }
     if as_json:
         paper.json_line(told)

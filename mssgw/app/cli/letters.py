@@ -171,7 +171,9 @@ def who(entry: Entry) -> str:
 
 def detail(entry: Entry) -> str:
     """What else an entry says, on one line."""
-    rules = " ".join(f"{finding.rule}[{finding.requirement}]" for finding in entry.findings)
+    rules = ", ".join(
+        " ".join(filter(None, (f"{finding.rule}[{finding.requirement}]", finding.detail))) for finding in entry.findings
+    )
     next_hop = f"via {entry.next_hop}" if entry.next_hop else ""
     named = any(finding.rule == entry.detail for finding in entry.findings)  # with its requirements, in ``rules``
     said = "" if named else entry.detail

@@ -2,7 +2,7 @@
 
 from mssgw.core.bal import Party
 from mssgw.core.facts import Facts
-from mssgw.core.message import Fin
+from mssgw.core.message import Fin, Unreadable
 from mssgw.core.replies import Reply
 from mssgw.core.rules.findings import not_allowed, note, refuse
 from mssgw.core.verdict import Finding
@@ -36,7 +36,9 @@ def structure_is_readable(facts: Facts) -> Finding | None:  # req: GW-2
     """What we cannot read without doubt, two readers could read differently."""
     if facts.head is None or not facts.head.unreadable:
         return None
-    return refuse("structure-is-readable", "GW-2", UNREADABLE, facts.head.unreadable[0].value)
+    what = facts.head.unreadable[0]
+    kind = f" {facts.head.malformed}" if what is Unreadable.MALFORMED_HEADER and facts.head.malformed else ""
+    return refuse("structure-is-readable", "GW-2", UNREADABLE, f"{what.value}{kind}")
 
 
 def no_loop(facts: Facts) -> Finding | None:  # req: GW-1

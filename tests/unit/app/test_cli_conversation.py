@@ -118,7 +118,14 @@ def test_import_writes_the_pairs_of_earlier_mail(office, run_json, csv_file):
         HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n{CORSICAN},{DOCTOR.upper()},CLOSED,2026-02-01T09:00:00+01:00\n"
     )
     (told,) = run_json("conversation", "import", csv_file(text, "utf-8-sig"))
-    assert told == {"lines": 2, "imported": 2, "known_already": 0, "superseded": 0, "wrong": 0}
+    assert told == {
+        "lines": 2,
+        "imported": 2,
+        "known_already": 0,
+        "superseded": 0,
+        "wrong": 0,
+        "of_no_establishment": 0,
+    }
     assert office.pairs[a_pair()] == (State.OPEN, datetime(2026, 2, 1, tzinfo=UTC))
     corsican = Pair(Address.parse(f"{CORSICAN}@patient.mssante.fr"), Address.parse(DOCTOR))
     assert office.pairs[corsican] == (State.CLOSED, datetime(2026, 2, 1, 8, tzinfo=UTC))
@@ -164,8 +171,27 @@ def test_one_wrong_line_and_nothing_is_imported(office, run, csv_file, line, why
     assert office.pairs == {}
     for value in ("289456789012345", MATRICULE, CORSICAN, DOCTOR, "dr martin"):
         assert value not in refused.output
-    assert run("conversation", "import", path, "--skip-errors").exit_code == 0
+    skipped = run("conversation", "import", path, "--skip-errors")
+    assert skipped.exit_code == 65
+    assert "1 of 2 lines are wrong; the others are imported" in skipped.stderr
     assert len(office.pairs) == 1
+
+
+def test_a_line_tells_all_its_faults(run, csv_file):
+    """One run gives the whole list of what to mend."""
+    told = run("conversation", "import", csv_file(HEADER + f"289456789012345,{PATIENT},maybe,gestern\n")).stderr
+    assert all(each in told for each in ("patient: ", "; bal: ", "; state: ", "; date: "))
+
+
+def test_import_warns_of_mailboxes_of_nobody(office, run, csv_file):
+    """A mistyped domain makes conversations that are never looked up: lines are named, and counted."""
+    text = HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n{MATRICULE},dr@chu-exmple.fr,open,2026-02-01\n"
+    told = run("conversation", "import", csv_file(text))
+    assert told.exit_code == 0
+    assert "paires.csv:3: bal: of no [[establishment]]" in told.stderr
+    assert "paires.csv:2" not in told.stderr
+    assert "chu-exmple" not in told.output
+    assert "of no establishment: 1" in told.stdout
 
 
 @pytest.mark.parametrize(
@@ -215,3 +241,13 @@ def test_a_store_that_fails_half_way_says_how_far_it_came(office, run, csv_file,
     refused = run("conversation", "import", csv_file(HEADER + "".join(lines)))
     assert refused.exit_code == 69
     assert f"{imports.BATCH} pairs were imported; running it again is harmless" in refused.stderr
+
+
+def test_show_of_a_mailbox_tells_of_the_opposition_to_all(office, run):
+    """It bears on this mailbox too, in the list and in the journal (SD-12)."""
+    blocked = an_entry(JournalEvent.CONVERSATION, "", sender=None, detail="blocked", operator="anne", message_id=None)
+    office.entries.append(blocked)
+    told = run("conversation", "show", PATIENT, DOCTOR)
+    assert told.exit_code == 0
+    assert "blocked" in told.stdout
+    assert "operator anne" in told.stdout

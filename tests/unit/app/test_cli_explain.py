@@ -4,9 +4,10 @@ import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move
+from mssgw.core.journal import JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
-from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_pair
+from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_pair, an_entry
 
 CLOSED = Reply(550, "5.7.1", "Echange clos par le professionnel")
 FINDING = Finding(
@@ -111,3 +112,23 @@ def test_a_wrong_matricule_is_explained_in_the_words_of_the_smtp_reply(
     assert told.exit_code == 1
     assert f"Verdict: refuse: {reply}" in told.stdout
     assert "289456789012345" not in told.output
+
+
+def test_a_refused_letter_is_explained_from_the_journal_with_exit_code_1(office, run, run_json):
+    """Nothing of it was kept but what the rules said: rule, requirement, detail and reply."""
+    reply = Reply(554, "5.6.0", "Structure du message illisible ou excessive")
+    finding = Finding(
+        rule="structure-is-readable",
+        requirement="GW-2",
+        severity=Severity.REFUSE,
+        detail="malformed-header two-message-id-fields",
+        reply=reply,
+    )
+    office.entries.append(an_entry(JournalEvent.REFUSED, findings=(finding,), reply=reply, detail=finding.rule))
+    told = run("explain", ID)
+    assert told.exit_code == 1
+    for each in ("structure-is-readable", "GW-2", "two-message-id-fields", "Verdict: refuse: 554 5.6.0"):
+        assert each in told.stdout
+    assert "erased" not in told.stdout
+    (said,) = run_json("explain", ID)
+    assert (said["verdict"], said["findings"][0]["detail"]) == ("refuse", finding.detail)

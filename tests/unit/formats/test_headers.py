@@ -134,3 +134,19 @@ def test_citing_never_raises_and_gives_bracketed_identifiers(value):
 )
 def test_comments_are_replaced_by_a_space(value, plain):
     assert without_comments(value).replace("  ", " ") == plain.replace("  ", " ")
+
+
+@pytest.mark.parametrize(
+    ("block", "kind"),
+    [
+        (b"Message-ID: <a@b>\r\nMessage-ID: <c@d>\r\n", "two-message-id-fields"),
+        (b"Subject : x\r\n", "white-space-after-subject"),
+        (b"From: x\r\nno field\r\n", "line-that-is-no-field"),
+        (b"From: x\r\n \r\n y\r\n", "line-of-white-space"),
+        (b"From: x\ry\r\n", "stray-cr-lf-or-nul"),
+        (b"From: x\r\n", ""),
+    ],
+)
+def test_which_kind_of_malformed_is_told_without_values(block: bytes, kind: str) -> None:
+    """Whoever must mend his program has to know what; the letter itself is not kept."""
+    assert read_header(block).malformed == kind
