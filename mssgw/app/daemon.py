@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from mssgw.app.config.values import Endpoint
 from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
-from mssgw.app.reloading import Ready, made_of, read_again, refusals_told
+from mssgw.app.reloading import Ready, Reloads, made_of, read_again
 from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
@@ -135,6 +134,7 @@ class Daemon:
         self._passwords, self._logins = Passwords(), Logins()
         self._live = Live(ready.settings, *self._admission(ready.clients))
         eyes.follow(ready)
+        self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
         self._stop = asyncio.Event()
 
@@ -167,6 +167,7 @@ class Daemon:
         tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
             asyncio.create_task(self._signs_of_life(), name="watchdog"),
+            asyncio.create_task(self._reloads.run(), name="reload"),
         ]
         if self._seat.first:
             tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
@@ -194,7 +195,7 @@ class Daemon:
         spare_the_collector()
         self._event("gateway.ready", version=mssgw.__version__)
         self._seat.say(systemd.READY)
-        with signals.heard(asyncio.get_running_loop(), stop=self._stop.set, reload=self.reload):
+        with signals.heard(asyncio.get_running_loop(), stop=self._stop.set, reload=self._reloads.ask):
             await self._stop.wait()
         if self._fell:
             raise TaskFell
@@ -218,13 +219,8 @@ class Daemon:
 
     # --- reload ------------------------------------------------------------------------------------------------
 
-    def reload(self) -> None:
-        """Read the configuration again; a bad file leaves the old one in force, whole."""
-        self._seat.say(systemd.reloading(time.monotonic()))
-        with refusals_told(self._telemetry):
-            self._take(read_again(self._path, self._ready.config, self._seat))
-            self._event("config.reloaded")
-        self._seat.say(systemd.READY)
+    def _read_again(self) -> Ready:
+        return read_again(self._path, self._ready.config, self._seat)
 
     def _take(self, ready: Ready) -> None:
         """All at once: nothing waits in between, so no letter sees half of it."""
@@ -237,6 +233,7 @@ class Daemon:
         log.configure(ready.config.log.level, ready.config.log.format)
         if ready.waiting and self._seat.first:  # one of us is enough
             self._telemetry.event("config.needs_restart", alarm=True, keys=", ".join(ready.waiting))
+        self._event("config.reloaded")
 
     # --- listeners ---------------------------------------------------------------------------------------------
 

@@ -1,7 +1,9 @@
 """A configuration with all that is made of it: ready in full before any of it is in force."""
 
+import asyncio
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.seat import Seat
 from mssgw.core.settings import Settings
+from mssgw.edges import systemd
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.ports import Telemetry
@@ -64,6 +67,42 @@ def refusals_told(telemetry: Telemetry) -> Iterator[None]:
         telemetry.event("config.refused", alarm=True, expected=str(error))
     except OSError as error:
         telemetry.event("config.refused", alarm=True, expected=f"{error.filename}: {error.strerror}")
+    except Exception as error:  # whatever it is, no letter has to wait for it
+        telemetry.event("config.refused", alarm=True, failure=error)
+
+
+class Reloads:
+    """Reads the file again whenever asked, beside the event loop: a large one takes seconds, and nobody waits.
+
+    ``read`` runs in a thread, ``take`` in the event loop, where all that it swaps is swapped at once. ``say``: to
+    systemd. Asked again while it reads, it reads once more, however often that was: what is in force in the end is
+    never older than the last time.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Ready],
+        take: Callable[[Ready], None],
+        *,
+        telemetry: Telemetry,
+        say: Callable[[str], object],
+    ) -> None:
+        self._read, self._take, self._telemetry, self._say = read, take, telemetry, say
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Have the file read from now on. Call it in the event loop."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; a bad file leaves the old configuration in force, whole."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()  # before reading: who asks now may have written what we have not read
+            self._say(systemd.reloading(time.monotonic()))
+            with refusals_told(self._telemetry):
+                self._take(await asyncio.to_thread(self._read))
+            self._say(systemd.READY)
 
 
 def _listener(config: Config, settings: Settings, entry: model.Listener, seat: Seat) -> Listener:

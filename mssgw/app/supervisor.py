@@ -86,9 +86,10 @@ class Supervisor:
             signals.ignore()
 
     def _stop_was_asked(self) -> bool:
-        while self._told:
-            if self._told.pop(0) != signal.SIGHUP:
-                return True
+        told, self._told = self._told, []
+        if set(told) - {signal.SIGHUP}:
+            return True
+        if told:  # several in the meantime mean one
             if self._announced:  # else READY would come before we are
                 systemd.notify(systemd.reloading(time.monotonic()))
             self.reload()
