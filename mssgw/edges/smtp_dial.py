@@ -207,9 +207,21 @@ async def _start_tls(client: aiosmtplib.SMTP) -> asyncio.Transport:
         raise _Distrust(NO_STARTTLS)
     try:
         await client.starttls()  # drops what the peer sent in clear after its 220 (RFC 3207 section 4.2)
-    except aiosmtplib.SMTPResponseException:
-        raise _Distrust(NO_STARTTLS) from None
+    except aiosmtplib.SMTPResponseException as exc:
+        raise _Distrust(_starttls_refused(exc)) from None
     return cast(asyncio.Transport, client.transport)
+
+
+def _starttls_refused(exc: aiosmtplib.SMTPResponseException) -> Reply:
+    """It offers STARTTLS and will not begin it, for want of a certificate mostly: its code, not its text, is quoted."""
+    if not 400 <= exc.code <= 599:
+        return Reply(
+            NO_STARTTLS.code, NO_STARTTLS.status, "Le serveur suivant repond mal a STARTTLS, exige par la route"
+        )
+    said = to_reply(exc.code, exc.message.split("\n"))
+    code = f"{said.code} {said.status}".strip()
+    text = f"Le serveur suivant offre STARTTLS, exige par la route, mais le refuse ({code})"
+    return Reply(NO_STARTTLS.code, NO_STARTTLS.status, text)
 
 
 async def _login(client: aiosmtplib.SMTP, login: str, password: str) -> None:

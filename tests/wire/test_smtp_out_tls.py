@@ -123,6 +123,15 @@ async def test_without_starttls_nothing_goes_in_clear(authority, trusted, script
     assert told_nothing(server)
 
 
+async def test_starttls_that_is_offered_and_refused_is_told_as_what_happened(authority, trusted) -> None:
+    """Postfix with smtpd_tls_security_level = may and no certificate does so: its code leads to the cause."""
+    script = {"STARTTLS": b"454 4.7.0 TLS not available\r\n"}
+    async with ScriptedServer(script, offers=(*ALL, "STARTTLS"), tls=trusted) as server:
+        outcome = await attempt(server, authority, TlsPolicy.REQUIRE)
+    assert distrusted(outcome, "4.7.4")
+    assert outcome.reply.text.endswith("mais le refuse (454 4.7.0)")
+
+
 async def test_a_clear_text_peer_behind_an_implicit_route_gets_nothing(authority) -> None:
     async with ScriptedServer() as server:
         outcome = await attempt(server, authority, TlsPolicy.IMPLICIT)
