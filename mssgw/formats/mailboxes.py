@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 
-MAX_ADDRESSES = 1_000
-MAX_WORDS = 20_000  # 1,000 addresses with names take under half of it
+MAX_ADDRESSES = 1_000  # of one list, what is malformed among them
+MAX_ENTRIES = 4_000  # of all lists of a letter
+MAX_WORDS = 40_000  # of all lists; 1,000 addresses with names take under a quarter of it
+MAX_WIDE = 10  # domains of a letter that are not ASCII: each may take 5 ms (IDNA), and MSSanté has none
 MAX_LENGTH = 400  # characters of one address before we look closer: 64 + @ + 253 and a few quotes
 
 _TOKEN = re.compile(
@@ -32,12 +34,39 @@ class Addresses:
     """``found`` in order, no address twice. ``malformed`` counts entries that are no address or could be two; what
     looks most like the address of one is in ``found`` all the same.
 
-    ``complete`` is false when the list is longer than we read.
+    ``complete`` is false when the list is longer than we read, or the letter's lists together are.
     """
 
     found: tuple[Address, ...] = ()
     malformed: int = 0
     complete: bool = True
+
+
+@dataclass(slots=True)
+class Allowance:
+    """What is left of what all address lists of one letter may cost together."""
+
+    entries: int = MAX_ENTRIES
+    words: int = MAX_WORDS
+    wide: set[str] = field(default_factory=set, repr=False)
+
+    @property
+    def spent(self) -> bool:
+        return self.entries < 0 or self.words < 0 or len(self.wide) > MAX_WIDE
+
+    def address(self, text: str) -> Address | None:
+        """The address that a text is; None for any other text, and for a domain too many."""
+        domain = text.rpartition("@")[2]
+        if len(text) > MAX_LENGTH:
+            return None
+        if not domain.isascii():
+            self.wide.add(domain)
+            if self.spent:
+                return None
+        try:
+            return Address.parse(text)
+        except MalformedAddress:
+            return None
 
 
 @dataclass(slots=True)
@@ -59,16 +88,16 @@ class _Entry:
         elif kind != "comment":
             words.append(word)
 
-    def read(self) -> tuple[list[Address], bool]:
+    def read(self, allowance: Allowance) -> tuple[list[Address], bool]:
         """The addresses, and whether all readers agree about the entry."""
         outside = _joined(self.outside)
         texts = [_joined(words) for words in self.angles] or [outside]
         if texts == [""] and not self.angles:
             return [], not self.bad  # nothing between two commas
-        found = [address for text in texts if (address := _address(_without_route(text))) is not None]
+        found = [address for text in texts if (address := allowance.address(_without_route(text))) is not None]
         agreed = len(texts) == len(found) == 1 and not self.bad and not self.open
         if self.angles and "@" in self.outside:
-            agreed = agreed and [_address(outside)] == found  # ``a@x <b@y>``: some readers use the first one
+            agreed = agreed and [allowance.address(outside)] == found  # ``a@x <b@y>``: some readers use the first one
         return found, agreed
 
 
@@ -87,30 +116,27 @@ def _joined(words: list[str]) -> str:
     )
 
 
-def _address(text: str) -> Address | None:
-    if len(text) > MAX_LENGTH:
-        return None
-    try:
-        return Address.parse(text)
-    except MalformedAddress:
-        return None
+def read_addresses(text: str, allowance: Allowance | None = None) -> Addresses:
+    """Read an unfolded address list: names, quoted strings, comments, groups, encoded words. Never raises.
 
-
-def read_addresses(text: str) -> Addresses:
-    """Read an unfolded address list: names, quoted strings, comments, groups, encoded words. Never raises."""
+    Lists of one letter share an ``allowance``; without one, this list has it alone.
+    """
+    allowance = Allowance() if allowance is None else allowance
     plain = _PLAIN.fullmatch(text)
-    if plain is not None and (address := _address(plain[1] or plain[2])) is not None:
-        return Addresses((address,))
-    return _read_list(text)
+    if plain is not None and (address := allowance.address(plain[1] or plain[2])) is not None:
+        allowance.entries -= 1
+        return Addresses((address,), complete=not allowance.spent)
+    return _read_list(text, allowance)
 
 
-def _read_list(text: str) -> Addresses:
+def _read_list(text: str, allowance: Allowance) -> Addresses:
     found: dict[Address, None] = {}
     malformed = 0
     entry = _Entry()
     complete = True
-    for number, (kind, word) in enumerate(_words(text)):
-        if number >= MAX_WORDS or len(found) > MAX_ADDRESSES:
+    for kind, word in _words(text):
+        allowance.words -= 1
+        if allowance.spent or len(found) + malformed > MAX_ADDRESSES:
             complete = False
             break
         if entry.open and word == ">":
@@ -124,17 +150,19 @@ def _read_list(text: str) -> Addresses:
             malformed += entry.bad or bool(entry.angles) or "@" in entry.outside
             entry = _Entry()
         elif kind == "comma":
-            malformed += _keep(entry, found)
+            malformed += _keep(entry, found, allowance)
             entry = _Entry()
         else:
             entry.add("junk" if word == ">" else kind, word)
-    malformed += _keep(entry, found)
-    return Addresses(tuple(found)[:MAX_ADDRESSES], malformed, complete and len(found) <= MAX_ADDRESSES)
+    malformed += _keep(entry, found, allowance)
+    complete = complete and not allowance.spent and len(found) + malformed <= MAX_ADDRESSES
+    return Addresses(tuple(found)[:MAX_ADDRESSES], malformed, complete)
 
 
-def _keep(entry: _Entry, found: dict[Address, None]) -> int:
+def _keep(entry: _Entry, found: dict[Address, None], allowance: Allowance) -> int:
     """Add the addresses of an entry; 1 when it is malformed."""
-    addresses, agreed = entry.read()
+    allowance.entries -= bool(entry.outside or entry.angles)
+    addresses, agreed = entry.read(allowance)
     found.update(dict.fromkeys(addresses))
     return not agreed
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssgw.formats.mailboxes import MAX_ADDRESSES, read_addresses
+from mssgw.formats.mailboxes import MAX_ADDRESSES, MAX_WIDE, MAX_WORDS, Allowance, read_addresses
+from tests.watchdog import watchdog
 
 
 def texts(value: str) -> tuple[list[str], int]:
@@ -106,3 +107,37 @@ def test_a_comment_behind_a_list_changes_nothing(text):
 def test_a_plain_address_is_read_by_both_ways_alike(text):
     assert read_addresses(text) == read_addresses(f"{text}()")
     assert len(read_addresses(text).found) == 1
+
+
+def test_what_is_malformed_counts_like_an_address():
+    """Else a list could have any number of entries."""
+    assert not read_addresses("x, " * (MAX_ADDRESSES + 1)).complete
+    assert not read_addresses("x," * MAX_ADDRESSES + "a@x.fr").complete
+    assert read_addresses("x," * (MAX_ADDRESSES - 1) + "a@x.fr").complete
+
+
+@pytest.mark.parametrize("text", ["x, y, z", "Dr <a@x.fr>, <", "a@x.fr"])
+def test_the_lists_of_a_letter_are_limited_together(text):
+    """A letter may have a thousand of them."""
+    shared = Allowance()
+    read = [read_addresses(text, shared).complete for _ in range(MAX_WORDS)]
+    assert read[:MAX_ADDRESSES] == [True] * MAX_ADDRESSES
+    assert not read[-1]
+
+
+def test_domains_that_are_not_ascii_are_few_in_a_letter():
+    """Each is worth a thousand others; one that is named again costs nothing."""
+    shared = Allowance()
+    assert read_addresses(",".join(f"a{n}@hôpital.fr" for n in range(500)), shared).complete
+    assert read_addresses(",".join(f"a@hôpital{n}.fr" for n in range(MAX_WIDE - 1)), shared).complete
+    assert read_addresses("b@x.fr", shared).complete
+    over = read_addresses("a@clinique-à-côté.fr", shared)
+    assert (over.found, over.complete) == ((), False)
+    assert not read_addresses("b@x.fr", shared).complete
+
+
+@pytest.mark.parametrize("domain", ["é" * 50, "ñ" * 200])
+def test_any_number_of_domains_that_are_not_ascii_is_refused_at_once(domain):
+    """A quarter of a megabyte of them took seconds, well-formed or not."""
+    with watchdog("reading domains"):
+        assert not read_addresses(",".join(f"a@{domain}{n}.fr" for n in range(20_000))).complete
