@@ -13,6 +13,7 @@ from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, strictest
 from mssgw.flow.inspect import letters_pairs
+from mssgw.formats.headers import comparable
 from mssgw.ports import Letter, NoticeSeen, ReceiptSeen
 
 
@@ -50,7 +51,7 @@ def letters(facts: Facts) -> tuple[Letter, ...]:
     return tuple(
         Letter(
             pair=pair,
-            message_id=head.message_id,
+            message_id=comparable(head.message_id) if head.message_id else None,
             subject=head.subject,
             receipt_to=tuple(address.key for address in head.receipt_to) if from_professional else (),
             closes=from_professional and head.closes,

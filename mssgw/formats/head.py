@@ -4,12 +4,13 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Content, Fin, Mdn, MessageHead, Notice, Unreadable
 from mssgw.formats.headers import Header, cited_ids, message_id, without_comments
-from mssgw.formats.mailboxes import Addresses, read_addresses
+from mssgw.formats.mailboxes import MAX_ADDRESSES, Addresses, Allowance, read_addresses
 from mssgw.formats.mdn import read_mdn
 from mssgw.formats.notices import notice_in
 from mssgw.formats.parameters import Parameters
@@ -45,17 +46,20 @@ class HeadOptions:
 
 def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, options: HeadOptions) -> MessageHead:
     """Fill a MessageHead. Never raises; ``troubles`` are the scanner's, more may be added."""
-    from_ = _addresses(header, "from")
-    to_cc = _addresses(header, "to", "cc")
+    allowance = Allowance()
+    from_ = _addresses(header, allowance, "from")
+    to_cc = _to_cc(header, allowance)
+    reply_to, receipt_to = (_addresses(header, allowance, name) for name in ("reply-to", "disposition-notification-to"))
+    signed = _addresses(header, allowance, "sender", "resent-from", "resent-sender")
     subject, thread = decoded(header.first("subject")), _cited(header)
     content = _content(kind_of(header), kept)
     return MessageHead(
         message_id=message_id(header.first("message-id")),
         from_fields=len(header.all("from")),
         from_=from_.found,
-        reply_to=_addresses(header, "reply-to").found,
-        also_signed=_addresses(header, "sender", "resent-from", "resent-sender").found,
-        to_cc=tuple(dict.fromkeys((*to_cc.found, *_disguised(header)))) if to_cc.malformed else to_cc.found,
+        reply_to=reply_to.found,
+        also_signed=signed.found,
+        to_cc=to_cc.found,
         subject=subject[:MAX_SUBJECT],
         subject_fin=_fin(header, subject),
         mss_fin=header.first("x-mss-mes") == "FIN",  # req: FIN-2
@@ -63,14 +67,14 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         thread_cut=len(thread) > 2 * THREAD_ENDS,
         auto_submitted=_auto_submitted(header),
         content=content,
-        receipt_to=_addresses(header, "disposition-notification-to").found,
+        receipt_to=receipt_to.found,
         return_receipt_to=bool(header.first("return-receipt-to")),
         received=len(header.all("received")),
         own_hop=bool(options.hostname) and own_hop(header.texts("received"), options.hostname),
         person=_person(header, options),
         mdn=_mdn(content, kept),
         notice=_notice(kept),
-        unreadable=(unreadable := tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc))))),
+        unreadable=(unreadable := tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc, allowance))))),
         malformed=_malformed(header, troubles) if Unreadable.MALFORMED_HEADER in unreadable else "",
     )
 
@@ -82,13 +86,24 @@ def _malformed(header: Header, troubles: tuple[Unreadable, ...]) -> str:
     return header.malformed or "in-a-part"
 
 
-def _addresses(header: Header, *names: str) -> Addresses:
+def _addresses(header: Header, allowance: Allowance, *names: str) -> Addresses:
     """All addresses of these fields."""
-    lists = [read_addresses(text) for name in names for text in header.texts(name)]
+    lists = [read_addresses(text, allowance) for name in names for text in header.texts(name)]
     return Addresses(
         tuple(dict.fromkeys(address for each in lists for address in each.found)),
         sum(each.malformed for each in lists),
         all(each.complete for each in lists),
+    )
+
+
+def _to_cc(header: Header, allowance: Allowance) -> Addresses:
+    """The addresses of To and Cc, and those that may be meant in what cannot be read."""
+    read = _addresses(header, allowance, "to", "cc")
+    if not read.malformed:
+        return read
+    more = tuple(islice(_disguised(header), MAX_ADDRESSES + 1))
+    return Addresses(
+        tuple(dict.fromkeys((*read.found, *more))), read.malformed, read.complete and len(more) <= MAX_ADDRESSES
     )
 
 
@@ -105,11 +120,11 @@ def _disguised(header: Header) -> Iterator[Address]:  # req: SD-7
                     yield Address.parse(found[0])
 
 
-def _doubts(from_: Addresses, to_cc: Addresses) -> list[Unreadable]:
+def _doubts(from_: Addresses, to_cc: Addresses, allowance: Allowance) -> list[Unreadable]:
     doubts = []
     if from_.found and from_.malformed:
         doubts.append(Unreadable.MALFORMED_HEADER)  # readers would show different authors
-    if not (from_.complete and to_cc.complete):
+    if not (from_.complete and to_cc.complete) or allowance.spent:
         doubts.append(Unreadable.TOO_MANY_FIELDS)  # a second patient could hide in what we did not read (SD-7)
     return doubts
 
@@ -133,7 +148,8 @@ def _fin(header: Header, subject: str) -> Fin:  # req: SD-2
 def _cited(header: Header) -> list[str]:
     """What the letter answers: References, then In-Reply-To, which names the latest."""  # req: SD-3, NDR-7
     texts = [text for name in ("references", "in-reply-to") for text in header.texts(name)]
-    ids = [found for text in texts for found in cited_ids(decoded(text))]
+    # Encoded words in it as they stand, and as what they say: programs differ, and so may the letter that it answers.
+    ids = [found for text in texts for form in dict.fromkeys((text, decoded(text))) for found in cited_ids(form)]
     return list(reversed(dict.fromkeys(reversed(ids))))  # each at its last place
 
 

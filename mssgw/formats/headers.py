@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from mssgw.core.message import Unreadable
 from mssgw.formats.wire import unstuffed
-from mssgw.formats.words import text_of
+from mssgw.formats.words import decoded, text_of
 
 MAX_HEADER = 262_144  # octets; Exchange takes 256 KiB, Postfix's header_size_limit is 100 KiB for one field
 MAX_FIELDS = 1_000
@@ -186,6 +186,13 @@ def message_id(value: str) -> str | None:
         return ids[0]
     bare = without_comments(value).split()
     return f"<{bare[0]}>" if len(bare) == 1 and 3 <= len(bare[0]) <= 898 and not set(bare[0]) & set("<>") else None
+
+
+def comparable(id_: str) -> str:  # req: SD-3
+    """A Message-ID in the form by which letters are found: with its encoded words read, which RFC 2047 has nowhere
+    in it, so that some programs cite them as they stand and others what they say.
+    """
+    return (message_id(decoded(id_)) or id_) if "=?" in id_ else id_
 
 
 _CITED = re.compile(r"<([^<>]+)>|([^<>\s]+)")

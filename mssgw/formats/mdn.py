@@ -5,7 +5,7 @@ import re
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Mdn
-from mssgw.formats.headers import Header, message_id, read_header, without_comments
+from mssgw.formats.headers import Header, comparable, message_id, read_header, without_comments
 
 # "displayed", "processed/error", and the PFI's "processed/Error: 902^Patient inconnu"
 _DISPOSITION = re.compile(
@@ -20,8 +20,9 @@ def read_mdn(content: bytes) -> Mdn | None:
     found = _DISPOSITION.fullmatch(without_comments(header.first("disposition")))
     if found is None:
         return None
+    original = message_id(header.first("original-message-id"))
     return Mdn(
-        original_message_id=message_id(header.first("original-message-id")),
+        original_message_id=comparable(original) if original else None,
         final_recipient=recipient_in(header.first("final-recipient")),
         disposition=found[1].lower(),
         error=_error(header, found[2], found[3]),

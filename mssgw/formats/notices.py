@@ -12,6 +12,8 @@ from mssgw.formats.mdn import recipient_in
 
 MAX_TEXT = 8_000  # characters that are looked at; the sentence begins a notice
 
+MAX_REPORTED = 10  # Final-Recipient fields; several are looked at, for one recipient may be written in several ways
+
 _TAG = re.compile(r"<[^<>]{0,2000}>")
 _ENTITY = re.compile(r"&#?[A-Za-z0-9]{1,10};")
 _CITED = re.compile(r"^[ \t]*[>|].*$", re.M)
@@ -76,5 +78,6 @@ def _address(text: str | None) -> Address | None:
 def _reported(report: bytes) -> Address | None:
     """The one recipient of a message/delivery-status (RFC 3464), None when there are several."""
     fields = read_header(b"\r\n".join(line for line in report.split(b"\r\n") if line.strip()))
-    found = {recipient_in(each.text) for each in fields.all("final-recipient")}
-    return found.pop() if len(found) == 1 else None
+    texts = {each.text for each in fields.all("final-recipient")}
+    found = {recipient_in(text) for text in texts} if len(texts) <= MAX_REPORTED else ()
+    return next(iter(found)) if len(found) == 1 else None

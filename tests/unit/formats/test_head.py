@@ -3,7 +3,9 @@
 import pytest
 
 from mssgw.core.message import Content, Unreadable
+from mssgw.formats.mailboxes import MAX_ADDRESSES, MAX_WIDE
 from tests.unit.formats.reading import letter, multipart, read
+from tests.watchdog import watchdog
 
 
 def keys(addresses) -> list[str]:
@@ -110,6 +112,29 @@ def test_of_a_very_long_thread_the_ends_are_kept_and_it_is_said_to_be_cut():
 )
 def test_a_reply_is_known_without_angle_brackets(field):
     assert "<a@x>" in read(letter(field)).thread
+
+
+def test_an_encoded_word_in_an_identifier_counts_as_it_stands_and_as_what_it_says():
+    """SD-3: a reply that cites it verbatim came through after the pharmacy had closed."""
+    assert set(read(letter("In-Reply-To: <=?utf-8?q?w1?=@x>")).thread) == {"<=?utf-8?q?w1?=@x>", "<w1@x>"}
+
+
+@pytest.mark.parametrize("name", ["From", "Cc", "Reply-To", "Disposition-Notification-To", "Sender"])
+def test_address_fields_are_limited_together(name):
+    """The price of one letter: seconds, when each field could have it alone."""
+    few = [f"{name}: a@hôpital{n}.fr" for n in range(MAX_WIDE)]
+    assert Unreadable.TOO_MANY_FIELDS not in read(letter("To: b@x.fr", *few)).unreadable
+    assert Unreadable.TOO_MANY_FIELDS in read(letter("To: b@hôpital.fr", *few)).unreadable
+    with watchdog("reading addresses", 5.0):
+        assert Unreadable.TOO_MANY_FIELDS in read(letter(*[f"{name}: {'x, ' * 80}" for _ in range(900)])).unreadable
+
+
+def test_patients_that_hide_in_what_cannot_be_read_are_limited():
+    """Thousands of them would be looked at by every rule."""
+    hidden = "(never ends " + " ".join(f"{n:05}5121518989@p.fr" for n in range(9_000))
+    head = read(letter(f"To: {hidden}"))
+    assert Unreadable.TOO_MANY_FIELDS in head.unreadable
+    assert len(head.to_cc) <= MAX_ADDRESSES + 1
 
 
 def test_several_from_fields_are_counted_not_judged():

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.message import Unreadable
-from mssgw.formats.headers import MAX_FIELDS, cited_ids, message_id, message_ids, read_header, without_comments
+from mssgw.formats.headers import (
+    MAX_FIELDS,
+    cited_ids,
+    comparable,
+    message_id,
+    message_ids,
+    read_header,
+    without_comments,
+)
 
 MALFORMED = (Unreadable.MALFORMED_HEADER,)
 
@@ -150,3 +158,17 @@ def test_comments_are_replaced_by_a_space(value, plain):
 def test_which_kind_of_malformed_is_told_without_values(block: bytes, kind: str) -> None:
     """Whoever must mend his program has to know what; the letter itself is not kept."""
     assert read_header(block).malformed == kind
+
+
+@pytest.mark.parametrize(
+    ("as_written", "compared"),
+    [
+        ("<a@x>", "<a@x>"),
+        ("<=?utf-8?q?a?=@x>", "<a@x>"),
+        ("<=?utf-8?q?=3Ca=40x=3E?=>", "<a@x>"),
+        ("<=?none?q?a?=@x>", "<=?none?q?a?=@x>"),
+        ("<=?utf-8?q?_?=>", "<=?utf-8?q?_?=>"),
+    ],
+)
+def test_a_message_id_is_compared_with_its_encoded_words_read(as_written, compared):
+    assert comparable(as_written) == compared

@@ -32,6 +32,13 @@ def test_a_receipt_names_the_letter_and_the_reader():
     assert (head.mdn.disposition, head.mdn.error) == ("displayed", None)
 
 
+def test_a_receipt_may_cite_an_encoded_word_as_it_stands():
+    """As replies may (SD-3): the letter is found by what it says."""
+    mdn = read(receipt(PART.replace(b"<1@", b"<=?utf-8?q?1?=@"))).mdn
+    assert mdn is not None
+    assert mdn.original_message_id == "<1@hopital.fr>"
+
+
 def test_a_receipt_in_base64_is_read():
     import base64
 

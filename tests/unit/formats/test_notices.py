@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mssgw.core.message import AccountState, Notice
 from mssgw.formats.notices import notice_in
 from tests.unit.formats.reading import letter, multipart, read
+from tests.watchdog import watchdog
 
 PATIENT = "279035121518989@patient.mssante.fr"
 HEAD = f"Le message que vous avez envoyé à l'adresse \"{PATIENT}\" n'a pas pu être distribué, car "
@@ -89,6 +90,13 @@ def test_the_delivery_status_tells_the_address_when_the_text_does_not():
     assert head.notice is not None
     assert head.notice.about is not None
     assert head.notice.about.key == PATIENT
+
+
+def test_a_delivery_status_about_many_names_nobody():
+    """Thousands of domains that are not ASCII would take seconds."""
+    many = "\r\n\r\n".join(f"Final-Recipient: rfc822; a@{'é' * 50}.{'ñ' * 50}{n}.fr" for n in range(900))
+    with watchdog("reading recipients"):
+        assert notice_in(S2, report=many.encode()) == Notice(account=AccountState.NOT_CREATED)
 
 
 @pytest.mark.parametrize(
