@@ -79,11 +79,21 @@ class PatientSpace:
             return Party.PROFESSIONAL
         if address.key in self.exceptions:
             return Party.PATIENT
-        local = address.key.rpartition("@")[0].strip('"')  # a matricule could hide in quotation marks
+        local = _bare_local(address)
         if (len(local) == LENGTH and local[0].isdigit()) or _begins_with_a_matricule(local):
             Matricule.parse(local)
             return Party.PATIENT
         return Party.PATIENT_SPACE
+
+
+def resembles_a_patient(address: Address) -> bool:
+    """Whether readers would take it for a patient's, whatever its domain: its local part begins with a matricule."""
+    return _begins_with_a_matricule(_bare_local(address))
+
+
+def _bare_local(address: Address) -> str:
+    """As it is compared; a matricule could hide in quotation marks."""
+    return address.key.rpartition("@")[0].strip('"')
 
 
 def _begins_with_a_matricule(local: str) -> bool:

@@ -1,7 +1,7 @@
 """Who may speak as whom."""
 
 from mssgw.core.addresses import Address
-from mssgw.core.bal import BalKind, Party, PatientSpace
+from mssgw.core.bal import BalKind, Party, PatientSpace, resembles_a_patient
 from mssgw.core.envelope import Role
 from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
@@ -37,7 +37,7 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
         return _patient_signs_as_himself(facts, head, author)
     # A failure notice comes from a host name; in the trust space from any domain that nobody else speaks for.
     host = author.domain in facts.client.notice_domains or (facts.from_trust_space and not facts.from_is_foreign)
-    if facts.envelope.reverse_path is None and host:
+    if facts.envelope.reverse_path is None and host and not resembles_a_patient(author):
         return _patient_signs_as_himself(facts, head, author) or _automatic_in_form(head, author)
     return refuse("one-honest-from", "SD-5", not_allowed("Adresse From non autorisee pour ce client"), "foreign")
 
