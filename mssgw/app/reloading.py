@@ -62,7 +62,15 @@ def refusals_told(telemetry: Telemetry) -> Iterator[None]:
         yield
     except ConfigErrors as errors:
         for problem in errors.problems:
-            telemetry.event("config.refused", alarm=True, line=problem.line, key=problem.key, expected=problem.message)
+            line = problem.line or None  # none: it is about the file as a whole
+            telemetry.event(
+                "config.refused",
+                alarm=True,
+                file=problem.file,
+                line=line,
+                key=problem.key,
+                expected=problem.message,
+            )
     except TlsMisconfigured as error:
         telemetry.event("config.refused", alarm=True, expected=str(error))
     except OSError as error:

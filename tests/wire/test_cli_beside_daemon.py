@@ -140,6 +140,20 @@ def test_hold_release_and_retry(here, letter):
     assert "anne" in {entry["operator"] for entry in here.json("trace", letter)}
 
 
+def test_a_letter_that_was_held_by_hand_stays_held_when_the_patient_objects(here, letter):
+    """SD-12, beside the daemon and in the real store; its age is since the 250."""
+    here.until(lambda row: not row["sending"], "queue", "list")
+    here.run("queue", "hold", letter, expect=0)
+    here.run("conversation", "block", PATIENT, expect=0)
+    refused = here.run("queue", "release", letter, expect=1)
+    assert "opposition-is-honoured (SD-12 WHO-8): 550 5.7.1" in refused.stderr
+    (row,) = here.json("queue", "list")
+    assert row["state"] == "held"
+    here.run("conversation", "unblock", PATIENT, expect=0)
+    here.run("queue", "release", letter, expect=0)
+    assert here.json("queue", "list")[0]["created_at"] == row["created_at"]
+
+
 def test_conversations_are_closed_blocked_and_imported(here, letter):
     here.run("conversation", "close", PATIENT, DOCTOR, expect=0)
     assert here.json("conversation", "show", PATIENT, DOCTOR)[0]["conversations"][0]["state"] == "closed"

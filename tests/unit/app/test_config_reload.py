@@ -1,11 +1,13 @@
 """A reload takes each key wholly or leaves it wholly to the next restart."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from mssgw.app import config
 from mssgw.app.config.reload import RESTART, reloaded
+from mssgw.app.reloading import refusals_told
 from tests.unit.app.test_config_example import EXAMPLE, tables
 
 
@@ -65,3 +67,17 @@ def test_the_documents_name_the_keys_that_wait(document: str, words: str) -> Non
     said = re.search(re.escape(words) + r" (.*?)\. ", text)
     assert said is not None
     assert said[1].split(", ") == [f"{section}.{key}" for section, keys in RESTART.items() for key in keys]
+
+
+def test_a_refusal_of_the_whole_file_names_the_file_and_no_line_0(tmp_path: Path) -> None:
+    """A file that is not there has no line; whoever reads the log wants to know which one it was."""
+    told: list[dict[str, object]] = []
+
+    class Hearer:
+        def event(self, name: str, **fields: object) -> None:
+            told.append(fields)
+
+    with refusals_told(Hearer()):
+        config.load(tmp_path / "nowhere.toml")
+    assert told[0]["file"] == str(tmp_path / "nowhere.toml")
+    assert told[0]["line"] is None
