@@ -8,7 +8,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
@@ -24,12 +24,12 @@ from mssgw.flow import record
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
+from mssgw.flow.reading import TOO_SLOW, Reading
 from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Conflict, Spool, Store, Stored, Telemetry
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
 LOOKS = 3  # at what the store knows, when it changes under our eyes
-TOO_SLOW = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
 
 
@@ -43,6 +43,7 @@ class Means:
     telemetry: Telemetry
     inspector: Inspector
     deliverer: Deliverer
+    long_headers: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # see Reading
 
 
 class IncomingLetter:
@@ -51,13 +52,14 @@ class IncomingLetter:
     def __init__(self, means: Means, settings: Settings, client: Client, envelope: Envelope) -> None:
         self._means, self._settings, self._client, self._envelope = means, settings, client, envelope
         self.spool_id = new_id(means.clock.now())
-        self._scanner = Scanner(
+        scanner = Scanner(
             hostname=settings.hostname, person_header=client.person_header, person_received=client.person_received
         )
+        self._reading = Reading(scanner, means.long_headers)
         self._sink = means.spool.create(self.spool_id)
 
     async def write(self, chunk: bytes) -> None:
-        self._scanner.feed(chunk)
+        await self._reading.take(chunk)
         await self._sink.write(chunk)
 
     async def abort(self, reply: Reply | None = None) -> None:
@@ -68,7 +70,8 @@ class IncomingLetter:
 
     async def end(self, *, size: int) -> Reply:
         try:
-            return await self._decide_and_keep(self._scanner.finish(), size)
+            head = await self._reading.head(self._settings.inspection_limit.total_seconds())
+            return await self._decide_and_keep(head, size)
         except GatewayError as error:
             await self._sink.discard()
             await self._refused(error.reply, (), None, error=str(error))

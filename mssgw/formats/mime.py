@@ -61,6 +61,7 @@ class Scanner:
         self._kept = FirstParts(KEPT)
         self._keepers = (self._kept, *keepers)
         self._header: Header | None = None
+        self._header_length = 0
         self._troubles: list[Unreadable] = []
         # The buffer begins with a line end, as if a line came before the first: then every header begins after CRLF
         # and an empty one is found like any other.
@@ -88,6 +89,11 @@ class Scanner:
             setattr(self, name, getattr(self, name) - self._start)
         self._start = 0
 
+    @property
+    def header_length(self) -> int:
+        """Octets of the letter's own header, as far as it has come: what finish() takes is in proportion to it."""
+        return self._header_length or len(self._buffer)
+
     def finish(self) -> MessageHead:
         """The letter has ended: what it is. To be called once."""
         self._ended = True
@@ -110,6 +116,7 @@ class Scanner:
         if end is None:
             return False
         self._header = header = read_header(bytes(self._buffer[2 : min(end, 2 + MAX_HEADER)]))
+        self._header_length = end
         self._troubles += header.troubles
         self._begin(header, end)
         return True

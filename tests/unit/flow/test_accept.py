@@ -13,9 +13,10 @@ from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold
 from mssgw.edges.memory import MemorySpool
-from mssgw.flow.accept import TOO_SLOW, IncomingLetter, Means
+from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
+from mssgw.flow.reading import TOO_SLOW
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
 from tests.unit.flow.test_deliver import Office
 
