@@ -11,7 +11,7 @@ from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.formats.mime import Scanner
 
-PIECE = 65_536  # octets; as many headers of parts as fit in it are read at once
+PIECE = 32_768  # octets; as many headers of parts as fit in it are read at once: up to 20 ms
 LONG = 32_768  # octets of a header; shorter ones are read at once
 TOO_SLOW = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 

@@ -94,10 +94,10 @@ class Header:
         return self._named[name][0].text if name in self._named else ""
 
 
-def read_header(block: bytes) -> Header:
+def read_header(block: bytes, most: int = MAX_FIELDS) -> Header:
     """Read a block in wire form, from its first line up to the empty line, which is not in it. Never raises.
 
-    Only the first MAX_FIELDS fields are given back; more is TOO_MANY_FIELDS.
+    Only the first ``most`` fields are given back; more is TOO_MANY_FIELDS.
     """
     troubles: list[Unreadable] = []
     lines = unstuffed(block).split(b"\r\n") if block else []
@@ -107,7 +107,7 @@ def read_header(block: bytes) -> Header:
     clean = block.count(b"\r") == block.count(b"\n") == block.count(b"\r\n") and b"\0" not in block
     why = "" if clean else "stray-cr-lf-or-nul"
     for number, group in enumerate(_groups(lines)):
-        if number >= MAX_FIELDS:
+        if number >= most:
             troubles.append(Unreadable.TOO_MANY_FIELDS)
             break
         named = _NAME.match(group[0])

@@ -26,6 +26,7 @@ from mssgw.formats.parts import FirstParts, Keeper, Part, Taker, kind_of
 MAX_DEPTH = 20
 MAX_PARTS = 500
 MAX_PART_HEADER = 65_536
+MAX_PART_FIELDS = 100  # each costs 2 us, and there are parts enough
 MAX_LINE = 1_000  # octets of a delimiter line with its padding
 
 _BLANK = b"\r\n\r\n"
@@ -130,7 +131,8 @@ class Scanner:
         end = self._header_end(delimiter if delimiter >= 0 else blank, MAX_PART_HEADER)
         if end is None:
             return False
-        header = read_header(bytes(self._buffer[self._start + 2 : min(end, self._start + 2 + MAX_PART_HEADER)]))
+        block = bytes(self._buffer[self._start + 2 : min(end, self._start + 2 + MAX_PART_HEADER)])
+        header = read_header(block, MAX_PART_FIELDS)
         self._troubles += header.troubles
         self._begin(header, end, bodiless=delimiter >= 0)
         return True

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.message import MessageHead, Unreadable
-from mssgw.formats.mime import MAX_DEPTH, MAX_PARTS, Scanner
+from mssgw.formats.mime import MAX_DEPTH, MAX_PART_FIELDS, MAX_PARTS, Scanner
 from mssgw.formats.parts import Excerpt, Part
 from mssgw.formats.wire import stuffed
 from tests.unit.formats.reading import letter, multipart, read, read_in_pieces
@@ -129,6 +129,14 @@ def test_three_hundred_nested_multiparts_are_too_deep():
     assert read(nested(MAX_DEPTH)).unreadable == ()
     assert read(nested(MAX_DEPTH + 1)).unreadable == (Unreadable.TOO_DEEP,)
     assert read(nested(300)).unreadable == (Unreadable.TOO_DEEP,)
+
+
+def test_a_part_has_few_header_fields():
+    """Five hundred parts of a thousand fields took more than a second."""
+    assert read(multipart("b", b"x:\r\n" * MAX_PART_FIELDS + b"\r\nx")).unreadable == ()
+    assert read(multipart("b", b"x:\r\n" * (MAX_PART_FIELDS + 1) + b"\r\nx")).unreadable == (
+        Unreadable.TOO_MANY_FIELDS,
+    )
 
 
 def test_ten_thousand_parts_are_too_many():
