@@ -3,7 +3,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-PYTHON ?= python3
+# The system's own where it will do: production runs on it, and Debian builds it with profile-guided optimisation,
+# which a Python compiled at home mostly lacks.
+PYTHON ?= $(shell for each in /usr/bin/python3 python3; do "$$each" -c 'import sys, ensurepip, venv; \
+	sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$each" && exit; done; echo python3)
 BIN := .venv/bin
 STAMP := .venv/.complete
 # One lock for a node in production, one with the tools and tests on top; the versions they share are equal.
