@@ -6,6 +6,7 @@ says why; with --only, the other parts keep what was measured before.
 """
 
 import json
+import os
 import signal
 import sys
 import time
@@ -43,6 +44,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
 def measured(name: str, *, quick: bool) -> dict[str, Any]:
     """One part: its figures, or why there are none."""
     say(f"{name} ...")
+    os.sync()  # gigabytes that an earlier part left to be written would make this one's fsync wait
     begin = time.monotonic()
     entry: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
