@@ -64,8 +64,8 @@ class Notice:
 class MessageHead:
     """The header facts of one message.
 
-    ``from_fields`` counts From: fields, ``from_`` holds all addresses in them. ``to_cc``: every address in To: and
-    Cc:. ``also_signed``: those of Sender:, Resent-From: and Resent-Sender:, which readers show beside the author.
+    ``from_fields`` counts From: fields, ``from_`` holds all addresses in them. ``to_cc``: every address in To:,
+    Cc: and their like. ``also_signed``: those of Sender:, Resent-From:, Resent-Sender:, shown beside the author.
     ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first; of a very long
     one its ends, and ``thread_cut``.
     ``receipt_to``: addresses of Disposition-Notification-To. ``received``: number of Received: fields;

@@ -29,6 +29,8 @@ THREAD_ENDS = 100  # Message-IDs: the first and the last so many of a long threa
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
 _AUTHENTICATED = re.compile(rb"\r\n[ \t]+\(Authenticated sender: ([^\r\n()]+)\)(?=\r\n)")
+# SD-7 names To and Cc. A Bcc that was left standing, and where a letter was sent on to, show a patient just as well.
+_NAMING_RECIPIENTS = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _MATRICULE_AT = re.compile(
     r"(?<![0-9A-Za-z])[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
@@ -97,8 +99,8 @@ def _addresses(header: Header, allowance: Allowance, *names: str) -> Addresses:
 
 
 def _to_cc(header: Header, allowance: Allowance) -> Addresses:
-    """The addresses of To and Cc, and those that may be meant in what cannot be read."""
-    read = _addresses(header, allowance, "to", "cc")
+    """The addresses of To, Cc and their like, and those that may be meant in what cannot be read."""
+    read = _addresses(header, allowance, *_NAMING_RECIPIENTS)
     if not read.malformed:
         return read
     more = tuple(islice(_disguised(header), MAX_ADDRESSES + 1))
@@ -108,12 +110,12 @@ def _to_cc(header: Header, allowance: Allowance) -> Addresses:
 
 
 def _disguised(header: Header) -> Iterator[Address]:  # req: SD-7
-    """What looks like a patient's address in a To or Cc that cannot be read: another server may have delivered to it.
+    """What looks like a patient's address in one of these that cannot be read: another server may have delivered to it.
 
     A trailing dot, ``mailto:``, straight quotes, an address inside an encoded word: whether it is a second patient is
     for policy to say.
     """
-    for name in ("to", "cc"):
+    for name in _NAMING_RECIPIENTS:
         for text in header.texts(name):
             for found in _MATRICULE_AT.finditer(decoded(text)):
                 with contextlib.suppress(MalformedAddress):
