@@ -7,6 +7,7 @@ share one fsync, an idle store commits one at once.
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -34,7 +35,7 @@ class _Job:
     error: Exception | None = field(default=None, repr=False)
 
 
-class Worker:
+class Worker(ABC):
     """A thread with a connection of its own. ``perform`` answers a batch of jobs, each with a result or an error."""
 
     def __init__(self, name: str, engine: Engine, database: Database) -> None:
@@ -67,8 +68,9 @@ class Worker:
             self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    @abstractmethod
     def perform(self, connection: Connection, jobs: Sequence[_Job]) -> None:
-        raise NotImplementedError
+        """Give each job its result or its error."""
 
     def _run(self) -> None:
         ending = False
@@ -122,7 +124,7 @@ class Worker:
         with contextlib.suppress(Exception):  # it had failed already
             self._disconnect()
 
-    def _bury(self) -> None:
+    def _bury(self) -> None:  # noqa: B027 - a reader has nothing to bury
         """See to it that nothing of what failed comes back."""
 
 
@@ -180,7 +182,7 @@ class Writer(Worker):
         except self._database.errors:
             self._doubtful = True  # what was committed stays committed
 
-    def _bury(self) -> None:
+    def _bury(self) -> None:  # noqa: B027 - a reader has nothing to bury
         """A commit whose fsync failed is in the page cache: who recovers the database after a crash would read it.
 
         Its sender was told 451, and sends the letter again. So another commit takes its place before anybody is told,
