@@ -182,7 +182,7 @@ class Writer(Worker):
         except self._database.errors:
             self._doubtful = True  # what was committed stays committed
 
-    def _bury(self) -> None:  # noqa: B027 - a reader has nothing to bury
+    def _bury(self) -> None:
         """A commit whose fsync failed is in the page cache: who recovers the database after a crash would read it.
 
         Its sender was told 451, and sends the letter again. So another commit takes its place before anybody is told,
