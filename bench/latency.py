@@ -4,7 +4,7 @@ Letters begin at times fixed beforehand, however slow the answers are (open loop
 letters as come in while it lasts, not only the one that waits. Two times of each letter are taken: from its final dot
 to the 250, and from the time it was due to its final dot at the next hop (connection and TLS handshake included).
 ``late``: how late letters began beside the schedule; it tells what this client itself adds. ``loop_lag`` is the
-gateway's own, from its /metrics.
+gateway's own, from its /metrics. ``disk``: what the disk alone costs in the same rhythm, measured before (bench.floor).
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from bench.floor import floor
 from bench.letters import numbered
 from bench.numbers import lag_buckets, quantile_between, schedule, spread
 from bench.part import PATIENT, SENDER, Figures, parser, say, show
@@ -58,7 +59,8 @@ def metrics_of(gateway: GatewayProcess) -> str:
 def figures(*, quick: bool = False, seconds: float | None = None, rate: float = RATE, octets: int = OCTETS) -> Figures:
     """Percentiles of the times to the 250 and end to end, and of the event loop's lag, in milliseconds."""
     seconds = seconds or (8.0 if quick else 60.0)
-    return asyncio.run(_figures(seconds, rate, octets))
+    disk = floor(seconds=seconds / 2, rate=rate)
+    return asyncio.run(_figures(seconds, rate, octets)) | {"disk_ms": disk}
 
 
 async def _figures(seconds: float, rate: float, octets: int) -> Figures:

@@ -32,7 +32,7 @@ def figures(
     """All three, or ``only`` one; ``thousands`` of letters in the long run, ``clients`` idle and as many half-open."""
     measures: dict[str, Callable[[], Figures]] = {
         "burst": lambda: burst(rounds=1 if quick else 3),
-        "growth": lambda: growth(thousands=thousands or (2 if quick else 20), warm=1 if quick else 10),
+        "growth": lambda: growth(thousands=thousands or (2 if quick else 40), warm=1 if quick else 20),
         "crowd": lambda: asyncio.run(crowd(clients=clients or (100 if quick else 500), seconds=6.0 if quick else 30.0)),
     }
     needs("smtp-source", "smtp-sink", package="postfix")
@@ -118,7 +118,7 @@ def _send(gateway: GatewayProcess, sink: CountingSink, *, letters: int, sessions
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--thousands", type=int, help="of letters in the long run (default 20; quick: 2)")
+    arguments.add_argument("--thousands", type=int, help="of letters in the long run (default 40; quick: 2)")
     arguments.add_argument("--clients", type=int, help="idle, and as many half-open (default 500; quick: 100)")
     arguments.add_argument("--only", choices=("burst", "growth", "crowd"), default="", help="one of the three")
     given = arguments.parse_args()

@@ -83,7 +83,10 @@ def _throughput(results: Results) -> str:
 
 def _latency(results: Results) -> str:
     figures = _figures(results, "latency")
-    return _times({"": figures}) if figures else NOT_MEASURED
+    if not figures:
+        return NOT_MEASURED
+    disk = ", ".join(f"{share} {time}" for share, time in figures.get("disk_ms", {}).items())
+    return _times({"": figures}) + (f"\nThe disk alone, just before: {disk}.\n" if disk else "")
 
 
 def _times(runs: Mapping[str, Mapping[str, Any]]) -> str:
