@@ -56,3 +56,7 @@ class StoreFull(StoreUnavailable):
     """The disk is full: nothing was kept."""
 
     reply = DISK_FULL
+
+
+class SourceUnavailable(GatewayError):
+    """A white list or CRL could not be fetched. The text names the source and what went wrong."""

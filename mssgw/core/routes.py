@@ -11,6 +11,7 @@ class TlsPolicy(StrEnum):
     NONE = "none"  # loopback, or a network that is protected otherwise
     REQUIRE = "require"  # STARTTLS, certificate and host name verified
     IMPLICIT = "implicit"  # TLS from the first byte, verified
+    MUTUAL = "mutual"  # STARTTLS, verified, our certificate shown and the peer's DN listed for the domain (TLS-6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Route:
     """A next hop. ``host`` is a host name or IP address, or the domain itself when ``mx``: its MX are looked up.
 
     ``inward``: leads to an establishment of ours. Operators of the trust space may use inward routes only, so that
-    we never carry mail between strangers.
+    we never carry mail between strangers. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Route:
     mx: bool = False
     tls: TlsPolicy = TlsPolicy.REQUIRE
     inward: bool = False
+    domain: str = ""
     login: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 

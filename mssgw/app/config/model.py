@@ -73,6 +73,7 @@ class Gateway(_Table):
     """[gateway]: who we are and where our state lies."""
 
     hostname: HostName
+    environment: Literal["production", "test"] = "production"
     workers: Processes = 0
     node: Name | None = None
     state_dir: Directory = Path("/var/lib/mssgw")
@@ -181,11 +182,33 @@ class DeliverySettings(_Table):
 
     first_retry: Duration = timedelta(minutes=1)
     longest_retry: Duration = timedelta(hours=1)
+    distrust_after: Duration = timedelta(hours=4)  # req: WL-8
     warn_after: Duration = timedelta(hours=4)
     give_up_after: Duration = timedelta(hours=48)
     take_over_after: Duration = timedelta(seconds=60)
     connections_per_hop: Count = 20
     ca_file: File | None = None
+
+
+class TrustSettings(_Table):
+    """[trust]: the trust space of MSSanté (§8). Given, it decides who is an operator; without it, networks do.
+
+    ``white_list`` and ``crls``: paths or URLs. ``anchors``: PEM of the certificate authorities that are trusted, and no
+    others. ``certificate`` and ``key``: who we are, to peers on both sides. ``purposes``: what a peer's certificate may
+    be made for when it is the client; any of them will do.
+    """
+
+    white_list: Text
+    white_list_signer: File | None = None
+    white_list_unsigned: Flag = False
+    white_list_poll: Duration = timedelta(hours=1)
+    anchors: File
+    certificate: File
+    key: File | None = None
+    crls: Annotated[tuple[Text, ...], _LIST, Field(min_length=1)]
+    crl_poll: Duration = timedelta(seconds=30)
+    crl_grace: Duration = timedelta(0)
+    purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
 class Retention(_Table):
@@ -221,6 +244,7 @@ class Config(_Table):
     policy: PolicySettings = PolicySettings()
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
+    trust: TrustSettings | None = None
     retention: Retention = Retention()
     log: Log = Log()
     metrics: MetricsSettings = MetricsSettings()
