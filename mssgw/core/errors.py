@@ -32,6 +32,10 @@ class MalformedMatricule(GatewayError):
         self.reply = Reply(553, "5.1.3", f"Adresse patient invalide : {why}")
 
 
+class MalformedName(GatewayError):
+    """A DN cannot be read without doubt: malformed, without a CN or with two, a wildcard, a NUL."""
+
+
 class IllegalMove(GatewayError):
     """A conversation event that the table does not allow in the present state."""
 
