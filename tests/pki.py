@@ -226,8 +226,10 @@ class Issuer:
         """
         self._number += 1
         updated = this_update or _now() - datetime.timedelta(minutes=1)
+        entry = x509.RevokedCertificateBuilder().revocation_date(updated)
+        entries = [entry.serial_number(serial).build() for serial in revoked]  # adding one by one is quadratic
         builder = (
-            x509.CertificateRevocationListBuilder()
+            x509.CertificateRevocationListBuilder(revoked_certificates=entries)
             .issuer_name(dn_name(self.pairs))
             .last_update(updated)
             .next_update(next_update or updated + 7 * _DAY)
@@ -236,9 +238,6 @@ class Issuer:
         )
         for extension in extensions:
             builder = builder.add_extension(extension, critical=True)
-        for serial in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(updated)
-            builder = builder.add_revoked_certificate(entry.build())
         signed = builder.sign((signer or self).key, hashes.SHA256())
         return signed.public_bytes(serialization.Encoding.PEM if pem else serialization.Encoding.DER)
 
