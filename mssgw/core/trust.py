@@ -66,7 +66,8 @@ class WhiteList:
     """The published list, indexed. Domains are keys (core.addresses.domain_key).
 
     ``operators``: domain to the DNs that may speak for it, a set (WL-4). ``domains``: the same the other way round.
-    ``entries`` counts as published, duplicates included. ``fingerprint``: SHA-256 of the file, in hex.
+    ``entries`` counts as published, duplicates included; ``unreadable`` of them list nothing. ``fingerprint``: SHA-256
+    of the file, in hex.
     """
 
     generated_at: datetime
@@ -74,6 +75,7 @@ class WhiteList:
     fingerprint: str
     operators: Mapping[str, frozenset[Name]] = field(repr=False)
     domains: Mapping[Name, frozenset[str]] = field(repr=False)
+    unreadable: int = 0
 
 
 NO_CERTIFICATE = Reply(554, "5.7.1", "Certificat client IGC-Sante exige")

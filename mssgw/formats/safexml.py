@@ -13,6 +13,8 @@ from lxml import etree
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 
+Element = etree._Element  # so that nobody else needs to name lxml
+
 ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})  # as Python's codecs name them
 _PROLOG = 64 * 1024  # octets within which the first element must begin
 
@@ -29,12 +31,13 @@ def parse(document: bytes, *, limit: int) -> etree._Element:
         raise UnreadableXml(f"more than {limit} octets")
     _check_prolog(document)
     try:
-        return etree.fromstring(document, _parser())
+        return etree.fromstring(document, parser())
     except etree.LxmlError as error:  # not only syntax errors: libxml2 has internal ones
         raise UnreadableXml(f"not well-formed at line {getattr(error, 'lineno', None) or 'unknown'}") from None
 
 
-def _parser() -> etree.XMLParser:
+def parser() -> etree.XMLParser:
+    """For libraries that parse themselves, such as XML signatures, and only what ``parse`` has read before."""
     return etree.XMLParser(
         resolve_entities=False,
         no_network=True,
