@@ -6,6 +6,8 @@ import logging
 import structlog
 
 from mssgw.core.replies import Reply
+from mssgw.core.trust import Chain, Check, Distrust
+from mssgw.edges.certificates import certificate
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.smtpd_replies import where
 from mssgw.ports import Meter
@@ -17,14 +19,29 @@ _noisy.propagate = False
 _noisy.setLevel(logging.CRITICAL + 1)
 
 _log = structlog.get_logger("mssgw.smtp")
+_DN_SHOWN = 300  # characters: whoever is refused may call himself what he likes
+
+#: What is not as it should be of a peer of the trust space: each check has an event of its own.
+_DISTRUST = {
+    Check.CERTIFICATE: "trust.no_certificate",
+    Check.CHAIN: "trust.certificate_unfit",
+    Check.SUBJECT: "trust.subject_unreadable",
+    Check.HOST: "trust.host_mismatch",
+    Check.REVOCATION: "trust.certificate_revoked",
+    Check.WHITE_LIST: "trust.list_unusable",
+    Check.OPERATOR: "trust.operator_unlisted",
+    Check.DOMAIN: "trust.domain_foreign",
+}
 
 
 class SessionLog:
-    """``client`` is the configured name of the client, once MAIL or AUTH has told it."""
+    """``client`` is the name of the client, once MAIL or AUTH has told it; ``chain``: what an operator proved to be."""
 
     def __init__(self, listener: str, meter: Meter = UNMETERED) -> None:
         self._listener, self.peer, self.client, self._meter = listener, "", "", meter
         self._told: set[tuple[int, str]] = set()
+        self.chain: Chain = ()
+        self._distrusted: set[Check] = set()
         self.told_by_the_flow = False  # the next refusal is policy's: it has logged it, with its rule
 
     def opened(self) -> None:
@@ -40,6 +57,7 @@ class SessionLog:
             tls=tls,
             messages=messages,
             why=why,
+            **_evidence(self.chain),
         )
 
     def refused(self, code: int, status: str) -> None:
@@ -55,6 +73,36 @@ class SessionLog:
 
     def tls_failed(self, reason: str) -> None:
         _log.info("smtp.tls.failed", listener=self._listener, peer=self.peer, reason=reason)
+
+    def certificate_refused(self, why: str, leaf: bytes) -> None:
+        """The handshake ended: ``why`` in OpenSSL's words, ``leaf``: DER of what was presented, b"" if not known."""
+        self._meter.count("smtp.refused", "tls alert")
+        _log.warning(
+            "trust.handshake_refused",
+            listener=self._listener,
+            peer=self.peer,
+            check=Check.CHAIN,
+            reason=why,
+            **_evidence((certificate(leaf),) if leaf else ()),
+        )
+
+    def distrusted(self, distrust: Distrust) -> None:
+        """The peer's certificate is no operator's, or that cannot be told now; one line for each check that failed."""
+        self._meter.count("smtp.refused", f"{distrust.reply.code} {distrust.reply.status}")
+        if distrust.check in self._distrusted:
+            return
+        self._distrusted.add(distrust.check)
+        revocation_unknown = distrust.check is Check.REVOCATION and not distrust.reply.permanent
+        _log.warning(
+            "trust.revocation_unknown" if revocation_unknown else _DISTRUST[distrust.check],
+            listener=self._listener,
+            peer=self.peer,
+            check=distrust.check,
+            code=distrust.reply.code,
+            status=distrust.reply.status,
+            detail=distrust.detail,
+            **_evidence(self.chain),
+        )
 
     def login_waited(self) -> None:
         """A password was not checked: its turn did not come in time."""
@@ -74,3 +122,12 @@ class SessionLog:
             self.error(error)
         elif not commit.cancelled():
             _log.warning("smtp.late", listener=self._listener, peer=self.peer, code=commit.result().code)
+
+
+def _evidence(chain: Chain) -> dict[str, str]:
+    """Whose certificate it was. The DN of an operator is no personal data."""
+    if not chain:
+        return {}
+    leaf = chain[0]
+    dn = leaf.subject.text if leaf.subject is not None else leaf.flaw
+    return {"dn": dn[:_DN_SHOWN], "serial": f"{leaf.serial:x}", "fingerprint": leaf.fingerprint}

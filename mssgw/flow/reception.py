@@ -11,10 +11,11 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.rules.findings import not_allowed
+from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
-from mssgw.ports import Login
+from mssgw.ports import Login, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
@@ -23,11 +24,17 @@ UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est
 class Reception:
     """ports.Reception: what stands behind every inbound edge."""
 
-    def __init__(self, means: Means, live: Live) -> None:
-        self._means, self._live = means, live
+    def __init__(self, means: Means, live: Live, trust: Trust | None = None) -> None:
+        """``trust``: where certificates tell who an operator is; None: its networks do."""
+        self._means, self._live, self._trust = means, live, trust
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self._live.client_at(role, peer)
+
+    def operator(self, chain: Chain) -> Client | Distrust | None:  # req: TLS-6
+        if self._trust is None:
+            return None
+        return unfit(chain, self._live.purposes, self._means.clock.now()) or self._trust.admit(chain)
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         return await self._live.authenticate(role, login, password)

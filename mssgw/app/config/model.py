@@ -32,6 +32,7 @@ from mssgw.app.config.values import (
     Processes,
     SecretFile,
     Size,
+    Source,
     Text,
     address,
 )
@@ -112,7 +113,7 @@ class _Client(_Table):
     name: Name
     domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
     networks: Annotated[tuple[Cidr, ...], _LIST] = ()
-    next_hop_tls: TlsPolicy = TlsPolicy.REQUIRE
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
 
@@ -195,19 +196,19 @@ class TrustSettings(_Table):
 
     ``white_list`` and ``crls``: paths or URLs. ``anchors``: PEM of the certificate authorities that are trusted, and no
     others. ``certificate`` and ``key``: who we are, to peers on both sides. ``purposes``: what a peer's certificate may
-    be made for when it is the client; any of them will do.
+    be made for when it is the client; any of them will do. ``crl_grace`` None: none at all.
     """
 
-    white_list: Text
+    white_list: Source
     white_list_signer: File | None = None
     white_list_unsigned: Flag = False
     white_list_poll: Duration = timedelta(hours=1)
     anchors: File
     certificate: File
     key: File | None = None
-    crls: Annotated[tuple[Text, ...], _LIST, Field(min_length=1)]
+    crls: Annotated[tuple[Source, ...], _LIST, Field(min_length=1)]
     crl_poll: Duration = timedelta(seconds=30)
-    crl_grace: Duration = timedelta(0)
+    crl_grace: Duration | None = None
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
