@@ -31,8 +31,8 @@ class UnusableList(GatewayError):
     """The file is no white list that we go by. The text says why."""
 
 
-def read(document: bytes, *, fingerprint: str = "") -> WhiteList:
-    """Index a list of at most LIMIT octets. Raises UnusableList.  req: WL-2, WL-4, WL-5
+def read(document: bytes, *, fingerprint: str = "") -> WhiteList:  # req: WL-2, WL-4, WL-5
+    """Index a list of at most LIMIT octets. Raises UnusableList.
 
     ``fingerprint``: that of the file, when ``document`` is only what was signed of it. An entry that cannot be read
     lists nothing, and is counted: one bad line among thousands must not stop the mail of all.
