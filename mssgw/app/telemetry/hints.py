@@ -35,6 +35,13 @@ HINTS: Mapping[str, str] = {
     "sweep.erase_failed": _SWEEP,
     "sweep.forget_failed": _SWEEP,
     "sweep.garbage_failed": _SWEEP,
+    "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",
+    "trust.list_failed": f"the list in force stays and is tried again; {_DEFECT}",
+    "trust.list_lost": "the published one is asked for; who wrote to state_dir/trust?",
+    "trust.list_missing": "mail of the trust space waits (451): is trust.white_list right, can it be reached?",
+    "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
+    "trust.list_refused": "the old list stays in force; if it is rightly smaller: mssgw trust refresh --accept FINGERPRINT",
+    "trust.list_stale": "it serves for 72 hours in all: mend what the events before say of the white list",
 }
 
 
