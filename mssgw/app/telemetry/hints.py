@@ -40,7 +40,7 @@ HINTS: Mapping[str, str] = {
     "trust.list_lost": "the published one is asked for; who wrote to state_dir/trust?",
     "trust.list_missing": "mail of the trust space waits (451): is trust.white_list right, can it be reached?",
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
-    "trust.list_refused": "the old list stays in force; if it is rightly smaller: mssgw trust refresh --accept FINGERPRINT",
+    "trust.list_refused": "the old one stays in force; rightly smaller? mssgw trust refresh --accept FINGERPRINT",
     "trust.list_stale": "it serves for 72 hours in all: mend what the events before say of the white list",
 }
 
