@@ -585,7 +585,7 @@ class Published:
         )
 
     def publish(self, *entries: tuple[str, str], day: int = 5) -> None:
-        others = [(f"d{n}.mssante.fr", white_lists.dn(f"mta{n}.fr")) for n in range(20)]  # a small change is a small change
+        others = [(f"d{n}.mssante.fr", white_lists.dn(f"mta{n}.fr")) for n in range(20)]  # changes are small then
         entries = (*entries, *others)
         self.list_file.write_bytes(white_lists.white_list(entries, generated=f"2026-01-{day:02d}T08:00:00Z"))
 

@@ -38,6 +38,7 @@ def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     """The configuration in force after a reload, and the keys, ``section.key``, that wait for a restart."""
     waiting: list[str] = []
     changed: dict[str, object] = {"listeners": _listeners(old, new, waiting)}
+    names: Sequence[str]
     for section, keys in RESTART.items():
         before, after = getattr(old, section, None), getattr(new, section, None)
         if section == "listener" or before is after is None:
