@@ -1,8 +1,14 @@
 """Where a letter goes next: the route of a domain."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+
+from mssgw.core.errors import GatewayError
+from mssgw.core.trust import LIST_UNUSABLE, Distrust
+
+BY_THE_LIST = "trust-space:mx"  # how the names of routes begin that the white list alone gives
 
 
 class TlsPolicy(StrEnum):
@@ -33,11 +39,38 @@ class Route:
     password: str | None = field(default=None, repr=False)
 
 
+class SpaceUnknown(GatewayError):
+    """There is no white list to tell whether a domain is of the trust space."""
+
+    reply = LIST_UNUSABLE
+
+
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Domain (A-labels, lower case) to route. What is not listed has none (WHO-9)."""
+    """Domain (A-labels, lower case) to route. What is not listed has none (WHO-9).
+
+    ``listed`` is ports.Trust.listed where the white list decides: then each domain that it names has a route, by MX,
+    besides those configured; and a route configured as ``mutual`` is one as long as the list names its domain.
+    """
 
     by_domain: Mapping[str, Route]
+    listed: Callable[[str], bool | Distrust] | None = field(default=None, repr=False, compare=False)
 
-    def find(self, domain: str) -> Route | None:
-        return self.by_domain.get(domain)
+    def find(self, domain: str, *, sure: bool = False) -> Route | None:  # req: WHO-9, WL-8
+        """The route of a domain. Without a usable white list what it should tell is taken as listed: it decides again
+        before anything is sent. ``sure``: raises SpaceUnknown instead.
+        """
+        route = self.by_domain.get(domain)
+        if self.listed is None or (route is not None and route.tls is not TlsPolicy.MUTUAL):
+            return route
+        known = self.listed(domain)
+        if known is False:
+            return None
+        if sure and known is not True:
+            raise SpaceUnknown
+        return route or _by_the_list(domain)
+
+
+@lru_cache(4_096)  # the list holds thousands of domains; few are written to
+def _by_the_list(domain: str) -> Route:
+    return Route(name=f"{BY_THE_LIST}:{domain}", host=domain, mx=True, tls=TlsPolicy.MUTUAL, domain=domain)

@@ -86,3 +86,29 @@ LIST_UNUSABLE = Reply(451, "4.7.1", "Liste blanche MSSante indisponible, reessay
 UNLISTED_OPERATOR = Reply(554, "5.7.1", "Ce certificat n'est celui d'aucun operateur de la liste blanche MSSante")
 FOREIGN_DOMAIN = Reply(554, "5.7.1", "Ce certificat n'est pas celui d'un operateur de ce domaine (liste blanche)")
 UNLISTED_DOMAIN = Reply(550, "5.7.1", "Domaine absent de la liste blanche MSSante")
+UNFIT = Reply(554, "5.7.1", "Certificat refuse : il n'est pas fait pour cet usage")
+OUT_OF_DATE = Reply(554, "5.7.1", "Certificat hors de ses dates de validite")
+
+
+def unfit(chain: Chain, purposes: frozenset[str], now: datetime) -> Distrust | None:
+    """What the handshake found in order and may not be any more, or checked more loosely than we ask: dates, purpose.
+
+    Each certificate below the anchor must be for one of ``purposes``, the same one, unless it is not limited. One that
+    cannot be read at all has no dates; its missing subject is what it is refused for.
+    """
+    left = purposes
+    for each in chain:
+        if each.issuer and not each.not_before <= now <= each.not_after:
+            return Distrust(check=Check.CHAIN, reply=OUT_OF_DATE, detail=f"out of its dates: {named(each)}")
+    for each in chain[:-1] or chain:
+        left = left & each.purposes if each.purposes else left
+        if not left:
+            wanted = " or ".join(sorted(purposes))
+            return Distrust(check=Check.CHAIN, reply=UNFIT, detail=f"not made for {wanted}: {named(each)}")
+    return None
+
+
+def named(certificate: Certificate) -> str:
+    """A certificate in a log line."""
+    who = certificate.subject.text if certificate.subject is not None else certificate.flaw
+    return f"{who or 'no subject'} (serial {certificate.serial:x})"

@@ -18,7 +18,7 @@ from mssgw.edges.smtp_pool import Pool
 from mssgw.edges.smtp_replies import LOST, SILENT, Lost
 from mssgw.edges.smtp_transaction import Transaction
 from mssgw.formats.received import received
-from mssgw.ports import Spool, Stored
+from mssgw.ports import Spool, Stored, Trust
 
 
 class SmtpTransport:
@@ -33,16 +33,19 @@ class SmtpTransport:
         resolver: Resolver | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         limits: PoolLimits = DEFAULT_LIMITS,
+        trust: Trust | None = None,
     ) -> None:
         """``hostname``: our name in EHLO and Received. ``tls_contexts``: the client context of a route, asked for
         at each new connection so that a renewed one applies; it has to verify certificate and host name, or nothing
-        is sent. ``resolver``: default the system's."""
+        is sent. ``resolver``: default the system's. ``trust``: who may have letters on ``mutual`` routes; without it
+        nobody."""
         self._hostname, self._spool, self._timeouts, self._limits = hostname, spool, timeouts, limits
         dialer = Dialer(
             hostname=hostname,
             tls_contexts=tls_contexts,
             resolver=resolver or DnsResolver(),
             timeouts=timeouts,
+            trust=trust,
         )
         self._pool = Pool(dialer, limits, timeouts)
 

@@ -18,24 +18,17 @@ class TlsMisconfigured(GatewayError):
     """A certificate, key or CA file cannot be used."""
 
 
-def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: Path, key: Path | None = None, *, kind: type[ssl.SSLContext] = ssl.SSLContext
+) -> ssl.SSLContext:
     """The context of a listener: ``certificate`` is a PEM chain, leaf first; ``key`` None: it is in the same file.
 
     No client certificate is asked for. Raises TlsMisconfigured, which names the file and what is wrong with it.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
-    files = certificate if key is None else key
-    try:
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
-    except FileNotFoundError:
-        missing = files if certificate.exists() else certificate
-        raise TlsMisconfigured(f"{missing}: no such file") from None
-    except PermissionError:
-        raise TlsMisconfigured(f"{certificate} or {files}: not readable by this user") from None
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsMisconfigured(_what_is_wrong(error, certificate, files)) from None
+    _load_pair(context, certificate, key or certificate)
     return context
 
 
@@ -47,12 +40,43 @@ def client_context(*, ca_file: Path | None = None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     _harden(context)
     if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # SSLError is one
-            reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else "cannot be read"
-            raise TlsMisconfigured(f"{ca_file}: {reason}") from None
+        _load_anchors(context, ca_file)
     return context
+
+
+def mutual_client_context(*, anchors: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context of a connection to another operator: it shows our certificate, and believes ``anchors`` (PEM) alone.
+
+    Only a self-signed certificate in there ends a chain, so that what it issued can be revoked. No session is ever
+    resumed. Raises TlsMisconfigured.  req: TLS-2, TLS-4, TLS-5, TLS-6
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    _harden(context)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    _load_anchors(context, anchors)
+    _load_pair(context, certificate, key)
+    return context
+
+
+def _load_anchors(context: ssl.SSLContext, anchors: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=anchors)
+    except OSError as error:  # SSLError is one
+        reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else "cannot be read"
+        raise TlsMisconfigured(f"{anchors}: {reason}") from None
+
+
+def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """``certificate``: PEM, leaf first. Raises TlsMisconfigured, which names the file and what is wrong with it."""
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except FileNotFoundError:
+        missing = key if certificate.exists() else certificate
+        raise TlsMisconfigured(f"{missing}: no such file") from None
+    except PermissionError:
+        raise TlsMisconfigured(f"{certificate} or {key}: not readable by this user") from None
+    except (ssl.SSLError, ValueError) as error:
+        raise TlsMisconfigured(_what_is_wrong(error, certificate, key)) from None
 
 
 def _harden(context: ssl.SSLContext) -> None:
