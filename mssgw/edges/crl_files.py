@@ -1,0 +1,120 @@
+"""The revocation lists on disk: ``state_dir/trust``, one DER file for each issuer, shared by the workers of a node.
+
+Nothing here is believed: whoever reads a file verifies its signature again.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mssgw.core.errors import StoreFull, StoreUnavailable
+from mssgw.edges.crl_reading import Crl, Issuer
+from mssgw.edges.full_disk import is_full
+from mssgw.edges.spool_disk import sync_directory
+
+_LOCK, _NOTES = "crl.lock", "crl.json"
+
+
+class CrlFiles:
+    """Its methods block: they are for threads, one at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        """The directory is made (0700) when it is first needed."""
+        self._directory = directory
+        self._seen: dict[Path, tuple[int, ...]] = {}
+        self._lock: int | None = None
+
+    def changed(self) -> Iterator[tuple[Path, bytes]]:
+        """The files that are new, or were replaced since this was last asked. Raises StoreUnavailable."""
+        try:
+            for path in sorted(self._directory.glob("crl-*.der")):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    status = path.stat()
+                    identity = status.st_ino, status.st_size, status.st_mtime_ns
+                    if self._seen.get(path) != identity:
+                        content = path.read_bytes()
+                        self._seen[path] = identity
+                        yield path, content
+        except OSError as error:
+            raise _failure(error) from None
+
+    def keep(self, crl: Crl) -> None:
+        """Have it on disk, durably, in the place of the issuer's earlier one. Raises StoreUnavailable, StoreFull."""
+        path = self._path(crl.issuer)
+        try:
+            if not path.exists() or path.read_bytes() != crl.der:
+                self._write(path, crl.der, durable=True)
+        except OSError as error:
+            raise _failure(error) from None
+
+    def note(self, notes: Mapping[str, Any]) -> None:
+        """Leave word of how fetching goes, for ``status`` in other processes. Raises StoreUnavailable, StoreFull."""
+        try:
+            self._write(self._directory / _NOTES, json.dumps(notes).encode(), durable=False)
+        except OSError as error:
+            raise _failure(error) from None
+
+    def notes(self) -> Mapping[str, Any]:
+        """What was noted last; empty when nothing was, or when it cannot be read."""
+        try:
+            found = json.loads((self._directory / _NOTES).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def be_the_one(self) -> bool:
+        """Whether this process fetches for all of the node; once it does it stays so, until leave() or its end.
+
+        Raises StoreUnavailable, StoreFull.
+        """
+        if self._lock is not None:
+            return True
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _failure(error) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def leave(self) -> None:
+        """Let another process fetch."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _path(self, issuer: Issuer) -> Path:
+        return self._directory / f"crl-{issuer[:32]}.der"
+
+    def _write(self, path: Path, content: bytes, *, durable: bool) -> None:
+        """Never half there under its name."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.new")
+        try:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+        if durable:
+            sync_directory(self._directory)
+
+
+def _failure(error: OSError) -> StoreUnavailable:
+    if is_full(error):
+        return StoreFull("the disk of the trust folder is full")
+    return StoreUnavailable(f"the trust folder failed: {error.strerror or type(error).__name__}")
