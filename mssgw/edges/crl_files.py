@@ -86,6 +86,11 @@ class CrlFiles:
         self._lock = descriptor
         return True
 
+    @property
+    def is_the_one(self) -> bool:
+        """Whether this process fetches now."""
+        return self._lock is not None
+
     def leave(self) -> None:
         """Let another process fetch."""
         if self._lock is not None:

@@ -198,7 +198,7 @@ class Crls:
             self._news.refused(str(path), error)
 
     def _look_at_the_time(self) -> None:
-        for crl in self._index.held.values():
+        for crl in self._index.held.values() if self._files.is_the_one else ():  # all see it, one tells
             self._news.ending(crl, usable_until=self._index.usable_until(crl))
         for name in self._missed:
             self._news.missing(name)

@@ -83,6 +83,22 @@ ALARMS = (
     "sweep.erase_failed",
     "sweep.garbage_failed",
     "sweep.forget_failed",
+    "trust.certificate_ends",
+    "trust.certificate_expired",
+    "trust.certificate_refused",
+    "trust.crl_expired",
+    "trust.crl_expiring",
+    "trust.crl_failed",
+    "trust.crl_missing",
+    "trust.crl_refused",
+    "trust.crl_unreachable",
+    "trust.list_expired",
+    "trust.list_failed",
+    "trust.list_lost",
+    "trust.list_missing",
+    "trust.list_not_kept",
+    "trust.list_refused",
+    "trust.list_stale",
 )
 
 

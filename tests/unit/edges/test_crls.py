@@ -304,6 +304,10 @@ async def test_it_is_told_before_a_list_ends_and_when_it_has(space, tmp_path):
     await world.poll()
     assert world.heard.take() == [("trust.crl_expired", True)]
     assert world.reply(leaf) is REVOCATION_UNKNOWN
+    follower = world.another()
+    follower.load()
+    follower._look_at_the_time()
+    assert world.heard.take() == []  # of all workers one tells
 
 
 async def test_a_short_list_is_told_of_in_its_last_quarter(world, space):
