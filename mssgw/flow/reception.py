@@ -10,6 +10,7 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
+from mssgw.core.routes import SpaceUnknown
 from mssgw.core.rules.findings import not_allowed
 from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
@@ -53,6 +54,9 @@ class Reception:
             reply = Reply(553, "5.1.7", error.reply.text)
             await self._journal("mail", envelope, reply, None)
             return reply
+        except SpaceUnknown as error:  # req: WL-8
+            self._log("mail", envelope, error.reply, "list-is-usable", "WL-8", None)
+            return error.reply
         return await self._refusal("mail", facts, decide(facts))
 
     async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Reply | None:
@@ -60,6 +64,9 @@ class Reception:
             facts = await self._means.inspector.of_recipient(self._live.settings, client, envelope, forward_path)
         except MalformedMatricule as error:  # req: NDR-8, INS-3
             await self._journal("rcpt", envelope, error.reply, forward_path)
+            return error.reply
+        except SpaceUnknown as error:  # req: WL-8
+            self._log("rcpt", envelope, error.reply, "list-is-usable", "WL-8", forward_path.address)
             return error.reply
         return await self._refusal("rcpt", facts, decide(facts))
 
@@ -112,7 +119,7 @@ class Reception:
         self, stage: str, envelope: Envelope, reply: Reply, rule: str, requirement: str, recipient: Address | None
     ) -> None:
         self._means.telemetry.event(
-            "letter.refused",
+            "letter.refused" if reply.permanent else "letter.deferred_at_intake",
             stage=stage,
             rule=rule,
             requirement=requirement,

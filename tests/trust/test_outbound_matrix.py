@@ -15,11 +15,13 @@ import pytest
 
 from mssgw.core.addresses import Address, domain_key
 from mssgw.core.delivery import DISTRUSTED
+from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.names import Name
 from mssgw.core.routes import Route, TlsPolicy
+from mssgw.core.trust import LIST_UNUSABLE, UNLISTED_DOMAIN
 from tests import pki
-from tests.trust.courier import MX, OFFERS, THEIRS, courier, server, showing, told_nothing
-from tests.trust.twin import TrustTwin
+from tests.trust.courier import ESTABLISHMENT, MX, OFFERS, SECRETARY, THEIRS, courier, server, showing, told_nothing
+from tests.trust.real import RealTrust
 from tests.wire.scripted_server import CLOSE, ScriptedServer
 
 HOUR = timedelta(hours=1)
@@ -42,9 +44,8 @@ def named(host: str) -> Name:
 
 
 @pytest.fixture
-def trust() -> TrustTwin:
-    names = {THEIRS: {named(MX)}, "autre.mssante.fr": {named("mx.autre.fr")}}
-    return TrustTwin(listed_names=names)
+def trust(space: pki.TrustSpace) -> RealTrust:
+    return RealTrust(space, {THEIRS: {named(MX)}, "autre.mssante.fr": {named("mx.autre.fr")}})
 
 
 # The healthy case
@@ -325,6 +326,36 @@ async def test_what_cannot_be_found_out_is_waited_for(space, honest, trust, tmp_
     assert checks == {"revocation" if unknown == "revoked" else "white-list"}
 
 
+@pytest.mark.parametrize("flaw", ["expired", "of the intermediate only", "of the root only"])
+async def test_without_every_list_that_is_needed_nobody_is_trusted(space, honest, trust, tmp_path, flaw) -> None:
+    """Leaf and intermediate are looked up, each in its issuer's list; one that has ended says nothing (TLS-5)."""
+    if flaw == "expired":
+        trust.publish(this_update=NOW - 3 * HOUR, next_update=NOW - HOUR)
+    else:
+        trust.publish(which=(space.intermediate if flaw == "of the intermediate only" else space.root,))
+    async with courier(tmp_path, space, trust) as gw, server(showing(honest, tmp_path, space)) as peer:
+        gw.port = peer.port
+        await gw.keep()
+        await gw.attempt()
+        assert told_nothing(peer)
+        assert await gw.states() == ["queued"]
+        assert (await gw.last_reply()).startswith("451 4.7.1 ")
+        assert gw.lines("delivery.peer_not_trusted")[0]["check"] == "revocation"
+        trust.publish()
+        await gw.attempt()
+    assert await gw.states() == ["delivered"]
+
+
+async def test_a_list_that_has_ended_is_gone_by_within_its_grace(space, honest, trust, tmp_path) -> None:
+    trust.grace = 2 * HOUR
+    trust.publish(this_update=NOW - 3 * HOUR, next_update=NOW - HOUR)
+    async with courier(tmp_path, space, trust) as gw, server(showing(honest, tmp_path, space)) as peer:
+        gw.port = peer.port
+        await gw.keep()
+        await gw.attempt()
+    assert await gw.states() == ["delivered"]
+
+
 async def test_a_domain_that_leaves_the_list_takes_its_letters_back(space, honest, trust, tmp_path) -> None:
     async with courier(tmp_path, space, trust) as gw, server(showing(honest, tmp_path, space)) as peer:
         gw.port = peer.port
@@ -336,6 +367,24 @@ async def test_a_domain_that_leaves_the_list_takes_its_letters_back(space, hones
         gw.clock.at += 5 * HOUR
         await gw.attempt()
     assert await gw.states() == ["bounced"]
+
+
+# At RCPT already
+
+
+@pytest.mark.parametrize("domain", [THEIRS, "hôpital-inconnu.mssante.fr", "sante.example"])
+async def test_a_recipient_is_refused_as_early_as_the_list_allows(space, trust, tmp_path, domain) -> None:
+    """Unlisted: 550 5.7.1, so that the sender's server tells its user. No list: 451 4.7.1 (WHO-9, WL-8)."""
+    path = ForwardPath(address=Address.parse(f"dr.martin@{domain}"))
+    envelope = Envelope(reverse_path=SECRETARY, forward_paths=(), origin=Origin(role=Role.ESTABLISHMENT, client="ch"))
+    async with courier(tmp_path, space, trust) as gw:
+        refusal = await gw.flow.reception.recipient(ESTABLISHMENT, envelope, path)
+        assert refusal == (None if domain == THEIRS else UNLISTED_DOMAIN)
+        trust.listed_names = None
+        assert await gw.flow.reception.recipient(ESTABLISHMENT, envelope, path) == LIST_UNUSABLE
+    told = [(name, fields["rule"], fields["status"]) for name, fields in gw.events.seen]
+    refused = [] if domain == THEIRS else [("letter.refused", "route-exists", "5.7.1")]
+    assert told == [*refused, ("letter.deferred_at_intake", "list-is-usable", "4.7.1")]
 
 
 # How long it waits
