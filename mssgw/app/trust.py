@@ -21,6 +21,7 @@ from mssgw.flow.white_list import WhiteListKeeper
 from mssgw.ports import Clock, Telemetry
 
 FOLDER = "trust"  # below state_dir
+_LIST_WITHIN = 120.0  # seconds: 4 MB over a slow line; nobody waits for it
 
 
 class TrustAtWork:
@@ -54,7 +55,7 @@ class TrustAtWork:
             grace=settings.crl_grace or timedelta(0),
         )
         self.white_list = WhiteListKeeper(
-            source=source(settings.white_list, tls=servers),
+            source=source(settings.white_list, tls=servers, total=_LIST_WITHIN),
             seal=PinnedSigner(signer.require().read_bytes()) if signer is not None else None,
             shelf=shelf,
             clock=clock,

@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import path_readable, readable
-from mssgw.app.config.model import Gateway, Listener, Tls, TrustSettings
+from mssgw.app.config.model import Gateway, Listener, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint
 from mssgw.core.envelope import Role
+from mssgw.core.routes import TlsPolicy
 from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.tls_mutual import authorities, peer_context
 
@@ -30,6 +31,13 @@ def operators_prove_who_they_are(listeners: Sequence[Listener], trust: TrustSett
             yield Complaint(("listener", n, "tls"), message)
         if not each.require_tls:
             yield Complaint(("listener", n, "require_tls"), "expected true, because of [trust]")
+
+
+def operators_are_met_as_they_listen(trusted_domains: Sequence[TrustedDomain], trust: TrustSettings | None) -> Found:
+    for n, each in enumerate(trusted_domains):
+        if trust is not None and each.next_hop_tls is TlsPolicy.IMPLICIT:
+            message = 'expected "require": with [trust], operators are called on port 25 with STARTTLS'
+            yield Complaint(("trusted_domain", n, "next_hop_tls"), message)  # req: TLS-1
 
 
 def published_files_can_be_had(trust: TrustSettings | None) -> Found:
@@ -89,6 +97,7 @@ def trust_files_hold_what_they_should(trust: TrustSettings | None) -> Found:
 
 TRUST_CHECKS: tuple[Callable[..., Found], ...] = (
     operators_prove_who_they_are,
+    operators_are_met_as_they_listen,
     published_files_can_be_had,
     the_white_list_is_signed,
     trust_files_hold_what_they_should,

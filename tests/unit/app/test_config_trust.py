@@ -63,6 +63,7 @@ def test_a_trust_space_listener_needs_no_certificate_of_its_own(write: Write) ->
 MISTAKES = [
     ('tls = "starttls"', 'tls = "none"', "listener[1].tls", 'expected "starttls" or "implicit"'),
     ('tls = "starttls"', 'tls = "starttls"\nrequire_tls = false', "listener[1].require_tls", "expected true"),
+    ('next_hop = "mx"', 'next_hop = "mx"\nnext_hop_tls = "implicit"', "trusted_domain[0].next_hop_tls", "STARTTLS"),
     ('"list.xml"', '"http://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"ftp://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"https://u:p@liste.exemple.fr/l.xml"', "trust.white_list", "no password"),
