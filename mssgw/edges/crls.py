@@ -26,6 +26,7 @@ from mssgw.edges.crl_reading import Authorities, Crl, CrlRefused, Issuer, ders, 
 from mssgw.ports import Clock, Source, Telemetry
 
 FOLLOW = 2.0  # seconds
+FIRST_FOLLOW = 0.25  # while there is none: of a node that starts for the first time, one process fetches them
 LARGEST = 32 * 1024 * 1024  # octets: a million entries
 
 
@@ -94,6 +95,11 @@ class Crls:
         notes = self._files.notes()
         return tuple(self._status(crl, notes.get(crl.fingerprint)) for crl in self._index.held.values())
 
+    def lacking(self) -> Sequence[str]:
+        """The authorities of ours whose list we do not have: what they issued waits."""
+        known = {one.issuer: one.text for each in self._index.authorities.by_name.values() for one in each}
+        return [text for issuer, text in known.items() if issuer not in self._index.held]
+
     def ends(self) -> Sequence[datetime]:
         """Until when each list in force may be gone by, grace included; from memory."""
         return [self._index.usable_until(crl) for crl in self._index.held.values()]
@@ -107,6 +113,17 @@ class Crls:
                     group.create_task(self._ask_again_and_again(feed))
         finally:
             self._files.leave()
+
+    async def ask_now(self) -> bool:
+        """Ask each source once, by hand; False: another process does so all the time. Raises StoreUnavailable."""
+        if not self._files.be_the_one():
+            return False
+        try:
+            for feed in self._feeds:
+                await self._ask(feed)
+        finally:
+            self._files.leave()
+        return True
 
     async def _ask_again_and_again(self, feed: _Feed) -> None:
         while True:
@@ -171,7 +188,7 @@ class Crls:
                 self._look_at_the_time()
             except Exception as error:  # as above
                 self._news.failed(error)
-            await asyncio.sleep(FOLLOW)
+            await asyncio.sleep(FOLLOW if self._index.held else FIRST_FOLLOW)
 
     def _changed(self) -> list[tuple[Path, bytes]]:
         return list(self._files.changed())

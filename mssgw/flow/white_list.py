@@ -22,6 +22,7 @@ USABLE_FOR = timedelta(hours=72)  # req: WL-7
 POLL = timedelta(hours=1)
 RETRY = timedelta(minutes=5)  # after a list that could not be fetched or kept
 LOOK = 5.0  # seconds between looks at what the others do
+FIRST_LOOK = 0.25  # the same while we have no list: of a node that starts for the first time, one worker fetches it
 FETCH = 300.0  # seconds, whatever a source promises
 _HOUR = timedelta(hours=1)
 _FIRST = timedelta(minutes=1)  # in which the first list may come before its absence is an alarm
@@ -51,6 +52,12 @@ class Held:
 
     list: WhiteList
     verified_at: datetime
+
+
+def read_list(file: bytes, seal: Seal | None, at: datetime) -> WhiteList:
+    """Verify first; read what was signed and nothing else. Takes half a second. Raises GatewayError."""  # req: WL-6
+    signed = seal.signed_part(file, at=at) if seal is not None else file
+    return white_list.read(signed, fingerprint=hashlib.sha256(file).hexdigest())
 
 
 class WhiteListKeeper:
@@ -102,7 +109,8 @@ class WhiteListKeeper:
                 self._alarm(self._telemetry, "trust.list_not_kept", error=str(error))
             except Exception as error:
                 self._telemetry.event("trust.list_failed", alarm=True, failure=error)
-            await asyncio.sleep(LOOK)
+                await asyncio.sleep(LOOK)
+            await asyncio.sleep(LOOK if self.held is not None else FIRST_LOOK)
 
     async def look(self, *, eager: bool = False) -> None:
         """Take over what others kept; ask for the list if that is due and nobody else does. Raises StoreUnavailable.
@@ -167,9 +175,7 @@ class WhiteListKeeper:
         return await asyncio.to_thread(self._read_now, file, at)
 
     def _read_now(self, file: bytes, at: datetime) -> WhiteList:
-        """Verify first; read what was signed and nothing else. Raises GatewayError."""  # req: WL-6
-        signed = self._seal.signed_part(file, at=at) if self._seal is not None else file
-        return white_list.read(signed, fingerprint=hashlib.sha256(file).hexdigest())
+        return read_list(file, self._seal, at)
 
     # --- what is published -------------------------------------------------------------------------------------
 
