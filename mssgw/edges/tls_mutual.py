@@ -9,6 +9,7 @@ import ctypes
 import ssl
 from collections.abc import Callable, Collection, Sequence
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -130,8 +131,11 @@ def _first_certificate(message: bytes, *, with_context: bool) -> bytes:
     return leaf if len(leaf) == length else b""
 
 
+@cache  # to put the entry there anew frees the one that a handshake in another thread may be reading
 def accept_any_purpose() -> None:
     """Have OpenSSL take client certificates of any extended key usage, in this process, from now on.
+
+    For before the first connection: OpenSSL reads that table without a lock.
 
     Python's ssl has no setting for it. OpenSSL has: what its servers check of clients is the entry "ssl_client" of a
     table that programs may add to (X509_VERIFY_PARAM_add0_table(3)). Chain, dates and signatures are checked as ever,
