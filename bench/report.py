@@ -162,6 +162,24 @@ def _nodes(results: Results) -> str:
     return table(head, rows)
 
 
+def _trust(results: Results) -> str:
+    figures = _figures(results, "trust")
+    if not figures:
+        return NOT_MEASURED
+    shakes = figures["handshakes"]
+    rows = [
+        ["letters of 300 kB a second", *_three(figures["per_second"]), figures["ratio"]],
+        ["processor time a letter (ms)", *_three(figures["cpu_ms"]), ""],
+        ["full handshakes a second", *_three(shakes["per_second"]), shakes["ratio"]],
+        ["processor time a handshake (ms)", *_three(shakes["cpu_ms"]), ""],
+    ]
+    return table(("mutual TLS", "Postfix", "`openssl s_server`", "gateway", "ratio"), rows)
+
+
+def _three(of: Mapping[str, float]) -> Sequence[object]:
+    return of.get("postfix", ""), of.get("s_server", ""), of["gateway"]
+
+
 BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "machine": _machine,
     "bars": _bars,
@@ -170,6 +188,7 @@ BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "memory": _memory,
     "queue": _queue,
     "nodes": _nodes,
+    "trust": _trust,
 }
 
 
