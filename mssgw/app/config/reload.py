@@ -45,6 +45,7 @@ def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
             continue
         if before is None or after is None:  # [trust] came or went: the one or the other, from the start
             changed[section], names = before, [""]
+            changed["listeners"] = old.listeners  # they fit together: TLS or none, whose certificate
         else:
             changed[section], names = _kept(before, after, keys)
         waiting += [f"{section}.{name}".rstrip(".") for name in names]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config
+from mssgw.app.config.model import Tls
 from mssgw.app.config.reload import reloaded
 from tests import white_lists
 from tests.pki import TrustSpace
@@ -130,3 +131,12 @@ def test_trust_comes_and_goes_with_a_restart(write: Write) -> None:
     assert reloaded(without, given) == (without, ["trust"])
     assert reloaded(given, without) == (given, ["trust"])
     assert reloaded(given, given) == (given, [])
+
+
+def test_listeners_wait_with_it(write: Write) -> None:
+    """A file without [trust] may have a listener in clear, which by certificates would refuse everybody."""
+    given = config.load(write())
+    clear = tuple(each.model_copy(update={"tls": Tls.NONE, "require_tls": False}) for each in given.listeners)
+    without = given.model_copy(update={"trust": None, "listeners": clear})
+    assert reloaded(without, given) == (without, ["trust"])
+    assert reloaded(given, without) == (given, ["trust"])
