@@ -41,7 +41,7 @@ HINTS: Mapping[str, str] = {
     "trust.crl_missing": "its peers wait (451): add its list to trust.crls, its certificate to trust.anchors",
     "trust.crl_refused": "the list in force stays until it ends: trust.crls right? its authority in trust.anchors?",
     "trust.crl_unreachable": "the list in force stays until it ends; new revocations are not seen: network, server?",
-    "trust.certificate_ends": "renew it: new files are taken into use by themselves; anchors come from the ANS",
+    "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors by a restart; see docs/trust.md",
     "trust.certificate_expired": "mail that needs it waits: renew it; new files are taken into use by themselves",
     "trust.certificate_refused": "the old one stays in use: mend what error says of certificate, key or anchors",
     "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",
