@@ -118,6 +118,7 @@ class Reception:
     def _log(
         self, stage: str, envelope: Envelope, reply: Reply, rule: str, requirement: str, recipient: Address | None
     ) -> None:
+        foreign = envelope.reverse_path if "TLS-6" in requirement else None  # a domain that is not this operator's
         self._means.telemetry.event(
             "letter.refused" if reply.permanent else "letter.deferred_at_intake",
             stage=stage,
@@ -127,5 +128,6 @@ class Reception:
             status=reply.status,
             client=envelope.origin.client,
             peer=envelope.origin.peer,
+            domain=foreign.domain if foreign else None,
             recipient=self._means.store.alias(recipient) if recipient else None,
         )

@@ -279,6 +279,7 @@ async def test_an_operator_speaks_for_its_own_domains_only(space, trust, tmp_pat
         await peer.close()
         [fields] = [fields for name, fields in here.events.seen if name == "letter.refused"]
         assert (fields["rule"], fields["client"]) == (row.rule, CLIENT)
+        assert fields["domain"] == (None if row.mail == DOCTOR else row.mail.partition("@")[2])
         assert here.kept_nothing()
 
 
