@@ -53,7 +53,10 @@ class Pair:
 
 
 class Identity:
-    """Our certificate in TLS contexts, kept up to date. Sessions that are open keep what they began with."""
+    """Our certificate in TLS contexts, kept up to date. Sessions that are open keep what they began with.
+
+    One that comes before its time is taken when that has come: authorities date them a little ahead.
+    """
 
     def __init__(
         self, files: Files, *, telemetry: Telemetry, server: Callable[[Files], ssl.SSLContext] | None = None
@@ -61,6 +64,7 @@ class Identity:
         """``server``: makes the context of listeners. Raises TlsMisconfigured when the files cannot be used now."""
         self.files, self._telemetry, self._make_server = files, telemetry, server
         self._taken = self._seen = self._stamp()
+        self._begins: datetime | None = None  # when what was refused for being too early may be taken
         self.pair = self._make()
 
     def look(self) -> bool:
@@ -70,11 +74,13 @@ class Identity:
         """
         stamp = self._stamp()
         settled, self._seen = stamp == self._seen, stamp
-        if stamp == self._taken or not settled:
+        if not settled or (stamp == self._taken and not self._has_begun()):
             return False
-        self._taken = stamp  # once: what cannot be used now is not tried again before it changes
+        self._taken, self._begins = stamp, None  # once: what cannot be used now is not tried again before it changes
         try:
             pair = self._make()
+            begins = pair.certificates[0].not_before
+            self._begins = begins if begins > datetime.now(UTC) else None
             _must_not_be_worse(pair.certificates[0], self.pair.certificates[0])
         except TlsMisconfigured as error:
             self._telemetry.event("trust.certificate_refused", alarm=True, error=str(error))
@@ -82,10 +88,13 @@ class Identity:
         if self._stamp() != stamp:  # written to while we read
             self._taken = ()
             return False
-        self.pair = pair
+        self.pair, self._begins = pair, None
         leaf = pair.certificates[0]
         self._telemetry.event("trust.certificate_renewed", subject=leaf.subject, ends=leaf.not_after.isoformat())
         return True
+
+    def _has_begun(self) -> bool:
+        return self._begins is not None and self._begins <= datetime.now(UTC)
 
     def _make(self) -> Pair:
         files = self.files

@@ -104,6 +104,27 @@ def test_what_cannot_be_used_leaves_the_old_pair_in_use(space, files, identity, 
     assert names(events) == ["trust.certificate_refused"]
 
 
+class Tomorrow(datetime):
+    """The clock, a day and an hour on."""
+
+    @classmethod
+    def now(cls, tz=None) -> datetime:
+        return datetime.now(tz) + DAY + timedelta(hours=1)
+
+
+def test_one_that_comes_before_its_time_is_taken_when_that_has_come(
+    space, files, identity, events, monkeypatch
+) -> None:
+    """Nobody has to touch the files again, and there is one alarm."""
+    new = space.operator("mx.ch.fr", not_before=datetime.now(UTC) + DAY)
+    written(files.certificate, new.chain_pem)
+    written(files.key, new.key_pem)
+    assert [identity.look() for _ in range(4)] == [False] * 4
+    monkeypatch.setattr("mssgw.edges.identity.datetime", Tomorrow)
+    assert [identity.look() for _ in range(2)] == [True, False]
+    assert names(events) == ["trust.certificate_refused", "trust.certificate_renewed"]
+
+
 def test_a_first_pair_that_cannot_be_used_is_an_error(files, events) -> None:
     files.key.write_bytes(b"")
     with pytest.raises(TlsMisconfigured):
