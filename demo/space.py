@@ -36,7 +36,9 @@ class Space:
         }
         for host, identity in self.operators.items():
             identity.write_apart(self.folder, host)
-        made.write_anchors(self.folder)
+        # The intermediate too, as in the real bundle: swaks sends its own certificate alone.
+        anchors = pem_of(made.root.certificate, made.intermediate.certificate)
+        (self.folder / "anchors.pem").write_bytes(anchors)
         made.write_crls(self.folder, self.operators[people.REVOKED_HOST].serial)
         self._publish()
 
