@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mssgw.app.config import lines
+from mssgw.app.config.files import path_readable
 from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint
 from mssgw.app.config.values import SecretFile
@@ -118,6 +119,12 @@ def _trust(config: Config) -> Found:  # req: TLS-6, WL-6
         yield Complaint(("trust", "white_list_unsigned"), message)
     if trust.crl_grace is not None and trust.crl_grace > timedelta(hours=24):
         yield Complaint(("trust", "crl_grace"), "so long after its end a list may miss many revocations")
+    for at, place in (
+        (("trust", "white_list"), trust.white_list),
+        *((("trust", "crls", n), each) for n, each in enumerate(trust.crls)),
+    ):
+        if "://" not in place:
+            yield from path_readable(at, Path(place))
     yield from _ends_soon(trust)
 
 

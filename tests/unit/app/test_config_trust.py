@@ -68,8 +68,6 @@ MISTAKES = [
     ('"list.xml"', '"http://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"ftp://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"https://u:p@liste.exemple.fr/l.xml"', "trust.white_list", "no password"),
-    ('"list.xml"', '"absent.xml"', "trust.white_list", "cannot be read"),
-    ('"root.crl"', '"absent.crl"', "trust.crls[0]", "cannot be read"),
     ('"root.crl"', '"ldap://crl.exemple.fr/x"', "trust.crls[0]", "https:// or http://"),
     ('["root.crl", "intermediate.crl"]', "[]", "trust.crls", "at least one"),
     ("white_list_unsigned = true\n", "", "trust.white_list_signer", "expected the certificate (PEM)"),
@@ -112,6 +110,8 @@ def test_in_a_test_environment_the_list_may_be_unsigned_without_saying_so(write:
         ("", "", "trust.white_list_unsigned", "decides who may write to us"),
         ('crls = ["root', 'crl_grace = "2d"\ncrls = ["root', "trust.crl_grace", "may miss"),
         ('"ours.pem"\nkey = "ours.key"', '"old.pem"\nkey = "old.key"', "trust.certificate", "ends in 4 days"),
+        ('"list.xml"', '"absent.xml"', "trust.white_list", "cannot be read"),
+        ('"root.crl"', '"absent.crl"', "trust.crls[0]", "cannot be read"),
         (TABLE, "", "listener[1]", "networks alone"),
     ],
 )
