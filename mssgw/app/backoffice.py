@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mssgw.app import wiring
 from mssgw.app.config import Config
@@ -30,6 +31,9 @@ from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
 from mssgw.ports import Desk, QueueRow, Store
+
+if TYPE_CHECKING:
+    from mssgw.app.trust_desk import TrustDesk
 
 _EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
 BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
@@ -62,6 +66,11 @@ class BackOffice:
     @property
     def space(self) -> PatientSpace:
         return self._settings.space
+
+    async def trust(self) -> "TrustDesk":
+        from mssgw.app.trust_desk import trust_desk  # it pulls in an SMTP client: not for every command
+
+        return await trust_desk(self._config, self._clock)
 
     def ours(self, bal: Address) -> bool:
         clients = self._clients.named.values()

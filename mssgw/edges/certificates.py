@@ -58,7 +58,7 @@ def chain_of(connection: ssl.SSLObject | ssl.SSLSocket) -> Chain:
         return ()
     known = _verified.setdefault(connection.context, OrderedDict())
     if not connection.session_reused:
-        if ders := _verified_ders(connection):
+        if ders := verified_ders(connection):
             chain = known[leaf] = tuple(certificate(der) for der in ders)
             known.move_to_end(leaf)
             if len(known) > _REMEMBERED:
@@ -69,10 +69,18 @@ def chain_of(connection: ssl.SSLObject | ssl.SSLSocket) -> Chain:
     return (certificate(leaf),)
 
 
-def _verified_ders(connection: Any) -> list[bytes]:
+def verified_ders(connection: Any) -> list[bytes]:
+    """The certificates of the chain that this handshake verified, in DER."""
     if hasattr(connection, "get_verified_chain"):  # Python 3.13
         return list(connection.get_verified_chain())
     return [each.public_bytes(_DER) for each in connection._sslobj.get_verified_chain() or ()]
+
+
+def presented_ders(connection: Any) -> list[bytes]:
+    """What the server showed, in DER, be it true or not: to look at, never to go by."""
+    if hasattr(connection, "get_unverified_chain"):  # Python 3.13
+        return list(connection.get_unverified_chain())
+    return [each.public_bytes(_DER) for each in connection._sslobj.get_unverified_chain() or ()]
 
 
 @lru_cache(4096)  # a peer shows the same one at each connection

@@ -19,7 +19,7 @@ from mssgw.ports import Trust
 
 _SERVER = frozenset({"serverAuth"})
 _BAD_CHAIN = Reply(554, DISTRUSTED, "Chaine de certificats refusee")
-_WRONG_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+WRONG_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 # What the sender's failure notice says of it, and queue show.
 _WHY = {
@@ -89,7 +89,7 @@ class Vetting:
 
 def refused_in_the_handshake(error: ssl.SSLCertVerificationError) -> NotTrusted:
     """The same for what OpenSSL found."""
-    check = Check.HOST if error.verify_code in _WRONG_HOST else Check.CHAIN
+    check = Check.HOST if error.verify_code in WRONG_HOST else Check.CHAIN
     return NotTrusted(Distrust(check=check, reply=_BAD_CHAIN, detail=error.verify_message))
 
 

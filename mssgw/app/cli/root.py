@@ -18,6 +18,7 @@ from mssgw.app.cli.password import password
 from mssgw.app.cli.queue import queue
 from mssgw.app.cli.serve import serve
 from mssgw.app.cli.trace import trace
+from mssgw.app.cli.trust import trust
 
 
 class _ReaderLeftError(Exception):
@@ -81,5 +82,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, queue, conversation, trace, explain, key, db, password):
+for command in (serve, check, ins, queue, conversation, trace, explain, trust, key, db, password):
     main.add_command(command)
