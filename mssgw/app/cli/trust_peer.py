@@ -43,7 +43,7 @@ async def peer(desk: "TrustDesk", where: tuple[str, int], domain: str | None, as
     \b
     Examples:
       mssgw trust peer mx.chu-exemple.fr --domain chu-exemple.mssante.fr
-      mssgw trust peer 192.0.2.7:25 --json | jq '.checks[] | select(.result == "failed")'
+      mssgw trust peer 192.0.2.7:25 --json | jq -c '.checks[]'
     """
     from mssgw.edges.smtp_look import NothingToSee
 
