@@ -30,7 +30,7 @@ from tests.pki import TrustSpace, operator_dn, pem_of
 
 LETTERS, SESSIONS, OCTETS = 400, 10, 300_000
 HANDSHAKES = 5  # seconds of each turn
-OURS, THEIRS = "gateway", "postfix"
+OURS, THEIRS, REUSING = "gateway", "postfix", "postfix+reuse"
 CLIENT, SINK = "mx.liberal.example", "mx.hopital.example"
 _COUNTED = re.compile(r"^(\d+) connections in ([\d.]+) real seconds", re.MULTILINE)
 
@@ -89,8 +89,11 @@ def counting_tls_sink(folder: Path) -> Iterator[CountingSink]:
 
 
 @contextmanager
-def postfix(folder: Path) -> Iterator[Contestant]:
-    """As Debian sets it up (its sessions to next hops are resumed), with client certificates on both sides."""
+def postfix(folder: Path, *, reuse: bool = False) -> Iterator[Contestant]:
+    """As Debian sets it up (its sessions to next hops are resumed), with client certificates on both sides.
+
+    ``reuse``: keeps its connections to next hops open, too, as the gateway does; Postfix can, and does not by default.
+    """
     if why := missing():
         raise Missing(why)
     certificates = {"chain_files": str(folder / "relay.pem"), "CAfile": str(folder / "anchors.pem")}
@@ -104,13 +107,14 @@ def postfix(folder: Path) -> Iterator[Contestant]:
         "smtp_tls_security_level": "secure",
         "smtp_tls_secure_cert_match": SINK,
         "smtp_tls_session_cache_database": "btree:${data_directory}/smtp_scache",
+        "smtp_tls_connection_reuse": "yes" if reuse else "no",
     }
     with (
         counting_tls_sink(folder) as sink,
         PostfixInstance("peer.invalid", relay_to=sink.port, settings=settings) as instance,
     ):
         master = int((instance.home / "queue/pid/master.pid").read_text())
-        yield Contestant(name=THEIRS, port=instance.port, sink=sink, roots=(master,))
+        yield Contestant(name=REUSING if reuse else THEIRS, port=instance.port, sink=sink, roots=(master,))
 
 
 @contextmanager
@@ -170,8 +174,8 @@ def figures(*, quick: bool = False, rounds: int | None = None, only: str | None 
         lay_out(folder)
         ours, tls_port = stack.enter_context(gateway(folder))
         if only in (None, "relaying"):
-            theirs = stack.enter_context(postfix(folder))
-            made |= _relaying((theirs, ours), folder, LETTERS // (5 if quick else 1), rounds)
+            theirs = [stack.enter_context(postfix(folder, reuse=reuse)) for reuse in (False, True)]
+            made |= _relaying((*theirs, ours), folder, LETTERS // (5 if quick else 1), rounds)
         if only in (None, "handshakes"):
             made["handshakes"] = _handshakes(ours, tls_port, folder, rounds, 2 if quick else HANDSHAKES)
     return made
@@ -192,6 +196,7 @@ def _relaying(contestants: Sequence[Contestant], folder: Path, letters: int, rou
         "cpu_ms": {who: round(statistics.median(run.cpu_ms for run in all_), 2) for who, all_ in runs.items()},
         "runs": {who: [round(run.per_second, 1) for run in all_] for who, all_ in runs.items()},
         "ratio": round(rates[OURS] / rates[THEIRS], 2),
+        "ratio_reuse": round(rates[OURS] / rates[REUSING], 2),
     }
 
 

@@ -41,7 +41,7 @@ HINTS: Mapping[str, str] = {
     "trust.crl_missing": "its peers wait (451): add its list to trust.crls, its certificate to trust.anchors",
     "trust.crl_refused": "the list in force stays until it ends: trust.crls right? its authority in trust.anchors?",
     "trust.crl_unreachable": "the list in force stays until it ends; new revocations are not seen: network, server?",
-    "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors by a restart: docs/trust.md",
+    "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors at a restart",
     "trust.certificate_expired": "mail that needs it waits: renew it; new files are taken into use by themselves",
     "trust.certificate_refused": "the old one stays in use: mend what error says of certificate, key or anchors",
     "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",
@@ -49,7 +49,7 @@ HINTS: Mapping[str, str] = {
     "trust.list_lost": "the published one is asked for; who wrote to state_dir/trust?",
     "trust.list_missing": "mail of the trust space waits (451): is trust.white_list right, can it be reached?",
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
-    "trust.list_refused": "the old one stays in force; shrunk, and rightly so? mssgw trust refresh --accept FINGERPRINT",
+    "trust.list_refused": "the old one stays in force; rightly shrunk? mssgw trust refresh --accept FINGERPRINT",
     "trust.list_stale": "it serves for 72 hours in all: mend what the events before say of the white list",
 }
 
