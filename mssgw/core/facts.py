@@ -56,7 +56,7 @@ class Facts:
     ``sender`` is the policy's sender (SD-5): the reverse-path; From: when that is null, a robot's, or when an operator
     shows a patient there. ``client``: as far as it matters here; an operator has up to thousands of domains, and facts
     are kept with each letter. ``from_is_foreign``: the From: domain, or one above it, is known to belong to somebody
-    else than this client, us included. ``sender_listed``: whether anybody in the white list may use the sender's domain;
+    else than this client, us included. ``sender_listed``: whether anybody in the white list may use that domain;
     None when no list was asked: from establishments, without [trust], or when the domain is one of ours.
     """
 

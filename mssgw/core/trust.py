@@ -10,7 +10,7 @@ from mssgw.core.replies import Reply
 
 
 class Check(StrEnum):
-    """What is checked of a peer, in this order; a refusal, its log line and ``trust peer`` name the first that fails."""
+    """What is checked of a peer, in this order; a refusal, its log line, ``trust peer`` name the first to fail."""
 
     CERTIFICATE = "certificate"  # it presented one
     CHAIN = "chain"  # signed by an anchor, within its dates, for this purpose: the handshake did it  req: TLS-4, TLS-5
