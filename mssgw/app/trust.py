@@ -1,6 +1,7 @@
 """The trust space at work in one process: white list and revocation lists, kept up to date, and the port over them."""
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import timedelta
@@ -42,7 +43,7 @@ class TrustAtWork:
         Raises GatewayError (a file that cannot be used, a URL that can never be fetched), OSError.
         """
         anchors = settings.anchors.require()
-        servers = client_context(ca_file=anchors)  # the list lies behind a certificate of IGC-Sante itself.  req: WL-1
+        servers = client_context(ca_file=anchors)  # revocation lists prove themselves by their signatures
         signer = settings.white_list_signer
         shelf = TrustFiles(folder)  # makes the folder
         self.crls = Crls(
@@ -55,7 +56,7 @@ class TrustAtWork:
             grace=settings.crl_grace or timedelta(0),
         )
         self.white_list = WhiteListKeeper(
-            source=source(settings.white_list, tls=servers, total=_LIST_WITHIN),
+            source=source(settings.white_list, tls=list_servers(settings), total=_LIST_WITHIN),
             seal=PinnedSigner(signer.require().read_bytes()) if signer is not None else None,
             shelf=shelf,
             clock=clock,
@@ -95,6 +96,14 @@ class TrustAtWork:
         usable = sum(now <= end for end in ends)
         facts: Mapping[str, int] = {"usable": usable, "known": len(ends)}
         return Check(name="revocation", ok=usable == len(ends) > 0, facts=dict(facts))
+
+
+def list_servers(settings: TrustSettings) -> ssl.SSLContext:
+    """Whom the list is taken from: a server with a certificate of IGC-Santé, as the list's own has (WL-1), or a mirror.
+
+    No public authority counts: unsigned, the list is only as good as who serves it. Raises TlsMisconfigured, OSError.
+    """
+    return client_context(ca_file=(settings.white_list_ca or settings.anchors).require(), public=False)
 
 
 def trust_at_work(

@@ -10,7 +10,7 @@ from pathlib import Path
 from mssgw.app import wiring
 from mssgw.app.config import Config
 from mssgw.app.office import NoTrustSpace
-from mssgw.app.trust import FOLDER, TrustAtWork, trust_at_work
+from mssgw.app.trust import FOLDER, TrustAtWork, list_servers, trust_at_work
 from mssgw.app.trust_status import TrustStatus, status_of
 from mssgw.core.errors import GatewayError
 from mssgw.core.journal import WHITE_LIST, Entry, JournalEvent
@@ -19,7 +19,7 @@ from mssgw.core.trust import WhiteList, unfit
 from mssgw.edges.list_signature import PinnedSigner
 from mssgw.edges.smtp_look import Look, look
 from mssgw.edges.sources import source
-from mssgw.edges.tls import client_context, mutual_client_context
+from mssgw.edges.tls import mutual_client_context
 from mssgw.edges.trust_files import TrustFiles
 from mssgw.flow.examine import Examined, examine
 from mssgw.flow.white_list import Asked, read_list
@@ -129,8 +129,7 @@ class TrustDesk:
 
     async def _content(self, path: Path | None) -> bytes:
         place = str(path) if path is not None else self._settings.white_list
-        servers = client_context(ca_file=self._settings.anchors.require())
-        content = await source(place, tls=servers).fetch(limit=LIMIT)
+        content = await source(place, tls=list_servers(self._settings)).fetch(limit=LIMIT)
         assert content is not None, "asked for the first time"
         return content
 

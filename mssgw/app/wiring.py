@@ -109,7 +109,8 @@ def routes(config: Config, listed: Listed | None = None) -> RouteTable:
             route = _route(name, operator, operator.next_hop.host, operator.next_hop.port)
             found = dict.fromkeys(operator.domains, route)
         table |= {each: _mutual(name, route, each) for each, route in found.items()} if mutual else found
-    return RouteTable(table, (listed or nobody_knows) if mutual else None)
+    ours = frozenset(domain for each in config.establishments for domain in each.domains)
+    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours)
 
 
 def _mutual(name: str, route: Route, domain: str) -> Route:  # req: TLS-6

@@ -51,17 +51,19 @@ class RouteTable:
 
     ``listed`` is ports.Trust.listed where the white list decides: then each domain that it names has a route, by MX,
     besides those configured; and a route configured as ``mutual`` is one as long as the list names its domain.
+    ``ours``: domains of our establishments, which lead inward or nowhere, whatever the list says of them.
     """
 
     by_domain: Mapping[str, Route]
     listed: Callable[[str], bool | Distrust] | None = field(default=None, repr=False, compare=False)
+    ours: frozenset[str] = frozenset()
 
     def find(self, domain: str, *, sure: bool = False) -> Route | None:  # req: WHO-9, WL-8
         """The route of a domain. Without a usable white list what it should tell is taken as listed: it decides again
         before anything is sent. ``sure``: raises SpaceUnknown instead.
         """
         route = self.by_domain.get(domain)
-        if self.listed is None or (route is not None and route.tls is not TlsPolicy.MUTUAL):
+        if self.listed is None or domain in self.ours or (route is not None and route.tls is not TlsPolicy.MUTUAL):
             return route
         known = self.listed(domain)
         if known is False:

@@ -12,6 +12,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.routes import SpaceUnknown
 from mssgw.core.rules.findings import not_allowed
+from mssgw.core.rules.sender import SENDERS_DOMAIN
 from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
@@ -118,7 +119,7 @@ class Reception:
     def _log(
         self, stage: str, envelope: Envelope, reply: Reply, rule: str, requirement: str, recipient: Address | None
     ) -> None:
-        foreign = envelope.reverse_path if "TLS-6" in requirement else None  # a domain that is not this operator's
+        whose = envelope.reverse_path if rule == SENDERS_DOMAIN else None  # for whoever looks it up in the white list
         self._means.telemetry.event(
             "letter.refused" if reply.permanent else "letter.deferred_at_intake",
             stage=stage,
@@ -128,6 +129,6 @@ class Reception:
             status=reply.status,
             client=envelope.origin.client,
             peer=envelope.origin.peer,
-            domain=foreign.domain if foreign else None,
+            domain=whose.domain if whose is not None and envelope.origin.role is Role.TRUST_SPACE else None,
             recipient=self._means.store.alias(recipient) if recipient else None,
         )

@@ -189,7 +189,7 @@ def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
     yield from _named([(("delivery", "ca_file"), config.delivery.ca_file)])
     if (trust := config.trust) is not None:
-        names = ("anchors", "certificate", "white_list_signer")
+        names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
         yield from _named((("trust", name), getattr(trust, name)) for name in names)
 
 

@@ -202,6 +202,7 @@ class TrustSettings(_Table):
     white_list: Source
     white_list_signer: File | None = None
     white_list_unsigned: Flag = False
+    white_list_ca: File | None = None
     white_list_poll: Duration = timedelta(hours=1)
     anchors: File
     certificate: File

@@ -37,6 +37,10 @@ def operators_are_met_as_they_listen(trusted_domains: Sequence[TrustedDomain], t
         if trust is not None and each.next_hop_tls is TlsPolicy.IMPLICIT:
             message = 'expected "require": with [trust], operators are called on port 25 with STARTTLS'
             yield Complaint(("trusted_domain", n, "next_hop_tls"), message)  # req: TLS-1
+        local = each.next_hop is not None and each.next_hop.loopback
+        if trust is not None and each.next_hop_tls is TlsPolicy.NONE and not local:
+            message = 'expected "require": with [trust], "none" is for a next hop on this machine (127.0.0.1, ::1)'
+            yield Complaint(("trusted_domain", n, "next_hop_tls"), message)  # req: TLS-1, TLS-6
 
 
 def published_files_can_be_had(trust: TrustSettings | None) -> Found:
@@ -78,7 +82,7 @@ def trust_files_hold_what_they_should(trust: TrustSettings | None) -> Found:
     """Readable, PEM, key and certificate a pair, anchors authorities."""
     if trust is None:
         return
-    names = ("anchors", "certificate", "key", "white_list_signer")
+    names = ("anchors", "certificate", "key", "white_list_signer", "white_list_ca")
     files = {name: getattr(trust, name) for name in names}
     unreadable = [each for name, file in files.items() for each in readable(("trust", name), file)]
     yield from unreadable

@@ -10,6 +10,8 @@ from mssgw.core.rules.findings import not_allowed, note, refuse
 from mssgw.core.trust import FOREIGN_DOMAIN, UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding
 
+SENDERS_DOMAIN = "sender-is-the-clients-own"
+
 
 def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
     """The reverse-path lies in what this client may use; a null one is judged by From: after DATA."""
@@ -18,14 +20,14 @@ def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
         return None
     if facts.sender_listed is not None:  # req: WL-8, TLS-6
         reply = FOREIGN_DOMAIN if facts.sender_listed else UNLISTED_DOMAIN
-        return refuse("sender-is-the-clients-own", "SD-5 TLS-6 WL-8", reply, "listed" if facts.sender_listed else "")
+        return refuse(SENDERS_DOMAIN, "SD-5 TLS-6 WL-8", reply, "listed" if facts.sender_listed else "")
     if facts.from_trust_space:
         text = "Domaine expediteur non autorise depuis cet operateur"
     elif facts.sender_party in (Party.PATIENT, Party.PATIENT_SPACE):
         text = "Un etablissement ne peut pas emettre au nom d'un patient"
     else:
         text = "Adresse d'expediteur non autorisee pour ce client"
-    return refuse("sender-is-the-clients-own", "SD-5", not_allowed(text))
+    return refuse(SENDERS_DOMAIN, "SD-5", not_allowed(text))
 
 
 def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.app import config
 from mssgw.app.config.model import Tls
 from mssgw.app.config.reload import reloaded
+from mssgw.app.trust import list_servers
 from tests import white_lists
-from tests.pki import TrustSpace
+from tests.pki import TrustSpace, pem_of
 from tests.unit.app.test_config_errors import GOOD
 
 TLS = 'role = "trust-space"\naddress = "127.0.0.1:2526"\ntls = "starttls"'
@@ -65,6 +67,7 @@ MISTAKES = [
     ('tls = "starttls"', 'tls = "none"', "listener[1].tls", 'expected "starttls" or "implicit"'),
     ('tls = "starttls"', 'tls = "starttls"\nrequire_tls = false', "listener[1].require_tls", "expected true"),
     ('next_hop = "mx"', 'next_hop = "mx"\nnext_hop_tls = "implicit"', "trusted_domain[0].next_hop_tls", "STARTTLS"),
+    ('"mx"', '"192.0.2.9:25"\nnext_hop_tls = "none"', "trusted_domain[0].next_hop_tls", "none"),
     ('"list.xml"', '"http://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"ftp://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"https://u:p@liste.exemple.fr/l.xml"', "trust.white_list", "no password"),
@@ -140,3 +143,17 @@ def test_listeners_wait_with_it(write: Write) -> None:
     without = given.model_copy(update={"trust": None, "listeners": clear})
     assert reloaded(without, given) == (without, ["trust"])
     assert reloaded(given, without) == (given, ["trust"])
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_no_public_authority_vouches_for_the_server_of_the_list(write: Write, space: TrustSpace, mirror: bool) -> None:
+    """It has a certificate of IGC-Sante (WL-1), or it is a mirror whose authority is named."""
+    added = 'white_list_ca = "mirror.pem"\n' if mirror else ""
+    path = write("white_list_unsigned = true\n", f"white_list_unsigned = true\n{added}")
+    other = TrustSpace()
+    (path.parent / "mirror.pem").write_bytes(pem_of(other.root.certificate))
+    trust = config.load(path).trust
+    assert trust is not None
+    known = list_servers(trust).get_ca_certs(binary_form=True)
+    expected = other.root if mirror else space.root
+    assert known == [expected.certificate.public_bytes(Encoding.DER)]

@@ -63,6 +63,13 @@ def test_ours_and_what_is_in_clear_by_configuration_need_no_list(settings, known
     assert known.asked == []
 
 
+@pytest.mark.parametrize("usable", [True, False])
+def test_a_domain_of_ours_never_leads_out_even_if_it_is_listed(known, usable) -> None:
+    """We are operators too: by the list we would call ourselves, and be answered that it is not for us."""
+    known.known = {OURS} if usable else None
+    assert RouteTable({}, known, frozenset({OURS})).find(OURS, sure=True) is None
+
+
 @pytest.mark.parametrize("domain", [THEIRS, NAMED, "elsewhere.fr"])
 def test_without_a_list_a_recipient_cannot_be_judged_and_a_letter_waits(settings, known, domain) -> None:
     """451 at RCPT, never 5xx; what was accepted keeps its route, and is vetted when it is dialled (WL-8)."""
