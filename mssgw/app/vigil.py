@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from mssgw.app.reloading import Ready
 from mssgw.edges.identity import POLL, Ending, Endings, in_file
@@ -19,22 +19,37 @@ class Vigil:
         self, ready: Callable[[], Ready], *, clock: Clock, aloud: Telemetry, renewed: Callable[[], None]
     ) -> None:
         """``ready``: what is in force. ``renewed``: called in the event loop when our certificate was taken anew."""
-        self._ready, self._clock, self._renewed = ready, clock, renewed
-        self._endings = Endings(aloud)
+        self._ready, self._clock, self._renewed, self._telemetry = ready, clock, renewed, aloud
+        self._endings, self._next_look = Endings(aloud), 0.0
+        self._failing: set[str] = set()
 
     async def run(self) -> None:
-        """Watch until cancelled."""
-        next_look = 0.0
-        loop = asyncio.get_running_loop()
+        """Watch until cancelled; what fails is told once, and tried again."""
         while True:
-            ready = self._ready()
-            if ready.identity is not None and await asyncio.to_thread(ready.identity.look):
-                self._renewed()
-                next_look = 0.0
-            if loop.time() >= next_look:
-                next_look = loop.time() + ENDINGS
-                self._endings.look(await asyncio.to_thread(_in_use, ready), self._clock.now())
+            await self._try("files", self._look_at_the_files)
+            await self._try("dates", self._look_at_the_dates)
             await asyncio.sleep(POLL)
+
+    async def _try(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await look()
+            self._failing.discard(what)
+        except Exception as error:  # a loop that fell would take the whole gateway with it
+            if what not in self._failing:
+                self._failing.add(what)
+                self._telemetry.event("trust.watch_failed", alarm=True, failure=error)
+
+    async def _look_at_the_files(self) -> None:
+        identity = self._ready().identity
+        if identity is not None and await asyncio.to_thread(identity.look):
+            self._next_look = 0.0
+            self._renewed()
+
+    async def _look_at_the_dates(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_look:
+            self._next_look = now + ENDINGS
+            self._endings.look(await asyncio.to_thread(_in_use, self._ready()), self._clock.now())
 
 
 def _in_use(ready: Ready) -> list[Ending]:

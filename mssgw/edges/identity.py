@@ -129,7 +129,8 @@ def in_file(path: Path) -> tuple[Ending, ...]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise TlsMisconfigured(f"{path}: {'no such file' if not path.exists() else error.strerror}") from None
+        gone = isinstance(error, FileNotFoundError)
+        raise TlsMisconfigured(f"{path}: {'no such file' if gone else error.strerror}") from None
     if data.count(b"-----BEGIN") != data.count(b"-----END"):
         raise TlsMisconfigured(f"{path}: is cut off")
     try:

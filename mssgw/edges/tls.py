@@ -32,12 +32,13 @@ def server_context(
     return context
 
 
-def client_context(*, ca_file: Path | None = None) -> ssl.SSLContext:
+def client_context(*, ca_file: Path | None = None, public: bool = True) -> ssl.SSLContext:
     """The context of a connection to a next hop: certificate and host name are verified.
 
-    ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4). Raises TlsMisconfigured.
+    ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4); without ``public``, in their place.
+    Raises TlsMisconfigured.
     """
-    context = ssl.create_default_context()
+    context = ssl.create_default_context() if public else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _harden(context)
     if ca_file is not None:
         _load_anchors(context, ca_file)
@@ -70,13 +71,8 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     """``certificate``: PEM, leaf first. Raises TlsMisconfigured, which names the file and what is wrong with it."""
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
-    except FileNotFoundError:
-        missing = key if certificate.exists() else certificate
-        raise TlsMisconfigured(f"{missing}: no such file") from None
-    except PermissionError:
-        raise TlsMisconfigured(f"{certificate} or {key}: not readable by this user") from None
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsMisconfigured(_what_is_wrong(error, certificate, key)) from None
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise TlsMisconfigured(_unreadable(certificate, key) or _what_is_wrong(error, certificate, key)) from None
 
 
 def _harden(context: ssl.SSLContext) -> None:
@@ -89,12 +85,34 @@ def _no_passphrase() -> str:
     raise ValueError("passphrase")  # else OpenSSL would ask on the terminal and the daemon would hang
 
 
+def _unreadable(*files: Path) -> str:
+    """Which of the files cannot be read at all, and why in words of the system; "" when each can."""
+    for each in files:
+        try:
+            with each.open("rb") as file:
+                file.read(1)  # a broken disk says so only now
+        except FileNotFoundError:
+            return f"{each}: no such file"
+        except PermissionError:
+            return f"{each}: not readable by this user"
+        except OSError as error:
+            return f"{each}: cannot be read: {error.strerror}"
+    return ""
+
+
 def _what_is_wrong(error: Exception, certificate: Path, key: Path) -> str:
     reason = getattr(error, "reason", None) or str(error)
     if reason == "KEY_VALUES_MISMATCH":
         return f"{key}: is not the private key of {certificate}"
     if reason == "passphrase":
         return f"{key}: is protected by a passphrase; give the daemon a plain key as a credential"
-    if certificate.read_bytes().find(b"-----BEGIN CERTIFICATE") < 0:
+    if not _has_a_certificate(certificate):
         return f"{certificate}: no PEM certificate in it"
     return f"{certificate} or {key}: not a usable PEM certificate and key ({reason})"
+
+
+def _has_a_certificate(file: Path) -> bool:
+    try:
+        return b"-----BEGIN CERTIFICATE" in file.read_bytes()
+    except OSError:  # it has just been there
+        return True

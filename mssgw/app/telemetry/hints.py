@@ -35,6 +35,7 @@ HINTS: Mapping[str, str] = {
     "sweep.erase_failed": _SWEEP,
     "sweep.forget_failed": _SWEEP,
     "sweep.garbage_failed": _SWEEP,
+    "trust.anchors_changed": "those of the start stay in force: restart when they and their trust.crls are right",
     "trust.crl_expired": "without grace its peers wait (451): published anew? see trust.crl_unreachable, _refused",
     "trust.crl_expiring": "afterwards mail waits (451): is it published anew? see trust.crl_unreachable, _refused",
     "trust.crl_failed": f"the lists in force stay; disk full under state_dir/trust? or {_DEFECT}",
@@ -51,6 +52,7 @@ HINTS: Mapping[str, str] = {
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
     "trust.list_refused": "the old one stays in force; rightly shrunk? mssgw trust refresh --accept FINGERPRINT",
     "trust.list_stale": "it serves for 72 hours in all: mend what the events before say of the white list",
+    "trust.watch_failed": f"certificates in use stay; renewed files may need a restart; {_DEFECT}",
 }
 
 

@@ -83,6 +83,7 @@ ALARMS = (
     "sweep.erase_failed",
     "sweep.garbage_failed",
     "sweep.forget_failed",
+    "trust.anchors_changed",
     "trust.certificate_ends",
     "trust.certificate_expired",
     "trust.certificate_refused",
@@ -99,6 +100,7 @@ ALARMS = (
     "trust.list_not_kept",
     "trust.list_refused",
     "trust.list_stale",
+    "trust.watch_failed",
 )
 
 

@@ -125,3 +125,29 @@ async def test_a_new_certificate_reaches_next_hops_and_listeners_and_an_old_ones
     after = with_certificate_renewed(ready, Seat())
     assert after.listeners["space"].context is not ready.listeners["space"].context
     assert after.listeners["home"] is ready.listeners["home"]
+
+
+async def test_a_look_that_fails_is_told_once_and_the_watch_goes_on(
+    ready: Ready, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its task the whole gateway would stop; the dates are looked at all the same."""
+    monkeypatch.setattr(vigil, "POLL", 0.001)
+    assert ready.identity is not None
+    looks = []
+
+    def look() -> bool:
+        looks.append(1)
+        raise RuntimeError("x")
+
+    monkeypatch.setattr(ready.identity, "look", look)
+    watch = Vigil(lambda: ready, clock=FixedClock(datetime.now(UTC)), aloud=events, renewed=lambda: None)
+    task = asyncio.create_task(watch.run())
+    try:
+        async with asyncio.timeout(10):
+            while len(looks) < 3 and not task.done():  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [name for name, _ in events.seen] == ["trust.watch_failed", "trust.certificate_ends"]

@@ -112,6 +112,18 @@ class Tomorrow(datetime):
         return datetime.now(tz) + DAY + timedelta(hours=1)
 
 
+@pytest.mark.parametrize("which", ["certificate", "key"])
+def test_a_directory_in_the_place_of_a_file_leaves_the_old_pair_in_use(files, identity, events, which) -> None:
+    """Any error of the system is an alarm and nothing worse."""
+    old, path = identity.pair, getattr(files, which)
+    path.unlink()
+    path.mkdir()
+    assert [identity.look() for _ in range(3)] == [False] * 3
+    assert identity.pair is old
+    assert names(events) == ["trust.certificate_refused"]
+    assert str(path) in events.seen[0][1]["error"]
+
+
 def test_one_that_comes_before_its_time_is_taken_when_that_has_come(
     space, files, identity, events, monkeypatch
 ) -> None:
