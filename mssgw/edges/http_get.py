@@ -5,10 +5,13 @@ cannot be cancelled when the daemon stops. Here the caller's time-out ends every
 """
 
 import asyncio
+import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult
+
+from mssgw.edges.lone_thread import LoneThread
 
 _LINE = 16_384  # octets of a header line
 _HEADERS = 100
@@ -28,15 +31,16 @@ class Answer:
     body: bytes = field(default=b"", repr=False)
 
 
-async def get(url: SplitResult, headers: Mapping[str, str], *, tls: ssl.SSLContext | None, limit: int) -> Answer:
+async def get(
+    url: SplitResult, headers: Mapping[str, str], *, tls: ssl.SSLContext | None, limit: int, thread: LoneThread
+) -> Answer:
     """The answer to that request; a body of more than ``limit`` octets is not read to its end.
 
+    ``thread``: for the look-up of the server's name, which no time-out ends.
     Has no time limit of its own. Raises HttpTrouble, OSError (ssl.SSLError is one), and EOFError for an answer that
     was cut off.
     """
-    secure = tls if url.scheme == "https" else None
-    port = url.port or (443 if secure else 80)
-    reader, writer = await asyncio.open_connection(url.hostname, port, ssl=secure, limit=_LINE)
+    reader, writer = await _connected(url, tls if url.scheme == "https" else None, thread)
     try:
         writer.write(_request(url, headers))
         await writer.drain()
@@ -47,6 +51,33 @@ async def get(url: SplitResult, headers: Mapping[str, str], *, tls: ssl.SSLConte
         raise HttpTrouble("the answer is not HTTP") from None
     finally:
         writer.transport.abort()  # it was told that we close; its farewell is nothing to wait for
+
+
+async def _connected(
+    url: SplitResult, tls: ssl.SSLContext | None, thread: LoneThread
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the first of its addresses that takes us. The certificate must be for its name."""
+    host, port = url.hostname or "", url.port or (443 if tls else 80)
+    try:
+        addresses = await thread.run(_addresses, host, port)
+    except UnicodeError:
+        raise HttpTrouble("the URL's host is no name") from None
+    trouble: OSError | None = None
+    for address in addresses:
+        try:
+            return await asyncio.open_connection(
+                address, port, ssl=tls, server_hostname=host if tls else None, limit=_LINE
+            )
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            trouble = error
+    raise trouble or HttpTrouble("its server has no address")
+
+
+def _addresses(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
 def _request(url: SplitResult, headers: Mapping[str, str]) -> bytes:

@@ -7,11 +7,13 @@ import re
 import ssl
 import stat
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from mssgw.core.errors import SourceUnavailable
 from mssgw.edges.http_get import Answer, HttpTrouble, get
+from mssgw.edges.lone_thread import LoneThread
 from mssgw.ports import Source
 
 TOTAL = 20.0  # seconds for one file in all: with a poll of 30 s, a revocation takes effect within 60 s
@@ -34,11 +36,16 @@ def source(place: str, *, tls: ssl.SSLContext, clear: bool = False, total: float
 
 
 class PathSource:
-    """A file, read again when it is another one or was written to."""
+    """A file, read again when it is another one or was written to. It is as old as it was written to last.
+
+    A file lies there for ever, whether or not anybody still renews it: only its time tells.
+    """
 
     def __init__(self, path: Path, *, total: float = TOTAL) -> None:
         self._path, self._total = path, total
+        self._thread = LoneThread("source-file")
         self._seen: tuple[int, ...] = ()
+        self.as_of: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -47,34 +54,42 @@ class PathSource:
     async def fetch(self, *, limit: int) -> bytes | None:
         try:
             async with asyncio.timeout(self._total):
-                return await asyncio.to_thread(self._read, limit)
+                content, status = await self._thread.run(self._read, limit, self._seen)
         except TimeoutError:
             raise SourceUnavailable(f"{self.name}: cannot be read within {self._total:g} s") from None
         except OSError as error:
             raise SourceUnavailable(f"{self.name}: {error.strerror or 'cannot be read'}") from None
+        self._seen = _identity(status)  # not in the thread: what comes too late for us was not given
+        self.as_of = datetime.fromtimestamp(status.st_mtime, UTC)
+        return content
 
-    def _read(self, limit: int) -> bytes | None:
+    def forget(self) -> None:
+        self._seen = ()
+
+    def _read(self, limit: int, seen: tuple[int, ...]) -> tuple[bytes | None, os.stat_result]:
         # Without waiting: a named pipe would hold the thread until somebody writes to it.
         with open(os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             before = os.fstat(file.fileno())
             if not stat.S_ISREG(before.st_mode):
                 raise SourceUnavailable(f"{self.name}: is no file")
-            if _identity(before) == self._seen:
-                return None
+            if _identity(before) == seen:
+                return None, before
             content = file.read(limit + 1)
             if len(content) > limit:
                 raise SourceUnavailable(f"{self.name}: larger than {limit} octets")
             if _identity(os.fstat(file.fileno())) != _identity(before):
                 raise SourceUnavailable(f"{self.name}: changes while it is read")
-        self._seen = _identity(before)
-        return content
+        return content, before
 
 
 class UrlSource:
     """A file on a web server, fetched again when its ETag or date has changed."""
 
+    as_of: datetime | None = None  # a server that answers publishes it now
+
     def __init__(self, url: str, *, tls: ssl.SSLContext, schemes: frozenset[str], total: float = TOTAL) -> None:
         self._tls, self._schemes, self._total = tls, schemes, total
+        self._thread = LoneThread("source-look-up")
         self._validators: Mapping[str, str] = {}
         try:
             self._url = urlsplit(url)
@@ -103,11 +118,14 @@ class UrlSource:
         self._validators = {ask: value for ask, value in told.items() if value and _SENDABLE.fullmatch(value)}
         return answer.body
 
+    def forget(self) -> None:
+        self._validators = {}
+
     async def _follow(self, limit: int) -> Answer:
         url = self._url
         for _ in range(_REDIRECTS + 1):
             headers = {**self._validators, **self._login(url)}
-            answer = await get(url, headers, tls=self._tls, limit=limit)
+            answer = await get(url, headers, tls=self._tls, limit=limit, thread=self._thread)
             if answer.status not in _MOVED or not (place := answer.headers.get("location")):
                 return answer
             try:

@@ -1,5 +1,6 @@
 """What is asked of the trust space (§8). All of it answers from memory, at once: mail does not wait for a download."""
 
+from datetime import datetime
 from typing import Protocol
 
 from mssgw.core.clients import Client
@@ -41,3 +42,10 @@ class Source(Protocol):
 
         Raises SourceUnavailable.
         """
+
+    @property
+    def as_of(self) -> datetime | None:
+        """When what was fetched last was known to be the published file; None: when it was fetched."""
+
+    def forget(self) -> None:
+        """What was fetched last is lost: the next fetch gives it once more."""

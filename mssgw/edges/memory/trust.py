@@ -52,6 +52,7 @@ class MemorySource:
 
     def __init__(self, file: bytes | None = None) -> None:
         self.file, self.fetched = file, 0
+        self.as_of: datetime | None = None
         self._given: bytes | None = None
 
     async def fetch(self, *, limit: int) -> bytes | None:
@@ -62,3 +63,6 @@ class MemorySource:
             return None
         self._given = self.file
         return self.file
+
+    def forget(self) -> None:
+        self._given = None

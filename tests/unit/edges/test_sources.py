@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -104,7 +108,86 @@ async def test_a_file_at_the_limit_passes(tmp_path):
     assert await PathSource(tmp_path / "file").fetch(limit=LIMIT) == b"x" * LIMIT
 
 
+async def test_a_file_is_as_old_as_it_was_written_to_last(tmp_path):
+    """Reading it renews nothing; `touch` does, for whoever knows that it is still the published one."""
+    path = tmp_path / "list.xml"
+    path.write_bytes(b"one")
+    file = PathSource(path)
+    for content, written in ((b"one", 1_700_000_000), (None, 1_700_000_000), (b"one", 1_700_003_600)):
+        os.utime(path, (written, written))
+        assert await file.fetch(limit=LIMIT) == content
+        assert file.as_of == datetime.fromtimestamp(written, UTC)
+
+
+async def test_what_was_lost_is_given_once_more(tmp_path):
+    path = tmp_path / "list.xml"
+    path.write_bytes(b"one")
+    file = PathSource(path)
+    assert await file.fetch(limit=LIMIT) == b"one"
+    file.forget()
+    assert await file.fetch(limit=LIMIT) == b"one"
+
+
+async def test_a_file_that_comes_too_late_is_given_the_next_time(tmp_path, monkeypatch):
+    """Nobody has it yet."""
+    path = tmp_path / "root.crl"
+    path.write_bytes(b"one")
+    file, gate, read = PathSource(path, total=0.05), threading.Event(), PathSource._read
+    monkeypatch.setattr(PathSource, "_read", lambda *these: (read(*these), gate.wait())[0])
+    with pytest.raises(SourceUnavailable, match="cannot be read within"):
+        await file.fetch(limit=LIMIT)
+    with pytest.raises(SourceUnavailable, match="still hangs"):
+        await file.fetch(limit=LIMIT)
+    gate.set()
+    for each in threading.enumerate():
+        if each.name == "source-file":
+            each.join(10)
+    file._total = 10
+    assert await file.fetch(limit=LIMIT) == b"one"
+    assert await file.fetch(limit=LIMIT) is None
+
+
 # Servers.
+
+
+async def test_look_ups_that_hang_take_no_common_thread(trusting, monkeypatch):
+    """All else that waits for a thread goes on: the disk, the store."""
+    gate = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: gate.wait() and [])
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    try:
+        crl = source("http://crl.example/a", tls=trusting, clear=True, total=0.05)
+        for why in ("within 0.05 s", "still hangs"):
+            with pytest.raises(SourceUnavailable, match=why):
+                await crl.fetch(limit=LIMIT)
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(len, "abc") == 3
+    finally:
+        gate.set()
+
+
+async def test_a_server_is_tried_at_all_its_addresses(trusting, monkeypatch):
+    """Nobody listens at the first."""
+    async with served(ok(b"crl")) as (url, _):
+        port = int(url.rpartition(":")[2])
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        assert await fetched(f"http://crl.example:{port}/", trusting) == b"crl"
+
+
+async def test_a_host_that_is_no_name_is_unavailable(trusting):
+    with pytest.raises(SourceUnavailable, match="no name"):
+        await fetched(f"http://{'é' * 70}.example/", trusting)
+
+
+async def test_a_list_that_was_lost_is_sent_once_more(trusting):
+    """Whatever the server knows of what we have."""
+    async with served(ok(b"crl", 'ETag: "v1"')) as (url, server):
+        crl = source(url, tls=trusting, clear=True)
+        await crl.fetch(limit=LIMIT)
+        crl.forget()
+        assert (await crl.fetch(limit=LIMIT), crl.as_of) == (b"crl", None)
+    assert "If-None-Match" not in server.requests[1]
 
 
 @pytest.mark.parametrize(
