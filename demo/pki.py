@@ -20,6 +20,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 _OIDS = {
     "CN": NameOID.COMMON_NAME,
+    "SN": NameOID.SURNAME,
     "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
     "O": NameOID.ORGANIZATION_NAME,
     "L": NameOID.LOCALITY_NAME,

@@ -25,7 +25,9 @@ from mssgw.core.names import Name
 from mssgw.core.trust import Certificate, Chain
 
 _PURPOSES = {Usage.SERVER_AUTH: "serverAuth", Usage.CLIENT_AUTH: "clientAuth"}
-_REMEMBERED = 10_000  # chains for each context; OpenSSL keeps 20,480 sessions
+#: Octets of a certificate; those of operators have some 2,000. Names make one large, and each is read and kept.
+LARGEST = 16_384
+_REMEMBERED = 2_000  # chains for each context; no context is used for that many sessions of TLS 1.2 (vigil)
 _DER = 2  # _ssl.ENCODING_DER
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -83,22 +85,35 @@ def presented_ders(connection: Any) -> list[bytes]:
     return [each.public_bytes(_DER) for each in connection._sslobj.get_unverified_chain() or ()]
 
 
-@lru_cache(4096)  # a peer shows the same one at each connection
 def certificate(der: bytes) -> Certificate:
-    """What we go by of it. Never raises: what cannot be read has a ``flaw`` and no subject, and is not admitted."""
+    """What we go by of it. Never raises: what cannot be read has a ``flaw`` and no subject, and is not admitted.
+
+    It is kept, up to ``LARGEST``: for what a handshake verified, not for what anybody may show (edges.evidence).
+    """
+    if len(der) > LARGEST:
+        return _unreadable(sha256(der).hexdigest(), f"the certificate has more than {LARGEST} octets")
+    return _kept(der)
+
+
+@lru_cache(1024)  # a peer shows the same one at each connection
+def _kept(der: bytes) -> Certificate:
     fingerprint = sha256(der).hexdigest()
     try:
         return _read(x509.load_der_x509_certificate(der), fingerprint)
     except Exception:  # cryptography reads parts late, and raises many kinds; OpenSSL may have let them pass
-        return Certificate(
-            subject=None,
-            issuer=b"",
-            serial=0,
-            not_before=_NEVER,
-            not_after=_NEVER,
-            fingerprint=fingerprint,
-            flaw="the certificate cannot be read",
-        )
+        return _unreadable(fingerprint, "the certificate cannot be read")
+
+
+def _unreadable(fingerprint: str, flaw: str) -> Certificate:
+    return Certificate(
+        subject=None,
+        issuer=b"",
+        serial=0,
+        not_before=_NEVER,
+        not_after=_NEVER,
+        fingerprint=fingerprint,
+        flaw=flaw,
+    )
 
 
 def certificates(pem: bytes) -> Chain:

@@ -14,6 +14,7 @@ from mssgw.core.delivery import DISTRUSTED, Deferred
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.core.trust import LIST_UNUSABLE, NO_CERTIFICATE, Chain, Check, Distrust, unfit
+from mssgw.edges import evidence
 from mssgw.edges.certificates import chain_of
 from mssgw.ports import Trust
 
@@ -41,11 +42,11 @@ log = structlog.get_logger("mssgw.delivery")
 
 
 class NotTrusted(Exception):
-    """The peer may have nothing of ours. ``dn``: of its certificate, as far as it is known."""
+    """The peer may have nothing of ours. ``chain``: what it showed, as far as it is known."""
 
-    def __init__(self, distrust: Distrust, dn: str = "") -> None:
+    def __init__(self, distrust: Distrust, chain: Chain = ()) -> None:
         super().__init__(distrust.check.value)
-        self.distrust, self.dn = distrust, dn
+        self.distrust, self.chain = distrust, chain
 
     def outcome(self, host: str) -> Deferred:
         """What becomes of the letter: it waits, shorter when it is about the peer and not about what we lack."""
@@ -68,14 +69,14 @@ class Vetting:
         """The chain that this connection's handshake verified. Raises NotTrusted."""
         chain = chain_of(tls) if isinstance(tls, ssl.SSLObject) else ()
         if (distrust := self._about(chain, route)) is not None:
-            raise NotTrusted(distrust, dn_of(chain))
+            raise NotTrusted(distrust, chain)
         return chain
 
     def still_admits(self, chain: Chain, route: Route, host: str) -> bool:
         """Whether a letter may go out on a connection that was admitted before; says so when not."""
         if (distrust := self._about(chain, route)) is None:
             return True
-        tell(NotTrusted(distrust, dn_of(chain)), route, host, kept=True)
+        tell(NotTrusted(distrust, chain), route, host, kept=True)
         return False
 
     def _about(self, chain: Chain, route: Route) -> Distrust | None:
@@ -103,15 +104,7 @@ def tell(trouble: NotTrusted, route: Route, host: str, *, kept: bool = False) ->
         port=route.port,
         domain=route.domain,
         check=distrust.check.value,
-        dn=trouble.dn,
-        detail=distrust.detail,
+        dn=evidence.dn(trouble.chain[0]) if trouble.chain else "",
+        detail=evidence.detail(distrust.detail, trouble.chain),
         kept=kept,
     )
-
-
-def dn_of(chain: Chain) -> str:
-    """The DN of a peer, for logs; why it has none that can be read."""
-    if not chain:
-        return ""
-    leaf = chain[0]
-    return leaf.subject.text if leaf.subject is not None else leaf.flaw

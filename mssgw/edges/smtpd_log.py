@@ -7,7 +7,7 @@ import structlog
 
 from mssgw.core.replies import Reply
 from mssgw.core.trust import Chain, Check, Distrust
-from mssgw.edges.certificates import certificate
+from mssgw.edges import evidence
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.smtpd_replies import where
 from mssgw.ports import Meter
@@ -19,7 +19,6 @@ _noisy.propagate = False
 _noisy.setLevel(logging.CRITICAL + 1)
 
 _log = structlog.get_logger("mssgw.smtp")
-_DN_SHOWN = 300  # characters: whoever is refused may call himself what he likes
 
 #: What is not as it should be of a peer of the trust space: each check has an event of its own.
 _DISTRUST = {
@@ -57,7 +56,7 @@ class SessionLog:
             tls=tls,
             messages=messages,
             why=why,
-            **_evidence(self.chain),
+            **evidence.of(self.chain),
         )
 
     def refused(self, code: int, status: str) -> None:
@@ -83,7 +82,7 @@ class SessionLog:
             peer=self.peer,
             check=Check.CHAIN,
             reason=why,
-            **_evidence((certificate(leaf),) if leaf else ()),
+            **evidence.of_refused(leaf),
         )
 
     def distrusted(self, distrust: Distrust) -> None:
@@ -100,8 +99,8 @@ class SessionLog:
             check=distrust.check,
             code=distrust.reply.code,
             status=distrust.reply.status,
-            detail=distrust.detail,
-            **_evidence(self.chain),
+            detail=evidence.detail(distrust.detail, self.chain),
+            **evidence.of(self.chain),
         )
 
     def login_waited(self) -> None:
@@ -122,12 +121,3 @@ class SessionLog:
             self.error(error)
         elif not commit.cancelled():
             _log.warning("smtp.late", listener=self._listener, peer=self.peer, code=commit.result().code)
-
-
-def _evidence(chain: Chain) -> dict[str, str]:
-    """Whose certificate it was. The DN of an operator is no personal data."""
-    if not chain:
-        return {}
-    leaf = chain[0]
-    dn = leaf.subject.text if leaf.subject is not None else leaf.flaw
-    return {"dn": dn[:_DN_SHOWN], "serial": f"{leaf.serial:x}", "fingerprint": leaf.fingerprint}

@@ -44,6 +44,7 @@ class PeerSession(ssl.SSLObject):
             self.alert()
             self.__dict__.pop("alert", None)
             raise
+        self.presented = b""  # what was verified can be asked for
         self.__dict__.pop("alert", None)  # it holds the transport that holds us
 
 

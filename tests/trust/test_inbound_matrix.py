@@ -16,6 +16,7 @@ from mssgw.app.config.model import TrustSettings
 from mssgw.app.trust import TrustAtWork
 from mssgw.core.names import Name
 from mssgw.core.trust import LIST_UNUSABLE, REVOCATION_UNKNOWN, REVOKED
+from mssgw.edges import certificates
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.smtpd_listener import TlsMode
 from tests import white_lists
@@ -106,6 +107,43 @@ async def test_a_flaw_in_chain_dates_or_purpose_ends_the_handshake(space, trust,
         assert Name.parse(line["dn"]) == Name.of(dn(HOST))
         assert line["serial"] == f"{identity.serial:x}"
         assert here.kept_nothing()
+
+
+@pytest.mark.parametrize("version", [None, ssl.TLSVersion.TLSv1_2], ids=["TLS 1.3", "TLS 1.2"])
+async def test_a_huge_certificate_that_is_refused_is_not_read(space, trust, tmp_path, version):
+    """A stranger can make one of any size: the log says how large it was, and nothing of it is kept."""
+    before = certificates._kept.cache_info()
+    async with gate(space, tmp_path, trust) as here:
+        huge = TrustSpace().intermediate.issue(dn(HOST), *(f"{n:04}.fr" for n in range(2000)))
+        assert "UNKNOWN_CA" in await here.alert(huge, version=version)
+        line = here.line("trust.handshake_refused")
+        assert (line["octets"], "dn" in line) == (len(huge.der), False)
+        await here.alert(TrustSpace().operator(HOST), version=version)
+    assert certificates._kept.cache_info() == before
+
+
+async def test_a_huge_certificate_of_an_operator_is_refused_too(space, trust, tmp_path):
+    """What it costs is bounded, whoever signed it."""
+    async with gate(space, tmp_path, trust) as here:
+        huge = space.intermediate.issue(dn(HOST), *(f"{n:04}.fr" for n in range(2000)))
+        peer = await here.meet(huge)
+        await refused(peer, "554 5.7.1")
+        await peer.close()
+        assert here.line("trust.subject_unreadable")["dn"] == "the certificate has more than 16384 octets"
+        assert here.kept_nothing()
+
+
+async def test_a_persons_certificate_is_refused_without_a_name_in_the_log(space, trust, tmp_path):
+    """Cards of professionals come from the same roots; ``detail`` quotes DNs too."""
+    async with gate(space, tmp_path, trust) as here:
+        peer = await here.meet(
+            space.intermediate.issue((("CN", "8997"), ("SN", "DUPONT"), ("O", "GIP")), purposes=None)
+        )
+        await refused(peer, "554 5.7.1")
+        await peer.close()
+        line = here.line("trust.operator_unlisted")
+        assert (line["dn"], line["detail"]) == ("O=gip", "")
+        assert not any("dupont" in str(each).lower() or "8997" in str(each) for each in here.log)
 
 
 async def test_tls_1_1_is_refused(space, trust, tmp_path):
