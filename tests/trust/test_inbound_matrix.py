@@ -514,6 +514,24 @@ async def test_a_new_list_takes_effect_on_an_open_connection(space, trust, tmp_p
         assert here.kept_nothing()
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["revoked", "unknown"])
+async def test_a_revocation_within_data_takes_effect_at_the_final_dot(space, trust, tmp_path, known):
+    """DATA may last half an hour: what was received is not kept, and the connection goes on (TLS-5, TLS-7)."""
+    async with gate(space, tmp_path, trust) as here:
+        identity = listed(space)
+        peer = await here.meet(identity)
+        await peer.envelope(MAIL, RCPT)
+        assert (await peer.ask("DATA"))[:3] == "354"
+        trust.revoked = {identity.serial} if known else None
+        await peer.send(letter(f"boite@{OPERATOR}") + b".\r\n")
+        assert await peer.hear() == str(REVOKED if known else REVOCATION_UNKNOWN)
+        assert (await peer.ask("NOOP"))[:3] == "250"
+        await peer.close()
+        assert here.line("trust.certificate_revoked" if known else "trust.revocation_unknown")
+        assert here.kept_nothing()
+        assert not here.handed_on
+
+
 async def test_a_list_that_is_lost_within_a_letter_defers_it(space, trust, tmp_path):
     """Between DATA and the final dot, too: 451, nothing kept."""
     async with gate(space, tmp_path, trust) as here:
