@@ -6,9 +6,11 @@ judged when it was taken; its signature is verified again by each that reads it.
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from mssgw.core.errors import GatewayError, SourceUnavailable, StoreUnavailable
 from mssgw.core.list_change import change, objection
@@ -21,6 +23,7 @@ ALARM_AFTER = timedelta(hours=24)  # req: WL-7
 USABLE_FOR = timedelta(hours=72)  # req: WL-7
 POLL = timedelta(hours=1)
 RETRY = timedelta(minutes=5)  # after a list that could not be fetched or kept
+KEEP_AGAIN = timedelta(minutes=1)  # where that failed: until then a restart and the other workers go without it
 LOOK = 5.0  # seconds between looks at what the others do
 FIRST_LOOK = 0.25  # the same while we have no list: of a node that starts for the first time, one worker fetches it
 FETCH = 300.0  # seconds, whatever a source promises
@@ -83,6 +86,8 @@ class WhiteListKeeper:
         self._floor: datetime | None = None  # no list older than this, where the kept one itself is lost
         self._fetched = ""  # fingerprint of what the source gave last, and the file itself if it was refused
         self._refused: bytes | None = None
+        self._unkept: bytes | None = None  # the list in force, while it could not be kept, and when that was tried
+        self._tried_to_keep = self._began
         self._alarmed: dict[str, datetime] = {}
 
     def usable(self) -> WhiteList | None:
@@ -117,23 +122,33 @@ class WhiteListKeeper:
 
         ``eager``: it is due if we have none.
         """
-        await self._follow()
+        try:
+            await self._follow(self._aloud)
+            if self._unkept_too_long() or await self._due(eager):
+                async with self._shelf.turn() as ours:
+                    await self._follow(self._aloud)
+                    if ours:
+                        await self._in_turn(eager)
+        finally:
+            self._watch_age()  # with a full disk too
+
+    async def _in_turn(self, eager: bool) -> None:
         if await self._due(eager):
-            async with self._shelf.turn() as ours:
-                await self._follow()
-                if ours and await self._due(eager):
-                    await self._ask("")
-        self._watch_age()
+            await self._ask("")
+        elif self._unkept_too_long():
+            await self._keep(self._unkept)
 
     async def refresh(self, *, accepted: str = "", patience: float = 60.0) -> Asked:
         """Ask now, by hand. ``accepted``: the fingerprint of a list that may be so much smaller.
 
-        Waits ``patience`` seconds for somebody else's turn to end. Raises StoreUnavailable, TimeoutError.
+        Waits at most ``patience`` seconds for somebody else's turn to end, then as much longer as a fetch may take.
+        Raises StoreUnavailable, TimeoutError.
         """
-        async with asyncio.timeout(patience + FETCH):
+        async with asyncio.timeout(patience) as limit:
             while True:
                 async with self._shelf.turn() as ours:
                     if ours:
+                        limit.reschedule(asyncio.get_running_loop().time() + FETCH + patience)
                         await self._follow()
                         return await self._ask(accepted)
                 await asyncio.sleep(0.2)
@@ -144,10 +159,14 @@ class WhiteListKeeper:
         tried = await self._shelf.tried_at()
         return tried is None or not timedelta(0) <= self._clock.now() - tried < self._poll
 
+    def _unkept_too_long(self) -> bool:
+        since = self._clock.now() - self._tried_to_keep
+        return self._unkept is not None and not timedelta(0) <= since < KEEP_AGAIN
+
     # --- what is kept ------------------------------------------------------------------------------------------
 
-    async def _follow(self) -> None:
-        """Take over what is kept, if it is not what we have."""
+    async def _follow(self, told: Telemetry | None = None) -> None:
+        """Take over what is kept, if it is not what we have. ``told``: of a list that another process took."""
         version = await self._shelf.version()
         if version == self._version:
             return
@@ -162,14 +181,20 @@ class WhiteListKeeper:
         verified_at = min(kept.verified_at, self._clock.now())  # a clock that went back would keep it for ever
         self._floor = max(kept.generated_at, self._floor or kept.generated_at)
         if self.held is not None and self.held.list.fingerprint == kept.fingerprint:
-            self.held = Held(list=self.held.list, verified_at=verified_at)
+            self.held, self._unkept = Held(list=self.held.list, verified_at=verified_at), None
             return
+        if self._unkept is not None and self.held is not None and self.held.list.generated_at > kept.generated_at:
+            return  # somebody verified the one before ours, that could not be kept yet
         try:
             if hashlib.sha256(kept.file).hexdigest() != kept.fingerprint:
                 raise white_list.UnusableList("not the file that was kept")
-            self.held = Held(list=await self._read(kept.file, kept.verified_at), verified_at=verified_at)
+            new = await self._read(kept.file, kept.verified_at)
         except GatewayError as error:
             self._telemetry.event("trust.list_lost", alarm=True, error=str(error), fingerprint=kept.fingerprint)
+            return
+        old, self.held, self._unkept = self.held, Held(list=new, verified_at=verified_at), None
+        if told is not None:
+            told.event("trust.list_followed", **_about(new, old.list if old is not None else None))
 
     async def _read(self, file: bytes, at: datetime) -> WhiteList:
         return await asyncio.to_thread(self._read_now, file, at)
@@ -231,39 +256,38 @@ class WhiteListKeeper:
 
     async def _take(self, new: WhiteList, old: WhiteList | None, file: bytes) -> Asked:
         """In force at once; kept for the others and for a restart."""
-        self.held = Held(list=new, verified_at=self._clock.now())
-        changed = change(old, new) if old is not None else None
-        self._telemetry.event(
-            "trust.list_taken",
-            fingerprint=new.fingerprint,
-            generated_at=new.generated_at.isoformat(),
-            entries=new.entries,
-            unreadable=new.unreadable,
-            domains=len(new.operators),
-            operators=len(new.domains),
-            added=len(changed.added) if changed else None,
-            removed=len(changed.removed) if changed else None,
-        )
+        self.held, self._unkept = Held(list=new, verified_at=self._as_of()), file
+        self._telemetry.event("trust.list_taken", **_about(new, old))
         await self._keep(file)
         return Asked(end=End.TAKEN, fingerprint=new.fingerprint)
 
     async def _confirm(self, file: bytes | None = None) -> Asked:
-        """It is still the published one: its age begins anew."""  # req: WL-8
-        assert self.held is not None
-        self.held = Held(list=self.held.list, verified_at=self._clock.now())
-        self._telemetry.event("trust.list_verified", count=0)
-        await self._keep(file)
-        return Asked(end=End.UNCHANGED, fingerprint=self.held.list.fingerprint)
+        """It is still the published one: its age begins anew, or as of when that is known."""  # req: WL-8
+        held = self.held
+        assert held is not None
+        as_of, before = self._as_of(), min(held.verified_at, self._clock.now())
+        self.held = Held(list=held.list, verified_at=max(as_of, before))
+        if as_of > before:
+            self._telemetry.event("trust.list_verified", count=0)
+        await self._keep(file if file is not None else self._unkept)
+        return Asked(end=End.UNCHANGED, fingerprint=held.list.fingerprint)
+
+    def _as_of(self) -> datetime:
+        """When the source last knew its file to be the published one."""
+        now = self._clock.now()
+        return min(self._source.as_of or now, now)
 
     async def _keep(self, file: bytes | None) -> None:
-        """``file`` None: it is kept already."""
+        """``file`` None: it is kept already. Raises StoreUnavailable: it will be tried again."""
         held = self.held
         assert held is not None
         if file is None:
             there = await self._shelf.read()
-            if there is None or there.fingerprint != held.list.fingerprint:
+            if there is None or hashlib.sha256(there.file).hexdigest() != held.list.fingerprint:
+                self._source.forget()
                 raise StoreUnavailable("the list that was kept is gone")
             file = there.file
+        self._unkept, self._tried_to_keep = file, self._clock.now()
         kept = Kept(
             file=file,
             fingerprint=held.list.fingerprint,
@@ -271,7 +295,7 @@ class WhiteListKeeper:
             verified_at=held.verified_at,
         )
         await self._shelf.keep(kept)
-        self._version = await self._shelf.version()
+        self._unkept, self._version = None, await self._shelf.version()
 
     # --- how old it is -----------------------------------------------------------------------------------------
 
@@ -292,3 +316,18 @@ class WhiteListKeeper:
         if last is None or not timedelta(0) <= now - last < _HOUR:
             self._alarmed[name] = now
             telemetry.event(name, alarm=True, source=self._source.name, hours=hours, error=error)
+
+
+def _about(new: WhiteList, old: WhiteList | None) -> Mapping[str, Any]:
+    """What is told of a list that is in force from now on."""
+    changed = change(old, new) if old is not None else None
+    return {
+        "fingerprint": new.fingerprint,
+        "generated_at": new.generated_at.isoformat(),
+        "entries": new.entries,
+        "unreadable": new.unreadable,
+        "domains": len(new.operators),
+        "operators": len(new.domains),
+        "added": len(changed.added) if changed else None,
+        "removed": len(changed.removed) if changed else None,
+    }

@@ -334,6 +334,163 @@ class FullDisk(MemoryShelf):
         raise StoreUnavailable("the disk is full")
 
 
+async def test_a_file_that_nobody_renews_grows_old(node: Node) -> None:
+    """It can be read for ever: its age runs from when it was written, whether it is given anew or unchanged (WL-7)."""
+    keeper = node.worker()
+    node.source.file, node.source.as_of = published(), START - timedelta(hours=1)
+    await keeper.look()
+    assert keeper.age() == timedelta(hours=1)
+    for hours in (24, 47.5):
+        node.clock.pass_(hours=hours)
+        node.source.forget()
+        await keeper.look()
+        await keeper.refresh()
+    assert (keeper.usable(), keeper.age()) == (None, timedelta(hours=72.5))
+    assert node.events.alarms == ["trust.list_stale", "trust.list_expired"]
+    assert node.events.of("trust.list_verified") == []
+    again = node.worker()
+    await again.start()
+    assert again.usable() is None
+    node.source.as_of = node.clock.now() + timedelta(hours=1)  # touched, by a clock ahead of ours
+    await keeper.refresh()
+    assert (domains(keeper), keeper.age()) == ({"x.fr"}, timedelta(0))
+    assert len(node.events.of("trust.list_verified")) == 1
+
+
+async def test_an_old_file_makes_a_list_no_older_than_it_was(node: Node) -> None:
+    """It was verified by its server yesterday; today the configuration names a copy from before."""
+    node.source.file = published()
+    await node.worker().look()
+    node.clock.pass_(hours=2)
+    keeper = node.worker(source=MemorySource(published()))
+    keeper._source.as_of = START - timedelta(days=9)  # type: ignore[attr-defined]
+    await keeper.look()
+    assert keeper.age() == timedelta(hours=2)
+
+
+async def test_a_clock_that_went_back_keeps_no_list_for_ever_while_it_runs(node: Node) -> None:
+    """Nor when the list is verified then."""
+    keeper = node.worker()
+    node.source.file = published()
+    await keeper.look()
+    node.clock.pass_(days=-1)
+    await keeper.refresh()
+    node.clock.pass_(hours=1)
+    assert keeper.age() == timedelta(hours=1)
+
+
+async def test_a_list_that_another_process_took_is_told(node: Node) -> None:
+    """By the one worker that tells what all see; not after a restart, which changes nothing."""
+    quiet, aloud = Events(), Events()
+    daemon = WhiteListKeeper(
+        source=MemorySource(), seal=None, shelf=node.shelf, clock=node.clock, telemetry=quiet, aloud=aloud
+    )
+    command = node.worker()
+    for file in (published(), published(["x.fr", "y.fr"], hours=1)):
+        node.source.file = file
+        await command.refresh()
+        await daemon.look()
+        await daemon.look()
+    assert [(each["domains"], each["added"]) for each in aloud.of("trust.list_followed")] == [(1, None), (2, 1)]
+    assert [name for name, _ in quiet.seen] == []
+    again = node.worker()
+    await again.start()
+    await again.look()
+    assert node.events.of("trust.list_followed") == []
+
+
+async def test_somebody_elses_turn_is_waited_for_no_longer_than_said(node: Node) -> None:
+    """What follows has its own time."""
+    node.shelf.taken = True
+    with pytest.raises(TimeoutError):
+        await node.worker().refresh(patience=0.01)
+    assert node.source.fetched == 0
+
+
+class OftenFull(MemoryShelf):
+    full = False
+
+    async def keep(self, kept: Kept) -> None:
+        if self.full:
+            raise StoreUnavailable("the disk is full")
+        await super().keep(kept)
+
+
+async def test_a_list_that_could_not_be_kept_is_kept_when_there_is_room(node: Node) -> None:
+    """Its server may be gone meanwhile, or say that nothing changed; the other workers follow then."""
+    shelf = node.shelf = OftenFull()
+    node.source.file = published()
+    first, second = node.worker(), node.worker(source=MemorySource())
+    await first.look()
+    await second.look()
+    shelf.full = True
+    node.source.file = new = published(["x.fr", "y.fr"], hours=1)
+    for minutes in (60, 6, 2):
+        node.clock.pass_(minutes=minutes)
+        with pytest.raises(StoreUnavailable):
+            await first.look()
+    await first.look()  # not at every look
+    assert (domains(first), domains(second)) == ({"x.fr", "y.fr"}, {"x.fr"})
+    shelf.full, node.source.file = False, None
+    node.clock.pass_(minutes=1)
+    await first.look()
+    await second.look()
+    assert (domains(second), shelf.kept.file) == ({"x.fr", "y.fr"}, new)
+    assert first._unkept is None
+
+
+async def test_nobody_goes_back_while_a_list_cannot_be_kept(node: Node) -> None:
+    """Another worker verifies the one before, over a mirror that lags."""
+    shelf = node.shelf = OftenFull()
+    node.source.file = published()
+    first, second = node.worker(), node.worker(source=MemorySource(published()))
+    await first.look()
+    shelf.full = True
+    node.source.file = published(["x.fr", "y.fr"], hours=1)
+    with pytest.raises(StoreUnavailable):
+        await first.refresh()
+    shelf.full = False
+    await second.refresh()
+    await first.look()
+    assert domains(first) == {"x.fr", "y.fr"}
+    node.clock.pass_(minutes=2)
+    await first.look()
+    await second.look()
+    assert domains(second) == {"x.fr", "y.fr"}
+
+
+@pytest.mark.parametrize("left", [None, b"half"])
+async def test_a_kept_list_that_was_lost_is_fetched_again(node: Node, left: bytes | None) -> None:
+    """Although its server would say that nothing changed."""
+    keeper = node.worker()
+    node.source.file = published()
+    await keeper.look()
+    kept = node.shelf.kept
+    node.shelf.kept = left and Kept(
+        file=left, fingerprint=kept.fingerprint, generated_at=kept.generated_at, verified_at=kept.verified_at
+    )
+    node.clock.pass_(hours=1)
+    with pytest.raises(StoreUnavailable):
+        await keeper.look()
+    node.clock.pass_(minutes=5)
+    await keeper.look()
+    assert node.shelf.kept.file == node.source.file
+
+
+async def test_the_age_is_watched_with_a_full_disk_too(node: Node) -> None:
+    """It grows old all the same."""
+    node.shelf = OftenFull()
+    node.source.file = published()
+    keeper = node.worker()
+    await keeper.look()
+    node.shelf.full = True
+    node.source.as_of = START
+    node.clock.pass_(hours=25)
+    with pytest.raises(StoreUnavailable):
+        await keeper.look()
+    assert node.events.alarms == ["trust.list_stale"]
+
+
 async def test_a_list_that_cannot_be_kept_is_in_force_all_the_same(node: Node, monkeypatch) -> None:
     """With an alarm: a restart would go without it. The loop goes on whatever fails."""
     monkeypatch.setattr(flow, "LOOK", 0.0)
