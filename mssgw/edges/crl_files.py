@@ -28,25 +28,39 @@ class CrlFiles:
         self._seen: dict[Path, tuple[int, ...]] = {}
         self._lock: int | None = None
 
-    def changed(self) -> Iterator[tuple[Path, bytes]]:
-        """The files that are new, or were replaced since this was last asked. Raises StoreUnavailable."""
+    def changed(self) -> Iterator[tuple[Path, bytes | StoreUnavailable]]:
+        """The files that are new, or were replaced since this was last asked; what is wrong with one, each time.
+
+        Raises StoreUnavailable.
+        """
         try:
-            for path in sorted(self._directory.glob("crl-*.der")):
-                with suppress(FileNotFoundError):  # removed meanwhile
-                    status = path.stat()
-                    identity = status.st_ino, status.st_size, status.st_mtime_ns
-                    if self._seen.get(path) != identity:
-                        content = path.read_bytes()
-                        self._seen[path] = identity
-                        yield path, content
+            paths = sorted(self._directory.glob("crl-*.der"))
         except OSError as error:
             raise _failure(error) from None
+        for path in paths:
+            try:
+                if (content := self._read_if_changed(path)) is not None:
+                    yield path, content
+            except FileNotFoundError:
+                pass  # removed meanwhile
+            except OSError as error:  # the others are none the worse for it
+                yield path, StoreUnavailable(f"{path}: {error.strerror or type(error).__name__}")
+
+    def _read_if_changed(self, path: Path) -> bytes | None:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            identity = status.st_ino, status.st_size, status.st_mtime_ns
+            if self._seen.get(path) == identity:
+                return None
+            content = file.read()
+        self._seen[path] = identity
+        return content
 
     def keep(self, crl: Crl) -> None:
         """Have it on disk, durably, in the place of the issuer's earlier one. Raises StoreUnavailable, StoreFull."""
         path = self._path(crl.issuer)
         try:
-            if not path.exists() or path.read_bytes() != crl.der:
+            if not _holds(path, crl.der):
                 self._write(path, crl.der, durable=True)
         except OSError as error:
             raise _failure(error) from None
@@ -117,6 +131,14 @@ class CrlFiles:
             raise
         if durable:
             sync_directory(self._directory)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """False also where somebody else's file stands in its place, that we cannot read but replace."""
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except OSError:
+        return False
 
 
 def _failure(error: OSError) -> StoreUnavailable:

@@ -50,6 +50,10 @@ class CrlNews:
         text = str(error) if known else type(error).__name__
         self._tell("trust.crl_failed", "", text, alarm=True, error=text, failure=None if known else error)
 
+    def unreadable(self, path: str, error: GatewayError) -> None:
+        """One file of those that were kept."""
+        self._tell("trust.crl_failed", path, str(error), alarm=True, error=str(error), failure=None)
+
     def out_of_reach(self, source: str, error: GatewayError) -> None:
         now = self._clock.now()
         alarm = now - self._silent_since.setdefault(source, now) >= SILENT

@@ -17,7 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mssgw.core.errors import SourceUnavailable
+from mssgw.core.errors import GatewayError, SourceUnavailable, StoreUnavailable
 from mssgw.core.trust import Chain, Distrust
 from mssgw.edges.crl_files import CrlFiles
 from mssgw.edges.crl_index import CrlIndex, OlderCrl
@@ -80,9 +80,12 @@ class Crls:
         self._reading = asyncio.Lock()
 
     def load(self) -> None:
-        """Take what was kept; what is not believed any more is told and left. Blocks; call it before run()."""
-        for path, content in self._changed():
-            self._take_kept(path, self._read_kept(content))
+        """Take what was kept; what is not believed or cannot be read is told and left. Blocks; call it before run()."""
+        try:
+            for path, content in self._changed():
+                self._take_kept(path, self._read_kept(content))
+        except StoreUnavailable as error:  # the published ones make good for it
+            self._news.failed(error)
 
     def check(self, chain: Chain) -> Distrust | None:
         distrust, missing = self._index.check(chain, now=self._clock.now())
@@ -145,18 +148,16 @@ class Crls:
             return
         self._news.in_reach(feed.source.name)
         feed.fetched_at = self._clock.now()
-        if content is None:
-            content = feed.again
+        content = feed.again = content if content is not None else feed.again  # held until it is taken
         if content is not None:
             async with self._reading:  # one at a time: two readings would fight for the interpreter
-                feed.again = content
                 if await self._take(feed, content):
                     feed.again = None
         await asyncio.to_thread(self._files.note, self._notes())
 
     async def _take(self, feed: _Feed, content: bytes) -> bool:
-        """Whether all lists of the file are in force and kept, or were overtaken."""
-        whole, lists = True, []
+        """Whether all lists of the file are in force and kept, or were overtaken. Raises StoreUnavailable."""
+        whole, lists = True, list[Crl]()
         try:
             found = await asyncio.to_thread(ders, content)
         except CrlRefused as error:
@@ -165,19 +166,30 @@ class Crls:
         for number, der in enumerate(found):
             place = f"{feed.source.name}#{number + 1}" if len(found) > 1 else feed.source.name
             try:
-                crl = await asyncio.to_thread(read_crl, der, self._index.authorities, now=self._clock.now())
+                crl = await asyncio.to_thread(self._read, der)
                 if self._index.take(crl, now=self._clock.now()):
                     self._news.taken(crl, place)
-                lists.append(crl.issuer)
+                lists.append(crl)
                 self._news.believed(place)
-                await asyncio.to_thread(self._files.keep, crl)
             except OlderCrl as error:
                 self._news.overtaken(place, error)
             except CrlRefused as error:
                 self._news.refused(place, error)
                 whole = False
-        feed.lists = tuple(lists)
+        feed.lists = tuple(crl.issuer for crl in lists)
+        await asyncio.to_thread(self._keep, lists)  # when all are in force here
         return whole
+
+    def _keep(self, lists: Sequence[Crl]) -> None:
+        """As many as can be. Raises StoreUnavailable for those that cannot."""
+        troubles = []
+        for crl in lists:
+            try:
+                self._files.keep(crl)
+            except StoreUnavailable as error:
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
 
     async def _follow(self) -> None:
         while True:
@@ -190,29 +202,36 @@ class Crls:
                 self._news.failed(error)
             await asyncio.sleep(FOLLOW if self._index.held else FIRST_FOLLOW)
 
-    def _changed(self) -> list[tuple[Path, bytes]]:
+    def _changed(self) -> list[tuple[Path, bytes | StoreUnavailable]]:
         return list(self._files.changed())
 
-    def _read_kept(self, content: bytes) -> Crl | CrlRefused | None:
-        """None: the one that is in force."""
-        fingerprint = sha256(content).hexdigest()
-        if any(crl.fingerprint == fingerprint for crl in self._index.held.values()):
-            return None
+    def _read(self, der: bytes) -> Crl:
+        """It, or the one in force where it is that: verified already, and the server may not tell. Raises CrlRefused."""
+        fingerprint = sha256(der).hexdigest()
+        for crl in self._index.held.values():
+            if crl.fingerprint == fingerprint:
+                return crl
+        return read_crl(der, self._index.authorities, now=self._clock.now())
+
+    def _read_kept(self, content: bytes | StoreUnavailable) -> Crl | GatewayError:
+        if isinstance(content, StoreUnavailable):
+            return content
         try:
-            return read_crl(content, self._index.authorities, now=self._clock.now())
+            return self._read(content)
         except CrlRefused as error:
             return error
 
-    def _take_kept(self, path: Path, found: Crl | CrlRefused | None) -> None:
+    def _take_kept(self, path: Path, found: Crl | GatewayError) -> None:
         try:
-            if isinstance(found, CrlRefused):
+            if isinstance(found, GatewayError):
                 raise found
-            if found is not None:
-                self._index.take(found, now=self._clock.now())
+            self._index.take(found, now=self._clock.now())
         except OlderCrl:
             pass  # what this process knows is newer
         except CrlRefused as error:
             self._news.refused(str(path), error)
+        except StoreUnavailable as error:
+            self._news.unreadable(str(path), error)
 
     def _look_at_the_time(self) -> None:
         for crl in self._index.held.values() if self._files.is_the_one else ():  # all see it, one tells

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from mssgw.core.errors import SourceUnavailable
+from mssgw.core.errors import SourceUnavailable, StoreFull
 from mssgw.core.trust import REVOCATION_UNKNOWN, REVOKED, Chain
 from mssgw.edges.certificates import UnreadableCertificates, certificate
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.crl_reading import CrlRefused, authorities, ders, read_crl
+from mssgw.edges.crl_files import CrlFiles
+from mssgw.edges.crl_reading import Crl, CrlRefused, authorities, ders, read_crl
 from mssgw.edges.crls import Crls
 from mssgw.edges.sources import PathSource
 from tests.pki import Identity, Issuer, TrustSpace, operator_dn, pem_of
@@ -403,6 +404,90 @@ async def test_what_could_not_be_kept_is_told_and_tried_again(world, space):
     after = world.another()
     after.load()
     assert world.reply(leaf, after) is REVOKED
+
+
+async def test_a_kept_file_that_cannot_be_read_holds_up_no_other(world, space):
+    """Somebody restored it as another user, or what stands there is no file: the daemon starts, and tells."""
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(leaf.serial)
+    await world.poll()
+    world.heard.take()
+    folder = world.folder / "trust"
+    (folder / "crl-0.der").mkdir()  # the first of all
+    (folder / "crl-1.der").symlink_to("crl-1.der")
+    (folder / "crl-2.der").symlink_to("gone")
+    after = world.another()
+    after.load()
+    assert world.reply(leaf, after) is REVOKED
+    assert world.heard.take() == [("trust.crl_failed", True)] * 2
+    for _ in range(2):
+        for path, content in after._changed():
+            after._take_kept(path, after._read_kept(content))
+    assert world.heard.take() == []  # each once
+    world.root.content = space.root.crl(space.intermediate.serial)
+    await world.poll()
+    after.load()
+    assert world.reply(space.operator("b.exemple.fr"), after) is REVOKED  # it still follows the others
+
+
+async def test_a_folder_that_cannot_be_read_is_told(world, monkeypatch):
+    """The published lists make good for it."""
+
+    def broken(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    after = world.another()
+    monkeypatch.setattr(Path, "glob", broken)
+    after.load()
+    assert world.heard.take() == [("trust.crl_failed", True)]
+
+
+async def test_a_file_in_the_place_of_a_list_is_replaced(world, space):
+    """Though it is not ours to read: the folder is ours."""
+    for file in (world.folder / "trust").glob("*.der"):
+        file.unlink()
+        file.symlink_to(file.name)  # cannot be opened, as another user's file could not
+    world.root.content, world.intermediate.content = space.root.crl(), space.intermediate.crl()
+    await world.poll()
+    after = world.another()
+    after.load()
+    assert world.reply(space.operator("a.exemple.fr"), after) is None
+
+
+async def test_of_several_lists_in_one_file_all_are_taken_though_the_disk_is_full(space, tmp_path, monkeypatch):
+    """And as many kept as can be; the rest when there is room."""
+    both = Given("both", space.root.crl(pem=True) + space.intermediate.crl(pem=True))
+    world = World(space, tmp_path)
+    crls, keep, full = world.another(both), CrlFiles.keep, [True]
+
+    def keeps(files: CrlFiles, crl: Crl) -> None:
+        if full and "RACINE" in crl.text:
+            raise StoreFull("the disk of the trust folder is full")
+        keep(files, crl)
+
+    monkeypatch.setattr(CrlFiles, "keep", keeps)
+    await world.poll(crls)
+    assert world.heard.take() == [("trust.crl_taken", False)] * 2 + [("trust.crl_failed", True)]
+    assert world.reply(space.operator("a.exemple.fr"), crls) is None
+    folder = tmp_path / "trust"
+    assert len(list(folder.glob("*.der"))) == 1
+    full.clear()
+    await world.poll(crls)
+    assert len(list(folder.glob("*.der"))) == 2
+
+
+async def test_a_list_that_is_sent_again_unchanged_is_not_verified_again(world, space, monkeypatch):
+    """A server without ETag sends it at each poll; that of a large authority would cost a tenth of a second each."""
+    der = space.intermediate.crl()
+    world.intermediate.content = der
+    await world.poll()
+    monkeypatch.setattr("mssgw.edges.crls.read_crl", None)
+    world.heard.take()
+    world.intermediate.content = bytes(bytearray(der))
+    await world.poll()
+    assert world.heard.take() == []
+    (one,) = [each for each in world.crls.status() if "ORGANISATIONS" in each.issuer]
+    assert one.source == "intermediate"
 
 
 # The task.
