@@ -7,11 +7,10 @@ req: TLS-1, TLS-5, TLS-6, TLS-7
 """
 
 import asyncio
-import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import aiosmtplib
@@ -25,19 +24,25 @@ from mssgw.core.trust import Chain
 from mssgw.edges.resolver import Resolver, Unreachable
 from mssgw.edges.smtp_commands import Offer
 from mssgw.edges.smtp_limits import Timeouts
-from mssgw.edges.smtp_replies import LOST, MAX_TEXT, SILENT, Wire, to_reply
-from mssgw.edges.smtp_trust import NotTrusted, Vetting, refused_in_the_handshake, tell
+from mssgw.edges.smtp_replies import Wire, to_reply
+from mssgw.edges.smtp_trouble import (
+    NO_LOGIN,
+    NO_STARTTLS,
+    NOT_TRUSTED,
+    REFUSED,
+    Refused,
+    is_distrust,
+    of_all,
+    unreachable,
+    why,
+)
+from mssgw.edges.smtp_trust import NotTrusted, Vetting, tell
 from mssgw.ports import Trust
 
 TlsContexts = Callable[[Route], ssl.SSLContext]
 
 MOST_HOSTS = 5  # tried for one letter before it waits
 MOST_ADDRESSES = 4  # of each
-REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
-NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
-NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
-NO_LOGIN = Reply(454, "4.7.8", "Le serveur suivant refuse notre authentification")
-
 log = structlog.get_logger("mssgw.delivery")
 
 
@@ -77,16 +82,16 @@ class Dialer:
 
     async def dial(self, route: Route) -> Connection:
         """Open a connection to the first host, by preference, that can be reached. Raises Unreachable."""
-        trouble: Unreachable | None = None
+        troubles: list[Unreachable] = []
         for host in (await self._hosts(route))[:MOST_HOSTS]:
             try:
                 return await self._dial_host(route, host)
             except Unreachable as exc:
                 self._log_failure(route, exc)
-                trouble = exc if trouble is None else _of_two_hosts(trouble, exc)
+                troubles.append(exc)
                 if not exc.try_next:
                     break
-        raise trouble or Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
+        raise of_all(troubles) if troubles else Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
 
     def still_trusts(self, route: Route, connection: Connection) -> bool:
         """Whether a letter may go out on a kept connection: certificates are revoked, and domains change hands."""
@@ -105,16 +110,18 @@ class Dialer:
 
     async def _dial_host(self, route: Route, host: str) -> Connection:
         addresses = (await self._resolver.addresses(host, mx=route.mx))[:MOST_ADDRESSES]
-        trouble: Unreachable | None = None
+        troubles: list[Unreachable] = []
         for address in addresses:
             try:
                 return await self._open(route, host, address)
             except Unreachable as exc:
                 if not exc.try_next:
                     raise
-                if trouble is None or not _is_distrust(trouble):  # a host without a way to its IPv6 is nothing to tell
-                    trouble = exc
-        assert trouble is not None, "a host has an address"
+                troubles.append(exc)
+        trouble = of_all(troubles)
+        for each in troubles:
+            if is_distrust(each) and not is_distrust(trouble):
+                self._log_failure(route, each)
         raise trouble
 
     async def _open(self, route: Route, host: str, address: str) -> Connection:
@@ -130,8 +137,8 @@ class Dialer:
                 tls_context=context,
             )
             connection, tls = await _introduce(client, route, host, self._vetting)
-        except (aiosmtplib.SMTPException, OSError, ValueError, _Refused, NotTrusted) as exc:
-            trouble, cause = _unreachable(exc, host, mutual=route.tls is TlsPolicy.MUTUAL)
+        except (aiosmtplib.SMTPException, OSError, ValueError, Refused, NotTrusted) as exc:
+            trouble, cause = unreachable(exc, host, mutual=route.tls is TlsPolicy.MUTUAL)
             raise trouble from cause
         log.info("delivery.connected", route=route.name, host=host, port=route.port, tls=tls)
         return connection
@@ -157,9 +164,9 @@ class Dialer:
         try:
             context = self._tls_contexts(route)
         except (GatewayError, OSError, ValueError):  # a certificate file that cannot be used; SSLError is an OSError
-            raise _Refused(NOT_TRUSTED) from None
+            raise Refused(NOT_TRUSTED) from None
         if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-            raise _Refused(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy
+            raise Refused(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy
         return context
 
     def _log_failure(self, route: Route, trouble: Unreachable) -> None:
@@ -175,37 +182,8 @@ class Dialer:
             tls=str(route.tls),
             code=outcome.reply.code,
             status=outcome.reply.status,
-            why=_why(trouble),
+            why=why(trouble),
         )
-
-
-def _why(trouble: Unreachable) -> str:
-    """What went wrong, for the log: in words of ours, of the system or of OpenSSL, never the peer's, who may quote."""
-    cause = trouble.__cause__
-    if (tls := _tls_error(cause)) is not None:
-        return _said_by_openssl(tls)
-    match cause:
-        case None | _Refused():  # the name service, or we
-            return trouble.outcome.reply.text
-        case aiosmtplib.SMTPResponseException():
-            return f"{type(cause).__name__} {cause.code}"
-        case OSError(errno=int(number)):
-            return os.strerror(number)
-        case _:
-            return type(cause).__name__
-
-
-def _said_by_openssl(error: ssl.SSLError) -> str:
-    """As in "certificate has expired", "self-signed certificate", or that it is not valid for our name of the host."""
-    return getattr(error, "verify_message", "") or error.reason or "TLS"
-
-
-class _Refused(Exception):
-    """The peer is there, but we may not go on: an administrator has to look."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.code)
-        self.reply = reply
 
 
 async def _introduce(
@@ -240,11 +218,11 @@ async def _hello(client: aiosmtplib.SMTP) -> None:
 
 async def _start_tls(client: aiosmtplib.SMTP) -> asyncio.Transport:
     if not client.supports_extension("starttls"):
-        raise _Refused(NO_STARTTLS)
+        raise Refused(NO_STARTTLS)
     try:
         await client.starttls()  # drops what the peer sent in clear after its 220 (RFC 3207 section 4.2)
     except aiosmtplib.SMTPResponseException as exc:
-        raise _Refused(_starttls_refused(exc)) from None
+        raise Refused(_starttls_refused(exc)) from None
     return cast(asyncio.Transport, client.transport)
 
 
@@ -266,7 +244,7 @@ async def _login(client: aiosmtplib.SMTP, login: str, password: str) -> None:
     except (ConnectionError, TimeoutError):
         raise
     except (aiosmtplib.SMTPException, ValueError):  # refused, no common method, or a challenge that is no base64
-        raise _Refused(NO_LOGIN) from None
+        raise Refused(NO_LOGIN) from None
 
 
 def _take_over(client: aiosmtplib.SMTP, transport: asyncio.Transport, host: str, chain: Chain) -> Connection:
@@ -274,58 +252,3 @@ def _take_over(client: aiosmtplib.SMTP, transport: asyncio.Transport, host: str,
     if getattr(client.protocol, "_buffer", b"") or transport.is_closing():
         raise aiosmtplib.SMTPServerDisconnected("unsolicited reply")
     return Connection(wire=Wire(transport), host=host, offer=Offer.of(client.esmtp_extensions), chain=chain)
-
-
-def _unreachable(exc: Exception, host: str, *, mutual: bool) -> tuple[Unreachable, Exception]:
-    """What becomes of the letter when the dialogue before MAIL failed, and what it is to be raised from.
-
-    ``mutual``: between operators another server of the domain may be trusted where this one is not.
-    """
-    tls = _tls_error(exc)
-    if mutual and isinstance(tls, ssl.SSLCertVerificationError):
-        exc = refused_in_the_handshake(tls)
-    return _trouble(exc, tls, host, mutual=mutual), exc
-
-
-def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: bool) -> Unreachable:
-    if isinstance(exc, NotTrusted):
-        return Unreachable(exc.outcome(host), try_next=True)
-    if isinstance(exc, _Refused):
-        return Unreachable(Deferred(reply=exc.reply, next_hop=host, alarm=True), try_next=mutual)
-    if tls is not None:
-        text = f"{NOT_TRUSTED.text} ({_said_by_openssl(tls)})"[:MAX_TEXT]
-        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, text)
-        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True), try_next=mutual)
-    if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
-        said = to_reply(exc.code, exc.message.split("\n"))
-        reply = Reply(REFUSED.code, REFUSED.status, f"{REFUSED.text} : {said}"[:MAX_TEXT])
-        # A 5xx before MAIL is about us or the host, not about the letter: it waits, and somebody is told.
-        return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent, down=True), try_next=True)
-    reply = SILENT if isinstance(exc, TimeoutError) else LOST
-    return Unreachable(Deferred(reply=reply, next_hop=host), try_next=True)
-
-
-def _is_distrust(trouble: Unreachable) -> bool:
-    return isinstance(trouble.outcome, Deferred) and trouble.outcome.distrust
-
-
-def _of_two_hosts(one: Unreachable, other: Unreachable) -> Unreachable:
-    """What is said of a domain of whose servers both failed: the later trouble, as ever.
-
-    But where one is not trusted and the other is away, that other may come back and be: the letter waits for it, and
-    an administrator hears of both.
-    """
-    if _is_distrust(one) is _is_distrust(other):
-        return other
-    away = other if _is_distrust(one) else one
-    if not isinstance(away.outcome, Deferred):
-        return away
-    return Unreachable(replace(away.outcome, alarm=True, down=False), try_next=True)
-
-
-def _tls_error(exc: BaseException | None) -> ssl.SSLError | None:
-    while exc is not None:
-        if isinstance(exc, ssl.SSLError):
-            return exc
-        exc = exc.__cause__
-    return None
