@@ -206,7 +206,7 @@ class Crls:
         return list(self._files.changed())
 
     def _read(self, der: bytes) -> Crl:
-        """It, or the one in force where it is that: verified already, and the server may not tell. Raises CrlRefused."""
+        """The one in force where it is that: verified already, and not all servers tell. Raises CrlRefused."""
         fingerprint = sha256(der).hexdigest()
         for crl in self._index.held.values():
             if crl.fingerprint == fingerprint:

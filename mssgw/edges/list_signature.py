@@ -76,7 +76,7 @@ class PinnedSigner:
             )
         except Exception as error:  # whatever a hostile signature makes of the library: it does not verify
             text = "".join(each for each in str(error) if each.isprintable())[:200]
-            raise BadSignature(f"{type(error).__name__}: {text}") from None
+            raise BadSignature(": ".join(each for each in (type(error).__name__, text.strip(" :")) if each)) from None
         if isinstance(result, list):  # never with one reference expected
             raise BadSignature("several references")
         return result

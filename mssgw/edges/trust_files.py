@@ -22,6 +22,7 @@ from mssgw.edges.spool_disk import sync_directory
 from mssgw.ports.white_list import Kept
 
 _NOTE, _TURN, _TRIED = "white-list.json", "turn", "tried"
+_TRIES = 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -79,6 +80,14 @@ class TrustFiles:
         return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
 
     def _read(self) -> Kept | None:
+        """Another process may replace the list between the note and the file: then the note is another one too."""
+        for _ in range(_TRIES):
+            version, kept = self._version(), self._read_once()
+            if kept is None or kept.file or self._version() == version:
+                break
+        return kept
+
+    def _read_once(self) -> Kept | None:
         try:
             note = json.loads((self._directory / _NOTE).read_bytes())
             fingerprint = str(note["fingerprint"])

@@ -94,6 +94,24 @@ async def test_a_lost_file_still_leaves_its_times(folder: Path) -> None:
     assert await files.read() == kept(b"one")
 
 
+async def test_a_list_that_is_replaced_while_it_is_read_is_not_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its note and its file, another worker kept the next one and removed this."""
+    files, other, where = TrustFiles(folder), TrustFiles(folder), TrustFiles._file
+    await files.keep(kept(b"one"))
+    next_ones = [kept(b"three"), kept(b"two")]
+
+    def replaced(self: TrustFiles, fingerprint: str) -> Path:
+        path = where(self, fingerprint)
+        if self is files and next_ones:
+            other._keep(next_ones.pop())
+        return path
+
+    monkeypatch.setattr(TrustFiles, "_file", replaced)
+    assert await files.read() == kept(b"three")
+
+
 @pytest.mark.parametrize(
     "note", ["", "[]", "{}", "null", '{"fingerprint": "../../x", "generated_at": "x", "verified_at": "x"}', "\xff" * 9]
 )

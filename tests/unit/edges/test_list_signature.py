@@ -88,6 +88,14 @@ def test_what_is_not_signed_as_a_whole_by_the_pinned_signer_is_refused(document:
         PINNED.signed_part(document, at=NOW)
 
 
+@pytest.mark.parametrize("document", [Signer().sign(LIST), SIGNED.replace(b"x.fr", b"z.fr"), LIST[:-9], b""])
+def test_the_reason_is_a_sentence_that_ends(document: bytes) -> None:
+    """It stands in a log line and after a command: not half a sentence, not two lines."""
+    with pytest.raises(BadSignature) as refused:
+        PINNED.signed_part(document, at=NOW)
+    assert re.fullmatch(r"[ -~]*[^ :]", str(refused.value))
+
+
 def test_a_signature_over_a_part_is_none_over_the_list() -> None:
     """Whoever holds a signed part must not put it into a frame of his own."""
     framed = LIST.replace(b"<ListeDomaines>", b'<ListeDomaines Id="part">')
