@@ -26,7 +26,7 @@ class Check(StrEnum):
 class Certificate:
     """What we go by of an X.509 certificate. ``issuer``: DER of the issuer's name; ``fingerprint``: SHA-256 in hex.
 
-    ``authority``: its authority key identifier, "" when it has none; ``key``: its own subject key identifier.
+    ``as_issuer``: SHA-256 in hex of its name and public key: who it is where it signs; key identifiers can be copied.
     ``subject`` None: the DN is not one to be trusted, and ``flaw`` says in a few words why.
     ``purposes``: extended key usages by their usual names (serverAuth, clientAuth) or dotted; empty: not limited.
     """
@@ -40,8 +40,7 @@ class Certificate:
     flaw: str = ""
     hosts: tuple[str, ...] = ()
     purposes: frozenset[str] = frozenset()
-    authority: str = ""
-    key: str = ""
+    as_issuer: str = ""
 
 
 #: Leaf first, then the intermediates, the anchor last, as the handshake verified it. Empty: none was presented.

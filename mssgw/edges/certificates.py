@@ -17,7 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 
 from mssgw.core.errors import GatewayError
@@ -161,17 +161,14 @@ def _read(read: x509.Certificate, fingerprint: str) -> Certificate:
         fingerprint=fingerprint,
         hosts=_hosts(extensions.get(x509.SubjectAlternativeName)),
         purposes=_purposes(extensions.get(x509.ExtendedKeyUsage)),
-        authority=_hex(getattr(extensions.get(x509.AuthorityKeyIdentifier), "key_identifier", None)),
-        key=key_id(read),
+        as_issuer=as_issuer(read),
     )
 
 
-def key_id(read: x509.Certificate) -> str:
-    """Its subject key identifier in hex, "" when it has none."""
-    try:
-        return _hex(read.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest)
-    except x509.ExtensionNotFound:
-        return ""
+def as_issuer(read: x509.Certificate) -> str:
+    """Who it is where it signs: see core.trust.Certificate. Raises for a key of an unknown kind."""
+    key = read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(read.subject.public_bytes() + key).hexdigest()
 
 
 def _purposes(usages: x509.ExtendedKeyUsage | None) -> frozenset[str]:
@@ -186,7 +183,3 @@ def _hosts(names: x509.SubjectAlternativeName | None) -> tuple[str, ...]:
         return ()
     addresses = (str(each) for each in names.get_values_for_type(x509.IPAddress))
     return (*names.get_values_for_type(x509.DNSName), *addresses)
-
-
-def _hex(octets: bytes | None) -> str:
-    return octets.hex() if octets else ""

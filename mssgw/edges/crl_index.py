@@ -48,7 +48,7 @@ class CrlIndex:
             return _unknown("the chain ends at none of our anchors"), ""
         unknown, missing = None, ""
         for certificate, signer in pairwise(chain):
-            crl = self._held.get(self.authorities.issuer_of(certificate, signer) or "")
+            crl = self._held.get(self.authorities.issuer_of(signer) or "")
             if crl is None:
                 missing = missing or named(signer)
                 unknown = unknown or _unknown(

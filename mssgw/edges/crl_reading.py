@@ -6,7 +6,6 @@ lists we believe is thereby the administrator's word alone, and the same after a
 that we lack waits (451), and the alarm names it.
 """
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,14 +14,17 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Certificate
-from mssgw.edges.certificates import UnreadableCertificates, certificate, key_id, loaded
+from mssgw.edges.certificates import UnreadableCertificates, as_issuer, certificate, loaded
 
 SKEW = timedelta(hours=2)  # by which our clock may be behind an authority's: a list of its is no worse for that
-_PEM = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
+_BEGIN, _END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
+_LONGEST_NAME = 4096  # octets of DER; a name of millions of attributes would take minutes to compare
+_INTEGER = 0x02  # tag of DER
+_SHOWN = 200  # characters of a name that somebody claims
 _MOST = 64  # lists in one file
 _UNDERSTOOD = (x509.CRLNumber, x509.AuthorityKeyIdentifier)  # of critical extensions
 
@@ -47,19 +49,19 @@ class Authority:
 class Authorities:
     """``anchors``: fingerprints (SHA-256, hex) of the self-signed ones of the anchors file.
 
-    ``by_name``: as a list names its issuer. ``by_mark``: as a chain shows it, see ``issuer_of``.
+    ``by_name``: as a list names its issuer. ``issuers``: all of them.
     """
 
     anchors: frozenset[str]
     by_name: Mapping[Hashable, Sequence[Authority]] = field(repr=False)
-    by_mark: Mapping[Hashable, Issuer] = field(repr=False)
+    issuers: frozenset[Issuer] = field(repr=False)
 
-    def issuer_of(self, certificate: Certificate, signer: Certificate) -> Issuer | None:
-        """Which of ours signed the certificate, that comes before ``signer`` in a verified chain; None: none of ours.
+    def issuer_of(self, signer: Certificate) -> Issuer | None:
+        """Which of ours a certificate is that signed another in a verified chain; None: none of ours.
 
-        Authorities that sign each other have several certificates with one key: then key identifier and name tell.
+        By name and key together: an authority may have several certificates, another may bear its name.
         """
-        return self.by_mark.get(signer.fingerprint) or self.by_mark.get((certificate.issuer, signer.key))
+        return signer.as_issuer if signer.as_issuer in self.issuers else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,26 +95,20 @@ def authorities(anchors: bytes, *chains: bytes) -> Authorities:
         trusted += found
         others = [one for one in others if one not in trusted]
     by_name: dict[Hashable, list[Authority]] = {}
-    by_mark: dict[Hashable, Issuer] = {}
     for one in dict.fromkeys(trusted):
-        name = one.subject.public_bytes()
-        issuer = sha256(
-            name + one.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        ).hexdigest()
-        known = Authority(issuer=issuer, text=one.subject.rfc4514_string(), certificate=one)
+        known = Authority(issuer=as_issuer(one), text=one.subject.rfc4514_string(), certificate=one)
         by_name.setdefault(_comparable(one.subject), []).append(known)
-        by_mark[_fingerprint(one)] = issuer
-        if key := key_id(one):
-            by_mark[name, key] = issuer
-    return Authorities(anchors=roots, by_name=by_name, by_mark=by_mark)
+    issuers = frozenset(known.issuer for named in by_name.values() for known in named)
+    return Authorities(anchors=roots, by_name=by_name, issuers=issuers)
 
 
 def ders(content: bytes) -> list[bytes]:
     """The lists of a file, each in DER: one in DER, or one or several in PEM. Raises CrlRefused."""
     if b"-----BEGIN" not in content[:4096]:
         return [content]
-    blocks = [found[0] for found in _PEM.finditer(content)]
-    if not 0 < len(blocks) <= _MOST:
+    parts = content.split(_BEGIN, _MOST + 1)[1:]
+    blocks = [_BEGIN + part[: part.find(_END)] + _END + b"\n" for part in parts if _END in part]
+    if not 0 < len(blocks) == len(parts) <= _MOST:
         raise CrlRefused("no revocation list in it, or far too many")
     try:
         return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
@@ -126,6 +122,8 @@ def read_crl(der: bytes, trusted: Authorities, *, now: datetime) -> Crl:
     Expired lists are read too. Raises CrlRefused.
     """  # req: TLS-5
     try:
+        if _length_of_the_name(der) > _LONGEST_NAME:
+            raise CrlRefused("its issuer has a name of more than 4 kB")
         return _verified(x509.load_der_x509_crl(der), der, trusted, now)
     except GatewayError:
         raise
@@ -133,8 +131,30 @@ def read_crl(der: bytes, trusted: Authorities, *, now: datetime) -> Crl:
         raise CrlRefused("it cannot be read as a revocation list") from None
 
 
+def _length_of_the_name(der: bytes) -> int:
+    """Octets of the issuer's name, looked up before anything is made of it (RFC 5280 section 5.1).
+
+    Raises IndexError for what is cut off.
+    """
+    at, _ = _inside(der, 0)  # CertificateList
+    at, _ = _inside(der, at)  # TBSCertList
+    if der[at] == _INTEGER:  # version
+        at = sum(_inside(der, at))
+    at = sum(_inside(der, at))  # signature
+    return _inside(der, at)[1]
+
+
+def _inside(der: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the DER value at ``at`` begins, and how many octets it has."""
+    length = der[at + 1]
+    if length < 0x80:
+        return at + 2, length
+    octets = length & 0x7F
+    return at + 2 + octets, int.from_bytes(der[at + 2 : at + 2 + octets], "big")
+
+
 def _verified(read: x509.CertificateRevocationList, der: bytes, trusted: Authorities, now: datetime) -> Crl:
-    claimed = read.issuer.rfc4514_string()
+    claimed = read.issuer.rfc4514_string()[:_SHOWN]
     signer = _signer(read, trusted.by_name.get(_comparable(read.issuer), ()), claimed)
     _refuse_partial(read, claimed)
     this_update, next_update = read.last_update_utc, read.next_update_utc

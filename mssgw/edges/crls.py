@@ -27,7 +27,7 @@ from mssgw.ports import Clock, Source, Telemetry
 
 FOLLOW = 2.0  # seconds
 FIRST_FOLLOW = 0.25  # while there is none: of a node that starts for the first time, one process fetches them
-LARGEST = 32 * 1024 * 1024  # octets: a million entries
+LARGEST = 8 * 1024 * 1024  # octets: two hundred thousand entries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,6 +230,35 @@ def test_several_lists_in_one_pem_file(space):
             ders(junk)
 
 
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"-----BEGIN X509 CRL-----\n" * 200_000,  # five megabytes, and no end
+        b"-----BEGIN X509 CRL-----\n-----END X509 CRL-----\n" * 200_000,
+        b"-----BEGIN X509 CRL-----" + b"A" * 4_000_000,
+    ],
+)
+def test_a_file_of_beginnings_without_an_end_is_read_once_and_refused(hostile):
+    """Looking for an end from each beginning would take hours."""
+    with pytest.raises(CrlRefused):
+        ders(hostile)
+
+
+def test_a_name_of_a_thousand_attributes_is_not_even_read(space):
+    """A name of millions took minutes and gigabytes, before any signature was looked at."""
+    long = Issuer(tuple(("OU", f"unit {number}") for number in range(1_000)))
+    with pytest.raises(CrlRefused, match="more than 4 kB"):
+        _read(space, long.crl())
+
+
+def test_who_copies_name_and_key_identifier_of_an_authority_is_still_another(space):
+    """Revocations are the issuer's own: those of its namesake say nothing of what it issued."""
+    known = authorities(pem_of(space.root.certificate, space.intermediate.certificate))
+    namesake = TrustSpace().intermediate
+    assert known.issuer_of(certificate(space.intermediate.der)) is not None
+    assert known.issuer_of(certificate(namesake.der)) is None
+
+
 def test_authorities_are_what_an_anchor_signed(space):
     other = TrustSpace()
     known = authorities(pem_of(space.root.certificate), pem_of(other.intermediate.certificate))
