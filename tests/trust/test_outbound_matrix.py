@@ -296,6 +296,26 @@ async def test_a_kept_connection_is_asked_about_before_each_letter(space, honest
     assert (kept["check"], kept["kept"], anew["kept"]) == ("revocation", True, False)
 
 
+async def test_who_is_revoked_while_it_lets_us_wait_gets_no_octet_of_the_letter(space, honest, trust, tmp_path) -> None:
+    """Replies may be minutes in coming; a revocation counts within one (TLS-5)."""
+
+    class RevokedAtData(dict):
+        def get(self, key, default=None):
+            if key == "DATA":
+                trust.revoked = {honest.serial}
+            return super().get(key, default)
+
+    async with courier(tmp_path, space, trust) as gw, server(showing(honest, tmp_path, space)) as peer:
+        gw.port, peer.script = peer.port, RevokedAtData(peer.script)
+        await gw.keep()
+        await gw.attempt()
+        await peer.settled()
+        assert peer.commands[-1] == "DATA"
+        assert (peer.bodies, peer.sessions[0].unfinished) == ([], b"")
+    assert await gw.states() == ["queued"]
+    assert gw.lines("delivery.peer_not_trusted")[0]["check"] == "revocation"
+
+
 def _rest_of(peer: ScriptedServer) -> ScriptedServer:
     """The peer without its first connection."""
     rest = ScriptedServer()
