@@ -52,7 +52,8 @@ def read(document: bytes, *, fingerprint: str = "") -> WhiteList:  # req: WL-2, 
         raise UnusableList("the root element is not ListeBlancheMSSante of the white list's namespace")
     generated_at = _moment(_text(_only(root, _GENERATED)))
     entries = [each for each in _only(root, _DOMAINS) if each.tag == _ENTRY]
-    pairs = list(_readable(entries))
+    pairs, count = list(_readable(entries)), len(entries)
+    del root, entries  # five times the file
     if not pairs:
         raise UnusableList("no entry that can be read")
     operators, domains = defaultdict(set), defaultdict(set)
@@ -61,8 +62,8 @@ def read(document: bytes, *, fingerprint: str = "") -> WhiteList:  # req: WL-2, 
         domains[name].add(domain)
     return WhiteList(
         generated_at=generated_at,
-        entries=len(entries),
-        unreadable=len(entries) - len(pairs),
+        entries=count,
+        unreadable=count - len(pairs),
         fingerprint=fingerprint or hashlib.sha256(document).hexdigest(),
         operators={domain: frozenset(names) for domain, names in operators.items()},
         domains={name: frozenset(listed) for name, listed in domains.items()},

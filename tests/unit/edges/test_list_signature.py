@@ -4,8 +4,10 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from signxml.verifier import XMLVerifier
 
 from mssgw.edges.list_signature import BadSignature, PinnedSigner
+from mssgw.formats import safexml
 from mssgw.formats.white_list import LIMIT, read
 from tests.white_lists import REAL, Signer, dn, entry, white_list, with_the_real_list
 
@@ -108,6 +110,29 @@ def test_a_signer_out_of_its_dates_signs_nothing(days: int) -> None:
     """As of the moment that the list is asked about."""
     with pytest.raises(BadSignature, match="InvalidCertificate"):
         PINNED.signed_part(SIGNED, at=NOW + timedelta(days=days))
+
+
+def test_of_the_trees_that_it_copies_none_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes five times the file: with the real list 20 MB, in every worker of a node."""
+    made: list[safexml.Element] = []
+    fromstring = XMLVerifier._fromstring
+
+    def counted(self: XMLVerifier, *these: object) -> safexml.Element:
+        made.append(fromstring(self, *these))
+        return made[-1]
+
+    monkeypatch.setattr(XMLVerifier, "_fromstring", counted)
+    assert read(PINNED.signed_part(SIGNED, at=NOW)).entries == 2
+    whole = [each for each in made if each.find(".//{*}Domaine") is not None]
+    assert (len(made), len(whole)) == (6, 2)  # of four: the canonical one, which it frees itself, and the result
+
+
+def test_a_second_reference_is_refused() -> None:
+    """Of two that are signed, one could be anything."""
+    more = re.sub(rb"(<ds:Reference .*</ds:Reference>)", rb"\1\1", SIGNED, flags=re.DOTALL)
+    assert more.count(b"<ds:Reference ") == 2
+    with pytest.raises(BadSignature):
+        PINNED.signed_part(more, at=NOW)
 
 
 def test_a_pinned_file_that_holds_no_certificate_is_refused_at_once() -> None:
