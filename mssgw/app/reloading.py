@@ -19,6 +19,7 @@ from mssgw.core.envelope import Role
 from mssgw.core.routes import Route, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.edges import systemd
+from mssgw.edges.anchors import Anchors
 from mssgw.edges.identity import Files, Identity
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
@@ -58,39 +59,42 @@ def made_of(
     *,
     listed: wiring.Listed | None = None,
     telemetry: Telemetry | None = None,
+    anchors: Anchors | None = None,
 ) -> Ready:
     """``listed``: ports.Trust.listed. ``telemetry``: is told when our certificate is taken anew, or cannot be.
 
+    ``anchors``: those of the start, which a reload leaves in force.
     Raises TlsMisconfigured, and OSError when a password is unreadable.
     """
     ca_file = config.delivery.ca_file
     settings = wiring.settings(config, listed)
+    identity = _identity(config.trust, telemetry or Silence(), anchors) if config.trust else None
     return Ready(
         config=config,
         waiting=waiting,
         settings=settings,
         clients=wiring.clients(config),
         tls=client_context(ca_file=ca_file.require() if ca_file else None),
-        identity=_identity(config.trust, telemetry or Silence()) if config.trust else None,
-        listeners={each.name: _listener(config, settings, each, seat) for each in config.listeners},
+        identity=identity,
+        listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
     )
 
 
 def with_certificate_renewed(ready: Ready, seat: Seat) -> Ready:
     """The same, with new contexts for the listeners of the trust space. Raises TlsMisconfigured, OSError."""
     renewed = {
-        each.name: _listener(ready.config, ready.settings, each, seat)
+        each.name: _listener(ready.config, ready.settings, each, seat, ready.identity)
         for each in ready.config.listeners
         if each.role is Role.TRUST_SPACE
     }
     return replace(ready, listeners={**ready.listeners, **renewed})
 
 
-def _identity(trust: model.TrustSettings, telemetry: Telemetry) -> Identity:
+def _identity(trust: model.TrustSettings, telemetry: Telemetry, anchors: Anchors | None) -> Identity:
     certificate = trust.certificate.require()
     key = trust.key.require() if trust.key else certificate
     files = Files(certificate=certificate, key=key, anchors=trust.anchors.require())
-    return Identity(files, telemetry=telemetry)
+    return Identity(files, telemetry=telemetry, anchors=anchors)
 
 
 def read_again(
@@ -100,10 +104,11 @@ def read_again(
     *,
     listed: wiring.Listed | None = None,
     telemetry: Telemetry | None = None,
+    anchors: Anchors | None = None,
 ) -> Ready:
     """What is in force after a reload of this file; see made_of(). Raises ConfigErrors, TlsMisconfigured, OSError."""
     config, waiting = reloaded(running, configuration.load(path))
-    return made_of(config, seat, waiting, listed=listed, telemetry=telemetry)
+    return made_of(config, seat, waiting, listed=listed, telemetry=telemetry, anchors=anchors)
 
 
 @contextmanager
@@ -164,7 +169,9 @@ class Reloads:
             self._say(systemd.READY)
 
 
-def _context(entry: model.Listener, trust: model.TrustSettings | None) -> ssl.SSLContext | None:
+def _context(
+    entry: model.Listener, trust: model.TrustSettings | None, identity: Identity | None
+) -> ssl.SSLContext | None:
     """How a listener does TLS; one of the trust space asks for certificates, and may show that of [trust]."""
     if entry.tls is model.Tls.NONE:
         return None
@@ -174,14 +181,16 @@ def _context(entry: model.Listener, trust: model.TrustSettings | None) -> ssl.SS
     if served_by_trust(entry, trust):
         certificate, key = trust.certificate, trust.key
     assert certificate is not None
-    anchors = trust.anchors.require()
+    assert identity is not None, "it goes with [trust]"
     own_key = key.require() if key else None
-    return peer_context(certificate.require(), own_key, anchors=anchors, purposes=trust.purposes)
+    return peer_context(certificate.require(), own_key, anchors=identity.anchors, purposes=trust.purposes)
 
 
-def _listener(config: Config, settings: Settings, entry: model.Listener, seat: Seat) -> Listener:
+def _listener(
+    config: Config, settings: Settings, entry: model.Listener, seat: Seat, identity: Identity | None
+) -> Listener:
     limits = config.limits
-    context = _context(entry, config.trust)
+    context = _context(entry, config.trust, identity)
     return Listener(
         name=entry.name,
         role=entry.role,

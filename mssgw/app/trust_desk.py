@@ -16,10 +16,11 @@ from mssgw.core.errors import GatewayError
 from mssgw.core.journal import WHITE_LIST, Entry, JournalEvent
 from mssgw.core.list_change import Change, change, objection
 from mssgw.core.trust import WhiteList, unfit
+from mssgw.edges.anchors import Anchors
 from mssgw.edges.list_signature import PinnedSigner
 from mssgw.edges.smtp_look import Look, look
 from mssgw.edges.sources import source
-from mssgw.edges.tls import mutual_client_context
+from mssgw.edges.tls_mutual import mutual_client_context
 from mssgw.edges.trust_files import TrustFiles
 from mssgw.flow.examine import Examined, examine
 from mssgw.flow.white_list import Asked, read_list
@@ -159,7 +160,9 @@ class TrustDesk:
     def _context(self) -> ssl.SSLContext:
         certificate = self._settings.certificate.require()
         key = self._settings.key.require() if self._settings.key else certificate
-        return mutual_client_context(anchors=self._settings.anchors.require(), certificate=certificate, key=key)
+        return mutual_client_context(
+            anchors=Anchors.read(self._settings.anchors.require()), certificate=certificate, key=key
+        )
 
     def since(self, days: int) -> datetime:
         """The beginning of the last ``days``."""

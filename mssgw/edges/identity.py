@@ -6,7 +6,7 @@ req: TLS-6
 
 import os
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +14,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from mssgw.edges.tls import TlsMisconfigured, mutual_client_context
+from mssgw.edges.anchors import Anchors
+from mssgw.edges.tls import TlsMisconfigured
+from mssgw.edges.tls_mutual import mutual_client_context
 from mssgw.ports import Telemetry
 
 POLL = 2.0  # seconds between looks at the files
 THRESHOLDS = (30, 14, 7, 1, 0)  # days before a certificate ends
 _DAY = timedelta(days=1)
+_NEVER = (0, 0, 0)  # the stamp of no file
 _Stamp = tuple[tuple[int, int, int] | None, ...]  # of each file: inode, size and time of its last change
 
 
@@ -48,7 +51,6 @@ class Pair:
     """What was made of the files at one moment."""
 
     client: ssl.SSLContext = field(repr=False)
-    server: ssl.SSLContext | None = field(repr=False)
     certificates: tuple[Ending, ...]
 
 
@@ -58,11 +60,12 @@ class Identity:
     One that comes before its time is taken when that has come: authorities date them a little ahead.
     """
 
-    def __init__(
-        self, files: Files, *, telemetry: Telemetry, server: Callable[[Files], ssl.SSLContext] | None = None
-    ) -> None:
-        """``server``: makes the context of listeners. Raises TlsMisconfigured when the files cannot be used now."""
-        self.files, self._telemetry, self._make_server = files, telemetry, server
+    def __init__(self, files: Files, *, telemetry: Telemetry, anchors: Anchors | None = None) -> None:
+        """``anchors``: those of the start, if that has been. Raises TlsMisconfigured: the files cannot be used now."""
+        self.files, self._telemetry = files, telemetry
+        self.anchors = anchors or Anchors.read(files.anchors)
+        self._anchors_seen = _stamp_of(files.anchors)
+        self._anchors_known: tuple[int, int, int] | None = _NEVER
         self._taken = self._seen = self._stamp()
         self._begins: datetime | None = None  # when what was refused for being too early may be taken
         self.pair = self._make()
@@ -71,7 +74,9 @@ class Identity:
         """Take the files when they have changed; whether that was so. To be called every few seconds.
 
         They have to look the same twice: who replaces the certificate is given a moment to replace the key too.
+        Anchors wait for a restart: see edges.anchors.
         """
+        self._look_at_the_anchors()
         stamp = self._stamp()
         settled, self._seen = stamp == self._seen, stamp
         if not settled or (stamp == self._taken and not self._has_begun()):
@@ -93,20 +98,32 @@ class Identity:
         self._telemetry.event("trust.certificate_renewed", subject=leaf.subject, ends=leaf.not_after.isoformat())
         return True
 
+    def _look_at_the_anchors(self) -> None:
+        stamp = _stamp_of(self.files.anchors)
+        settled, self._anchors_seen = stamp == self._anchors_seen, stamp
+        if not settled or stamp == self._anchors_known:
+            return
+        self._anchors_known, file = stamp, self.files.anchors
+        try:
+            if Anchors.read(file).same_as(self.anchors):
+                return
+        except TlsMisconfigured as error:
+            self._telemetry.event("trust.anchors_changed", alarm=True, file=str(file), error=str(error))
+        else:
+            self._telemetry.event("trust.anchors_changed", alarm=True, file=str(file), error=None)
+
     def _has_begun(self) -> bool:
         return self._begins is not None and self._begins <= datetime.now(UTC)
 
     def _make(self) -> Pair:
         files = self.files
-        certificates = (*in_file(files.certificate), *in_file(files.anchors))
-        return Pair(
-            client=mutual_client_context(anchors=files.anchors, certificate=files.certificate, key=files.key),
-            server=self._make_server(files) if self._make_server else None,
-            certificates=certificates,
-        )
+        anchors = (_ending(files.anchors, each) for each in self.anchors.certificates)
+        certificates = (*in_file(files.certificate), *anchors)
+        client = mutual_client_context(anchors=self.anchors, certificate=files.certificate, key=files.key)
+        return Pair(client=client, certificates=certificates)
 
     def _stamp(self) -> _Stamp:
-        return tuple(_stamp_of(path) for path in (self.files.certificate, self.files.key, self.files.anchors))
+        return tuple(_stamp_of(path) for path in (self.files.certificate, self.files.key))
 
 
 def _must_not_be_worse(new: Ending, old: Ending) -> None:

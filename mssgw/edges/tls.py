@@ -45,16 +45,14 @@ def client_context(*, ca_file: Path | None = None, public: bool = True) -> ssl.S
     return context
 
 
-def mutual_client_context(*, anchors: Path, certificate: Path, key: Path) -> ssl.SSLContext:
-    """The context of a connection to another operator: it shows our certificate, and believes ``anchors`` (PEM) alone.
+def showing_client_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context of a connection that shows our certificate; it believes nobody yet (tls_mutual).
 
-    Only a self-signed certificate in there ends a chain, so that what it issued can be revoked. No session is ever
-    resumed. Raises TlsMisconfigured.  req: TLS-2, TLS-4, TLS-5, TLS-6
+    Raises TlsMisconfigured.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
     _harden(context)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
-    _load_anchors(context, anchors)
     _load_pair(context, certificate, key)
     return context
 

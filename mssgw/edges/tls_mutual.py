@@ -1,4 +1,4 @@
-"""The context of a listener that asks its peers for a certificate, and what it can tell of one that it refused.
+"""TLS contexts between operators: both sides show a certificate; and what can be told of one that was refused.
 
 OpenSSL checks chain, dates and purpose in the handshake; everything else is checked after it (core.trust.Check).
 """
@@ -6,21 +6,22 @@ OpenSSL checks chain, dates and purpose in the handshake; everything else is che
 import asyncio
 import contextlib
 import ctypes
+import os
 import ssl
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-
+from mssgw.edges.anchors import Anchors
 from mssgw.edges.certificates import in_full
-from mssgw.edges.tls import TlsMisconfigured, server_context
+from mssgw.edges.tls import TlsMisconfigured, server_context, showing_client_context
 
 _ANY_PURPOSE, _TRUSTED_AS_CLIENT = 7, 2  # X509_PURPOSE_ANY, X509_TRUST_SSL_CLIENT (openssl/x509v3.h, x509.h)
+MOST_SESSIONS = 1_000  # of TLS 1.2, in one context: 13 MB
 _HANDSHAKE, _CERTIFICATE = 22, 11  # RFC 8446 sections 5.1 and 4
+Made = TypeVar("Made", bound=ssl.SSLContext)
 
 #: Under which the handshake that begins now takes place. asyncio closes it when the handshake fails and leaves the
 #: alert unsent, so that a peer never learns what was wrong with its certificate: we write it.
@@ -49,65 +50,89 @@ class PeerSession(ssl.SSLObject):
 
 
 class PeerContext(ssl.SSLContext):
-    """Asks for a certificate."""
+    """Asks for a certificate. Connections are made in one context after the other, all alike.
+
+    OpenSSL keeps each session of TLS 1.2, 13 kB, and Python cannot forbid it; they go away with their context only.
+    """
+
+    another: Callable[[], ssl.SSLContext]
+    _round: ssl.SSLContext | None = None
+    _most = 0
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *args: Any, **more: Any) -> ssl.SSLObject:
-        connection = super().wrap_bio(incoming, outgoing, *args, **more)
-        plain = ALERTED.get()
+        if self._round is None or self._round.session_stats()["number"] >= self._most:
+            self._turn()
+        wrap = super().wrap_bio if self._round is None else self._round.wrap_bio
+        connection, plain = wrap(incoming, outgoing, *args, **more), ALERTED.get()
         if isinstance(connection, PeerSession) and plain is not None:
             connection.alert = lambda: plain.write(outgoing.read())
         return connection
 
+    def _turn(self) -> None:
+        try:
+            self._round, self._most = self.another(), MOST_SESSIONS
+        except (TlsMisconfigured, OSError):  # no memory, no descriptor: with the one that we have, for a while
+            self._most += MOST_SESSIONS
+
 
 def peer_context(
-    certificate: Path, key: Path | None = None, *, anchors: Path, purposes: Collection[str] = ("clientAuth",)
+    certificate: Path, key: Path | None = None, *, anchors: Anchors, purposes: Collection[str] = ("clientAuth",)
 ) -> PeerContext:
-    """As tls.server_context, and asks for a client certificate below ``anchors``, a PEM file, and no others (TLS-4).
+    """As tls.server_context, and asks for a client certificate below ``anchors``, and no others (TLS-4).
 
     Who shows none may come in, to be told in SMTP (CERT_OPTIONAL); any other flaw ends the handshake by an alert.
     With other ``purposes`` than clientAuth alone, OpenSSL takes any and the caller has to look at them.
-    Raises TlsMisconfigured, which names the file and what is wrong with it.
+    The files are not read again. Raises TlsMisconfigured, which names the file and what is wrong with it.
     """
-    context = server_context(certificate, key, kind=PeerContext)
-    assert isinstance(context, PeerContext)
-    context.sslobject_class = PeerSession
-    context.verify_mode = ssl.CERT_OPTIONAL
-    in_full(context)
-    _anchor(context, anchors)
-    _listen_for_certificates(context)
+    context = _made(PeerContext, certificate, key or certificate, anchors)
+    pair = _read(certificate), _read(key or certificate)
+    context.another = lambda: _made_of_octets(*pair, anchors)
     if set(purposes) != {"clientAuth"}:
         accept_any_purpose()
     return context
 
 
-def _anchor(context: ssl.SSLContext, anchors: Path) -> None:
-    pem = b"".join(each.public_bytes(serialization.Encoding.PEM) for each in authorities(anchors))
-    context.load_verify_locations(cadata=pem.decode("ascii"))
+def mutual_client_context(*, anchors: Anchors, certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context of a connection to another operator: it shows our certificate, and believes ``anchors`` alone.
+
+    Only a self-signed certificate in there ends a chain, so that what it issued can be revoked. No session is ever
+    resumed. Raises TlsMisconfigured.  req: TLS-2, TLS-4, TLS-5, TLS-6
+    """
+    context = showing_client_context(certificate, key)
+    anchors.trusted_by(context)
+    return context
 
 
-def authorities(anchors: Path) -> Sequence[x509.Certificate]:
-    """The certificates of a PEM file of authorities. Raises TlsMisconfigured: it holds none, or another one."""
+def _made(kind: type[Made], certificate: Path, key: Path, anchors: Anchors) -> Made:
+    context = server_context(certificate, key, kind=kind)
+    assert isinstance(context, kind)
+    context.sslobject_class = PeerSession
+    context.verify_mode = ssl.CERT_OPTIONAL
+    in_full(context)
+    anchors.trusted_by(context)
+    _listen_for_certificates(context)
+    return context
+
+
+def _made_of_octets(certificate: bytes, key: bytes, anchors: Anchors) -> ssl.SSLContext:
+    """Python loads a key from a file only: these have no name and no disk."""
+    with _unnamed_file(certificate) as chain, _unnamed_file(key) as secret:
+        return _made(ssl.SSLContext, chain, secret, anchors)
+
+
+@contextlib.contextmanager
+def _unnamed_file(octets: bytes) -> Iterator[Path]:
+    with open(os.memfd_create("pem"), "wb") as file:
+        file.write(octets)
+        file.flush()
+        yield Path(f"/proc/self/fd/{file.fileno()}")
+
+
+def _read(file: Path) -> bytes:
     try:
-        found = x509.load_pem_x509_certificates(anchors.read_bytes())
+        return file.read_bytes()
     except OSError as error:
-        raise TlsMisconfigured(f"{anchors}: cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise TlsMisconfigured(f"{anchors}: no usable PEM certificate in it") from None
-    for each in found:
-        if not _is_authority(each):
-            raise TlsMisconfigured(
-                f"{anchors}: holds a certificate of no authority (CA): serial {each.serial_number:x}"
-            )
-    if not any(each.subject == each.issuer for each in found):
-        raise TlsMisconfigured(f"{anchors}: holds no root, only authorities below one")
-    return found
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
+        raise TlsMisconfigured(f"{file}: cannot be read: {error.strerror}") from None
 
 
 def _listen_for_certificates(context: ssl.SSLContext) -> None:

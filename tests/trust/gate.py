@@ -18,6 +18,7 @@ from mssgw.core.names import Name
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
+from mssgw.edges.anchors import Anchors
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.smtp_in import Listener, SmtpIn
@@ -155,7 +156,7 @@ async def gate(
         trust=trust,
     )
     certificate, key = space.operator("localhost").write_apart(folder, "ours")
-    context = peer_context(certificate, key, anchors=space.write_anchors(folder), purposes=purposes)
+    context = peer_context(certificate, key, anchors=Anchors.read(space.write_anchors(folder)), purposes=purposes)
     listener = Listener(
         name="outside",
         role=Role.TRUST_SPACE,

@@ -9,8 +9,9 @@ from mssgw.app.config.model import Gateway, Listener, Tls, TrustedDomain, TrustS
 from mssgw.app.config.problems import Complaint
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
+from mssgw.edges.anchors import Anchors
 from mssgw.edges.tls import TlsMisconfigured
-from mssgw.edges.tls_mutual import authorities, peer_context
+from mssgw.edges.tls_mutual import peer_context
 
 Found = Iterator[Complaint]
 
@@ -90,13 +91,13 @@ def trust_files_hold_what_they_should(trust: TrustSettings | None) -> Found:
     if unreadable or out_of_sight:
         return
     try:
-        authorities(trust.anchors.require())
+        anchors = Anchors.read(trust.anchors.require())
     except TlsMisconfigured as error:
         yield Complaint(("trust", "anchors"), str(error))
         return
     try:
         key = trust.key.require() if trust.key else None
-        peer_context(trust.certificate.require(), key, anchors=trust.anchors.require())
+        peer_context(trust.certificate.require(), key, anchors=anchors)
     except TlsMisconfigured as error:
         yield Complaint(("trust", "certificate"), str(error))
 

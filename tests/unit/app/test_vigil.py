@@ -9,7 +9,7 @@ import pytest
 
 from mssgw.app import config as configuration
 from mssgw.app import vigil
-from mssgw.app.reloading import Ready, made_of, with_certificate_renewed
+from mssgw.app.reloading import Ready, made_of, read_again, with_certificate_renewed
 from mssgw.app.seat import Seat
 from mssgw.app.vigil import Vigil
 from mssgw.core.routes import Route, TlsPolicy
@@ -125,6 +125,20 @@ async def test_a_new_certificate_reaches_next_hops_and_listeners_and_an_old_ones
     after = with_certificate_renewed(ready, Seat())
     assert after.listeners["space"].context is not ready.listeners["space"].context
     assert after.listeners["home"] is ready.listeners["home"]
+
+
+def test_a_reload_leaves_anchors_as_they_were_at_the_start(ready: Ready, tmp_path: Path) -> None:
+    """Of listeners and next hops alike: revocation lists are those of the start too."""
+    assert ready.identity is not None
+    (tmp_path / "anchors.pem").write_bytes(pki.pem_of(pki.TrustSpace().root.certificate))
+    again = read_again(tmp_path / "mssgw.toml", ready.config, Seat(), anchors=ready.identity.anchors)
+    for each in (again, with_certificate_renewed(again, Seat())):
+        assert each.identity is not None
+        context = each.listeners["space"].context
+        assert context is not None
+        before = ready.identity.pair.client.get_ca_certs(binary_form=True)
+        assert context.get_ca_certs(binary_form=True) == before
+        assert each.identity.pair.client.get_ca_certs(binary_form=True) == before
 
 
 async def test_a_look_that_fails_is_told_once_and_the_watch_goes_on(

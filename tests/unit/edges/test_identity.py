@@ -104,6 +104,51 @@ def test_what_cannot_be_used_leaves_the_old_pair_in_use(space, files, identity, 
     assert names(events) == ["trust.certificate_refused"]
 
 
+def test_anchors_are_those_of_the_start(space, files, identity, events) -> None:
+    """Revocation lists know of no others: a new root is an alarm, once for each change, until a restart."""
+    written(files.anchors, pki.pem_of(pki.TrustSpace().root.certificate) + files.anchors.read_bytes())
+    assert [identity.look() for _ in range(4)] == [False] * 4
+    assert events.seen == [
+        (
+            "trust.anchors_changed",
+            {"alarm": True, "failure": "None", "file": str(files.anchors), "error": None},
+        )
+    ]
+    new = space.operator("mx.ch.fr")
+    written(files.certificate, new.chain_pem)
+    written(files.key, new.key_pem)
+    assert [identity.look() for _ in range(2)] == [False, True]
+    assert len(identity.pair.client.get_ca_certs()) == len(identity.anchors.certificates) == 1
+    again = Identity(files, telemetry=events, anchors=identity.anchors)  # a reload
+    assert len(again.pair.client.get_ca_certs()) == 1
+    again.look()
+    assert names(events).count("trust.anchors_changed") == 2, "and it is told again that a restart is due"
+
+
+@pytest.mark.parametrize("flaw", ["gone", "empty", "cut off", "directory", "no authority"])
+def test_anchors_that_a_restart_could_not_use_are_an_alarm_and_nothing_else(
+    space, files, identity, events, flaw
+) -> None:
+    old, pem = identity.pair, files.anchors.read_bytes()
+    if flaw in ("gone", "directory"):
+        files.anchors.unlink()
+        if flaw == "directory":
+            files.anchors.mkdir()
+    else:
+        leaf = pki.pem_of(space.operator("mx.ch.fr").certificate)
+        written(files.anchors, {"empty": b"", "cut off": pem + pem[:99], "no authority": pem + leaf}[flaw])
+    assert [identity.look() for _ in range(3)] == [False] * 3
+    assert identity.pair is old
+    assert names(events) == ["trust.anchors_changed"]
+    assert str(files.anchors) in events.seen[0][1]["error"]
+
+
+def test_the_same_anchors_written_anew_are_no_news(files, identity, events) -> None:
+    written(files.anchors, b"# comment\n" + files.anchors.read_bytes())
+    assert [identity.look() for _ in range(3)] == [False] * 3
+    assert events.seen == []
+
+
 class Tomorrow(datetime):
     """The clock, a day and an hour on."""
 
