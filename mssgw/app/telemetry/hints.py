@@ -51,7 +51,7 @@ HINTS: Mapping[str, str] = {
     "trust.list_missing": "mail of the trust space waits (451): is trust.white_list right, can it be reached?",
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
     "trust.list_refused": "the old one stays in force; rightly shrunk? mssgw trust refresh --accept FINGERPRINT",
-    "trust.list_stale": "it serves for 72 hours in all: mend what the events before say; is a file as source still renewed?",
+    "trust.list_stale": "it serves for 72 hours in all: mend what the events before say; if a file, who renews it?",
     "trust.watch_failed": f"certificates in use stay; renewed files may need a restart; {_DEFECT}",
 }
 
