@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from mssgw.core.envelope import Role
+from mssgw.edges.smtpd_flood import Flood
 
 # A connection that does more than this of one command is not sending mail. Messages are not scarce: a relay may keep
 # one connection open all day.
@@ -57,6 +58,7 @@ class Listener:
     max_connections: int = 1_000
     max_connections_per_ip: int = 100
     commands: Mapping[str, int] = field(default_factory=lambda: COMMANDS, repr=False)
+    flood: Flood = field(default_factory=Flood, repr=False, compare=False)  # of lines, by whoever connects
 
     def __post_init__(self) -> None:
         if (self.tls is TlsMode.NONE) is not (self.context is None):

@@ -9,6 +9,7 @@ from mssgw.core.replies import Reply
 from mssgw.core.trust import Chain, Check, Distrust
 from mssgw.edges import evidence
 from mssgw.edges.metering import UNMETERED
+from mssgw.edges.smtpd_flood import Flood
 from mssgw.edges.smtpd_replies import where
 from mssgw.ports import Meter
 
@@ -36,7 +37,9 @@ _DISTRUST = {
 class SessionLog:
     """``client`` is the name of the client, once MAIL or AUTH has told it; ``chain``: what an operator proved to be."""
 
-    def __init__(self, listener: str, meter: Meter = UNMETERED) -> None:
+    def __init__(self, listener: str, meter: Meter = UNMETERED, flood: Flood | None = None) -> None:
+        """``flood``: common to the connections of a listener."""
+        self._flood = flood or Flood()
         self._listener, self.peer, self.client, self._meter = listener, "", "", meter
         self._told: set[tuple[int, str]] = set()
         self.chain: Chain = ()
@@ -48,6 +51,8 @@ class SessionLog:
 
     def closed(self, *, tls: str, messages: int, why: str) -> None:
         """``why``: quit, lost, tls, our last word, or the class name of an error."""
+        if why == "tls":  # told already
+            return
         _log.info(
             "smtp.session.closed",
             listener=self._listener,
@@ -71,17 +76,21 @@ class SessionLog:
         _log.info("smtp.refused", listener=self._listener, peer=self.peer, client=self.client, code=code, status=status)
 
     def tls_failed(self, reason: str) -> None:
-        _log.info("smtp.tls.failed", listener=self._listener, peer=self.peer, reason=reason)
+        if (untold := self._flood.tell("smtp.tls.failed", self.peer)) is not None:
+            _log.info("smtp.tls.failed", listener=self._listener, peer=self.peer, reason=reason, untold=untold)
 
     def certificate_refused(self, why: str, leaf: bytes) -> None:
         """The handshake ended: ``why`` in OpenSSL's words, ``leaf``: DER of what was presented, b"" if not known."""
         self._meter.count("smtp.refused", "tls alert")
+        if (untold := self._flood.tell("trust.handshake_refused", self.peer)) is None:
+            return
         _log.warning(
             "trust.handshake_refused",
             listener=self._listener,
             peer=self.peer,
             check=Check.CHAIN,
             reason=why,
+            untold=untold,
             **evidence.of_refused(leaf),
         )
 
