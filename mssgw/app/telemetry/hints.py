@@ -44,7 +44,7 @@ HINTS: Mapping[str, str] = {
     "trust.crl_unreachable": "the list in force stays until it ends; new revocations are not seen: network, server?",
     "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors at a restart",
     "trust.certificate_expired": "mail that needs it waits: renew it; new files are taken into use by themselves",
-    "trust.certificate_refused": "the old one stays in use: mend what error says of certificate, key or anchors",
+    "trust.certificate_refused": "the old one stays in use: mend what error says of certificate or key",
     "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",
     "trust.list_failed": f"the list in force stays and is tried again; {_DEFECT}",
     "trust.list_lost": "the published one is asked for; who wrote to state_dir/trust?",
