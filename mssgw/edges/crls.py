@@ -77,7 +77,7 @@ class Crls:
         self._clock, self._poll = clock, poll
         self._news = CrlNews(clock, telemetry)
         self._missed: set[str] = set()  # DNs
-        self._reading = asyncio.Lock()
+        self._reading, self._noting = asyncio.Lock(), asyncio.Lock()
 
     def load(self) -> None:
         """Take what was kept; what is not believed or cannot be read is told and left. Blocks; call it before run()."""
@@ -153,7 +153,8 @@ class Crls:
             async with self._reading:  # one at a time: two readings would fight for the interpreter
                 if await self._take(feed, content):
                     feed.again = None
-        await asyncio.to_thread(self._files.note, self._notes())
+        async with self._noting:  # sources answer at the same moment, and write to one file
+            await asyncio.to_thread(self._files.note, self._notes())
 
     async def _take(self, feed: _Feed, content: bytes) -> bool:
         """Whether all lists of the file are in force and kept, or were overtaken. Raises StoreUnavailable."""

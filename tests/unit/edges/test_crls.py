@@ -269,6 +269,13 @@ def test_authorities_are_what_an_anchor_signed(space):
             authorities(none)
 
 
+async def test_sources_that_answer_at_the_same_moment_do_not_meet_on_disk(world):
+    """They write to one file; once in a start that was an alarm about a folder that is in order."""
+    for _ in range(200):
+        await asyncio.gather(*(world.crls._ask_if_it_is_us(feed) for feed in world.crls._feeds))
+    assert world.heard.take() == []
+
+
 async def test_a_foreign_list_is_refused_aloud_and_changes_nothing(world, space):
     leaf = space.operator("a.exemple.fr")
     world.intermediate.content = TrustSpace().intermediate.crl(leaf.serial)
