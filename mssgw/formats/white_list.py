@@ -49,7 +49,7 @@ def read(document: bytes, *, fingerprint: str = "") -> WhiteList:  # req: WL-2, 
     except safexml.UnreadableXml as error:
         raise UnusableList(str(error)) from None
     if root.tag != _ROOT:
-        raise UnusableList("the root element is not ListeBlancheMSSante of the white list's namespace")
+        raise UnusableList(f"the root element is not ListeBlancheMSSante in the namespace {_SPACE[1:-1]}")
     generated_at = _moment(_text(_only(root, _GENERATED)))
     entries = [each for each in _only(root, _DOMAINS) if each.tag == _ENTRY]
     pairs, count = list(_readable(entries)), len(entries)
