@@ -9,9 +9,8 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mssgw.core.errors import GatewayError
-from mssgw.core.replies import Reply
-from mssgw.formats import safexml
+from mssgw.formats import guard, safexml
+from mssgw.formats.guard import Stopped
 from mssgw.formats.safexml import Caps, Element, UnreadableXml
 
 MAX_DOCUMENT = 16 * 1024 * 1024  # octets
@@ -24,30 +23,6 @@ _CONTENT = "{urn:asip-sante:ci-sis}Contenu"  # in a sheet: what it presents
 
 _SNIFFED = 64 * 1024  # octets in which an unreadable document would call itself CDA
 _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
-
-_WHY = {
-    "syntax": "XML mal forme",
-    "doctype": "DOCTYPE interdit",
-    "encoding": "encodage interdit (UTF-8, ASCII, ISO-8859-1, ISO-8859-15 ou windows-1252 attendu)",
-    "empty": "aucun element XML",
-    "size": f"plus de {MAX_DOCUMENT // 1024 // 1024} Mo",
-    "depth": f"plus de {CAPS.depth} niveaux d'elements",
-    "elements": f"plus de {CAPS.elements} elements",
-    "attributes": f"plus de {CAPS.attributes} attributs",
-    "several": "plusieurs documents CDA dans une meme feuille auto-presentable",
-}
-
-
-class UnreadableDocument(GatewayError):
-    """A document calls itself CDA and cannot be read safely. ``rule`` says which guard stopped it; the text is French
-    ASCII and repeats nothing of the document; ``line`` is where, if known."""
-
-    reply = Reply(554, "5.6.0", "Document medical illisible ou non admis")
-
-    def __init__(self, trouble: str, line: int | None = None) -> None:
-        super().__init__(_WHY[trouble] + (f", ligne {line}" if line else ""))
-        self.rule = f"xml-{trouble}"
-        self.line = line
 
 
 class Kind(StrEnum):
@@ -115,7 +90,7 @@ class Document:
 def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | None:
     """The CDA document that the octets are, or None when they are something else.
 
-    ``name`` and ``media_type`` are only carried along. Raises UnreadableDocument for what calls itself CDA, or hides
+    ``name`` and ``media_type`` are only carried along. Raises guard.Stopped for what calls itself CDA, or hides
     what it is in an encoding that we do not admit, and cannot be read safely.
     """
     if kind_of(content) is not Kind.XML:
@@ -126,7 +101,7 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
         root, presented = _taken_out(safexml.parse(content, limit=MAX_DOCUMENT, caps=CAPS))
     except UnreadableXml as error:
         if calls_itself_cda(content):
-            raise UnreadableDocument(error.trouble, error.line) from None
+            raise Stopped(guard.XML[error.trouble], line=error.line) from None
         return None
     if root is None:
         return None
@@ -139,7 +114,7 @@ def _taken_out(root: Element) -> tuple[Element | None, bool]:
         return root, False
     held = [each for content in root.iter(_CONTENT) for each in content.iter(CLINICAL_DOCUMENT)]
     if len(held) > 1:
-        raise UnreadableDocument("several")  # one reader may show the one, another the other
+        raise Stopped(guard.XML["several"])  # one reader may show the one, another the other
     return (safexml.rooted(held[0]) if held else None), True
 
 

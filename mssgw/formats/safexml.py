@@ -37,12 +37,12 @@ class UnreadableXml(GatewayError):
 class Caps:
     """What replaces libxml2's own limits where one text node may be as large as the whole document (huge_tree).
 
-    ``elements`` and ``attributes`` are checked before anything is parsed, so that what is over them costs no memory.
+    What is far over ``elements`` or ``attributes`` is seen before anything is parsed, so that it costs no memory.
     """
 
     depth: int  # levels of elements
-    elements: int  # comments and processing instructions count as such
-    attributes: int  # two quotes each, so that quotes in texts count as such
+    elements: int
+    attributes: int
 
 
 def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._Element:
@@ -56,8 +56,8 @@ def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._El
         root = etree.fromstring(document, parser(huge=caps is not None))
     except etree.LxmlError as error:  # not only syntax errors: libxml2 has internal ones
         raise UnreadableXml("not well-formed", line=getattr(error, "lineno", None)) from None
-    if caps and root.xpath("boolean(/*" + "/*" * caps.depth + ")"):
-        raise UnreadableXml(f"more than {caps.depth} levels", "depth")
+    if caps:
+        _check_tree(root, caps)
     return root
 
 
@@ -112,11 +112,23 @@ def _check_prolog(document: bytes) -> str:
 
 
 def _check_marks(document: bytes, caps: Caps) -> None:
-    """No more start tags and quotes than the caps allow, by counting octets: every admitted encoding extends ASCII."""
-    if document.count(b"<") - document.count(b"</") > caps.elements:
+    """No more tags and quotes than the caps allow, by looking at octets: every admitted encoding extends ASCII."""
+    if _more_than(2 * caps.elements, b"<", document):
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")
-    if document.count(b'"') + document.count(b"'") > 2 * caps.attributes:
+    if _more_than(2 * caps.attributes, b'"', document) or _more_than(2 * caps.attributes, b"'", document):
         raise UnreadableXml(f"more than {caps.attributes} attributes", "attributes")
+
+
+def _check_tree(root: etree._Element, caps: Caps) -> None:
+    if root.xpath("count(//*)") > caps.elements:
+        raise UnreadableXml(f"more than {caps.elements} elements", "elements")
+    if root.xpath("boolean(/*" + "/*" * caps.depth + ")"):
+        raise UnreadableXml(f"more than {caps.depth} levels", "depth")
+
+
+def _more_than(most: int, mark: bytes, document: bytes) -> bool:
+    """Whether one octet occurs more often. replace() finds it with memchr, ten times as fast as count()."""
+    return len(document) - len(document.replace(mark, b"", most + 1)) > most
 
 
 def _check_declaration(_version: str, encoding: str | None, _standalone: int) -> None:
