@@ -47,8 +47,9 @@ _MAGIC = (
     (b"PK\3\4", Kind.ZIP),
     (b"PK\5\6", Kind.ZIP),  # an empty one
     (b"{\\rtf", Kind.RTF),
-    (b"MZ", Kind.PROGRAM),
     (b"\x7fELF", Kind.PROGRAM),
+    (b"\xcf\xfa\xed\xfe", Kind.PROGRAM),
+    (b"\xca\xfe\xba\xbe", Kind.PROGRAM),
 )
 # In UTF-8 and its like, UTF-16 and UTF-32 with and without byte order mark, UTF-7, EBCDIC: to be refused by name.
 _XML_BEGINNINGS = (
@@ -66,6 +67,8 @@ _XML_BEGINNINGS = (
 
 def kind_of(content: bytes) -> Kind:
     """What the octets are. A PDF may begin anywhere in its first kilobyte, unless that is a program's."""
+    if content.startswith(b"MZ") and b"\0" in content[:64]:  # a text may begin with a name that does
+        return Kind.PROGRAM
     for magic, kind in _MAGIC:
         if content.startswith(magic):
             return kind

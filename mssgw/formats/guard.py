@@ -68,4 +68,6 @@ ZIP = {
     "content": _zip(16, "Le contenu d'une entree doit avoir la taille et le CRC annonces"),
 }
 
-RULES = (*XML.values(), *ZIP.values())
+METADATA = _rule("GRD-XDM-001", "METADATA.XML ne doit pas decrire plus de 200 objets", "garde de la passerelle")
+
+RULES = (*XML.values(), *ZIP.values(), METADATA)
