@@ -13,36 +13,38 @@ HARM, FORM, ADVICE = Weight.HARM, Weight.FORM, Weight.ADVICE
 _N1 = "1.3.6.1.4.1.19376.1.2.20"
 _SD = "IHE XDS-SD"
 
-_COMPONENT = rule("BOD-001", HARM, "Le document a un corps (component), et un seul", CDA_R2)
-_BODY = rule("BOD-002", HARM, "Le corps est un structuredBody ou bien un nonXMLBody", CDA_R2)
-_TEMPLATES = rule("BOD-003", FORM, f"Un document N1 a exactement trois templateId, le troisième {_N1}", _SD)
-_TEXT = rule("BOD-004", HARM, "nonXMLBody a un text, et un seul", CDA_R2)
+_COMPONENT = rule("CDA-BOD-001", HARM, "Le document a un corps (component), et un seul", CDA_R2)
+_BODY = rule("CDA-BOD-002", HARM, "Le corps est un structuredBody ou bien un nonXMLBody", CDA_R2)
+_TEMPLATES = rule("CDA-BOD-003", FORM, f"Un document N1 a exactement trois templateId, le troisième {_N1}", _SD)
+_TEXT = rule("CDA-BOD-004", HARM, "nonXMLBody a un text, et un seul", CDA_R2)
 _MEDIA = rule(
-    "BOD-005",
+    "CDA-BOD-005",
     FORM,
     "Le type (mediaType) d'un N1 est application/pdf, text/plain, text/rtf, image/jpeg ou image/tiff",
     MINIMAL,
 )
-_NOT_B64 = rule("BOD-006", HARM, "Un fichier inclus est en base64 : representation B64", CDA_R2)
-_PLAIN = rule("BOD-007", FORM, "Un texte inclus est en base64 : representation B64", MINIMAL)
-_BASE64 = rule("BOD-008", HARM, "Le base64 d'un fichier inclus est sans faute", "passerelle")
-_EMPTY = rule("BOD-009", HARM, "Un fichier inclus n'est pas vide", "passerelle")
-_KIND = rule("BOD-010", HARM, "Un fichier inclus est ce que dit son mediaType : PDF, image, texte ou XML", "passerelle")
-_OTHER_IMAGE = rule("BOD-011", ADVICE, "Une image incluse est du format que dit son mediaType", "passerelle")
-_CUT = rule("BOD-012", HARM, "Un PDF inclus est complet : il finit par %%EOF", "passerelle")
+_NOT_B64 = rule("CDA-BOD-006", HARM, "Un fichier inclus est en base64 : representation B64", CDA_R2)
+_PLAIN = rule("CDA-BOD-007", FORM, "Un texte inclus est en base64 : representation B64", MINIMAL)
+_BASE64 = rule("CDA-BOD-008", HARM, "Le base64 d'un fichier inclus est sans faute", "passerelle")
+_EMPTY = rule("CDA-BOD-009", HARM, "Un fichier inclus n'est pas vide", "passerelle")
+_KIND = rule(
+    "CDA-BOD-010", HARM, "Un fichier inclus est ce que dit son mediaType : PDF, image, texte ou XML", "passerelle"
+)
+_OTHER_IMAGE = rule("CDA-BOD-011", ADVICE, "Une image incluse est du format que dit son mediaType", "passerelle")
+_CUT = rule("CDA-BOD-012", HARM, "Un PDF inclus est complet : il finit par %%EOF", "passerelle")
 _REFERENCE = rule(
-    "BOD-013", HARM, "Un fichier est inclus dans le document, et non à chercher ailleurs (reference)", _SD
+    "CDA-BOD-013", HARM, "Un fichier est inclus dans le document, et non à chercher ailleurs (reference)", _SD
 )
 _ACTIVE = rule(
-    "BOD-014",
+    "CDA-BOD-014",
     ADVICE,
     "Un PDF inclus est sans JavaScript, Launch, EmbeddedFile, OpenAction ni chiffrement (PDF/A-1)",
     "passerelle",
 )
 _INSIDE = rule(
-    "BOD-015", ADVICE, "Un fichier inclus ne contient pas d'autres éléments, tels que thumbnail", "passerelle"
+    "CDA-BOD-015", ADVICE, "Un fichier inclus ne contient pas d'autres éléments, tels que thumbnail", "passerelle"
 )
-_NO_MEDIA = rule("BOD-016", FORM, "Un fichier inclus dit son type (mediaType)", CDA_R2)
+_NO_MEDIA = rule("CDA-BOD-016", FORM, "Un fichier inclus dit son type (mediaType)", CDA_R2)
 
 _N1_MEDIA = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"})
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})

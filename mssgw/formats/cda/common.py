@@ -19,14 +19,14 @@ OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*))+")
 OID_OR_UUID = re.compile(rf"{OID.pattern}|[0-9A-Fa-f]{{8}}(?:-[0-9A-Fa-f]{{4}}){{3}}-[0-9A-Fa-f]{{12}}")
 
 BAD_TIME = rule(
-    "TIM-001",
+    "CDA-TIM-001",
     Weight.FORM,
     "Une date ou une heure de l'en-tête existe au calendrier et suit la forme AAAAMMJJhhmmss+zone",
     CDA_R2,
 )
-BAD_INTERVAL = rule("TIM-002", Weight.ADVICE, "La fin d'une période (high) ne précède pas son début (low)", CDA_R2)
+BAD_INTERVAL = rule("CDA-TIM-002", Weight.ADVICE, "La fin d'une période (high) ne précède pas son début (low)", CDA_R2)
 BAD_CODE = rule(
-    "COD-001",
+    "CDA-COD-001",
     Weight.FORM,
     "Un code de l'en-tête s'accompagne de son système (codeSystem) et de son libellé (displayName)",
     MINIMAL,

@@ -28,80 +28,84 @@ _FRANCE, _CISIS = "2.16.840.1.113883.2.8.2.1", "1.2.250.1.213.1.1.1.1"
 _CONFIDENTIALITY = "2.16.840.1.113883.5.25"
 _SLACK = timedelta(days=1)  # clocks and zones
 
-_ROOT = rule("HDR-001", HARM, "Le document est un ClinicalDocument de urn:hl7-org:v3", CDA_R2)
-_REALM = rule("HDR-002", FORM, "realmCode est présent une fois et vaut FR", MINIMAL)
+_ROOT = rule("CDA-HDR-001", HARM, "Le document est un ClinicalDocument de urn:hl7-org:v3", CDA_R2)
+_REALM = rule("CDA-HDR-002", FORM, "realmCode est présent une fois et vaut FR", MINIMAL)
 _TYPE_ID = rule(
-    "HDR-003", HARM, "typeId est présent une fois : root 2.16.840.1.113883.1.3, extension POCD_HD000040", CDA_R2
+    "CDA-HDR-003", HARM, "typeId est présent une fois : root 2.16.840.1.113883.1.3, extension POCD_HD000040", CDA_R2
 )
 _TEMPLATES = rule(
-    "HDR-004", FORM, f"templateId est présent au moins trois fois : {_FRANCE}, {_CISIS} et un modèle", MINIMAL
+    "CDA-HDR-004", FORM, f"templateId est présent au moins trois fois : {_FRANCE}, {_CISIS} et un modèle", MINIMAL
 )
-_TEMPLATE = rule("HDR-005", FORM, "Un templateId a pour root un OID", CDA_R2)
-_ID = rule("HDR-006", HARM, "Le document a un identifiant (id) avec root, et un seul", CDA_R2)
+_TEMPLATE = rule("CDA-HDR-005", FORM, "Un templateId a pour root un OID", CDA_R2)
+_ID = rule("CDA-HDR-006", HARM, "Le document a un identifiant (id) avec root, et un seul", CDA_R2)
 _ID_FORM = rule(
-    "HDR-007", FORM, "L'identifiant du document a pour root un OID ou un UUID, et pas d'extension vide", MINIMAL
+    "CDA-HDR-007", FORM, "L'identifiant du document a pour root un OID ou un UUID, et pas d'extension vide", MINIMAL
 )
-_CODE = rule("HDR-008", HARM, "Le document a un type (code/@code), et un seul", CDA_R2)
-_CODE_FORM = rule("HDR-009", FORM, "Le type du document a un codeSystem et un displayName", MINIMAL)
-_CODE_KNOWN = rule("HDR-010", FORM, "Le type du document est un code de JDV_J07", MINIMAL)
-_TITLE = rule("HDR-011", FORM, "Le document a un titre qui n'est pas vide, et un seul", MINIMAL)
-_TIME = rule("HDR-012", HARM, "Le document a une date de création (effectiveTime/@value), et une seule", CDA_R2)
+_CODE = rule("CDA-HDR-008", HARM, "Le document a un type (code/@code), et un seul", CDA_R2)
+_CODE_FORM = rule("CDA-HDR-009", FORM, "Le type du document a un codeSystem et un displayName", MINIMAL)
+_CODE_KNOWN = rule("CDA-HDR-010", FORM, "Le type du document est un code de JDV_J07", MINIMAL)
+_TITLE = rule("CDA-HDR-011", FORM, "Le document a un titre qui n'est pas vide, et un seul", MINIMAL)
+_TIME = rule("CDA-HDR-012", HARM, "Le document a une date de création (effectiveTime/@value), et une seule", CDA_R2)
 _TIME_WRONG = rule(
-    "HDR-013", HARM, "La date de création existe au calendrier, sous la forme AAAAMMJJhhmmss+zone", CDA_R2
+    "CDA-HDR-013", HARM, "La date de création existe au calendrier, sous la forme AAAAMMJJhhmmss+zone", CDA_R2
 )
-_TIME_ZONE = rule("HDR-014", FORM, "La date de création dit au moins le jour et, avec une heure, le fuseau", MINIMAL)
-_TIME_FUTURE = rule("HDR-015", FORM, "La date de création n'est pas dans le futur", "passerelle")
-_SECRET = rule("HDR-016", HARM, "Le document a un niveau de confidentialité (confidentialityCode), et un seul", CDA_R2)
+_TIME_ZONE = rule(
+    "CDA-HDR-014", FORM, "La date de création dit au moins le jour et, avec une heure, le fuseau", MINIMAL
+)
+_TIME_FUTURE = rule("CDA-HDR-015", FORM, "La date de création n'est pas dans le futur", "passerelle")
+_SECRET = rule(
+    "CDA-HDR-016", HARM, "Le document a un niveau de confidentialité (confidentialityCode), et un seul", CDA_R2
+)
 _SECRET_FORM = rule(
-    "HDR-017",
+    "CDA-HDR-017",
     FORM,
     f"Le niveau de confidentialité est L, M, N, R, U ou V, de {_CONFIDENTIALITY}, avec un displayName",
     MINIMAL,
 )
-_LANGUAGE = rule("HDR-018", FORM, "La langue (languageCode) est présente une fois, sous la forme fr-FR", MINIMAL)
-_SET = rule("HDR-019", FORM, "setId est présent une fois, avec pour root un OID ou un UUID", MINIMAL)
-_SET_ID = rule("HDR-020", ADVICE, "setId diffère de l'identifiant du document", "passerelle")
-_VERSION = rule("HDR-021", FORM, "versionNumber est présent une fois et vaut un entier positif", MINIMAL)
-_SHEET = rule("HDR-022", ADVICE, "La feuille de style n'est pas à chercher sur un autre serveur", "passerelle")
+_LANGUAGE = rule("CDA-HDR-018", FORM, "La langue (languageCode) est présente une fois, sous la forme fr-FR", MINIMAL)
+_SET = rule("CDA-HDR-019", FORM, "setId est présent une fois, avec pour root un OID ou un UUID", MINIMAL)
+_SET_ID = rule("CDA-HDR-020", ADVICE, "setId diffère de l'identifiant du document", "passerelle")
+_VERSION = rule("CDA-HDR-021", FORM, "versionNumber est présent une fois et vaut un entier positif", MINIMAL)
+_SHEET = rule("CDA-HDR-022", ADVICE, "La feuille de style n'est pas à chercher sur un autre serveur", "passerelle")
 _MOJIBAKE = rule(
-    "HDR-023",
+    "CDA-HDR-023",
     ADVICE,
     "L'encodage déclaré est le vrai : le titre et les noms n'ont pas de signes tels que Ã©",
     "passerelle",
 )
-_RELATED = rule("HDR-030", FORM, "Le document en remplace au plus un autre (relatedDocument)", MINIMAL)
-_REPLACES = rule("HDR-031", FORM, "relatedDocument est un remplacement : typeCode RPLC", MINIMAL)
-_PARENT = rule("HDR-032", FORM, "Le document remplacé (parentDocument) a un identifiant, et un seul", MINIMAL)
-_ITSELF = rule("HDR-033", HARM, "Le document ne se remplace pas lui-même", "passerelle")
-_GROWS = rule("HDR-034", ADVICE, "La version du document dépasse celle qu'il remplace", "passerelle")
-_CONSENT = rule("HDR-035", FORM, "Un consentement (authorization/consent) a pour statusCode completed", MINIMAL)
-_ACT = rule("HDR-040", FORM, "Le document décrit au moins un acte (documentationOf/serviceEvent)", MINIMAL)
+_RELATED = rule("CDA-HDR-030", FORM, "Le document en remplace au plus un autre (relatedDocument)", MINIMAL)
+_REPLACES = rule("CDA-HDR-031", FORM, "relatedDocument est un remplacement : typeCode RPLC", MINIMAL)
+_PARENT = rule("CDA-HDR-032", FORM, "Le document remplacé (parentDocument) a un identifiant, et un seul", MINIMAL)
+_ITSELF = rule("CDA-HDR-033", HARM, "Le document ne se remplace pas lui-même", "passerelle")
+_GROWS = rule("CDA-HDR-034", ADVICE, "La version du document dépasse celle qu'il remplace", "passerelle")
+_CONSENT = rule("CDA-HDR-035", FORM, "Un consentement (authorization/consent) a pour statusCode completed", MINIMAL)
+_ACT = rule("CDA-HDR-040", FORM, "Le document décrit au moins un acte (documentationOf/serviceEvent)", MINIMAL)
 _FIRST = rule(
-    "HDR-041",
+    "CDA-HDR-041",
     FORM,
     "Le premier acte a un exécutant (performer) et une période (effectiveTime/low), une fois chacun",
     MINIMAL,
 )
 _PERFORMER = rule(
-    "HDR-042", FORM, "L'exécutant du premier acte est PRF, avec un assignedEntity qui a un identifiant", MINIMAL
+    "CDA-HDR-042", FORM, "L'exécutant du premier acte est PRF, avec un assignedEntity qui a un identifiant", MINIMAL
 )
 _SETTING = rule(
-    "HDR-043",
+    "CDA-HDR-043",
     FORM,
     "L'organisation de l'exécutant a un cadre d'exercice (standardIndustryClassCode), et un seul",
     MINIMAL,
 )
-_SETTING_KNOWN = rule("HDR-044", FORM, "Le cadre d'exercice est un code de JDV_J04", MINIMAL)
+_SETTING_KNOWN = rule("CDA-HDR-044", FORM, "Le cadre d'exercice est un code de JDV_J04", MINIMAL)
 _ENCOUNTER = rule(
-    "HDR-050", FORM, "Le document dit sa prise en charge (componentOf/encompassingEncounter), une fois", MINIMAL
+    "CDA-HDR-050", FORM, "Le document dit sa prise en charge (componentOf/encompassingEncounter), une fois", MINIMAL
 )
-_ENCOUNTER_TIME = rule("HDR-051", FORM, "La prise en charge a une période (effectiveTime), et une seule", MINIMAL)
+_ENCOUNTER_TIME = rule("CDA-HDR-051", FORM, "La prise en charge a une période (effectiveTime), et une seule", MINIMAL)
 _PLACE = rule(
-    "HDR-052", FORM, "La prise en charge a un lieu avec un type de structure (healthCareFacility/code)", MINIMAL
+    "CDA-HDR-052", FORM, "La prise en charge a un lieu avec un type de structure (healthCareFacility/code)", MINIMAL
 )
-_PLACE_KNOWN = rule("HDR-053", FORM, "Le type de structure est un code de JDV_J02", MINIMAL)
+_PLACE_KNOWN = rule("CDA-HDR-053", FORM, "Le type de structure est un code de JDV_J02", MINIMAL)
 _STAY = rule(
-    "HDR-054",
+    "CDA-HDR-054",
     FORM,
     "Le type de prise en charge est IMP, EMER, AMB, FLD, HH, VR, EXTERNE ou SEANCE, une fois au plus",
     MINIMAL,

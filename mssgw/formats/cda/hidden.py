@@ -9,19 +9,19 @@ from mssgw.formats.cda.report import hl7, rule
 from mssgw.formats.safexml import Element
 
 _PATIENT = rule(
-    "HID-001",
+    "CDA-HID-001",
     Weight.DANGER,
     "Un document marqué INVISIBLE_PATIENT n'est pas envoyé à un patient",
     "CI-SIS, volets de transmission; PFI-8",
 )
 _GUARDIANS = rule(
-    "HID-002",
+    "CDA-HID-002",
     Weight.DANGER,
     "Un document marqué INVISIBLE_REPRESENTANTS_LEGAUX n'est pas envoyé à un patient qui peut être mineur",
     "CI-SIS, volets de transmission; PFI-8",
 )
 _PROFESSIONALS = rule(
-    "HID-003",
+    "CDA-HID-003",
     Weight.DANGER,
     "Un document marqué MASQUE_PS n'est pas envoyé à un professionnel",
     "CI-SIS, volets de transmission; PFI-8",

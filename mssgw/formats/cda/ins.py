@@ -12,26 +12,32 @@ _INS = "Référentiel INS"
 _TRAITS = "CI-SIS, structuration minimale (INS)"
 HARM, FORM, ADVICE = Weight.HARM, Weight.FORM, Weight.ADVICE
 
-_NONE = rule("INS-001", ADVICE, "Le patient a un INS (patientRole/id sous 1.2.250.1.213.1.4.8 ou .9)", _INS)
-_LETTERS = rule("INS-002", HARM, "Un matricule INS compte 15 chiffres, sauf 2A ou 2B pour la Corse", _INS)
-_KEY = rule("INS-003", ADVICE, "La clé du matricule INS est juste", _INS)
-_SEX = rule("INS-004", ADVICE, "Le premier chiffre de l'INS est 1 ou 2 et s'accorde avec le sexe du patient", _INS)
-_BORN = rule("INS-005", ADVICE, "L'année et le mois de l'INS s'accordent avec la date de naissance", _INS)
-_COG = rule("INS-006", ADVICE, "Le lieu de naissance (county) est un code COG de 5 caractères", _INS)
-_TWO = rule("INS-007", HARM, "Le patient n'a pas deux INS différents d'une même autorité", "passerelle")
-_TWO_KINDS = rule("INS-008", ADVICE, "Les INS du patient, de plusieurs autorités, sont le même matricule", "passerelle")
-_BIRTH_NAME = rule("INS-010", FORM, "Avec un INS, le nom de naissance est donné : family, qualifier BR", _TRAITS)
+_NONE = rule("CDA-INS-001", ADVICE, "Le patient a un INS (patientRole/id sous 1.2.250.1.213.1.4.8 ou .9)", _INS)
+_LETTERS = rule("CDA-INS-002", HARM, "Un matricule INS compte 15 chiffres, sauf 2A ou 2B pour la Corse", _INS)
+_KEY = rule("CDA-INS-003", ADVICE, "La clé du matricule INS est juste", _INS)
+_SEX = rule("CDA-INS-004", ADVICE, "Le premier chiffre de l'INS est 1 ou 2 et s'accorde avec le sexe du patient", _INS)
+_BORN = rule("CDA-INS-005", ADVICE, "L'année et le mois de l'INS s'accordent avec la date de naissance", _INS)
+_COG = rule("CDA-INS-006", ADVICE, "Le lieu de naissance (county) est un code COG de 5 caractères", _INS)
+_TWO = rule("CDA-INS-007", HARM, "Le patient n'a pas deux INS différents d'une même autorité", "passerelle")
+_TWO_KINDS = rule(
+    "CDA-INS-008", ADVICE, "Les INS du patient, de plusieurs autorités, sont le même matricule", "passerelle"
+)
+_BIRTH_NAME = rule("CDA-INS-010", FORM, "Avec un INS, le nom de naissance est donné : family, qualifier BR", _TRAITS)
 _FIRST_GIVEN = rule(
-    "INS-011", FORM, "Avec un INS, le premier prénom de naissance est donné : given, qualifier BR", _TRAITS
+    "CDA-INS-011", FORM, "Avec un INS, le premier prénom de naissance est donné : given, qualifier BR", _TRAITS
 )
 _ALL_GIVEN = rule(
-    "INS-012", FORM, "Avec un INS, tous les prénoms de naissance sont donnés : given sans qualifier", _TRAITS
+    "CDA-INS-012", FORM, "Avec un INS, tous les prénoms de naissance sont donnés : given sans qualifier", _TRAITS
 )
-_BIRTH_DATE = rule("INS-013", FORM, "Avec un INS, la date de naissance est donnée (birthTime)", _TRAITS)
-_GENDER = rule("INS-014", FORM, "Avec un INS, le sexe est donné (administrativeGenderCode)", _TRAITS)
-_PLACE = rule("INS-015", FORM, "Avec un INS, le lieu de naissance est donné (birthplace/place/addr/county)", _TRAITS)
-_TEST = rule("INS-020", ADVICE, "L'INS n'est pas une identité de test ou de démonstration", "passerelle")
-_FOREIGN = rule("INS-021", HARM, "L'INS est de l'environnement (production ou test) de cette passerelle", "passerelle")
+_BIRTH_DATE = rule("CDA-INS-013", FORM, "Avec un INS, la date de naissance est donnée (birthTime)", _TRAITS)
+_GENDER = rule("CDA-INS-014", FORM, "Avec un INS, le sexe est donné (administrativeGenderCode)", _TRAITS)
+_PLACE = rule(
+    "CDA-INS-015", FORM, "Avec un INS, le lieu de naissance est donné (birthplace/place/addr/county)", _TRAITS
+)
+_TEST = rule("CDA-INS-020", ADVICE, "L'INS n'est pas une identité de test ou de démonstration", "passerelle")
+_FOREIGN = rule(
+    "CDA-INS-021", HARM, "L'INS est de l'environnement (production ou test) de cette passerelle", "passerelle"
+)
 
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _COG_FORM = re.compile(r"[0-9]{5}|2[AB][0-9]{3}")

@@ -13,23 +13,23 @@ HARM, FORM = Weight.HARM, Weight.FORM
 GENDERS = frozenset({"F", "M", "UN"})
 _GENDER_SYSTEM = "2.16.840.1.113883.5.1"
 
-_TARGET = rule("PAT-001", HARM, "Le document concerne un patient (recordTarget), sans nullFlavor", CDA_R2)
-_ONE = rule("PAT-002", HARM, "Le document concerne un seul patient : un seul recordTarget", MINIMAL)
-_WHO = rule("PAT-003", HARM, "Le patient est décrit : patientRole et patient, une fois chacun", CDA_R2)
-_ID = rule("PAT-004", FORM, "Le patient a au moins un identifiant (patientRole/id) avec root et extension", MINIMAL)
-_NAMED = rule("PAT-005", HARM, "Le patient a un nom (patient/name)", MINIMAL)
-_ONE_NAME = rule("PAT-006", FORM, "Le patient a un seul élément name", MINIMAL)
-_FAMILY = rule("PAT-007", FORM, "Le nom du patient a au moins un family, avec le qualifier BR ou CL", MINIMAL)
-_GIVEN = rule("PAT-008", FORM, "Le nom du patient a au moins un given, sans qualifier ou avec BR ou CL", MINIMAL)
-_AFFIX = rule("PAT-009", FORM, "Le nom du patient a au plus un prefix et un suffix", MINIMAL)
+_TARGET = rule("CDA-PAT-001", HARM, "Le document concerne un patient (recordTarget), sans nullFlavor", CDA_R2)
+_ONE = rule("CDA-PAT-002", HARM, "Le document concerne un seul patient : un seul recordTarget", MINIMAL)
+_WHO = rule("CDA-PAT-003", HARM, "Le patient est décrit : patientRole et patient, une fois chacun", CDA_R2)
+_ID = rule("CDA-PAT-004", FORM, "Le patient a au moins un identifiant (patientRole/id) avec root et extension", MINIMAL)
+_NAMED = rule("CDA-PAT-005", HARM, "Le patient a un nom (patient/name)", MINIMAL)
+_ONE_NAME = rule("CDA-PAT-006", FORM, "Le patient a un seul élément name", MINIMAL)
+_FAMILY = rule("CDA-PAT-007", FORM, "Le nom du patient a au moins un family, avec le qualifier BR ou CL", MINIMAL)
+_GIVEN = rule("CDA-PAT-008", FORM, "Le nom du patient a au moins un given, sans qualifier ou avec BR ou CL", MINIMAL)
+_AFFIX = rule("CDA-PAT-009", FORM, "Le nom du patient a au plus un prefix et un suffix", MINIMAL)
 _GENDER = rule(
-    "PAT-010", FORM, f"Le sexe du patient (administrativeGenderCode) est F, M ou UN, de {_GENDER_SYSTEM}", MINIMAL
+    "CDA-PAT-010", FORM, f"Le sexe du patient (administrativeGenderCode) est F, M ou UN, de {_GENDER_SYSTEM}", MINIMAL
 )
-_BIRTH = rule("PAT-011", FORM, "Le patient a une date de naissance (birthTime)", MINIMAL)
-_PARTIAL = rule("PAT-012", FORM, "La date de naissance n'a pas de jour ou de mois à zéro", MINIMAL)
-_NO_BIRTH_DAY = rule("PAT-013", HARM, "La date de naissance existe au calendrier, sous la forme AAAAMMJJ", CDA_R2)
-_FUTURE_BIRTH = rule("PAT-014", HARM, "Le patient n'est pas né dans le futur", "passerelle")
-_OLD = rule("PAT-015", Weight.ADVICE, "Le patient n'est pas né il y a plus de 130 ans", "passerelle")
+_BIRTH = rule("CDA-PAT-011", FORM, "Le patient a une date de naissance (birthTime)", MINIMAL)
+_PARTIAL = rule("CDA-PAT-012", FORM, "La date de naissance n'a pas de jour ou de mois à zéro", MINIMAL)
+_NO_BIRTH_DAY = rule("CDA-PAT-013", HARM, "La date de naissance existe au calendrier, sous la forme AAAAMMJJ", CDA_R2)
+_FUTURE_BIRTH = rule("CDA-PAT-014", HARM, "Le patient n'est pas né dans le futur", "passerelle")
+_OLD = rule("CDA-PAT-015", Weight.ADVICE, "Le patient n'est pas né il y a plus de 130 ans", "passerelle")
 
 
 def _check_birth(report: Report, element: Element, _children: Children) -> None:

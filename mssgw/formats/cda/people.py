@@ -19,53 +19,53 @@ from mssgw.formats.safexml import Element
 
 HARM, FORM = Weight.HARM, Weight.FORM
 
-_AUTHOR = rule("PER-001", HARM, "Le document a au moins un auteur (author avec assignedAuthor)", CDA_R2)
-_AUTHOR_TIME = rule("PER-002", FORM, "Chaque auteur a une date de participation (time), et une seule", MINIMAL)
-_AUTHOR_ID = rule("PER-003", FORM, "Chaque auteur a un identifiant avec root et extension", MINIMAL)
-_AUTHOR_CODE = rule("PER-004", FORM, "Un auteur a au plus un code de profession", MINIMAL)
-_PROFESSION = rule("PER-005", FORM, "La profession de l'auteur est un code de JDV_J01", MINIMAL)
+_AUTHOR = rule("CDA-PER-001", HARM, "Le document a au moins un auteur (author avec assignedAuthor)", CDA_R2)
+_AUTHOR_TIME = rule("CDA-PER-002", FORM, "Chaque auteur a une date de participation (time), et une seule", MINIMAL)
+_AUTHOR_ID = rule("CDA-PER-003", FORM, "Chaque auteur a un identifiant avec root et extension", MINIMAL)
+_AUTHOR_CODE = rule("CDA-PER-004", FORM, "Un auteur a au plus un code de profession", MINIMAL)
+_PROFESSION = rule("CDA-PER-005", FORM, "La profession de l'auteur est un code de JDV_J01", MINIMAL)
 _AUTHOR_WHO = rule(
-    "PER-006",
+    "CDA-PER-006",
     FORM,
     "Un auteur est une personne nommée (un family, au plus un given) ou un logiciel"
     " (manufacturerModelName et softwareName)",
     MINIMAL,
 )
-_ORGANIZATION = rule("PER-007", FORM, f"L'identifiant de l'organisation d'un auteur est de {STRUCTURES}", MINIMAL)
-_FUNCTION = rule("PER-008", FORM, "Le rôle fonctionnel (functionCode) est un code de JDV_J47", MINIMAL)
-_ENTERER = rule("PER-010", FORM, "Le document a au plus un dataEnterer", MINIMAL)
+_ORGANIZATION = rule("CDA-PER-007", FORM, f"L'identifiant de l'organisation d'un auteur est de {STRUCTURES}", MINIMAL)
+_FUNCTION = rule("CDA-PER-008", FORM, "Le rôle fonctionnel (functionCode) est un code de JDV_J47", MINIMAL)
+_ENTERER = rule("CDA-PER-010", FORM, "Le document a au plus un dataEnterer", MINIMAL)
 _INFORMANT = rule(
-    "PER-011", FORM, "Un informateur non professionnel est ECON, NOK, CON, CAREGIVER ou PAT (classCode)", MINIMAL
+    "CDA-PER-011", FORM, "Un informateur non professionnel est ECON, NOK, CON, CAREGIVER ou PAT (classCode)", MINIMAL
 )
-_CUSTODIAN = rule("PER-012", HARM, "Une organisation conserve le document (custodian), et une seule", CDA_R2)
+_CUSTODIAN = rule("CDA-PER-012", HARM, "Une organisation conserve le document (custodian), et une seule", CDA_R2)
 _CUSTODIAN_ID = rule(
-    "PER-013",
+    "CDA-PER-013",
     FORM,
     f"L'organisation qui conserve a un seul identifiant, de {STRUCTURES} ou 1.2.250.1.213.4.1, avec une extension",
     MINIMAL,
 )
-_LEGAL = rule("PER-014", FORM, "Le document a un responsable (legalAuthenticator), et un seul", MINIMAL)
+_LEGAL = rule("CDA-PER-014", FORM, "Le document a un responsable (legalAuthenticator), et un seul", MINIMAL)
 _SIGNATURE = rule(
-    "PER-015", FORM, "Qui signe a une date (time), signatureCode S et un assignedEntity, une fois chacun", MINIMAL
+    "CDA-PER-015", FORM, "Qui signe a une date (time), signatureCode S et un assignedEntity, une fois chacun", MINIMAL
 )
-_LEGAL_ID = rule("PER-016", FORM, "Le responsable a un seul identifiant, avec root et extension", MINIMAL)
-_SIGNER_ID = rule("PER-017", FORM, f"Un signataire (authenticator) a un identifiant de {PROFESSIONALS}", MINIMAL)
-_KIND = rule("PER-018", FORM, "Un participant a un typeCode parmi REF, REFB, INF, RESP, PRF, CON et VRF", MINIMAL)
-_CLASS = rule("PER-019", FORM, "Un participant est PROV ou AGNT (associatedEntity/@classCode)", MINIMAL)
-_PARTICIPANT_TIME = rule("PER-020", FORM, "Chaque participant a une date (time), et une seule", MINIMAL)
+_LEGAL_ID = rule("CDA-PER-016", FORM, "Le responsable a un seul identifiant, avec root et extension", MINIMAL)
+_SIGNER_ID = rule("CDA-PER-017", FORM, f"Un signataire (authenticator) a un identifiant de {PROFESSIONALS}", MINIMAL)
+_KIND = rule("CDA-PER-018", FORM, "Un participant a un typeCode parmi REF, REFB, INF, RESP, PRF, CON et VRF", MINIMAL)
+_CLASS = rule("CDA-PER-019", FORM, "Un participant est PROV ou AGNT (associatedEntity/@classCode)", MINIMAL)
+_PARTICIPANT_TIME = rule("CDA-PER-020", FORM, "Chaque participant a une date (time), et une seule", MINIMAL)
 
 _TELECOM = rule(
-    "PER-030",
+    "CDA-PER-030",
     FORM,
     "Une adresse de télécommunication a une valeur (tel: fax: mailto: http: ftp: mllp:) ou bien"
     " un nullFlavor UNK, NASK, ASKU, NAV ou MSK",
     MINIMAL,
 )
-_USE = rule("PER-031", FORM, "L'usage (use) d'un telecom est H, HP, HV, WP, DIR, PUB, EC, MC ou PG", MINIMAL)
+_USE = rule("CDA-PER-031", FORM, "L'usage (use) d'un telecom est H, HP, HV, WP, DIR, PUB, EC, MC ou PG", MINIMAL)
 _PREFIX = rule(
-    "PER-032", FORM, "Le préfixe d'un nom est une civilité (M, MME) ou un titre (DR, MC, MG, PC, PG, PR)", MINIMAL
+    "CDA-PER-032", FORM, "Le préfixe d'un nom est une civilité (M, MME) ou un titre (DR, MC, MG, PC, PG, PR)", MINIMAL
 )
-_SUFFIX = rule("PER-033", FORM, "Le suffixe d'un nom est un titre : DR, MC, MG, PC, PG ou PR", MINIMAL)
+_SUFFIX = rule("CDA-PER-033", FORM, "Le suffixe d'un nom est un titre : DR, MC, MG, PC, PG ou PR", MINIMAL)
 
 
 def time_part(broken: Rule) -> Part:

@@ -17,8 +17,8 @@ RULES: dict[str, Rule] = {}  # every rule about CDA documents, by id; complete o
 
 
 def rule(number: str, weight: Weight, sentence: str, source: str) -> Rule:
-    """Enter a rule into the rulebook. ``number``: room and number such as HDR-003; the id is CDA- and that."""
-    entered = Rule(id=f"CDA-{number}", weight=weight, sentence=sentence, source=source)
+    """Enter a rule into the rulebook, under an id that no other has."""
+    entered = Rule(id=number, weight=weight, sentence=sentence, source=source)
     if RULES.setdefault(entered.id, entered) is not entered:
         raise ValueError(f"{entered.id} stands twice in the rulebook")
     return entered
@@ -67,8 +67,17 @@ def _steps(element: Element | None, root: Element) -> Iterator[str]:
     while element is not None:
         before = sum(1 for _ in element.itersiblings(element.tag, preceding=True)) if element is not root else 0
         alone = element is root or (not before and next(element.itersiblings(element.tag), None) is None)
-        yield local(element) + ("" if alone else f"[{before + 1}]")
+        yield _step(element) + ("" if alone else f"[{before + 1}]")
         element = None if element is root else element.getparent()
+
+
+_ELEMENT = re.compile("ClinicalDocument|[a-z][A-Za-z]{0,39}")
+
+
+def _step(element: Element) -> str:
+    """The name as a path shows it: those in CDA's namespace and manner; any other is anybody's choice."""
+    name = local(element)
+    return name if element.tag == HL7 + name and _ELEMENT.fullmatch(name) else "*"
 
 
 def local(element: Element) -> str:
@@ -88,9 +97,12 @@ def hl7(*names: str) -> tuple[str, ...]:
     return tuple(f"{HL7}{name}" for name in names)
 
 
-_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,8})){1,40}")  # longer numbers in one may be of a person
+_OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,6})){1,40}")  # longer numbers in one may be of a person
 _MEDIA = re.compile(r"(?:application|audio|image|multipart|text|video)/[a-z0-9.+-]{1,40}")
-_CODE = re.compile(r"(?=.*[0-9])[A-Z0-9][A-Z0-9_./-]{0,11}|[A-Z]{1,2}|[a-z]{2}(?:-[A-Za-z]{2})?")
+_CODE = re.compile(  # LOINC, a small number, a kind of structure, a profession, a version of CDA; initials, a language
+    r"[0-9]{1,5}-[0-9]|[0-9]{1,3}|SA[0-9]{2}|G15_[0-9]{2}(?:/[A-Z]{1,3}[0-9]{0,3})?|POCD_HD[0-9]{6}|[A-Z]{1,2}"
+    r"|[a-z]{2}(?:-[A-Za-z]{2})?"
+)
 # Longer words could be names, but for these.
 # fmt: off
 _WORDS = frozenset({
@@ -99,7 +111,6 @@ _WORDS = frozenset({
     "FLD", "EXTERNE", "SEANCE", "B64", "TXT", "aborted", "active", "completed", "new",
 })
 # fmt: on
-_MANY_DIGITS = re.compile(r"[0-9]{7}")
 
 
 def shown(value: str | None) -> str:
@@ -111,8 +122,6 @@ def shown(value: str | None) -> str:
         return "absent"
     if not value.strip():
         return "vide"
-    if value in _WORDS or any(form.fullmatch(value) for form in (_OID, _MEDIA)):
-        return value
-    if _CODE.fullmatch(value) and not _MANY_DIGITS.search(value):
+    if value in _WORDS or any(form.fullmatch(value) for form in (_OID, _MEDIA, _CODE)):
         return value
     return f"valeur de {len(value)} caractères, non reproduite"
