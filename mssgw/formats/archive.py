@@ -174,10 +174,13 @@ def _check_sizes(listed: list[_Listed]) -> None:
 
 def _places(content: bytes, listed: list[_Listed], start: int) -> list[int]:
     """Where the data of each entry begins; all octets before the directory belong to one entry each."""
+    if not listed and start:
+        raise Stopped(ZIP["around"])
     places: dict[int, int] = {}
     at = 0
     ordered = sorted(listed, key=lambda each: each.offset)
-    for each, next_ in zip(ordered, [*(other.offset for other in ordered[1:]), start], strict=True):
+    ends = [*(each.offset for each in ordered), start][1:]
+    for each, next_ in zip(ordered, ends, strict=True):
         if each.offset != at:
             raise _stop("overlap" if each.offset < at else "around", each)
         place = _local(content, each)
@@ -187,8 +190,6 @@ def _places(content: bytes, listed: list[_Listed], start: int) -> list[int]:
         if not _is_descriptor(content[place + each.packed : next_], each):
             raise _stop("around", each)
         places[each.number], at = place, next_
-    if not listed and start:
-        raise Stopped(ZIP["around"])
     return [places[each.number] for each in listed]
 
 
