@@ -26,7 +26,9 @@ class Code(IntEnum):
 
     OK = 0
     NO = 1  # the answer is no: invalid, not found, refused
+    WARNED = 1  # cda check only: delivered, with a report
     HELD = 2  # explain only: accepted, but kept for a person
+    REJECTED = 2  # cda check only
     USAGE = 64
     DATA = 65
     UNAVAILABLE = 69
@@ -40,8 +42,8 @@ class Code(IntEnum):
 HELP = """\b
 Exit codes:
   0    done, or the answer is yes
-  1    the answer is no: invalid, not found, refused
-  2    explain only: the letter is held for a person
+  1    the answer is no: invalid, not found, refused; cda check: a warning
+  2    explain: the letter is held for a person; cda check: a document is refused
   64   usage error
   65   bad input data: a file or a value that cannot be read
   69   the store is unavailable, or somebody else has it open; or a published file is

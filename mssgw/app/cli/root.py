@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import exits
+from mssgw.app.cli.cda import cda
 from mssgw.app.cli.check import check
 from mssgw.app.cli.conversation import conversation
 from mssgw.app.cli.db import db
@@ -82,5 +83,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, queue, conversation, trace, explain, trust, key, db, password):
+for command in (serve, check, ins, cda, queue, conversation, trace, explain, trust, key, db, password):
     main.add_command(command)

@@ -160,7 +160,7 @@ def _professional(author: Author) -> Node:
 def _person(author: Author) -> Node:
     name = node(
         "name",
-        text("prefix", author.prefix),
+        text("prefix", author.prefix) if author.prefix else None,
         text("given", author.given),
         text("family", author.family),
         text("suffix", author.suffix) if author.suffix else None,
