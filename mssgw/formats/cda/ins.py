@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from mssgw.core.clinical import DocumentPatient, Environment, PersonId, Rule, Weight
 from mssgw.core.ins import LENGTH, InsAuthority, key_of
@@ -42,6 +43,7 @@ _FOREIGN = rule(
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _COG_FORM = re.compile(r"[0-9]{5}|2[AB][0-9]{3}")
 _TESTS = frozenset({InsAuthority.TEST_NIR, InsAuthority.DEMONSTRATION_NIR})
+_MOST = 100  # documents with more patients or identifiers are refused anyway
 _SEXES = {"1": "M", "2": "F"}
 
 
@@ -107,7 +109,7 @@ def _qualified(elements: list[Element], qualifier: str | None) -> str:
 
 def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
     """The INS of every recordTarget."""
-    for element in report.root.iterchildren(*hl7("recordTarget")):
+    for element in islice(report.root.iterchildren(*hl7("recordTarget")), _MOST):
         target = _Target(element)
         patient = target.patient()
         _check_place(report, target, patient)
@@ -115,7 +117,7 @@ def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
         if not ins:
             report.add(_NONE, element, below="patientRole/id", found="absent")
             continue
-        for each in ins:
+        for each in ins[:_MOST]:
             _check_matricule(report, each, patient)
             _check_environment(report, each)
         _check_several(report, ins)

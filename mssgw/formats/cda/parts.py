@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mssgw.core.clinical import Rule
-from mssgw.formats.cda.report import Report, shown
+from mssgw.core.clinical import Rule, Weight
+from mssgw.formats.cda.report import Report, rule, shown
 from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
 
@@ -13,6 +13,14 @@ Children = Mapping[str, Sequence[Element]]  # by local name, those in urn:hl7-or
 Check = Callable[[Report, Element, Children], None]
 _ANY = f"{HL7}*"
 _NAME_FROM = len(HL7)
+_MOST_ALIKE = 1_000  # real headers have 18 participants
+
+_FLOOD = rule(
+    "CDA-HDR-024",
+    Weight.HARM,
+    "Un élément de l'en-tête ne se répète pas plus de 1 000 fois au même endroit",
+    "passerelle",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +77,7 @@ class Part:
         for part in self.parts:
             found = children.get(part.name, ())
             part.count(found, element, report)
-            for each in found:
+            for each in within_reason(found, report):
                 if each.get("nullFlavor") is None:
                     part.inspect(each, report)
                 elif part.real and part.rule:
@@ -86,6 +94,13 @@ class Part:
             )
         elif self.rule and self.most is not None and len(found) > self.most:
             report.add(self.many or self.rule, found[self.most], found=str(len(found)), expected=f"au plus {self.most}")
+
+
+def within_reason(found: Sequence[Element], report: Report) -> Sequence[Element]:
+    """So many of these that a document may have; more are reported, and not looked at."""
+    if len(found) > _MOST_ALIKE:
+        report.add(_FLOOD, found[_MOST_ALIKE], found=str(len(found)), expected=f"au plus {_MOST_ALIKE}")
+    return found[:_MOST_ALIKE]
 
 
 def children_of(element: Element) -> Children:

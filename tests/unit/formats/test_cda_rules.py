@@ -47,7 +47,7 @@ def test_every_wrong_variant_gets_its_verdict(variant: Variant) -> None:
 def test_every_rule_has_a_variant() -> None:
     """But for those about recipients and value sets, which have tests of their own, and the ones named here."""
     elsewhere = re.compile(r"CDA-(?:HID|COH)-|CDA-(?:HDR-010|HDR-044|HDR-053|PER-005|PER-008)$")
-    apart = {"CDA-HDR-001", "CDA-HDR-022", "CDA-INS-020"}
+    apart = {"CDA-HDR-001", "CDA-HDR-022", "CDA-HDR-024", "CDA-INS-020"}
     assert {rule for rule in RULES if not elsewhere.match(rule)} - apart == {variant.rule for variant in VARIANTS}
 
 
@@ -98,6 +98,8 @@ def test_identities_of_the_other_environment() -> None:
     assert rules(judge(root, environment=Environment.PRODUCTION)) == {"CDA-INS-021"}
 
 
+PARTICIPANT = b"""<participant xmlns="urn:hl7-org:v3" typeCode="INF"><time nullFlavor="UNK"/><associatedEntity
+classCode="PROV"/></participant>"""
 JDV = b"""<RetrieveValueSetResponse xmlns="urn:ihe:iti:svs:2008"><ValueSet id="1.2"><ConceptList>
 <Concept code="%s" codeSystem="%s" displayName="x"/></ConceptList></ValueSet></RetrieveValueSetResponse>"""
 
@@ -234,4 +236,17 @@ def test_a_flood_of_faults_is_told_in_a_few_findings() -> None:
     telecom.attrib.clear()
     for _ in range(5_000):
         telecom.addnext(copy.deepcopy(telecom))
-    assert len(judge(root)) == 10
+    findings = judge(root)
+    assert [finding.rule for finding in findings] == ["CDA-PER-030"] * 10
+
+
+@pytest.mark.parametrize("path", ["participant", "recordTarget/patientRole/id"])
+def test_no_header_has_a_thousand_of_anything(path: str) -> None:
+    """What follows is not looked at, and the document refused: time is for other letters."""
+    root = root_of()
+    role = at(root, path) if "/" in path else at(root, "custodian")
+    for _ in range(1_001):
+        role.addnext(copy.deepcopy(role) if "/" in path else safexml.parse(PARTICIPANT, limit=1_000))
+    findings = judge(root)
+    assert "CDA-HDR-024" in rules(findings)
+    assert verdict_of(findings) is Verdict.REJECT
