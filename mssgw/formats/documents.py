@@ -99,7 +99,8 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
     if kind_of(content) is not Kind.XML:
         return None
     try:
-        if safexml.first_element(content) not in {CLINICAL_DOCUMENT, *_SHEETS}:
+        first = safexml.first_element(content)
+        if first not in _SHEETS and not _is_cda(first):
             return None
         root, presented = _taken_out(safexml.parse(content, limit=MAX_DOCUMENT, caps=CAPS))
     except UnreadableXml as error:
@@ -111,9 +112,14 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
     return Document(name=name, media_type=media_type, content=content, root=root, presented=presented)
 
 
+def _is_cda(name: str) -> bool:
+    """Whether an element is a ClinicalDocument, in a wrong namespace too: then the rules refuse it (CDA-1)."""
+    return name.rpartition("}")[2] == "ClinicalDocument"
+
+
 def _taken_out(root: Element) -> tuple[Element | None, bool]:
     """The ClinicalDocument in a tree, and whether a sheet held it."""
-    if root.tag == CLINICAL_DOCUMENT:
+    if _is_cda(str(root.tag)):
         return root, False
     held = [each for content in root.iter(_CONTENT) for each in content.iter(CLINICAL_DOCUMENT)]
     if len(held) > 1:

@@ -68,6 +68,10 @@ ZIP = {
     "content": _zip(16, "Le contenu d'une entree doit avoir la taille et le CRC annonces"),
 }
 
-METADATA = _rule("GRD-XDM-001", "METADATA.XML ne doit pas decrire plus de 200 objets", "garde de la passerelle")
+METADATA = _rule(
+    "GRD-XDM-001",
+    "METADATA.XML ne doit pas depasser 4 Mo, 20 000 elements ni 200 objets decrits",
+    "garde de la passerelle",
+)
 
 RULES = (*XML.values(), *ZIP.values(), METADATA)

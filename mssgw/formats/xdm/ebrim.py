@@ -3,17 +3,20 @@
 What the file tells is kept as it stands, several values where there should be one too: agreement.py judges.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mssgw.core.clinical import Mark, PersonId
 from mssgw.formats import guard, safexml
 from mssgw.formats.guard import Stopped
 from mssgw.formats.safexml import Caps, Element, UnreadableXml
 
+_T = TypeVar("_T")
+
 MAX_METADATA = 4 * 1024 * 1024
 MAX_OBJECTS = 200  # documents, submission sets and folders
-_CAPS = Caps(depth=100, elements=100_000, attributes=200_000)
+_CAPS = Caps(depth=100, elements=20_000, attributes=60_000)
 _RIM = "{urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0}"
 _OBJECTS = (f"{_RIM}ExtrinsicObject", f"{_RIM}RegistryPackage")
 _CLASSIFICATION = f"{_RIM}Classification"
@@ -84,7 +87,9 @@ def read_metadata(content: bytes) -> Metadata:
     try:
         root = safexml.parse(content, limit=MAX_METADATA, caps=_CAPS)
     except UnreadableXml as error:
-        raise Stopped(guard.XML[error.trouble], line=error.line, found="METADATA.XML") from None
+        too_much = error.trouble in ("size", "elements", "attributes")
+        rule = guard.METADATA if too_much else guard.XML[error.trouble]
+        raise Stopped(rule, line=error.line, found="METADATA.XML") from None
     lists = [*root.iter(f"{_RIM}RegistryObjectList")]
     objects = [*root.iter(*_OBJECTS)]
     if len(objects) > MAX_OBJECTS:
@@ -115,23 +120,22 @@ class _Loose:
 
     def told(self, element: Element) -> Told:
         owner = str(element.get("id", ""))
-        codes: dict[str, tuple[Code, ...]] = {}
-        identifiers: dict[str, tuple[str, ...]] = {}
+        codes: dict[str, list[Code]] = {}
+        identifiers: dict[str, list[str]] = {}
         for each in self._owned(element):
             if each.tag == _CLASSIFICATION:
-                scheme = _uuid(each, "classificationScheme")
-                codes[scheme] = (*codes.get(scheme, ()), _code(each))
+                codes.setdefault(_uuid(each, "classificationScheme"), []).append(_code(each))
             else:
-                scheme = _uuid(each, "identificationScheme")
-                identifiers[scheme] = (*identifiers.get(scheme, ()), str(each.get("value", "")).strip())
+                value = str(each.get("value", "")).strip()
+                identifiers.setdefault(_uuid(each, "identificationScheme"), []).append(value)
         return Told(
             id=owner,
             line=element.sourceline,
             mime=str(element.get("mimeType", "")).strip().lower(),
             title=_title(element),
             slots=_slots(element),
-            codes=codes,
-            identifiers=identifiers,
+            codes=_frozen(codes),
+            identifiers=_frozen(identifiers),
         )
 
     def is_folder(self, element: Element) -> bool:
@@ -149,12 +153,15 @@ def _code(element: Element) -> Code:
 
 
 def _slots(element: Element) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, list[str]] = {}
     for slot in element.iterchildren(f"{_RIM}Slot"):
-        name = str(slot.get("name", ""))
-        values = tuple((each.text or "").strip() for each in slot.iter(f"{_RIM}Value"))
-        found[name] = (*found.get(name, ()), *values)
-    return found
+        values = found.setdefault(str(slot.get("name", "")), [])
+        values += ((each.text or "").strip() for each in slot.iter(f"{_RIM}Value"))
+    return _frozen(found)
+
+
+def _frozen(lists: Mapping[str, list[_T]]) -> dict[str, tuple[_T, ...]]:
+    return {name: tuple(values) for name, values in lists.items()}
 
 
 def _title(element: Element) -> str:

@@ -43,7 +43,7 @@ def test_an_archive_written_as_a_stream_is_read() -> None:
             return len(bytes(octets))  # type: ignore[call-overload]
 
     pipe = Pipe()
-    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in zips.PLAIN.items():
             archive.writestr(name, content)
     assert b"PK\7\10" in pipe.octets
