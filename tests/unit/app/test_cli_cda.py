@@ -1,6 +1,9 @@
 """`mssgw cda`: what integrators type to learn what is wrong with their documents."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -190,3 +193,25 @@ def test_the_samples_and_their_expectations_are_json(run_json):
     for path in (SAMPLES / "invalid").glob("*.expect.json"):
         assert json.loads(path.read_text("utf-8")).keys() >= {"why", "verdicts", "rules"}
         assert path.with_name(path.name.removesuffix(".expect.json")).exists()
+
+
+def test_the_bar_is_on_the_terminal_and_never_in_the_report():
+    """Standard error a terminal, standard output a pipe: a script reads clean JSON while somebody looks on."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", "cda", "check", "--json"]
+    with subprocess.Popen([*command, str(SAMPLES / "valid")], stdout=subprocess.PIPE, stderr=theirs) as process:
+        os.close(theirs)
+        assert process.stdout is not None
+        told = [json.loads(line) for line in process.stdout.read().splitlines()]
+        process.wait(30)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert len(told) == len(list((SAMPLES / "valid").iterdir()))
+    assert "checking" in shown
+    assert "verdict" not in shown
+
+
+def test_nothing_heavy_is_loaded_for_the_help():
+    """lxml and the rules are for those who check."""
+    script = "import sys; from mssgw.app.cli import main; sys.exit('lxml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], timeout=30, check=False).returncode == 0
