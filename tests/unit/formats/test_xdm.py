@@ -232,7 +232,7 @@ def test_a_patient_id_has_one_form(text: str, expected: tuple[str, str] | None) 
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # the machine may be busy
 def test_metadata_damaged_anywhere_gives_findings_and_nothing_else(data: st.DataObject) -> None:
     """Whatever stands there, reading never raises."""
     entries = right()
