@@ -81,4 +81,11 @@ BARS = (
     ),
     *_queue("sqlite", "SQLite"),
     *_queue("postgresql", "PostgreSQL"),
+    Bar(
+        what="gateway / Postfix, mutual TLS on both sides, 300 kB",
+        path=("trust", "ratio"),
+        limit=1.0,
+        at_least=True,
+        unit=" x",
+    ),
 )

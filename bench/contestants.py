@@ -76,9 +76,9 @@ def gateway() -> Iterator[Contestant]:
 
 
 @contextmanager
-def started(command: list[str], port: int) -> Iterator[int]:
-    """A process while the block runs, ready when it listens; its pid."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+def started(command: list[str], port: int, *, output: int = subprocess.DEVNULL) -> Iterator[int]:
+    """A process while the block runs, ready when it listens; its pid. ``output``: where what it prints goes."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, start_new_session=True)
     try:
         if not wait_until_it_listens(port, limit=30, alive=lambda: process.poll() is None):
             raise RuntimeError(f"{Path(command[0]).name} does not start")

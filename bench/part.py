@@ -9,6 +9,7 @@ from typing import Any
 Figures = dict[str, Any]
 
 SENDER, PATIENT = "dr.martin@ch-test.mssante.fr", "279035121518989@patient.mssante.fr"
+OPERATOR_DOCTOR, HOSPITAL_DOCTOR = "dr.durand@liberal.mssante.fr", SENDER
 
 
 class Missing(Exception):

@@ -165,6 +165,22 @@ def _nodes(results: Results) -> str:
     return table(head, rows)
 
 
+def _trust(results: Results) -> str:
+    figures = _figures(results, "trust")
+    if not figures:
+        return NOT_MEASURED
+    shakes, others = figures["handshakes"], ("postfix", "postfix+reuse", "s_server", "gateway")
+    measured = {
+        "letters of 300 kB a second": figures["per_second"],
+        "gateway / this one": {"postfix": figures["ratio"], "postfix+reuse": figures["ratio_reuse"]},
+        "processor time a letter (ms)": figures["cpu_ms"],
+        "full handshakes a second": shakes["per_second"],
+        "processor time a handshake (ms)": shakes["cpu_ms"],
+    }
+    head = ("mutual TLS", "Postfix", "Postfix, connections reused", "`openssl s_server`", "gateway")
+    return table(head, ([name, *(of.get(each, "") for each in others)] for name, of in measured.items()))
+
+
 BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "machine": _machine,
     "bars": _bars,
@@ -173,6 +189,7 @@ BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "memory": _memory,
     "queue": _queue,
     "nodes": _nodes,
+    "trust": _trust,
 }
 
 

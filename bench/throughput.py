@@ -112,18 +112,23 @@ def _in_turns(contestants: list[Contestant], work: Work, letter: Path, rounds: i
 
 def run(contestant: Contestant, work: Work, letter: Path) -> Run:
     """Send this work and wait until it has arrived. Raises Lost."""
-    before, used, begin = contestant.sink.count(), contestant.processor_seconds(), time.monotonic()
     what = ["-F", str(letter)] if work.octets is None else ["-l", str(work.octets)]
     words = ["smtp-source", "-s", str(work.sessions), "-m", str(work.letters), *what, "-f", SENDER, "-t", PATIENT]
-    subprocess.run([*words, f"127.0.0.1:{contestant.port}"], check=True, timeout=LIMIT)
-    if not contestant.sink.wait_for(before + work.letters, LIMIT):
-        raise Lost(f"{contestant.name}: {contestant.sink.count() - before} of {work.letters} arrived")
+    return relayed(contestant, work.letters, [*words, f"127.0.0.1:{contestant.port}"])
+
+
+def relayed(contestant: Contestant, letters: int, source: Sequence[str]) -> Run:
+    """Run the command that sends it so many letters, and wait until they have arrived. Raises Lost."""
+    before, used, begin = contestant.sink.count(), contestant.processor_seconds(), time.monotonic()
+    subprocess.run(source, check=True, timeout=LIMIT)
+    if not contestant.sink.wait_for(before + letters, LIMIT):
+        raise Lost(f"{contestant.name}: {contestant.sink.count() - before} of {letters} arrived")
     took = time.monotonic() - begin
     time.sleep(0.3)  # a second copy would come now
-    if (more := contestant.sink.count() - before - work.letters) > 0:
-        raise Lost(f"{contestant.name}: {more} more than {work.letters} arrived")
+    if (more := contestant.sink.count() - before - letters) > 0:
+        raise Lost(f"{contestant.name}: {more} more than {letters} arrived")
     used = contestant.processor_seconds() - used
-    return Run(per_second=work.letters / took, cpu_ms=1000 * used / work.letters)
+    return Run(per_second=letters / took, cpu_ms=1000 * used / letters)
 
 
 def _medians(of: Mapping[str, Sequence[float]], digits: int) -> dict[str, float]:

@@ -37,8 +37,8 @@ class Gateway:
         if self.running:
             await self.stop()
 
-    async def start(self, *ports: int) -> None:
-        """Start it, and wait until it accepts connections on these ports. Raises DidNotStart."""
+    async def start(self, *ports: int, monitoring: int) -> None:
+        """Start it, and wait until it listens on these ports and calls itself ready. Raises DidNotStart."""
         if not MSSGW.exists():
             raise DidNotStart(f"there is no {MSSGW}: `make demo` installs it")
         with self.log_file.open("wb") as log:
@@ -53,8 +53,9 @@ class Gateway:
             async with asyncio.timeout(START_LIMIT):
                 for port in ports:
                     await self._until_it_listens(port)
+                await self._until_it_is_ready(monitoring)
         except TimeoutError:
-            raise DidNotStart(f"it does not listen after {START_LIMIT:.0f} s\n{self.last_lines()}") from None
+            raise DidNotStart(f"it is not ready after {START_LIMIT:.0f} s\n{self.last_lines()}") from None
 
     async def ended(self) -> None:
         """Returns when it is no longer there."""
@@ -72,6 +73,17 @@ class Gateway:
             else:
                 writer.close()
                 return
+
+    async def _until_it_is_ready(self, monitoring: int) -> None:
+        """Asks what a load balancer would: it is not before white list and revocation lists are read."""
+        told = b""
+        while b" 200 " not in told:
+            await self._until_it_listens(monitoring)
+            reader, writer = await asyncio.open_connection("127.0.0.1", monitoring)
+            writer.write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            told = await reader.readline()
+            writer.close()
+            await asyncio.sleep(POLL)
 
     @property
     def running(self) -> bool:
@@ -97,13 +109,13 @@ class Gateway:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 await self._process.wait()
 
-    async def logged(self, event: str, queue_id: str, limit: float) -> dict[str, Any] | None:
-        """The line of the gateway's log that tells of this event, waiting up to ``limit`` seconds for it."""
+    async def logged(self, event: str, limit: float, **fields: str) -> dict[str, Any] | None:
+        """The line of the gateway's log that tells this, waiting up to ``limit`` seconds for it."""
         try:
             async with asyncio.timeout(limit):
                 while True:
                     for line in self._events():
-                        if line.get("event") == event and line.get("queue_id") == queue_id:
+                        if line.items() >= {"event": event, **fields}.items():
                             return line
                     await asyncio.sleep(POLL)
         except TimeoutError:

@@ -44,12 +44,16 @@ def manual(here: Stage, home: Path) -> str:
     config = _short(here.gateway.config)
     doctor, patient = people.DOCTOR, people.PATIENT
     hospital = f"swaks --server 127.0.0.1:{here.establishments} --local-interface {here.hospital.ip}"
-    mes = f"swaks --server 127.0.0.1:{here.trust_space} --local-interface {here.mon_espace_sante.ip}"
+    shown = f"--tls --tls-cert {_short(here.space.folder)}/{{0}}.pem --tls-key {_short(here.space.folder)}/{{0}}.key"
+    outside = f"swaks --server 127.0.0.1:{here.trust_space}"
+    mes = f"{outside} {shown.format(people.MES_HOST)}"
+    stranger = f"{outside} {shown.format(people.STRANGER_HOST)}"
     listening = "\n".join(f"  {each.name:<16} {each.ip}:{each.port}" for each in here.standins)
     return f"""\
 The gateway runs. Establishments knock at 127.0.0.1:{here.establishments}, operators of the trust space at \
 127.0.0.1:{here.trust_space};
-it knows them by the address they come from, so the sender's is part of each command. Mail arrives at
+it knows the former by the address they come from, the latter by their certificates, so these are part of each command.
+Mail arrives at
 {listening}
 
 Try, in another terminal (swaks is a Debian package):
@@ -69,6 +73,9 @@ Try, in another terminal (swaks is a Debian package):
   # a patient writes first to a pharmacy: 250; to another doctor: 550 5.7.1
   {mes} --from {people.CUSTOMER} --to {people.PHARMACY} --h-Subject 'Ordonnance'
   {mes} --from {people.CUSTOMER} --to {people.OTHER_DOCTOR}
+
+  # an operator whose certificate is not in the white list: 554 5.7.1, whatever it sends
+  {stranger} --from {people.CUSTOMER} --to {people.PHARMACY}
 
 Look, as an administrator:
 

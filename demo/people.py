@@ -10,6 +10,16 @@ CORSICAN = "177012a12345670@patient.mssante.fr"  # as his doctor typed it, in lo
 CUSTOMER = "146026322000196@patient.mssante.fr"
 WRONG_KEY = "289456789012345@patient.mssante.fr"  # the last two digits do not fit the others
 
+PATIENT_DOMAIN = "patient.mssante.fr"
+HOSPITAL_DOMAIN, PHARMACY_DOMAIN = "ch-test.mssante.fr", "pharmacie-test.mssante.fr"
+
+# Operators of the trust space, by the host name in their certificates.
+GATEWAY_HOST = "mssgw.ch-test.example"
+MES_HOST = "smtp.mes-test.example"  # Mon espace santé
+CLINIC_HOST, CLINIC_DOMAIN = "mta.clinique-test.example", "clinique-test.mssante.fr"  # one that has no part in it
+REVOKED_HOST = "ancien.mes-test.example"  # its former server, listed still
+STRANGER_HOST = "smtp.inconnu.example"  # of the same authority, and in no list
+
 LETTER_SUBJECT = "Compte rendu de consultation"
 ORDONNANCE_SUBJECT = "Mon ordonnance du jour"
 ORDONNANCE_FILE = "ordonnance_seringat.pdf"

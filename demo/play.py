@@ -5,13 +5,19 @@ import time
 
 from demo import mail, people
 from demo.mail import LIMIT, Mail
-from demo.stage import Stage
+from demo.stage import Stage, nobody
 from demo.standin import Received, Standin
 from demo.submission import Answer
 from demo.submission import Stage as Where
 from demo.timeline import Timeline
 
 ARRIVAL = 10.0  # seconds a letter may take
+_TRUST_SPACE = """
+The trust space is made for this run: root and intermediate authority, operators' certificates, revocation lists, and a
+signed white list that says whose certificate may speak for which domain:
+  ch-test.mssante.fr, pharmacie-test.mssante.fr   {}
+  patient.mssante.fr                              {}
+Mon espace santé and the gateway show each other theirs."""
 
 
 class Play:
@@ -25,8 +31,10 @@ class Play:
         self._letter_id = ""
 
     async def perform(self) -> None:
+        self._timeline.note(_TRUST_SPACE.format(*map(self._stage.space.dn, (people.GATEWAY_HOST, people.MES_HOST))))
         await self._doctor_and_patient()
         await self._pharmacy_and_doctor()
+        await self._strangers()
         await self._mistakes_and_sizes()
         await self._next_hop_is_down_and_comes_back()
         await self._what_an_administrator_sees()
@@ -36,6 +44,9 @@ class Play:
         self._letter_id = await self._arrives(
             self._hospital, self._mes, self._letter, "a doctor writes to a patient and asks for a read receipt"
         )
+        tls = self._mes.letters[-1].tls if self._mes.letters else ""
+        right = tls.endswith(f"CN={people.GATEWAY_HOST}")
+        self._timeline.check(right, f"over mutual TLS: {tls}", "the gateway showed its certificate")
         receipt = mail.receipt(self._letter)
         await self._arrives(self._mes, self._hospital, receipt, "the patient has opened it: the read receipt")
         answer = mail.answer(self._letter)
@@ -51,6 +62,24 @@ class Play:
         )
         same = mail.ordonnance(people.OTHER_DOCTOR)
         await self._refused(self._mes, same, "the same to a doctor who never wrote to him", "550 5.7.1", Where.RCPT)
+
+    async def _strangers(self) -> None:
+        """Letters that would pass, had somebody else brought them."""
+        refusals = (
+            (None, "without a certificate", "Certificat client IGC-Sante exige"),
+            (people.STRANGER_HOST, "with a certificate that is not in the white list", "d'aucun operateur"),
+            (people.CLINIC_HOST, "with that of another domain's operator", "pas celui d'un operateur de ce domaine"),
+            (people.REVOKED_HOST, "with a listed certificate that was revoked", "Certificat revoque"),
+        )
+        for host, how, says in refusals:
+            client = self._stage.space.client(host)
+            stranger = Standin("Stranger", ip="127.0.0.5", host="stranger.example", on_letter=nobody, client=client)
+            letter = mail.ordonnance(people.PHARMACY)
+            await self._refused(stranger, letter, f"a patient's letter {how}", "554 5.7.1", Where.MAIL, says=says)
+        line = await self._stage.gateway.logged("trust.operator_unlisted", ARRIVAL)
+        told = f"the log says who: {line['event']}, {line['dn']}" if line else "the log does not say who it was"
+        dn = self._stage.space.dn(people.STRANGER_HOST)
+        self._timeline.check(line is not None and line["dn"] == dn, told, "the stranger's DN")
 
     async def _mistakes_and_sizes(self) -> None:
         wrong = mail.letter(people.WRONG_KEY)
@@ -69,7 +98,7 @@ class Play:
         if not self._accepted(answer):
             await self._mes.open()
             return
-        deferred = await self._stage.gateway.logged("delivery.deferred", answer.queue_id, ARRIVAL)
+        deferred = await self._stage.gateway.logged("delivery.deferred", ARRIVAL, queue_id=answer.queue_id)
         told = f"deferred: {deferred['code']} {deferred['status']}" if deferred else "not deferred"
         self._timeline.check(deferred is not None, told, "deferred, to be tried again after 2 s")
         code, output = await self._stage.gateway.command("queue", "list")
@@ -134,10 +163,18 @@ class Play:
         self._timeline.check(sent == came, told, f"{sent[:16]}… as sent, below the trace headers")
 
     async def _refused(
-        self, sender: Standin, letter: Mail, what: str, status: str, where: Where, *, declare_size: bool = True
+        self,
+        sender: Standin,
+        letter: Mail,
+        what: str,
+        status: str,
+        where: Where,
+        *,
+        declare_size: bool = True,
+        says: str = "",
     ) -> None:
         answer = await self._send(sender, None, letter, what, declare_size=declare_size)
-        right = answer.status == status and answer.stage is where
+        right = answer.status == status and answer.stage is where and says in answer.text
         self._timeline.check(right, f"{answer.stage}: {answer}", f"{status} {where}")
 
 

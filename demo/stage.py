@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,10 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from demo import people
 from demo.gateway import Gateway
+from demo.space import Space
 from demo.standin import Received, Standin
 
 _CONFIG = Path(__file__).with_name("mssgw.toml")
+_MES = "127.0.0.4"
 _PORTS = range(20_000, 32_000)  # below those that the kernel hands to clients, so that none of them takes ours
 
 
@@ -21,6 +25,7 @@ class Stage:
     """Everything that runs. ``establishments`` and ``trust_space`` are the gateway's ports on 127.0.0.1."""
 
     gateway: Gateway
+    space: Space
     hospital: Standin
     pharmacy: Standin
     mon_espace_sante: Standin
@@ -33,7 +38,7 @@ class Stage:
 
     def port_for(self, standin: Standin) -> int:
         """Which of the gateway's doors a stand-in knocks at."""
-        return self.trust_space if standin is self.mon_espace_sante else self.establishments
+        return self.establishments if standin in (self.hospital, self.pharmacy) else self.trust_space
 
 
 def nobody(standin: Standin, letter: Received) -> None:
@@ -44,13 +49,20 @@ def nobody(standin: Standin, letter: Received) -> None:
 async def stage(home: Path, on_letter: Callable[[Standin, Received], None] = nobody) -> AsyncIterator[Stage]:
     """Set everything up under ``home``, and end it all. Raises DidNotStart."""
     async with Gateway(home / "mssgw.toml") as gateway:
-        establishments, trust_space = _free_ports(2)
+        establishments, trust_space, monitoring = _free_ports(3)
+        space = Space(home / "trust-space", _MES)
         here = Stage(
             gateway=gateway,
+            space=space,
             hospital=Standin("Hospital", ip="127.0.0.2", host="smtp.ch-test.example", on_letter=on_letter),
             pharmacy=Standin("Pharmacy", ip="127.0.0.3", host="smtp.pharmacie-test.example", on_letter=on_letter),
             mon_espace_sante=Standin(
-                "Mon espace santé", ip="127.0.0.4", host="smtp.mes-test.example", on_letter=on_letter
+                "Mon espace santé",
+                ip=_MES,
+                host=people.MES_HOST,
+                on_letter=on_letter,
+                server=space.server(people.MES_HOST),
+                client=space.client(people.MES_HOST),
             ),
             establishments=establishments,
             trust_space=trust_space,
@@ -58,8 +70,8 @@ async def stage(home: Path, on_letter: Callable[[Standin, Received], None] = nob
         try:
             for standin in here.standins:
                 await standin.open()
-            _configure(home, here)
-            await gateway.start(establishments, trust_space)
+            _configure(home, here, monitoring)
+            await gateway.start(establishments, trust_space, monitoring=monitoring)
             yield here
         finally:
             if gateway.running:  # before the stand-ins, so that what is on its way arrives
@@ -68,7 +80,8 @@ async def stage(home: Path, on_letter: Callable[[Standin, Received], None] = nob
                 standin.close()
 
 
-def _configure(home: Path, here: Stage) -> None:
+def _configure(home: Path, here: Stage, monitoring: int) -> None:
+    shutil.rmtree(home / "state" / "trust", ignore_errors=True)  # list and CRLs of authorities that are no more
     key = home / "master.key"
     if not key.exists():
         with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -76,6 +89,8 @@ def _configure(home: Path, here: Stage) -> None:
     text = Template(_CONFIG.read_text("utf-8")).substitute(
         establishments=here.establishments,
         trust_space=here.trust_space,
+        monitoring=monitoring,
+        us=people.GATEWAY_HOST,
         hospital=here.hospital.port,
         pharmacy=here.pharmacy.port,
         mon_espace_sante=here.mon_espace_sante.port,

@@ -1,7 +1,9 @@
 """A mail server small enough to read at a glance: it takes every letter and remembers it."""
 
 import asyncio
+import logging
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,24 +12,41 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from demo.mail import Mail
 from demo.submission import Answer, submit
 
+logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd warns of servers that demand certificates
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^>\r\n]+>)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A letter that arrived, as it arrived. ``sender`` "" is the null reverse-path."""
+    """A letter that arrived, as it arrived. ``sender`` "" is the null reverse-path.
+
+    ``tls``: version, and the CN of the certificate that the client showed; "" in clear.
+    """
 
     sender: str
     recipients: tuple[str, ...]
     message_id: str
     content: bytes
+    tls: str = ""
 
 
 class Standin:
-    """Listens on a loopback address of its own, and sends from it. ``on_letter`` hears of each arrival."""
+    """Listens on a loopback address of its own, and sends from it. ``on_letter`` hears of each arrival.
 
-    def __init__(self, name: str, *, ip: str, host: str, on_letter: Callable[["Standin", Received], None]) -> None:
-        self.name, self.ip, self.host = name, ip, host
+    ``server`` and ``client``: how it does TLS on either side; without, it speaks in clear.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ip: str,
+        host: str,
+        on_letter: Callable[["Standin", Received], None],
+        server: ssl.SSLContext | None = None,
+        client: ssl.SSLContext | None = None,
+    ) -> None:
+        self.name, self.ip, self.host, self.server, self.client = name, ip, host, server, client
         self.port = 0  # a free one, then for good: it comes back where it was
         self.letters: list[Received] = []
         self._on_letter = on_letter
@@ -51,7 +70,7 @@ class Standin:
 
     async def send(self, mail: Mail, *, port: int, declare_size: bool = True) -> Answer:
         """Send a letter to the gateway."""
-        return await submit(mail, port=port, source=self.ip, name=self.host, declare_size=declare_size)
+        return await submit(mail, port=port, source=self.ip, name=self.host, declare_size=declare_size, tls=self.client)
 
     async def letter(self, message_id: str, limit: float) -> Received | None:
         """The letter with that Message-ID, waiting up to ``limit`` seconds for it."""
@@ -79,12 +98,20 @@ class Standin:
         named = _MESSAGE_ID.search(content.partition(b"\r\n\r\n")[0])
         message_id = named[1].decode() if named else ""
         sender = (envelope.mail_from or "").removeprefix("<>")  # so aiosmtpd writes the null reverse-path
-        letter = Received(sender, tuple(envelope.rcpt_tos), message_id, content)
+        letter = Received(sender, tuple(envelope.rcpt_tos), message_id, content, _shown(server.transport))
         async with self._arrival:
             self.letters.append(letter)
             self._arrival.notify_all()
         self._on_letter(self, letter)
         return "250 2.0.0 Recu"
+
+
+def _shown(transport: asyncio.BaseTransport | None) -> str:
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    if tls is None:
+        return ""
+    subject = dict(pair for part in tls.getpeercert()["subject"] for pair in part)
+    return f"{tls.version()}, CN={subject['commonName']}"
 
 
 class _Session(SMTP):
@@ -95,7 +122,15 @@ class _Session(SMTP):
     def __init__(self, standin: Standin) -> None:
         self._standin = standin
         self._mine: asyncio.BaseTransport | None = None
-        super().__init__(standin, hostname=standin.host, ident="stand-in", enable_SMTPUTF8=True, timeout=120)
+        super().__init__(
+            standin,
+            hostname=standin.host,
+            ident="stand-in",
+            enable_SMTPUTF8=True,
+            timeout=120,
+            tls_context=standin.server,
+            require_starttls=standin.server is not None,
+        )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._mine = transport

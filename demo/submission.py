@@ -2,9 +2,11 @@
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 
+from demo import people
 from demo.mail import Mail
 
 LIMIT = 15.0  # seconds for one submission
@@ -16,6 +18,7 @@ class Stage(StrEnum):
     """Where a dialogue ended."""
 
     CONNECT = "at connection"
+    TLS = "in the TLS handshake"
     MAIL = "at MAIL FROM"
     RCPT = "at RCPT TO"
     DATA = "at DATA"
@@ -49,13 +52,15 @@ class Answer:
         return f"{self.code} {self.text}" if self.code else self.text
 
 
-async def submit(mail: Mail, *, port: int, source: str, name: str, declare_size: bool = True) -> Answer:
-    """Send a message to the gateway's port from a loopback address of one's own."""
+async def submit(
+    mail: Mail, *, port: int, source: str, name: str, declare_size: bool = True, tls: ssl.SSLContext | None = None
+) -> Answer:
+    """Send a message to the gateway's port from a loopback address of one's own. ``tls``: after STARTTLS."""
     dialogue = _Dialogue()
     try:
         async with asyncio.timeout(LIMIT):
             await dialogue.open(port, source)
-            return await dialogue.carry(mail, name, declare_size=declare_size)
+            return await dialogue.carry(mail, name, declare_size=declare_size, tls=tls)
     except (OSError, EOFError, ValueError, TimeoutError) as error:
         return Answer(dialogue.stage, 0, f"no reply: {type(error).__name__} {error}".rstrip())
     finally:
@@ -76,12 +81,17 @@ class _Dialogue:
     async def open(self, port: int, source: str) -> None:
         self._reader, self._writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
 
-    async def carry(self, mail: Mail, name: str, *, declare_size: bool) -> Answer:
+    async def carry(self, mail: Mail, name: str, *, declare_size: bool, tls: ssl.SSLContext | None) -> Answer:
         size = f" SIZE={len(mail.content)}" if declare_size else ""
         eight_bit = "" if mail.content.isascii() else " BODY=8BITMIME"
         try:
             await self._expect(Stage.CONNECT, 220)
             await self._say(Stage.CONNECT, f"EHLO {name}", 250)
+            if tls is not None:
+                await self._say(Stage.TLS, "STARTTLS", 220)
+                assert self._writer is not None
+                await self._writer.start_tls(tls, server_hostname=people.GATEWAY_HOST)
+                await self._say(Stage.TLS, f"EHLO {name}", 250)
             await self._say(Stage.MAIL, f"MAIL FROM:<{mail.sender}>{size}{eight_bit}", 250)
             await self._say(Stage.RCPT, f"RCPT TO:<{mail.recipient}>", 250)
             await self._say(Stage.DATA, "DATA", 354)

@@ -1,7 +1,6 @@
 """Certificates of the tests: an authority made on the spot, and what it signs. Keys are P-256: made in no time."""
 
 import datetime
-import ipaddress
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,36 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+# The hierarchy of the trust space is the demo's.
+from demo.pki import (
+    BOTH,
+    Identity,
+    Issuer,
+    Pairs,
+    TrustSpace,
+    dn_name,
+    dn_text,
+    host_name,
+    operator_dn,
+    pem_of,
+    self_signed,
+)
+
+__all__ = [
+    "BOTH",
+    "Authority",
+    "Identity",
+    "Issuer",
+    "Pairs",
+    "TrustSpace",
+    "dn_name",
+    "dn_text",
+    "operator_dn",
+    "pem_of",
+    "self_signed",
+    "server_context",
+]
 
 _DAY = datetime.timedelta(days=1)
 
@@ -57,7 +86,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(_name(names[0]), key.public_key(), days=days)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = builder.add_extension(x509.SubjectAlternativeName([_general(one) for one in names]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([host_name(one) for one in names]), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
         path = folder / f"{names[0]}-{certificate.serial_number:x}.pem"
@@ -79,10 +108,3 @@ def server_context(pem: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
-
-
-def _general(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)

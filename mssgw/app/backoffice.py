@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mssgw.app import wiring
 from mssgw.app.config import Config
 from mssgw.app.office import NoSuchClient
 from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.telemetry.events import Silence
+from mssgw.app.trust import trust_at_work
 from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clients import Client
@@ -30,6 +32,9 @@ from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
 from mssgw.ports import Desk, QueueRow, Store
 
+if TYPE_CHECKING:
+    from mssgw.app.trust_desk import TrustDesk
+
 _EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
 BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
 
@@ -47,7 +52,8 @@ class BackOffice:
     def __init__(self, config: Config, rest: AtRest) -> None:
         self._clock, self._rest = rest.clock, rest
         self._settings: Settings = wiring.settings(config)
-        self._clients = wiring.clients(config)
+        self._listed: wiring.Listed | None = None
+        self._clients, self._config = wiring.clients(config), config
 
     @property
     def desk(self) -> Desk:
@@ -60,6 +66,11 @@ class BackOffice:
     @property
     def space(self) -> PatientSpace:
         return self._settings.space
+
+    async def trust(self) -> "TrustDesk":
+        from mssgw.app.trust_desk import trust_desk  # it pulls in an SMTP client: not for every command
+
+        return await trust_desk(self._config, self._clock)
 
     def ours(self, bal: Address) -> bool:
         clients = self._clients.named.values()
@@ -91,7 +102,7 @@ class BackOffice:
     async def judge(self, spool_id: str) -> Judgement | None:
         inspector = Inspector(self.store, self._clock)
         judge = Judge(store=self.store, desk=self.desk, spool=self._rest.spool, inspector=inspector)
-        return await judge.of(spool_id, self._settings)
+        return await judge.of(spool_id, await self._by_the_list())
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
@@ -109,8 +120,20 @@ class BackOffice:
         )
         size = len(unstuffed(wire))
         inspector = Inspector(self.store, self._clock)
-        facts = await inspector.of_letter(self._settings, who, envelope, scanner.finish(), size)
+        facts = await inspector.of_letter(await self._by_the_list(), who, envelope, scanner.finish(), size)
         return facts, decide(facts)
+
+    async def _by_the_list(self) -> Settings:
+        """The settings, with the white list that the daemon keeps: who judges a letter asks it (WHO-9, WL-8)."""
+        if self._config.trust is None:
+            return self._settings
+        if self._listed is None:
+            ours, quiet = self._settings.owners.keys, Silence()
+            space = trust_at_work(self._config, clock=self._clock, telemetry=quiet, aloud=quiet, ours=ours)
+            assert space is not None
+            await space.white_list.start()
+            self._listed = space.space.listed
+        return wiring.settings(self._config, self._listed)
 
     async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:
         entries = await self.desk.trace(spool_id=spool_id, limit=1000)

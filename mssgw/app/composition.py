@@ -12,7 +12,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
-from mssgw.ports import Clock, Spool, Store, Telemetry, Transport
+from mssgw.ports import Clock, Spool, Store, Telemetry, Transport, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,12 @@ def assemble(
     per_route: int = 20,
     lease: timedelta = LEASE,
     trace: timedelta = timedelta(days=365),
+    trust: Trust | None = None,
 ) -> Flow:
-    """Put the flow on these edges: the daemon's real ones, or the twins that tests use."""
+    """Put the flow on these edges: the daemon's real ones, or the twins that tests use.
+
+    ``trust``: certificates tell who an operator is; None: networks do.
+    """
     inspector = Inspector(store, clock)
     notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
     attempts = Attempts(
@@ -62,7 +66,7 @@ def assemble(
     )
     means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
     return Flow(
-        reception=Reception(means, live),
+        reception=Reception(means, live, trust),
         deliverer=deliverer,
         notices=notices,
         sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace),

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -23,16 +23,19 @@ from mssgw.app.config.values import Endpoint
 from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
-from mssgw.app.reloading import Ready, Reloads, made_of, read_again
+from mssgw.app.reloading import Ready, Reloads, made_of, read_again, refusals_told, with_certificate_renewed
 from mssgw.app.seat import Seat
 from mssgw.app.stores import AtRest, at_rest
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
-from mssgw.app.telemetry.events import LogTelemetry
+from mssgw.app.telemetry.events import LogTelemetry, Silence
 from mssgw.app.thrift import spare_the_collector, stay_on_a_core
+from mssgw.app.trust import TrustAtWork, trust_at_work
+from mssgw.app.vigil import Vigil
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
+from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
 from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import SmtpIn
@@ -40,7 +43,7 @@ from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
 from mssgw.flow.live import Live
-from mssgw.ports import Login
+from mssgw.ports import Login, Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
@@ -128,11 +131,20 @@ class Daemon:
 
     def __init__(self, config_path: Path, config: Config, rest: AtRest, eyes: Eyes, seat: Seat) -> None:
         self._path, self._rest = config_path, rest
-        self._ready = ready = made_of(config, seat)
         self._eyes, self._telemetry = eyes, eyes.telemetry
         self._seat, self._fell = seat, False
+        self._aloud = eyes.telemetry if seat.first else Silence()  # what all workers see, one of them tells
+        self._trust: Trust | None = None
+        self._space: TrustAtWork | None = None
+        self._ready = ready = made_of(config, seat, listed=self._listed, telemetry=self._aloud)
         self._passwords, self._logins = Passwords(), Logins()
         self._live = Live(ready.settings, *self._admission(ready.clients))
+        self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
+        self._space = trust_at_work(
+            config, clock=rest.clock, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
+        )
+        if self._space is not None:
+            self._trust, eyes.others = self._space.space, self._space.checks
         eyes.follow(ready)
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
@@ -148,8 +160,9 @@ class Daemon:
         transport = SmtpTransport(
             hostname=config.gateway.hostname,
             spool=self._rest.spool,
-            tls_contexts=lambda route: self._ready.tls,
+            tls_contexts=lambda route: self._ready.tls_of(route),
             limits=PoolLimits(connections=per_hop),
+            trust=self._trust,
         )
         flow = assemble(
             store=self._rest.store,
@@ -162,13 +175,19 @@ class Daemon:
             per_route=per_hop,
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
+            trust=self._trust,
         )
+        if self._space is not None:
+            await self._space.start()
         self._rest.on_work(flow.deliverer.wake)
+        vigil = Vigil(lambda: self._ready, clock=self._rest.clock, aloud=self._aloud, renewed=self._renewed)
         tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
             asyncio.create_task(self._signs_of_life(), name="watchdog"),
             asyncio.create_task(self._reloads.run(), name="reload"),
+            asyncio.create_task(vigil.run(), name="certificates"),
         ]
+        tasks += self._space.work() if self._space is not None else ()
         if self._seat.first:
             tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
         for task in tasks:
@@ -220,7 +239,20 @@ class Daemon:
     # --- reload ------------------------------------------------------------------------------------------------
 
     def _read_again(self) -> Ready:
-        return read_again(self._path, self._ready.config, self._seat)
+        running, identity = self._ready.config, self._ready.identity
+        anchors = identity.anchors if identity is not None else None
+        return read_again(self._path, running, self._seat, listed=self._listed, telemetry=self._aloud, anchors=anchors)
+
+    def _listed(self, domain: str) -> bool | Distrust:
+        """Whether the white list names that domain; asked of what is in force now."""
+        return self._trust.listed(domain) if self._trust is not None else wiring.nobody_knows(domain)
+
+    def _renewed(self) -> None:
+        """Our certificate was taken anew: connections that begin now show it, and so do listeners."""
+        with refusals_told(self._telemetry):
+            self._ready = with_certificate_renewed(self._ready, self._seat)
+            for server in self._servers:
+                server.listener = self._ready.listeners[server.listener.name]
 
     def _take(self, ready: Ready) -> None:
         """All at once: nothing waits in between, so no letter sees half of it."""
@@ -273,3 +305,8 @@ class Daemon:
             return Login(name=name, client=client, password_hash=hashed) if client is not None and fits else None
 
         return clients.at, authenticate, login_now
+
+
+def ours(ready: Ready) -> Set[str]:
+    """Domains that no operator speaks for, whatever the white list says (SD-5)."""
+    return ready.settings.owners.keys()

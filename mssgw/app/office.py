@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
@@ -13,6 +13,9 @@ from mssgw.core.journal import Entry
 from mssgw.core.verdict import Verdict
 from mssgw.flow.release import Judgement
 from mssgw.ports import Desk, Store
+
+if TYPE_CHECKING:
+    from mssgw.app.trust_desk import TrustDesk
 
 
 class Office(Protocol):
@@ -27,6 +30,9 @@ class Office(Protocol):
     @property
     def space(self) -> PatientSpace:
         """The configured patient domain: a bare matricule on the command line means a mailbox in it."""
+
+    async def trust(self) -> "TrustDesk":
+        """The trust space, as it is kept now. Raises NoTrustSpace."""
 
     def ours(self, bal: Address) -> bool:
         """Whether the mailbox may be one of a configured establishment, by its domain or address."""
@@ -63,6 +69,10 @@ class Office(Protocol):
 # ``alone``: nobody else may have the store open, a running daemon above all; raises StoreBusy otherwise.
 # Opened in company, it raises StoreBusy only while somebody works alone.
 Opener = Callable[[Path, bool], AbstractAsyncContextManager[Office]]
+
+
+class NoTrustSpace(GatewayError):
+    """There is no [trust] in the configuration, or what it names cannot be used."""
 
 
 class NoSuchClient(GatewayError):

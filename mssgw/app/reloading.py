@@ -5,18 +5,25 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
+from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.seat import Seat
+from mssgw.app.telemetry.events import Silence
+from mssgw.core.envelope import Role
+from mssgw.core.routes import Route, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.edges import systemd
+from mssgw.edges.anchors import Anchors
+from mssgw.edges.identity import Files, Identity
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
+from mssgw.edges.tls_mutual import PeerContext, peer_context
 from mssgw.ports import Telemetry
 
 
@@ -24,7 +31,8 @@ from mssgw.ports import Telemetry
 class Ready:
     """What a reload swaps. ``waiting``: keys that changed in the file and wait for a restart.
 
-    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms.
+    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms. ``identity``: who we are
+    to operators, with [trust].
     """
 
     config: Config
@@ -32,27 +40,75 @@ class Ready:
     settings: Settings
     clients: wiring.Clients = field(repr=False)
     tls: ssl.SSLContext = field(repr=False)
+    identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
 
+    def tls_of(self, route: Route) -> ssl.SSLContext:
+        """The context of a connection to that next hop. Raises TlsMisconfigured."""
+        if route.tls is not TlsPolicy.MUTUAL:
+            return self.tls
+        if self.identity is None:
+            raise TlsMisconfigured("no [trust], so no certificate to show")
+        return self.identity.pair.client
 
-def made_of(config: Config, seat: Seat, waiting: Sequence[str] = ()) -> Ready:
-    """Raises TlsMisconfigured, and OSError when a password is unreadable."""
+
+def made_of(
+    config: Config,
+    seat: Seat,
+    waiting: Sequence[str] = (),
+    *,
+    listed: wiring.Listed | None = None,
+    telemetry: Telemetry | None = None,
+    anchors: Anchors | None = None,
+) -> Ready:
+    """``listed``: ports.Trust.listed. ``telemetry``: is told when our certificate is taken anew, or cannot be.
+
+    ``anchors``: those of the start, which a reload leaves in force.
+    Raises TlsMisconfigured, and OSError when a password is unreadable.
+    """
     ca_file = config.delivery.ca_file
-    settings = wiring.settings(config)
+    settings = wiring.settings(config, listed)
+    identity = _identity(config.trust, telemetry or Silence(), anchors) if config.trust else None
     return Ready(
         config=config,
         waiting=waiting,
         settings=settings,
         clients=wiring.clients(config),
         tls=client_context(ca_file=ca_file.require() if ca_file else None),
-        listeners={each.name: _listener(config, settings, each, seat) for each in config.listeners},
+        identity=identity,
+        listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
     )
 
 
-def read_again(path: Path, running: Config, seat: Seat) -> Ready:
-    """What is in force after a reload of this file. Raises ConfigErrors, TlsMisconfigured, OSError."""
+def with_certificate_renewed(ready: Ready, seat: Seat) -> Ready:
+    """The same, with new contexts for the listeners of the trust space. Raises TlsMisconfigured, OSError."""
+    renewed = {
+        each.name: _listener(ready.config, ready.settings, each, seat, ready.identity)
+        for each in ready.config.listeners
+        if each.role is Role.TRUST_SPACE
+    }
+    return replace(ready, listeners={**ready.listeners, **renewed})
+
+
+def _identity(trust: model.TrustSettings, telemetry: Telemetry, anchors: Anchors | None) -> Identity:
+    certificate = trust.certificate.require()
+    key = trust.key.require() if trust.key else certificate
+    files = Files(certificate=certificate, key=key, anchors=trust.anchors.require())
+    return Identity(files, telemetry=telemetry, anchors=anchors)
+
+
+def read_again(
+    path: Path,
+    running: Config,
+    seat: Seat,
+    *,
+    listed: wiring.Listed | None = None,
+    telemetry: Telemetry | None = None,
+    anchors: Anchors | None = None,
+) -> Ready:
+    """What is in force after a reload of this file; see made_of(). Raises ConfigErrors, TlsMisconfigured, OSError."""
     config, waiting = reloaded(running, configuration.load(path))
-    return made_of(config, seat, waiting)
+    return made_of(config, seat, waiting, listed=listed, telemetry=telemetry, anchors=anchors)
 
 
 @contextmanager
@@ -113,11 +169,28 @@ class Reloads:
             self._say(systemd.READY)
 
 
-def _listener(config: Config, settings: Settings, entry: model.Listener, seat: Seat) -> Listener:
+def _context(
+    entry: model.Listener, trust: model.TrustSettings | None, identity: Identity | None
+) -> ssl.SSLContext | None:
+    """How a listener does TLS; one of the trust space asks for certificates, and may show that of [trust]."""
+    if entry.tls is model.Tls.NONE:
+        return None
+    certificate, key = entry.certificate, entry.key
+    if trust is None or entry.role is not Role.TRUST_SPACE:
+        return server_context(certificate.require(), key.require() if key else None) if certificate else None
+    if served_by_trust(entry, trust):
+        certificate, key = trust.certificate, trust.key
+    assert certificate is not None
+    assert identity is not None, "it goes with [trust]"
+    own_key = key.require() if key else None
+    return peer_context(certificate.require(), own_key, anchors=identity.anchors, purposes=trust.purposes)
+
+
+def _listener(
+    config: Config, settings: Settings, entry: model.Listener, seat: Seat, identity: Identity | None
+) -> Listener:
     limits = config.limits
-    context = None
-    if entry.tls is not model.Tls.NONE and entry.certificate is not None:
-        context = server_context(entry.certificate.require(), entry.key.require() if entry.key else None)
+    context = _context(entry, config.trust, identity)
     return Listener(
         name=entry.name,
         role=entry.role,
@@ -127,6 +200,7 @@ def _listener(config: Config, settings: Settings, entry: model.Listener, seat: S
         context=context,
         require_tls=entry.require_tls and context is not None,
         auth=entry.auth,
+        peers=isinstance(context, PeerContext),
         idle=limits.idle.total_seconds(),
         data_total=limits.data_total.total_seconds(),
         handshake=limits.handshake.total_seconds(),

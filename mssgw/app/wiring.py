@@ -1,8 +1,8 @@
 """Configuration to the values that flow and edges work with. Pure, except that next-hop passwords are read."""
 
 import errno
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -14,8 +14,11 @@ from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.envelope import Role
-from mssgw.core.routes import Route, RouteTable
+from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
+from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
+
+Listed = Callable[[str], bool | Distrust]  # ports.Trust.listed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,21 +88,41 @@ def _narrowed(home: Client, addresses: Sequence[Address]) -> Client:
     )
 
 
-def routes(config: Config) -> RouteTable:
-    """Inward to the establishments, outward to the operators (WHO-9). Raises OSError when a password is unreadable."""
+def routes(config: Config, listed: Listed | None = None) -> RouteTable:
+    """Inward to the establishments, outward to the operators (WHO-9). Raises OSError when a password is unreadable.
+
+    With [trust], every domain that is ``listed`` has a route by MX, and those of [[trusted_domain]] are mutual too:
+    their next hop is where the operator's server is, not a reason to trust it (TLS-6). But not where next_hop_tls is
+    "none": that is for a peer on this machine, and advice.py warns of it.
+    """
     table: dict[str, Route] = {}
+    mutual = config.trust is not None
     for each in config.establishments:
         if each.next_hop is not None:
             route = _route(f"establishment:{each.name}", each, each.next_hop.host, each.next_hop.port, inward=True)
             table |= dict.fromkeys(each.domains, route)
     for operator in config.trusted_domains:
         name = f"operator:{operator.name}"
-        if operator.next_hop is not None:
-            route = _route(name, operator, operator.next_hop.host, operator.next_hop.port)
-            table |= dict.fromkeys(operator.domains, route)
+        if operator.next_hop is None:
+            found = {each: _route(f"{name}:{each}", operator, each, 25, mx=True) for each in operator.domains}
         else:
-            table |= {each: _route(f"{name}:{each}", operator, each, 25, mx=True) for each in operator.domains}
-    return RouteTable(table)
+            route = _route(name, operator, operator.next_hop.host, operator.next_hop.port)
+            found = dict.fromkeys(operator.domains, route)
+        table |= {each: _mutual(name, route, each) for each, route in found.items()} if mutual else found
+    ours = frozenset(domain for each in config.establishments for domain in each.domains)
+    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours)
+
+
+def _mutual(name: str, route: Route, domain: str) -> Route:  # req: TLS-6
+    """One for each domain: the peer is asked whether it is that domain's."""
+    if route.tls is TlsPolicy.NONE:
+        return route
+    return replace(route, name=f"{name}:{domain}", tls=TlsPolicy.MUTUAL, domain=domain)
+
+
+def nobody_knows(domain: str) -> Distrust:
+    """Listed, where there is no white list yet."""
+    return Distrust(check=Check.WHITE_LIST, reply=LIST_UNUSABLE, detail="not read yet")
 
 
 def _route(
@@ -128,14 +151,14 @@ def password(file: SecretFile | None) -> str | None:
         raise OSError(errno.EINVAL, "not UTF-8 text", str(path)) from None
 
 
-def settings(config: Config) -> Settings:
-    """Everything that decisions on letters depend on; a reload builds another one."""
+def settings(config: Config, listed: Listed | None = None) -> Settings:
+    """Everything that decisions on letters depend on; a reload builds another one. ``listed``: see routes()."""
     policy = config.policy
     observe = policy.conversations is Conversations.OBSERVE
     return Settings(
         hostname=config.gateway.hostname,
         space=patient_space(config),
-        routes=routes(config),
+        routes=routes(config, listed),
         mailboxes=mailboxes(config),
         owners=owners(config),
         observe=observe,
@@ -163,8 +186,8 @@ def mailboxes(config: Config) -> dict[str, Bal]:
 
 
 def owners(config: Config) -> dict[str, str]:
-    """Domain to the name of the client that may speak for it."""
-    entries = (*config.establishments, *config.trusted_domains)
+    """Domain to the name of the client that may speak for it; of operators the white list tells it, where there is."""
+    entries = (*config.establishments, *(config.trusted_domains if config.trust is None else ()))
     return {domain: each.name for each in entries for domain in each.domains}
 
 
@@ -174,6 +197,7 @@ def retry_policy(config: Config) -> RetryPolicy:
     return RetryPolicy(
         first=delivery.first_retry,
         longest=delivery.longest_retry,
+        distrust_after=delivery.distrust_after,
         warn_after=delivery.warn_after,
         give_up_after=delivery.give_up_after,
     )

@@ -7,6 +7,8 @@ from enum import StrEnum
 from mssgw.core.envelope import ForwardPath
 from mssgw.core.replies import Reply
 
+DISTRUSTED = "4.7.5"  # the status of our replies about a next hop that is not trusted, and of no other of ours
+
 
 class State(StrEnum):
     QUEUED = "queued"
@@ -56,12 +58,14 @@ class Delivered:
 class Deferred:
     """To be tried again. ``alarm``: trust or login trouble that an administrator should hear of.
 
+    ``distrust``: whoever answers for the next hop is not who may have the letter; waiting long does not help (WL-8).
     ``down``: no server of the next hop talks to us at all, so ``reply`` is about the hop and quotes no letter.
     """
 
     reply: Reply
     next_hop: str = ""
     alarm: bool = False
+    distrust: bool = False
     down: bool = False
 
 
@@ -78,13 +82,29 @@ Outcome = Delivered | Deferred | Bounced
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """When to try again: the first wait doubles up to the last, each with up to ``jitter`` of itself added."""
+    """When to try again: the first wait doubles up to the last, each with up to ``jitter`` of itself added.
+
+    ``distrust_after``, ``warn_after``, ``give_up_after``: since the letter was accepted.
+    """
 
     first: timedelta = timedelta(minutes=1)
     longest: timedelta = timedelta(hours=1)
     jitter: float = 0.2
+    distrust_after: timedelta = timedelta(hours=4)  # req: WL-8
     warn_after: timedelta = timedelta(hours=4)
     give_up_after: timedelta = timedelta(hours=48)
+
+    def is_hopeless(self, delivery: Delivery, outcome: Deferred, now: datetime) -> bool:  # req: WL-8
+        """Whether to give up instead of trying again.
+
+        A next hop that is not trusted has ``distrust_after`` from when the letter was accepted, not from when it was
+        first distrusted: so nobody waits longer to be told, and nothing more has to be kept. But one look is never
+        enough, for a renewed certificate and the list that names it may cross: the attempt before this one must have
+        met distrust too. Network trouble in between waits on, up to ``give_up_after``, which holds for all.
+        """
+        age = now - delivery.created_at
+        again = delivery.last_reply is not None and delivery.last_reply.status == DISTRUSTED
+        return age >= self.give_up_after or (outcome.distrust and again and age >= self.distrust_after)
 
     def retry_at(self, attempts: int, now: datetime, dice: float) -> datetime:
         """When the attempt after ``attempts`` failed ones is due; ``dice`` in [0, 1) spreads a burst of failures."""

@@ -32,6 +32,10 @@ class MalformedMatricule(GatewayError):
         self.reply = Reply(553, "5.1.3", f"Adresse patient invalide : {why}")
 
 
+class MalformedName(GatewayError):
+    """A DN cannot be read without doubt: malformed, without a CN or with two, a wildcard, a NUL."""
+
+
 class IllegalMove(GatewayError):
     """A conversation event that the table does not allow in the present state."""
 
@@ -56,3 +60,7 @@ class StoreFull(StoreUnavailable):
     """The disk is full: nothing was kept."""
 
     reply = DISK_FULL
+
+
+class SourceUnavailable(GatewayError):
+    """A white list or CRL could not be fetched. The text names the source and what went wrong."""

@@ -31,6 +31,7 @@ class Exchange:
     """One forward-path with what we know of it.
 
     ``pair`` is None between two professionals. ``relayable``: a route exists and this client may use it.
+    ``unlisted``: there is none, for the white list does not name the domain (WL-8).
     ``in_closed_thread``: the letter answers one that this pair saw before its last FIN (SD-3).
     ``receipt_due``: the MDN at hand answers a letter relayed to that patient which asked this recipient to be told,
     and no receipt was seen for it yet (SD-4). ``account``: what an earlier notice said of this patient.
@@ -40,6 +41,7 @@ class Exchange:
     party: Party
     bal: Bal = Bal()
     relayable: bool = False
+    unlisted: bool = False
     pair: Pair | None = None
     conversation: Conversation = Conversation()
     in_closed_thread: bool = False
@@ -52,8 +54,10 @@ class Facts:
     """The facts of one message, or of one RCPT command (``head`` None, one exchange, size as declared or 0).
 
     ``sender`` is the policy's sender (SD-5): the reverse-path; From: when that is null, a robot's, or when an operator
-    shows a patient there. ``from_is_foreign``: the From: domain, or one above it, is known to belong to somebody else
-    than this client, us included.
+    shows a patient there. ``client``: as far as it matters here; an operator has up to thousands of domains, and facts
+    are kept with each letter. ``from_is_foreign``: the From: domain, or one above it, is known to belong to somebody
+    else than this client, us included. ``sender_listed``: whether anybody in the white list may use that domain;
+    None when no list was asked: from establishments, without [trust], or when the domain is one of ours.
     """
 
     envelope: Envelope
@@ -65,6 +69,7 @@ class Facts:
     head: MessageHead | None = None
     exchanges: tuple[Exchange, ...]
     from_is_foreign: bool = False
+    sender_listed: bool | None = None
     policy: Policy
     taken_at: datetime
 

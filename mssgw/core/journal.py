@@ -22,6 +22,10 @@ class JournalEvent(StrEnum):
     RELEASED = "released"
     ERASED = "erased"  # the content is gone for good
     CONVERSATION = "conversation"  # an operator closed, reopened, blocked, unblocked or imported a pair
+    TRUST = "trust"  # an operator accepted a white list by hand; ``detail`` says which, and what came of it
+
+
+WHITE_LIST = "white-list"  # stands for the queue id in a TRUST line: what it is about is no letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,14 @@
 """Where a letter goes next: the route of a domain."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+
+from mssgw.core.errors import GatewayError
+from mssgw.core.trust import LIST_UNUSABLE, Distrust
+
+BY_THE_LIST = "trust-space:mx"  # how the names of routes begin that the white list alone gives
 
 
 class TlsPolicy(StrEnum):
@@ -11,6 +17,7 @@ class TlsPolicy(StrEnum):
     NONE = "none"  # loopback, or a network that is protected otherwise
     REQUIRE = "require"  # STARTTLS, certificate and host name verified
     IMPLICIT = "implicit"  # TLS from the first byte, verified
+    MUTUAL = "mutual"  # STARTTLS, verified, our certificate shown and the peer's DN listed for the domain (TLS-6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +25,7 @@ class Route:
     """A next hop. ``host`` is a host name or IP address, or the domain itself when ``mx``: its MX are looked up.
 
     ``inward``: leads to an establishment of ours. Operators of the trust space may use inward routes only, so that
-    we never carry mail between strangers.
+    we never carry mail between strangers. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
     """
 
     name: str
@@ -27,15 +34,45 @@ class Route:
     mx: bool = False
     tls: TlsPolicy = TlsPolicy.REQUIRE
     inward: bool = False
+    domain: str = ""
     login: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
 
 
+class SpaceUnknown(GatewayError):
+    """There is no white list to tell whether a domain is of the trust space."""
+
+    reply = LIST_UNUSABLE
+
+
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Domain (A-labels, lower case) to route. What is not listed has none (WHO-9)."""
+    """Domain (A-labels, lower case) to route. What is not listed has none (WHO-9).
+
+    ``listed`` is ports.Trust.listed where the white list decides: then each domain that it names has a route, by MX,
+    besides those configured; and a route configured as ``mutual`` is one as long as the list names its domain.
+    ``ours``: domains of our establishments, which lead inward or nowhere, whatever the list says of them.
+    """
 
     by_domain: Mapping[str, Route]
+    listed: Callable[[str], bool | Distrust] | None = field(default=None, repr=False, compare=False)
+    ours: frozenset[str] = frozenset()
 
-    def find(self, domain: str) -> Route | None:
-        return self.by_domain.get(domain)
+    def find(self, domain: str, *, sure: bool = False) -> Route | None:  # req: WHO-9, WL-8
+        """The route of a domain. Without a usable white list what it should tell is taken as listed: it decides again
+        before anything is sent. ``sure``: raises SpaceUnknown instead.
+        """
+        route = self.by_domain.get(domain)
+        if self.listed is None or domain in self.ours or (route is not None and route.tls is not TlsPolicy.MUTUAL):
+            return route
+        known = self.listed(domain)
+        if known is False:
+            return None
+        if sure and known is not True:
+            raise SpaceUnknown
+        return route or _by_the_list(domain)
+
+
+@lru_cache(4_096)  # the list holds thousands of domains; few are written to
+def _by_the_list(domain: str) -> Route:
+    return Route(name=f"{BY_THE_LIST}:{domain}", host=domain, mx=True, tls=TlsPolicy.MUTUAL, domain=domain)

@@ -1,7 +1,7 @@
 """What the configuration decides about letters, as one frozen value: a reload swaps it whole, or not at all."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from mssgw.core.addresses import Address
@@ -10,14 +10,15 @@ from mssgw.core.clients import Client
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
-from mssgw.core.routes import Route, RouteTable
+from mssgw.core.routes import Route, RouteTable, SpaceUnknown
 
 TRACE_ROOM = 65_536  # req: SD-1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """``mailboxes`` by Address key. ``owners``: domain to the name of the client that may speak for it.
+    """``mailboxes`` by Address key. ``owners``: domain to the name of the client that may speak for it, as configured:
+    where the white list decides about operators, ours only.
 
     ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
     ``size_limit`` in octets, for letters as establishments send them (SD-1).
@@ -55,25 +56,59 @@ class Settings:
         return self.mailboxes.get(address.key, Bal())
 
     def route_for(self, client: Client, domain: str) -> Route | None:
-        """The route this client may use to that domain: operators reach our establishments only (WHO-9)."""
-        route = self.routes.find(domain)
+        """The route this client may use to that domain: operators reach our establishments only (WHO-9).
+
+        Raises SpaceUnknown when that depends on a white list that cannot be used.
+        """
+        route = self.routes.find(domain, sure=client.relays_outward)
         return route if route is not None and (route.inward or client.relays_outward) else None
+
+    def is_unlisted(self, domain: str) -> bool:
+        """Whether there is no way to that domain because the white list does not name it (WL-8)."""
+        return self.routes.listed is not None and self.routes.find(domain) is None
 
     def is_foreign(self, client: Client, address: Address) -> bool:
         """Whether the address's domain belongs to somebody else than this client (SD-5).
 
-        What lies below a listed domain belongs to its owner. The patient domain is nobody's unless it is listed: then
-        no notice from there is believed (SD-4).
+        What lies below a listed domain belongs to its owner, in the white list too. The patient domain is nobody's
+        unless it is listed: then no notice from there is believed (SD-4). Raises SpaceUnknown.
         """
         if client.may_send_as(address):
             return False
-        for domain in _with_those_above(address.domain):
+        for domain in with_those_above(address.domain):
+            if domain in client.domains:
+                return False
             if domain in self.owners or domain == self.space.domain:
                 return self.owners.get(domain) != client.name
+            if self._is_listed(domain):
+                return True
         return False
 
+    def is_listed(self, client: Client, address: Address | None) -> bool | None:
+        """Whether the white list names the domain that this operator sends as; None when it is not to be asked (SD-5).
 
-def _with_those_above(domain: str) -> Iterator[str]:
+        Raises SpaceUnknown.
+        """
+        if address is None or client.role is not Role.TRUST_SPACE or self.routes.listed is None:
+            return None
+        return None if address.domain in self.owners else self._is_listed(address.domain)
+
+    def _is_listed(self, domain: str) -> bool:
+        known = self.routes.listed(domain) if self.routes.listed is not None else False
+        if not isinstance(known, bool):
+            raise SpaceUnknown
+        return known
+
+    def concerned(self, client: Client, addresses: Iterable[Address]) -> Client:
+        """The client as far as it matters to these addresses. An operator may not speak for us, whatever is listed."""
+        if client.role is not Role.TRUST_SPACE:
+            return client
+        near = {domain for address in addresses for domain in with_those_above(address.domain)}
+        may = (each for each in near & client.domains if self.owners.get(each, client.name) == client.name)
+        return replace(client, domains=frozenset(may))  # req: SD-5
+
+
+def with_those_above(domain: str) -> Iterator[str]:
     """``a.b.c``, ``b.c``, ``c``."""
     while domain:
         yield domain

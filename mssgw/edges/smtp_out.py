@@ -6,6 +6,7 @@ smtp_commands, smtp_replies and smtp_body; resolver finds hosts.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from mssgw.core.delivery import Deferred, Delivery, Outcome
 from mssgw.core.envelope import Envelope
@@ -18,7 +19,7 @@ from mssgw.edges.smtp_pool import Pool
 from mssgw.edges.smtp_replies import LOST, SILENT, Lost
 from mssgw.edges.smtp_transaction import Transaction
 from mssgw.formats.received import received
-from mssgw.ports import Spool, Stored
+from mssgw.ports import Spool, Stored, Trust
 
 
 class SmtpTransport:
@@ -33,18 +34,21 @@ class SmtpTransport:
         resolver: Resolver | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         limits: PoolLimits = DEFAULT_LIMITS,
+        trust: Trust | None = None,
     ) -> None:
         """``hostname``: our name in EHLO and Received. ``tls_contexts``: the client context of a route, asked for
         at each new connection so that a renewed one applies; it has to verify certificate and host name, or nothing
-        is sent. ``resolver``: default the system's."""
+        is sent. ``resolver``: default the system's. ``trust``: who may have letters on ``mutual`` routes; without it
+        nobody."""
         self._hostname, self._spool, self._timeouts, self._limits = hostname, spool, timeouts, limits
-        dialer = Dialer(
+        self._dialer = Dialer(
             hostname=hostname,
             tls_contexts=tls_contexts,
             resolver=resolver or DnsResolver(),
             timeouts=timeouts,
+            trust=trust,
         )
-        self._pool = Pool(dialer, limits, timeouts)
+        self._pool = Pool(self._dialer, limits, timeouts)
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
         """One attempt; an outcome for each delivery number, whatever peer and network do. Takes at most
@@ -101,7 +105,8 @@ class SmtpTransport:
         while True:
             connection = await self._pool.take(route, fresh=fresh)
             kept = connection.used > 0
-            transaction = Transaction(connection, envelope, letter, batch, outcomes, self._timeouts)
+            still_trusted = partial(self._dialer.still_trusts, route, connection)
+            transaction = Transaction(connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted)
             try:
                 await transaction.run()
             except Lost as lost:

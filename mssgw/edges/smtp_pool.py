@@ -51,9 +51,12 @@ class Pool:
                 raise Unreachable(Deferred(reply=CLOSING, next_hop=route.host))
             while hop.idle:
                 connection = hop.idle.pop()
-                if connection.wire.usable and not fresh:
+                if fresh or not connection.wire.usable:
+                    self._quit(connection)
+                elif self._dialer.still_trusts(route, connection):  # req: TLS-5
                     return connection
-                self._quit(connection)
+                else:
+                    connection.wire.abort()
             return await self._dialer.dial(route)
         except BaseException:
             self._release(route, hop)

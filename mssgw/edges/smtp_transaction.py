@@ -4,13 +4,14 @@
 2. The body is begun to be read before MAIL, so that an unreadable one troubles nobody.
 3. MAIL, all RCPT and DATA go out in one write when the peer offers PIPELINING (RFC 2920), else one by one.
 4. Each recipient gets its own reply; those accepted share the reply to the final dot.
-5. Trace header and body go out as they are. Without the final dot the peer has nothing.
+5. Trace header and body go out as they are, while the peer is trusted: a reply may be an hour in coming, and a
+   revocation counts within a minute (TLS-5). Without the final dot the peer has nothing.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Envelope
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.replies import Reply
@@ -23,6 +24,8 @@ from mssgw.edges.smtp_replies import GARBLED, LOST, Lost
 TOO_BIG = Reply(552, "5.3.4", "Message plus gros que ce que le serveur suivant accepte")
 NO_EIGHT_BIT = Reply(554, "5.6.3", "Message en 8 bits, que le serveur suivant n'accepte pas")
 NO_SMTPUTF8 = Reply(553, "5.6.7", "Adresse ou message internationalise, que le serveur suivant n'accepte pas")
+
+NO_LONGER_TRUSTED = Reply(454, DISTRUSTED, "Le serveur suivant n'est plus de confiance")  # req: TLS-5, TLS-6
 
 # Said to MAIL, these are about the trust between the two servers, not about the letter.
 _MISTRUST = frozenset({530, 534, 535, 538})
@@ -39,13 +42,14 @@ class Transaction:
         deliveries: Sequence[Delivery],
         outcomes: dict[int, Outcome],
         timeouts: Timeouts,
+        still_trusted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._connection = connection
         self._wire, self._offer = connection.wire, connection.offer
         self._envelope, self._letter = envelope, letter
         self._waiting = {one.number: one for one in deliveries if one.number not in outcomes}  # ordered as their RCPT
         self._outcomes = outcomes
-        self._timeouts = timeouts
+        self._timeouts, self._still_trusted = timeouts, still_trusted
         self._eight_bit = self._smtputf8 = False
         self._refused: list[Delivery] = []  # at RCPT
         self.heard = False
@@ -162,7 +166,14 @@ class Transaction:
             raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
         if answer.code != 354:
             self._settle_all(answer)
-        return answer.code == 354
+            return False
+        self._check_trust()
+        return True
+
+    def _check_trust(self) -> None:
+        """Raises Lost: not one octet more."""
+        if not self._still_trusted():
+            raise Lost(NO_LONGER_TRUSTED)
 
     async def _ask(self, command: bytes, *, expected: int = 250) -> Reply:
         """The answer to one command, written now or earlier: 4xx, 5xx, or of the class that is expected."""
@@ -185,6 +196,7 @@ class Transaction:
         self._wire.write(self._letter.trace + first)
         async for segment in segments:
             await self._wire.drain(self._timeouts.data)
+            self._check_trust()
             self._wire.write(segment)
         await self._wire.drain(self._timeouts.data)
         self._end(b".\r\n")

@@ -4,6 +4,7 @@ import asyncio
 
 from mssgw.core.replies import Reply
 from mssgw.core.rules.content import too_big
+from mssgw.core.trust import Distrust
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_intake import Place, Refused
 from mssgw.edges.smtpd_mail import MailDialogue
@@ -76,6 +77,9 @@ class DataDialogue(MailDialogue):
             raise
         if decoder.discarded > _PATIENCE:
             return _ENOUGH
+        if isinstance(distrust := self.standing(), Distrust):  # DATA may last half an hour.  req: TLS-5, TLS-7
+            self.log.distrusted(distrust)
+            await incoming.refuse(distrust.reply)
         return incoming.refusal or await incoming.end(decoder.size)
 
     async def _receive(self, incoming: "_Incoming", decoder: DataDecoder, place: Place) -> None:

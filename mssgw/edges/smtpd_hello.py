@@ -3,10 +3,12 @@
 import re
 
 from mssgw.core.clients import Client
-from mssgw.core.envelope import Origin
+from mssgw.core.envelope import Origin, Role
 from mssgw.core.replies import Reply
+from mssgw.core.trust import Distrust
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_auth import AuthDialogue
+from mssgw.edges.smtpd_dialogue import Verb
 from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.formats.smtp_args import parse_xclient
 
@@ -16,8 +18,32 @@ _HOST = re.compile(r"[A-Za-z0-9_\-.]{1,253}|\[[A-Za-z0-9:.\-]{2,60}\]")
 MAY_NOT_XCLIENT = Reply(550, "5.7.0", "XCLIENT n'est pas permis a ce client")
 
 
+# Who is not trusted may ask for nothing else: no octet of a letter is read (TLS-7).
+_WITHOUT_TRUST = frozenset({"EHLO", "HELO", "NOOP", "RSET", "QUIT", "STARTTLS"})
+
+
 class HelloDialogue(AuthDialogue):
-    """A dialogue that knows who is speaking, as far as SMTP tells."""
+    """A dialogue that knows who is speaking, as far as SMTP and TLS tell."""
+
+    def verb(self, verb: str) -> Verb | None:
+        found = super().verb(verb)
+        if found is None or verb in _WITHOUT_TRUST or (self.listener.require_tls and not self.tls):
+            return found
+        return self._not_trusted if isinstance(self.standing(), Distrust) else found
+
+    def standing(self) -> Client | Distrust | None:
+        """What the peer's certificate says now: a revocation or a new white list counts from the next command on.
+
+        None: certificates do not matter here.
+        """
+        return self.reception.operator(self.chain) if self.listener.role is Role.TRUST_SPACE else None
+
+    async def _not_trusted(self, arg: str | None) -> None:  # req: WL-8, TLS-5, TLS-6, TLS-7
+        distrust = self.standing()
+        assert isinstance(distrust, Distrust)  # nothing was awaited since verb() asked
+        self._set_rset_state()
+        self.log.distrusted(distrust)
+        await self.say(distrust.reply, told=True)
 
     def forget(self) -> None:
         super().forget()
@@ -25,7 +51,10 @@ class HelloDialogue(AuthDialogue):
 
     @property
     def client(self) -> Client | None:
-        """The client of this login, else of this network; asked for again each time, since a reload may change it."""
+        """The client of this certificate, login or network; asked for again each time, since a reload may change it."""
+        operator = self.standing()
+        if operator is not None:
+            return operator if isinstance(operator, Client) else None
         if self.login is None:
             return self.reception.client_at(self.listener.role, self.peer)
         now = self.login_now()

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from mssgw.core.envelope import Role
+from mssgw.edges.smtpd_flood import Flood
 
 # A connection that does more than this of one command is not sending mail. Messages are not scarce: a relay may keep
 # one connection open all day.
@@ -28,6 +29,7 @@ class Listener:
 
     ``size_limit``: the message size that is advertised and taken, exactly (SD-1). ``require_tls``: nothing but
     EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
+    ``peers``: operators are known by their certificates, which ``context`` asks for (TLS-6).
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
     ``data_total``: how long DATA may last in all: a trickle above that rate would hold its place for hours.
     ``login_within``: how long a stranger's connection may last before AUTH, where it is offered.
@@ -43,6 +45,7 @@ class Listener:
     context: ssl.SSLContext | None = field(default=None, repr=False)
     require_tls: bool = False
     auth: bool = False
+    peers: bool = False
     idle: float = 60.0
     handshake: float = 10.0
     login_within: float = 60.0
@@ -55,11 +58,14 @@ class Listener:
     max_connections: int = 1_000
     max_connections_per_ip: int = 100
     commands: Mapping[str, int] = field(default_factory=lambda: COMMANDS, repr=False)
+    flood: Flood = field(default_factory=Flood, repr=False, compare=False)  # of lines, by whoever connects
 
     def __post_init__(self) -> None:
         if (self.tls is TlsMode.NONE) is not (self.context is None):
             raise ValueError(f"listener {self.name}: a TLS mode needs a certificate, and no TLS has none")
         if self.require_tls and self.tls is TlsMode.NONE:
             raise ValueError(f"listener {self.name}: require_tls needs a TLS mode")
+        if self.peers and (self.role is not Role.TRUST_SPACE or not self.require_tls):
+            raise ValueError(f"listener {self.name}: certificates are asked of operators, over TLS that is required")
         if self.auth and (self.role is not Role.ESTABLISHMENT or self.tls is TlsMode.NONE):
             raise ValueError(f"listener {self.name}: AUTH is for establishments, over TLS")

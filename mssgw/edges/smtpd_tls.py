@@ -4,16 +4,21 @@ import asyncio
 import ssl
 from typing import NoReturn
 
+from mssgw.core.trust import Chain
 from mssgw.edges import smtpd_replies as say
+from mssgw.edges.certificates import chain_of
 from mssgw.edges.smtpd_dialogue import Dialogue, Verb
 from mssgw.edges.smtpd_listener import TlsMode
+from mssgw.edges.tls_mutual import ALERTED
 
 _BEFORE_TLS = frozenset({"EHLO", "HELO", "NOOP", "QUIT", "STARTTLS"})
 _SHUTDOWN = 5.0  # seconds for the peer's close_notify
 
 
 class TlsDialogue(Dialogue):
-    """A dialogue that knows TLS. ``tls``: version and cipher, "" in clear."""
+    """A dialogue that knows TLS. ``tls``: version and cipher, "" in clear. ``chain``: what the peer proved to be."""
+
+    chain: Chain = ()
 
     async def begin(self) -> None:
         if self.listener.tls is TlsMode.IMPLICIT:
@@ -46,6 +51,7 @@ class TlsDialogue(Dialogue):
         plain, context = self.transport, self.listener.context
         assert isinstance(plain, asyncio.Transport)
         assert context is not None
+        ALERTED.set(plain)  # this connection's task has a context of its own
         try:
             secure = await self.loop.start_tls(
                 plain,
@@ -56,17 +62,25 @@ class TlsDialogue(Dialogue):
                 ssl_shutdown_timeout=_SHUTDOWN,
             )
             tls = secure.get_extra_info("ssl_object") if secure is not None else None
+        except ssl.SSLCertVerificationError as error:
+            self.log.certificate_refused(error.verify_message, getattr(error, "presented", b""))  # req: TLS-4, TLS-5
+            self._no_tls(plain)
         except OSError as error:  # SSLError and TimeoutError are some
             self._no_tls(plain, str(getattr(error, "reason", None) or type(error).__name__))
+        finally:
+            ALERTED.set(None)
         if secure is None or tls is None:
             self._no_tls(plain, "lost")
         assert isinstance(tls, ssl.SSLObject)
         self.tls = f"{tls.version()} {(tls.cipher() or ('',))[0]}"
         self._move_to(secure)
+        if self.listener.peers:
+            self.chain = self.log.chain = chain_of(tls)
 
-    def _no_tls(self, plain: asyncio.Transport, reason: str) -> NoReturn:
+    def _no_tls(self, plain: asyncio.Transport, reason: str = "") -> NoReturn:
         self.why = "tls"
-        self.log.tls_failed(reason)
+        if reason:
+            self.log.tls_failed(reason)
         plain.abort()
         self.connection_lost(None)  # asyncio leaves it out when the handshake never ended
         raise ConnectionResetError

@@ -43,7 +43,7 @@ class Voice(SMTP):
         self.lines = CommandReader(limit=16_384, loop=loop)
         asyncio.StreamReaderProtocol.__init__(self, self.lines, self._cb_client_connected, loop)
         self._be_an_smtp()
-        self.log = SessionLog(listener.name, meter)
+        self.log = SessionLog(listener.name, meter, listener.flood)
         self._out: list[bytes] = []
         self.refusals = 0  # since the last accepted message
 

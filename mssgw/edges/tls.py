@@ -18,41 +18,59 @@ class TlsMisconfigured(GatewayError):
     """A certificate, key or CA file cannot be used."""
 
 
-def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
+def server_context(
+    certificate: Path, key: Path | None = None, *, kind: type[ssl.SSLContext] = ssl.SSLContext
+) -> ssl.SSLContext:
     """The context of a listener: ``certificate`` is a PEM chain, leaf first; ``key`` None: it is in the same file.
 
     No client certificate is asked for. Raises TlsMisconfigured, which names the file and what is wrong with it.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = kind(ssl.PROTOCOL_TLS_SERVER)
     _harden(context)
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE | ssl.OP_NO_RENEGOTIATION
-    files = certificate if key is None else key
-    try:
-        context.load_cert_chain(certificate, key, password=_no_passphrase)
-    except FileNotFoundError:
-        missing = files if certificate.exists() else certificate
-        raise TlsMisconfigured(f"{missing}: no such file") from None
-    except PermissionError:
-        raise TlsMisconfigured(f"{certificate} or {files}: not readable by this user") from None
-    except (ssl.SSLError, ValueError) as error:
-        raise TlsMisconfigured(_what_is_wrong(error, certificate, files)) from None
+    _load_pair(context, certificate, key or certificate)
     return context
 
 
-def client_context(*, ca_file: Path | None = None) -> ssl.SSLContext:
+def client_context(*, ca_file: Path | None = None, public: bool = True) -> ssl.SSLContext:
     """The context of a connection to a next hop: certificate and host name are verified.
 
-    ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4). Raises TlsMisconfigured.
+    ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4); without ``public``, in their place.
+    Raises TlsMisconfigured.
     """
-    context = ssl.create_default_context()
+    context = ssl.create_default_context() if public else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _harden(context)
     if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:  # SSLError is one
-            reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else "cannot be read"
-            raise TlsMisconfigured(f"{ca_file}: {reason}") from None
+        _load_anchors(context, ca_file)
     return context
+
+
+def showing_client_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """The context of a connection that shows our certificate; it believes nobody yet (tls_mutual).
+
+    Raises TlsMisconfigured.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    _harden(context)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET
+    _load_pair(context, certificate, key)
+    return context
+
+
+def _load_anchors(context: ssl.SSLContext, anchors: Path) -> None:
+    try:
+        context.load_verify_locations(cafile=anchors)
+    except OSError as error:  # SSLError is one
+        reason = "no PEM certificate in it" if isinstance(error, ssl.SSLError) else "cannot be read"
+        raise TlsMisconfigured(f"{anchors}: {reason}") from None
+
+
+def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    """``certificate``: PEM, leaf first. Raises TlsMisconfigured, which names the file and what is wrong with it."""
+    try:
+        context.load_cert_chain(certificate, key, password=_no_passphrase)
+    except (OSError, ValueError) as error:  # SSLError is an OSError
+        raise TlsMisconfigured(_unreadable(certificate, key) or _what_is_wrong(error, certificate, key)) from None
 
 
 def _harden(context: ssl.SSLContext) -> None:
@@ -65,12 +83,34 @@ def _no_passphrase() -> str:
     raise ValueError("passphrase")  # else OpenSSL would ask on the terminal and the daemon would hang
 
 
+def _unreadable(*files: Path) -> str:
+    """Which of the files cannot be read at all, and why in words of the system; "" when each can."""
+    for each in files:
+        try:
+            with each.open("rb") as file:
+                file.read(1)  # a broken disk says so only now
+        except FileNotFoundError:
+            return f"{each}: no such file"
+        except PermissionError:
+            return f"{each}: not readable by this user"
+        except OSError as error:
+            return f"{each}: cannot be read: {error.strerror}"
+    return ""
+
+
 def _what_is_wrong(error: Exception, certificate: Path, key: Path) -> str:
     reason = getattr(error, "reason", None) or str(error)
     if reason == "KEY_VALUES_MISMATCH":
         return f"{key}: is not the private key of {certificate}"
     if reason == "passphrase":
         return f"{key}: is protected by a passphrase; give the daemon a plain key as a credential"
-    if certificate.read_bytes().find(b"-----BEGIN CERTIFICATE") < 0:
+    if not _has_a_certificate(certificate):
         return f"{certificate}: no PEM certificate in it"
     return f"{certificate} or {key}: not a usable PEM certificate and key ({reason})"
+
+
+def _has_a_certificate(file: Path) -> bool:
+    try:
+        return b"-----BEGIN CERTIFICATE" in file.read_bytes()
+    except OSError:  # it has just been there
+        return True

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from mssgw.core.delivery import Bounced, Deferred, Outcome
+from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Outcome
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import INTERNAL_ERROR, Reply
@@ -24,6 +24,7 @@ ATTEMPT_LIMIT = timedelta(minutes=18)
 PAUSE = 1.0  # seconds between tries to reach the store
 INSIST = timedelta(minutes=60)  # how long; nobody can take the letter over while the store is away
 ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
+WITHDRAWN = Reply(454, DISTRUSTED, "Domaine retire de la liste blanche MSSante")  # req: WL-8
 TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
 
 
@@ -66,9 +67,12 @@ class Attempts:
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(trouble))
 
     async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
-        route = self._live.settings.routes.find(job.deliveries[0].domain)
+        settings, domain = self._live.settings, job.deliveries[0].domain
+        route = settings.routes.find(domain)
         if route is None:
-            return self._all(job, Deferred(reply=ROUTE_LOST, alarm=True))
+            unlisted = settings.is_unlisted(domain)
+            reply = WITHDRAWN if unlisted else ROUTE_LOST
+            return self._all(job, Deferred(reply=reply, alarm=True, distrust=unlisted))
         if lane.is_down(self._clock.now()) and lane.down_reply is not None:
             return self._all(job, Deferred(reply=lane.down_reply, next_hop=route.host))
         try:

@@ -185,6 +185,7 @@ class Deliverer:
                 job = lane.waiting.popleft()
         finally:
             lane.running -= 1
+            self._lanes.forget(route_name)
             if self._full:
                 self._awake.set()
 

@@ -23,14 +23,17 @@ class Inspector:
         self._store, self._clock = store, clock
 
     def of_sender(self, settings: Settings, client: Client, envelope: Envelope, declared_size: int) -> Facts:
-        """Facts at MAIL FROM. Raises MalformedMatricule for a bad patient address."""
+        """Facts at MAIL FROM. Raises MalformedMatricule for a bad patient address, and SpaceUnknown."""
         sender = _policy_sender(settings, envelope, None)
         return self._facts(settings, client, envelope, declared_size, None, (), sender)
 
     async def of_recipient(
         self, settings: Settings, client: Client, envelope: Envelope, forward_path: ForwardPath
     ) -> Facts:
-        """Facts at RCPT TO, about this recipient alone (SD-7). Raises MalformedMatricule, StoreUnavailable."""
+        """Facts at RCPT TO, about this recipient alone (SD-7).
+
+        Raises MalformedMatricule, SpaceUnknown, StoreUnavailable.
+        """
         sender = _policy_sender(settings, envelope, None)
         exchange = _exchange(settings, client, sender, forward_path)
         exchanges = await self._with_knowledge((exchange,), None)
@@ -39,7 +42,7 @@ class Inspector:
     async def of_letter(
         self, settings: Settings, client: Client, envelope: Envelope, head: MessageHead, size: int
     ) -> Facts:
-        """Facts after DATA, with everything the store knows. Raises StoreUnavailable."""
+        """Facts after DATA, with everything the store knows. Raises SpaceUnknown, StoreUnavailable."""
         sender = _policy_sender(settings, envelope, head)
         exchanges = await self._with_knowledge(_exchanges(settings, client, envelope, sender), head)
         return self._facts(settings, client, envelope, size, head, exchanges, sender)
@@ -64,6 +67,8 @@ class Inspector:
     ) -> Facts:
         now = self._clock.now()
         sender, party = who
+        named = (*head.from_, *head.reply_to, *head.also_signed) if head is not None else ()
+        client = settings.concerned(client, filter(None, (envelope.reverse_path, *named)))
         return Facts(
             envelope=envelope,
             client=client,
@@ -74,6 +79,7 @@ class Inspector:
             head=head,
             exchanges=exchanges,
             from_is_foreign=head is not None and any(settings.is_foreign(client, who) for who in head.from_),
+            sender_listed=settings.is_listed(client, envelope.reverse_path),
             policy=settings.policy(now, envelope.origin.role),
             taken_at=now,
         )
@@ -112,11 +118,13 @@ def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Send
 def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath) -> Exchange:
     (sender, party), address = who, path.address
     receiver = settings.space.recipient(address)
+    route = settings.route_for(client, address.domain)
     return Exchange(
         forward_path=path,
         party=receiver,
         bal=settings.bal(address),
-        relayable=settings.route_for(client, address.domain) is not None,
+        relayable=route is not None,
+        unlisted=route is None and client.relays_outward and settings.is_unlisted(address.domain),
         pair=_pair(sender, party, address, receiver),
     )
 

@@ -28,6 +28,11 @@ class Lane:
     down_until: datetime | None = None
     down_reply: Reply | None = None
 
+    @property
+    def is_done(self) -> bool:
+        """Nothing to do, and nothing to remember."""
+        return not self.waiting and not self.running and self.down_until is None
+
     def is_down(self, now: datetime) -> bool:
         return self.down_until is not None and now < self.down_until
 
@@ -42,6 +47,11 @@ class Lanes:
 
     def __getitem__(self, name: str) -> Lane:
         return self._lanes.setdefault(name, Lane())
+
+    def forget(self, name: str) -> None:
+        """Drop a lane that is done: the white list knows thousands of domains, each with a route of its own."""
+        if name in self._lanes and self._lanes[name].is_done:
+            del self._lanes[name]
 
     @property
     def room(self) -> int:

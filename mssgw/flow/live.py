@@ -15,9 +15,11 @@ class Live:
 
     ``client_at``: role and IP address to the client of that network. ``authenticate``: role, login and password to
     the client of that login; checks off the event loop. ``login``: role and login to what is configured of it.
+    ``purposes``: what the certificate of an operator that connects to us may be made for.
     """
 
     settings: Settings
     client_at: Callable[[Role, str], Client | None]
     authenticate: Callable[[Role, str, str], Awaitable[Client | None]]
     login: Callable[[Role, str], Login | None] = lambda role, name: None
+    purposes: frozenset[str] = frozenset({"clientAuth"})

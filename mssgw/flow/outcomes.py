@@ -24,7 +24,7 @@ def after_attempt(
         case Bounced():
             return after(state=State.BOUNCED), outcome
         case Deferred(reply=reply, next_hop=hop, alarm=alarm):
-            if now - delivery.created_at < retry.give_up_after:
+            if not retry.is_hopeless(delivery, outcome, now):
                 return after(due_at=retry.retry_at(delivery.attempts + 1, now, dice)), outcome
             # Time is spent. The notice shows the last word; trust trouble is a failure of its own.  req: WL-8
             last = Reply(550, "5.7.1", reply.text) if alarm else reply

@@ -10,11 +10,14 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
+from mssgw.core.routes import SpaceUnknown
 from mssgw.core.rules.findings import not_allowed
+from mssgw.core.rules.sender import SENDERS_DOMAIN
+from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
-from mssgw.ports import Login
+from mssgw.ports import Login, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
@@ -23,11 +26,17 @@ UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est
 class Reception:
     """ports.Reception: what stands behind every inbound edge."""
 
-    def __init__(self, means: Means, live: Live) -> None:
-        self._means, self._live = means, live
+    def __init__(self, means: Means, live: Live, trust: Trust | None = None) -> None:
+        """``trust``: where certificates tell who an operator is; None: its networks do."""
+        self._means, self._live, self._trust = means, live, trust
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self._live.client_at(role, peer)
+
+    def operator(self, chain: Chain) -> Client | Distrust | None:  # req: TLS-6
+        if self._trust is None:
+            return None
+        return unfit(chain, self._live.purposes, self._means.clock.now()) or self._trust.admit(chain)
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         return await self._live.authenticate(role, login, password)
@@ -46,6 +55,9 @@ class Reception:
             reply = Reply(553, "5.1.7", error.reply.text)
             await self._journal("mail", envelope, reply, None)
             return reply
+        except SpaceUnknown as error:  # req: WL-8
+            self._log("mail", envelope, error.reply, "list-is-usable", "WL-8", None)
+            return error.reply
         return await self._refusal("mail", facts, decide(facts))
 
     async def recipient(self, client: Client, envelope: Envelope, forward_path: ForwardPath) -> Reply | None:
@@ -53,6 +65,9 @@ class Reception:
             facts = await self._means.inspector.of_recipient(self._live.settings, client, envelope, forward_path)
         except MalformedMatricule as error:  # req: NDR-8, INS-3
             await self._journal("rcpt", envelope, error.reply, forward_path)
+            return error.reply
+        except SpaceUnknown as error:  # req: WL-8
+            self._log("rcpt", envelope, error.reply, "list-is-usable", "WL-8", forward_path.address)
             return error.reply
         return await self._refusal("rcpt", facts, decide(facts))
 
@@ -104,8 +119,9 @@ class Reception:
     def _log(
         self, stage: str, envelope: Envelope, reply: Reply, rule: str, requirement: str, recipient: Address | None
     ) -> None:
+        whose = envelope.reverse_path if rule == SENDERS_DOMAIN else None  # for whoever looks it up in the white list
         self._means.telemetry.event(
-            "letter.refused",
+            "letter.refused" if reply.permanent else "letter.deferred_at_intake",
             stage=stage,
             rule=rule,
             requirement=requirement,
@@ -113,5 +129,6 @@ class Reception:
             status=reply.status,
             client=envelope.origin.client,
             peer=envelope.origin.peer,
+            domain=whose.domain if whose is not None and envelope.origin.role is Role.TRUST_SPACE else None,
             recipient=self._means.store.alias(recipient) if recipient else None,
         )

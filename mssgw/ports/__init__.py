@@ -13,6 +13,7 @@ from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
 from mssgw.ports.transport import Transport
+from mssgw.ports.trust import Revocation, Source, Trust
 from mssgw.ports.vitals import Census, Vitals
 
 __all__ = [
@@ -35,11 +36,14 @@ __all__ = [
     "QueueRow",
     "ReceiptSeen",
     "Reception",
+    "Revocation",
     "Settlement",
+    "Source",
     "Spool",
     "Store",
     "Stored",
     "Telemetry",
     "Transport",
+    "Trust",
     "Vitals",
 ]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Move, Pair, State
+from mssgw.core.correspondents import Traffic
 from mssgw.core.delivery import Delivery
 from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
@@ -114,6 +115,9 @@ class Desk(Protocol):
 
         The latest ``limit`` of them, oldest first.
         """
+
+    async def traffic(self, *, since: datetime) -> Sequence[Traffic]:
+        """What was accepted and delivered since then, between which domains. Reads every line of that time."""
 
     async def rotate(self, new_key: bytes) -> int:
         """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.replies import Reply
+from mssgw.core.trust import Chain, Distrust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,12 @@ class Reception(Protocol):
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         """The client whose networks hold this IP address, on a listener of that role."""
+
+    def operator(self, chain: Chain) -> Client | Distrust | None:
+        """The operator whose certificate this is, as things stand now, or why there is none; () when none was shown.
+
+        None: certificates are not what operators are known by here, networks are.
+        """
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         """The client that this login speaks for; None when login or password are wrong. Never blocks the loop."""

@@ -1,5 +1,6 @@
 """The contract of ports.Desk, for every store."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.delivery import State as DeliveryState
-from mssgw.core.journal import JournalEvent
+from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.edges.sql import desk_queue
 from mssgw.ports import Conflict, ConversationRow, NoticeSeen, Question
@@ -290,3 +291,27 @@ async def test_retry_of_everything_reaches_every_letter(place: Place, monkeypatc
     assert await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9) == []
     assert await place.desk.retry([], operator="anne", now=place.clock.now()) == 5
     assert len(await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)) == 5
+
+
+async def test_traffic_says_which_domains_exchange_mail_and_no_more(place: Place) -> None:
+    """Summed by domain, event and client, from a moment on; nobody's address is in it."""
+    await place.keep("OLD")
+    place.clock.pass_(days=2)
+    since = place.clock.now()
+    await place.keep("A")
+    place.clock.pass_(hours=1)
+    await place.keep("B", recipients=(OTHER_PATIENT,), sender=SECRETARIAT)
+    await place.keep("C", recipients=(DOCTOR,), sender=None)
+    line = Entry(at=place.clock.now(), event=JournalEvent.DELIVERED, sender=DOCTOR, recipient=PATIENT, next_hop="mx")
+    await place.store.note([line, replace(line, event=JournalEvent.REFUSED)])
+    found = {(each.event, each.sender, each.recipient): each for each in await place.desk.traffic(since=since)}
+    here, there = DOCTOR.domain, PATIENT.domain
+    assert {key: each.lines for key, each in found.items()} == {
+        (JournalEvent.ACCEPTED, here, there): 2,
+        (JournalEvent.ACCEPTED, "", here): 1,
+        (JournalEvent.DELIVERED, here, there): 1,
+    }
+    accepted, delivered = found[JournalEvent.ACCEPTED, here, there], found[JournalEvent.DELIVERED, here, there]
+    assert (accepted.client, accepted.last, accepted.next_hop) == ("chu", place.clock.now(), "mx.example")
+    assert (delivered.client, delivered.next_hop) == ("", "mx")
+    assert "@" not in str(found)

@@ -91,6 +91,7 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "trace by queue id": lambda: desk.trace(spool_id="C", limit=50),
         "trace by Message-ID": lambda: desk.trace(message_id="<1@chu>", limit=50),
         "trace by address": lambda: desk.trace(address=PATIENT, limit=50),
+        "trust domain": lambda: desk.traffic(since=now - timedelta(hours=1)),
         "conversation list": lambda: desk.conversations(limit=50),
         "conversation list --state": lambda: desk.conversations(limit=50, state=State.CLOSED),
         "conversation list --patient": lambda: desk.conversations(limit=50, patient=PATIENT),

@@ -19,6 +19,7 @@ LIMIT = 60.0  # seconds: the demo's own promise
 
 STEPS = (
     "a doctor writes to a patient",
+    "over mutual TLS: TLSv1.3, CN=mssgw.ch-test.example",
     "the read receipt",
     "the patient answers",
     "subject [FIN]",
@@ -27,6 +28,15 @@ STEPS = (
     "writes first to a pharmacy",
     "the same to a doctor",
     "at RCPT TO: 550 5.7.1",
+    "without a certificate",
+    "at MAIL FROM: 554 5.7.1 Certificat client IGC-Sante exige",
+    "not in the white list",
+    "at MAIL FROM: 554 5.7.1 Ce certificat n'est celui d'aucun operateur",
+    "another domain's operator",
+    "at MAIL FROM: 554 5.7.1 Ce certificat n'est pas celui d'un operateur de ce domaine",
+    "was revoked",
+    "at MAIL FROM: 554 5.7.1 Certificat revoque",
+    "trust.operator_unlisted, CN=smtp.inconnu.example",
     "INS with a wrong key",
     "at RCPT TO: 553 5.1.3",
     "10 485 760 octets",

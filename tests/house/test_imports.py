@@ -69,3 +69,26 @@ def test_xml_is_parsed_in_one_room() -> None:
     parsers = ("lxml", "xml", "xmlschema", "defusedxml")
     naming = {path.name for path in SOURCES for module in imported(path) if module.split(".")[0] in parsers}
     assert naming == {"safexml.py"}
+
+
+ARCHIVES = {"zipfile", "tarfile", "gzip", "bz2", "lzma", "zipimport"}
+
+
+def test_zips_are_opened_in_one_room() -> None:
+    """archive.py reads them without zipfile, which takes what attacks; that one only writes archives for tests."""
+    naming = {path.name for path in SOURCES for module in imported(path) if module.split(".")[0] in ARCHIVES}
+    assert naming <= {"xdm_making.py"}
+    for path in (path for path in SOURCES if path.name in naming):
+        for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "ZipFile":
+                assert [getattr(argument, "value", None) for argument in call.args[1:2]] == ["w"], "only to write"
+
+
+def test_no_archive_is_written_out() -> None:
+    """Nothing of an archive reaches a file system, whoever asks for it."""
+    named = {
+        node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    }
+    assert not {"extractall", "unpack_archive", "extractfile", "is_zipfile"} & named

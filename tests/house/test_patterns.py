@@ -45,8 +45,9 @@ ENDING = '"x\x01'  # so that hardly anything matches as a whole: only then is it
 
 def modules() -> Iterator[ModuleType]:
     for package in (mssgw.core, mssgw.formats, mssgw.edges):
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            yield importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not found.name.startswith("mssgw.edges.sql.migrations."):  # they run where they are imported
+                yield importlib.import_module(found.name)
 
 
 def written_in(tree: ast.AST) -> Iterator[tuple[str, "re.Pattern[str] | re.Pattern[bytes]"]]:
@@ -59,16 +60,20 @@ def written_in(tree: ast.AST) -> Iterator[tuple[str, "re.Pattern[str] | re.Patte
 
 
 def patterns() -> dict[str, tuple["re.Pattern[str] | re.Pattern[bytes]", set[str]]]:
-    """Each pattern, by the name that it has or the text that it is, and how it is used."""
+    """Each pattern, by the name that it has or the text that it is, and how it is used, by whoever imports it too."""
     found: dict[str, tuple[re.Pattern[str] | re.Pattern[bytes], set[str]]] = {}
+    known: dict[int, set[str]] = {}
     for module in modules():
         source = Path(str(module.__file__)).read_text("utf-8")
         for name, value in vars(module).items():
             if isinstance(value, re.Pattern):
-                found[f"{module.__name__}.{name}"] = value, set(re.findall(rf"\b{name}\.({'|'.join(WAYS)})\(", source))
+                ways = known.setdefault(id(value), set())
+                ways |= set(re.findall(rf"\b{name}\.({'|'.join(WAYS)})\(", source))
+                found[f"{module.__name__}.{name}"] = value, ways
         for way, pattern in written_in(ast.parse(source)):
             found[f"{module.__name__} {pattern.pattern!r}"] = pattern, {way}
-    return found
+    # Some are handed on, as part of a rule: then any way has to be a good one.
+    return {name: (pattern, ways or {"search", "fullmatch"}) for name, (pattern, ways) in found.items()}
 
 
 def apply(pattern: "re.Pattern[str] | re.Pattern[bytes]", way: str, text: str) -> None:
@@ -89,9 +94,8 @@ def hostile() -> Iterator[str]:
 
 
 def test_every_pattern_is_found() -> None:
-    """The search for them is no empty one, and each is used in a way that we know."""
+    """The search for them is no empty one."""
     assert len(patterns()) > 50
-    assert [name for name, (_, ways) in patterns().items() if not ways] == []
 
 
 def try_all(pattern: "re.Pattern[str] | re.Pattern[bytes]", ways: set[str]) -> None:

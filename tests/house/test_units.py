@@ -45,6 +45,14 @@ def test_sockets_and_credentials_are_those_that_the_configuration_names(monkeypa
     assert {"master-key"} | {file.named.removeprefix("credential:") for file in files} == given
 
 
+def test_the_credentials_of_the_trust_space_are_proposed_as_the_example_names_them() -> None:
+    """In comments on both sides: without [trust] there are no such files."""
+    unit = (UNITS / "mssgw.service").read_text()
+    example = (ROOT / "config" / "mssgw.toml").read_text("utf-8")
+    proposed = set(re.findall(r"^#LoadCredential=(trust-[\w-]+):", unit, re.MULTILINE))
+    assert proposed == set(re.findall(r'^#\w+ = "credential:(trust-[\w-]+)"', example, re.MULTILINE)) != set()
+
+
 def test_the_state_directory_is_the_default_one() -> None:
     """StateDirectory=mssgw is /var/lib/mssgw."""
     assert "StateDirectory=mssgw\n" in (UNITS / "mssgw.service").read_text()

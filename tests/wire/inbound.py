@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.replies import Reply
+from mssgw.core.trust import Chain, Distrust
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.ports import Login
 
@@ -61,6 +62,7 @@ class Recorder:
     """ports.Reception by script. ``letters``: all that began, ``kept``: those that were committed."""
 
     client: Client | None = HOSPITAL
+    admits: Callable[[Chain], Client | Distrust] | None = None
     logins: Mapping[tuple[str, str], Client] = field(default_factory=dict)
     login_error: Exception | None = None
     refuse_sender: Reply | None = None
@@ -80,6 +82,9 @@ class Recorder:
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self.client
+
+    def operator(self, chain: Chain) -> Client | Distrust | None:
+        return None if self.admits is None else self.admits(chain)
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         if self.login_error is not None:

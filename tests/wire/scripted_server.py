@@ -70,11 +70,13 @@ class ScriptedServer:
         offers: tuple[str, ...] = ALL,
         tls: ssl.SSLContext | None = None,
         implicit: bool = False,
+        address: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.script = _ORDINARY | (script or {})
         self.offers, self.tls, self.implicit = offers, tls, implicit
         self.sessions: list[Session] = []
-        self.port = 0
+        self.address, self.port = address, port
         self.body_came = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -88,7 +90,7 @@ class ScriptedServer:
 
     async def __aenter__(self) -> Self:
         context = self.tls if self.implicit else None
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context, limit=1 << 26)
+        self._server = await asyncio.start_server(self._serve, self.address, self.port, ssl=context, limit=1 << 26)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -11,8 +11,9 @@ NOTHING = "-"
 # What leaves the row for lines of its own when the screen is too narrow, first to last: words before addresses,
 # addresses before the little that sums a row up. What is not named stays.
 LEAVING = (
-    *("detail", "reply", "last reply"),
+    *("detail", "sentence", "reply", "last reply", "why", "operators", "source", "file"),
     *("recipient", "mailbox", "sender", "patient", "who", "domain", "state", "requirement"),
+    *("subject", "issuer"),
 )
 
 

@@ -7,7 +7,7 @@ from enum import IntEnum
 import click
 
 from mssgw.app.cli.opening import is_the_gateways_user
-from mssgw.app.office import NoSuchClient
+from mssgw.app.office import NoSuchClient, NoTrustSpace
 from mssgw.app.telemetry.redact import scrub
 from mssgw.core.errors import (
     GatewayError,
@@ -15,6 +15,7 @@ from mssgw.core.errors import (
     IllegalMove,
     MalformedAddress,
     MalformedMatricule,
+    SourceUnavailable,
     StoreUnavailable,
     Undecryptable,
 )
@@ -25,7 +26,9 @@ class Code(IntEnum):
 
     OK = 0
     NO = 1  # the answer is no: invalid, not found, refused
+    WARNED = 1  # cda check only: delivered, with a report
     HELD = 2  # explain only: accepted, but kept for a person
+    REJECTED = 2  # cda check only
     USAGE = 64
     DATA = 65
     UNAVAILABLE = 69
@@ -39,11 +42,11 @@ class Code(IntEnum):
 HELP = """\b
 Exit codes:
   0    done, or the answer is yes
-  1    the answer is no: invalid, not found, refused
-  2    explain only: the letter is held for a person
+  1    the answer is no: invalid, not found, refused; cda check: a warning
+  2    explain: the letter is held for a person; cda check: a document is refused
   64   usage error
   65   bad input data: a file or a value that cannot be read
-  69   the store is unavailable, or somebody else has it open
+  69   the store is unavailable, or somebody else has it open; or a published file is
   70   internal error (run again with `mssgw --debug`)
   77   no permission
   78   configuration error (see `mssgw check`)
@@ -67,9 +70,11 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
     (MalformedMatricule, Code.DATA),
     (MalformedAddress, Code.DATA),
     (NoSuchClient, Code.USAGE),
+    (NoTrustSpace, Code.CONFIG),
     (Gone, Code.NO),
     (IllegalMove, Code.NO),
     (StoreUnavailable, Code.UNAVAILABLE),
+    (SourceUnavailable, Code.UNAVAILABLE),
     (Undecryptable, Code.UNAVAILABLE),
     (GatewayError, Code.INTERNAL),
     (asyncio.TimeoutError, Code.UNAVAILABLE),

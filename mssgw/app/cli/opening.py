@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
 from mssgw.app.cli.people import operator
 from mssgw.app.office import Office, Opener
+
+if TYPE_CHECKING:
+    from mssgw.app.config import Config
+    from mssgw.app.trust_desk import TrustDesk
 
 DEFAULT_CONFIG = Path("/etc/mssgw/mssgw.toml")
 CREDENTIALS = Path("/run/credentials/mssgw.service")
@@ -25,14 +29,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def open_office(config_path: Path, alone: bool) -> AbstractAsyncContextManager[Office]:
     """The real opener: what the configuration file describes."""
-    from mssgw.app import backoffice, config  # they pull in the database: not for --help
+    from mssgw.app import backoffice  # it pulls in the database: not for --help
+
+    return backoffice.office(configured(config_path), alone=alone)
+
+
+def configured(config_path: Path) -> "Config":
+    """Read the configuration, and go on as the gateway's user. Raises ConfigErrors."""
+    from mssgw.app import config
 
     if CREDENTIALS.is_dir():
         # Beside the running service, commands find the master key where systemd keeps it for the service.
         os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
     loaded = config.load(config_path)
     become_owner(loaded.gateway.state_dir)
-    return backoffice.office(loaded, alone=alone)
+    return loaded
 
 
 def become_owner(state_dir: Path) -> None:
@@ -111,6 +122,24 @@ def at_the_office(
         return config_option(update_wrapper(command, coroutine))
 
     return wrap
+
+
+def at_the_trust(
+    coroutine: Callable[Concatenate["TrustDesk", P], Awaitable[None]],
+) -> Callable[..., None]:
+    """Make a command of a coroutine that takes a TrustDesk first; adds ``--config``. It needs no store."""
+
+    def command(config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
+        from mssgw.app.trust_desk import trust_desk
+        from mssgw.edges.clock import SystemClock
+
+        async def run() -> None:
+            async with asyncio.timeout(LIMIT):
+                await coroutine(await trust_desk(configured(config_path), SystemClock()), *args, **kwargs)
+
+        asyncio.run(run())
+
+    return config_option(update_wrapper(command, coroutine))
 
 
 def owner_only(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import exits
+from mssgw.app.cli.cda import cda
 from mssgw.app.cli.check import check
 from mssgw.app.cli.conversation import conversation
 from mssgw.app.cli.db import db
@@ -18,6 +19,7 @@ from mssgw.app.cli.password import password
 from mssgw.app.cli.queue import queue
 from mssgw.app.cli.serve import serve
 from mssgw.app.cli.trace import trace
+from mssgw.app.cli.trust import trust
 
 
 class _ReaderLeftError(Exception):
@@ -81,5 +83,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, queue, conversation, trace, explain, key, db, password):
+for command in (serve, check, ins, cda, queue, conversation, trace, explain, trust, key, db, password):
     main.add_command(command)

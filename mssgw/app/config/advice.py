@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mssgw.app.config import lines
-from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain
+from mssgw.app.config.files import path_readable
+from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint
 from mssgw.app.config.values import SecretFile
 from mssgw.core.bal import BalKind
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
+from mssgw.edges.identity import in_file
 
 Found = Iterator[Complaint]
 
+SOON = 30  # days before a certificate ends
 SERVICE_USER = "mssgw"  # systemd/sysusers.conf
 HIDDEN = (Path("/etc/mssgw/secrets"), Path("/etc/mssgw/tls"))  # InaccessiblePaths= of systemd/mssgw.service
 
@@ -28,6 +31,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _ways_in_and_out,
         _patients,
         _tls,
+        _trust,
         _logins,
         _going_live,
         _trace,
@@ -64,7 +68,7 @@ def _ways_in_and_out(config: Config) -> Found:
         if not client.networks and not any(login.establishment == client.name for login in config.logins):
             yield Complaint(("establishment", n), "neither networks nor a [[login]]: it cannot send")
     for n, operator in enumerate(config.trusted_domains):
-        if not operator.networks:
+        if not operator.networks and config.trust is None:
             yield Complaint(("trusted_domain", n), "no networks: all mail from its domains is refused")
     roles = {listener.role for listener in config.listeners}
     for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE):
@@ -74,7 +78,7 @@ def _ways_in_and_out(config: Config) -> Found:
 
 def _patients(config: Config) -> Found:
     served = {domain for operator in config.trusted_domains for domain in operator.domains}
-    if config.gateway.patient_domain not in served:
+    if config.gateway.patient_domain not in served and config.trust is None:
         message = f"no [[trusted_domain]] holds {config.gateway.patient_domain}: no letter can reach a patient"
         yield Complaint(("gateway", "patient_domain"), message)
 
@@ -98,6 +102,39 @@ def _tls(config: Config) -> Found:  # req: TLS-1
             clear = client.next_hop_tls is TlsPolicy.NONE
             if clear and (client.next_hop is None or not client.next_hop.loopback):
                 yield Complaint((table, n, "next_hop_tls"), "health mail crosses the network in clear text")
+
+
+def _trust(config: Config) -> Found:  # req: TLS-6, WL-6
+    trust = config.trust
+    if trust is None:
+        outside = [n for n, each in enumerate(config.listeners) if each.role is Role.TRUST_SPACE]
+        if outside and config.gateway.environment == "production":
+            message = (
+                "no [trust]: operators are known by their networks alone; whoever takes one of these speaks for them"
+            )
+            yield Complaint(("listener", outside[0]), message)
+        return
+    if trust.white_list_unsigned:
+        message = "who changes the list on its way, or at its source, decides who may write to us (WL-6)"
+        yield Complaint(("trust", "white_list_unsigned"), message)
+    if trust.crl_grace is not None and trust.crl_grace > timedelta(hours=24):
+        yield Complaint(("trust", "crl_grace"), "so long after its end a list may miss many revocations")
+    for at, place in (
+        (("trust", "white_list"), trust.white_list),
+        *((("trust", "crls", n), each) for n, each in enumerate(trust.crls)),
+    ):
+        if "://" not in place:
+            yield from path_readable(at, Path(place))
+    yield from _ends_soon(trust)
+
+
+def _ends_soon(trust: TrustSettings) -> Found:
+    for key, file in (("certificate", trust.certificate), ("anchors", trust.anchors)):
+        for each in in_file(file.path) if file.path is not None else ():
+            days = (each.not_after - datetime.now(UTC)).days
+            if days < SOON:
+                when = f"ends in {days} days" if days >= 0 else "has ended"
+                yield Complaint(("trust", key), f"{each.subject} {when}: {each.not_after:%Y-%m-%d %H:%M} UTC")
 
 
 def _logins(config: Config) -> Found:
@@ -130,6 +167,8 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
         (("store", "master_key_file"), config.master_key),
         (("store", "password_file"), config.store.password_file),
     ]
+    if config.trust is not None:
+        files.append((("trust", "key"), config.trust.key))
     files += [(("listener", n, "key"), each.key) for n, each in enumerate(config.listeners)]
     for n, each in enumerate(config.establishments):
         files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
@@ -149,6 +188,9 @@ def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     yield from _secrets(config)
     yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
     yield from _named([(("delivery", "ca_file"), config.delivery.ca_file)])
+    if (trust := config.trust) is not None:
+        names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
+        yield from _named((("trust", name), getattr(trust, name)) for name in names)
 
 
 def _out_of_reach(config: Config) -> Found:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
+from mssgw.app.config.files import readable
 from mssgw.app.config.model import (
     Conversations,
     DeliverySettings,
@@ -28,9 +29,11 @@ from mssgw.app.config.model import (
     StoreSettings,
     Tls,
     TrustedDomain,
+    TrustSettings,
 )
 from mssgw.app.config.problems import Complaint
-from mssgw.app.config.values import Endpoint, SecretFile
+from mssgw.app.config.trust_checks import TRUST_CHECKS, served_by_trust
+from mssgw.app.config.values import Endpoint
 from mssgw.core.bal import BalKind
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
@@ -66,7 +69,7 @@ def _collide(one: Endpoint, other: Endpoint) -> bool:
     return one.port == other.port != 0 and same_host
 
 
-def listeners_protect_what_they_carry(listeners: Sequence[Listener]) -> Found:
+def listeners_protect_what_they_carry(listeners: Sequence[Listener], trust: TrustSettings | None) -> Found:
     for n, each in enumerate(listeners):
         at: lines.Path = ("listener", n)
         if each.auth and each.role is not Role.ESTABLISHMENT:
@@ -74,7 +77,8 @@ def listeners_protect_what_they_carry(listeners: Sequence[Listener]) -> Found:
         elif each.auth and each.tls is Tls.NONE:
             yield Complaint((*at, "auth"), "passwords need TLS: set tls, or auth = false")
         for key, file in (("certificate", each.certificate), ("key", each.key)):
-            if each.tls is not Tls.NONE and file is None:
+            # A trust-space listener shows the certificate of [trust] unless it has its own.
+            if each.tls is not Tls.NONE and file is None and not served_by_trust(each, trust):
                 yield Complaint((*at, key), f'expected a file, because tls = "{each.tls}"')
 
 
@@ -158,7 +162,11 @@ def logins_belong_somewhere(logins: Sequence[Login], establishments: Establishme
 
 
 def mailboxes_have_a_home(
-    mailboxes: Sequence[Mailbox], establishments: Establishments, trusted_domains: TrustedDomains, gateway: Gateway
+    mailboxes: Sequence[Mailbox],
+    establishments: Establishments,
+    trusted_domains: TrustedDomains,
+    gateway: Gateway,
+    trust: TrustSettings | None,
 ) -> Found:
     yield from _repeated(((("mailbox", n, "address"), each.address) for n, each in enumerate(mailboxes)), "address")
     served = {domain for client in (*establishments, *trusted_domains) for domain in client.domains}
@@ -166,7 +174,7 @@ def mailboxes_have_a_home(
         domain = mailbox.address.domain
         if domain == gateway.patient_domain:
             yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
-        elif domain not in served:
+        elif domain not in served and trust is None:  # else the white list may have it
             near = get_close_matches(domain, served, n=1)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
@@ -230,20 +238,20 @@ def _postgres(url: str) -> Found:
 def listener_files_exist(listeners: Sequence[Listener]) -> Found:
     for n, each in enumerate(listeners):
         for key, file in (("certificate", each.certificate), ("key", each.key)):
-            yield from _readable(("listener", n, key), file)
+            yield from readable(("listener", n, key), file)
 
 
 def client_files_exist(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
     for at, client in [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]:
-        yield from _readable((*at, "next_hop_password_file"), client.next_hop_password_file)
+        yield from readable((*at, "next_hop_password_file"), client.next_hop_password_file)
 
 
 def the_database_password_exists(store: StoreSettings) -> Found:
-    yield from _readable(("store", "password_file"), store.password_file)
+    yield from readable(("store", "password_file"), store.password_file)
 
 
 def delivery_files_exist(delivery: DeliverySettings) -> Found:
-    yield from _readable(("delivery", "ca_file"), delivery.ca_file)
+    yield from readable(("delivery", "ca_file"), delivery.ca_file)
 
 
 def master_key_exists(store: StoreSettings) -> Found:
@@ -265,17 +273,6 @@ def master_key_exists(store: StoreSettings) -> Found:
     else:
         if open_to_all:  # as edges/vault.py will say
             yield Complaint(at, f"every user of the machine may use it: chmod 0400 {file.path}")
-
-
-def _readable(at: lines.Path, file: SecretFile | None) -> Found:
-    """A credential is out of sight outside its service: no error then."""
-    if file is None or file.path is None:
-        return
-    try:
-        with file.path.open("rb"):
-            pass
-    except OSError as error:
-        yield Complaint(at, f"cannot be read: {error.strerror} ({file.path})")
 
 
 def _numbered(table: str, clients: Sequence[Any]) -> Iterator[tuple[lines.Path, Any]]:
@@ -312,4 +309,5 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     master_key_exists,
     the_database_password_exists,
     delivery_files_exist,
+    *TRUST_CHECKS,
 )

@@ -32,6 +32,7 @@ from mssgw.app.config.values import (
     Processes,
     SecretFile,
     Size,
+    Source,
     Text,
     address,
 )
@@ -73,6 +74,7 @@ class Gateway(_Table):
     """[gateway]: who we are and where our state lies."""
 
     hostname: HostName
+    environment: Literal["production", "test"] = "production"
     workers: Processes = 0
     node: Name | None = None
     state_dir: Directory = Path("/var/lib/mssgw")
@@ -111,7 +113,7 @@ class _Client(_Table):
     name: Name
     domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
     networks: Annotated[tuple[Cidr, ...], _LIST] = ()
-    next_hop_tls: TlsPolicy = TlsPolicy.REQUIRE
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
 
@@ -181,11 +183,34 @@ class DeliverySettings(_Table):
 
     first_retry: Duration = timedelta(minutes=1)
     longest_retry: Duration = timedelta(hours=1)
+    distrust_after: Duration = timedelta(hours=4)  # req: WL-8
     warn_after: Duration = timedelta(hours=4)
     give_up_after: Duration = timedelta(hours=48)
     take_over_after: Duration = timedelta(seconds=60)
     connections_per_hop: Count = 20
     ca_file: File | None = None
+
+
+class TrustSettings(_Table):
+    """[trust]: the trust space of MSSanté (§8). Given, it decides who is an operator; without it, networks do.
+
+    ``white_list`` and ``crls``: paths or URLs. ``anchors``: PEM of the certificate authorities that are trusted, and no
+    others. ``certificate`` and ``key``: who we are, to peers on both sides. ``purposes``: what a peer's certificate may
+    be made for when it is the client; any of them will do. ``crl_grace`` None: none at all.
+    """
+
+    white_list: Source
+    white_list_signer: File | None = None
+    white_list_unsigned: Flag = False
+    white_list_ca: File | None = None
+    white_list_poll: Duration = timedelta(hours=1)
+    anchors: File
+    certificate: File
+    key: File | None = None
+    crls: Annotated[tuple[Source, ...], _LIST, Field(min_length=1)]
+    crl_poll: Duration = timedelta(seconds=30)
+    crl_grace: Duration | None = None
+    purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
 class Retention(_Table):
@@ -221,6 +246,7 @@ class Config(_Table):
     policy: PolicySettings = PolicySettings()
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
+    trust: TrustSettings | None = None
     retention: Retention = Retention()
     log: Log = Log()
     metrics: MetricsSettings = MetricsSettings()

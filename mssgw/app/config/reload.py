@@ -15,6 +15,20 @@ RESTART = {
     "listener": ("name", "role", "address", "socket"),
     "limits": ("body_memory",),
     "delivery": ("take_over_after", "connections_per_hop"),
+    "trust": (
+        "white_list",
+        "white_list_signer",
+        "white_list_ca",
+        "white_list_unsigned",
+        "white_list_poll",
+        "anchors",
+        "certificate",
+        "key",
+        "crls",
+        "crl_poll",
+        "crl_grace",
+        "purposes",
+    ),
     "retention": ("trace",),
     "metrics": ("address", "allow_remote"),
 }
@@ -25,11 +39,17 @@ def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     """The configuration in force after a reload, and the keys, ``section.key``, that wait for a restart."""
     waiting: list[str] = []
     changed: dict[str, object] = {"listeners": _listeners(old, new, waiting)}
+    names: Sequence[str]
     for section, keys in RESTART.items():
-        if section != "listener":
-            kept, names = _kept(getattr(old, section), getattr(new, section), keys)
-            changed[section] = kept
-            waiting += [f"{section}.{name}" for name in names]
+        before, after = getattr(old, section, None), getattr(new, section, None)
+        if section == "listener" or before is after is None:
+            continue
+        if before is None or after is None:  # [trust] came or went: the one or the other, from the start
+            changed[section], names = before, [""]
+            changed["listeners"] = old.listeners  # they fit together: TLS or none, whose certificate
+        else:
+            changed[section], names = _kept(before, after, keys)
+        waiting += [f"{section}.{name}".rstrip(".") for name in names]
     return new.model_copy(update=changed), waiting
 
 

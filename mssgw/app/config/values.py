@@ -278,6 +278,14 @@ def secret_file(value: object, info: ValidationInfo) -> SecretFile:
     return SecretFile(value, Path(given) / credential if given else None)
 
 
+def source(value: object, info: ValidationInfo) -> str:
+    """A URL as it stands, or the path of a file; a relative one lies beside the configuration file."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError('expected a file, or a URL such as "https://espacedeconfiance.mssante.fr/liste.xml"')
+    scheme, colon, _ = value.partition("://")
+    return value if colon and scheme.isalpha() else str(_base(info) / value)
+
+
 def _base(info: ValidationInfo) -> Path:
     context: Any = info.context or {}
     base = context.get("base", Path())
@@ -305,3 +313,4 @@ NextHopOrMx = Annotated[Endpoint | None, PlainValidator(next_hop_or_mx)]
 FieldName = Annotated[str, PlainValidator(field_name)]
 Directory = Annotated[Path, PlainValidator(directory)]
 File = Annotated[SecretFile, PlainValidator(secret_file)]
+Source = Annotated[str, PlainValidator(source)]

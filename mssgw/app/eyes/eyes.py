@@ -1,14 +1,14 @@
 """All of it together: made before the store is opened, for the store's writer already tells what it does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from mssgw.app.config import Config
 from mssgw.app.eyes import sampling
 from mssgw.app.eyes.disk import Disk
 from mssgw.app.eyes.family import Family
-from mssgw.app.eyes.health import Health, StoreWatch
+from mssgw.app.eyes.health import Check, Health, StoreWatch
 from mssgw.app.eyes.pages import Own, Whole
 from mssgw.app.eyes.sockets import PUBLIC, address_of, worker_socket
 from mssgw.app.reloading import Ready
@@ -17,6 +17,7 @@ from mssgw.app.stores import AtRest
 from mssgw.app.telemetry.counting import CountingTelemetry
 from mssgw.app.telemetry.events import FanOut, LogTelemetry, Silence
 from mssgw.app.telemetry.metrics import Metrics
+from mssgw.core.routes import BY_THE_LIST
 from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtpd_intake import Intake
 from mssgw.edges.status_http import StatusServer
@@ -40,12 +41,15 @@ class Eyes:
             telemetry=self.telemetry if seat.first else Silence(),  # all see the same disk: one alarm is enough
         )
         self._listeners: list[SmtpIn] = []
+        self.others: Callable[[], Sequence[Check]] = tuple  # what readiness asks besides
         self._health: Health | None = None
 
     def follow(self, ready: Ready) -> None:
         """Look as this configuration says, at the start and after a reload."""
         self._disk.reserve = ready.config.limits.disk_reserve
-        self.metrics.routes(route.name for route in ready.settings.routes.by_domain.values())
+        routes = ready.settings.routes
+        self.metrics.routes(route.name for route in routes.by_domain.values())
+        self.metrics.routes((BY_THE_LIST,) if routes.listed is not None else ())
 
     def watch(self, listener: SmtpIn) -> None:
         """Count this listener's connections, and miss it when it is gone."""
@@ -66,7 +70,11 @@ class Eyes:
     async def open(self, rest: AtRest) -> AsyncIterator[Sequence["asyncio.Task[None]"]]:
         """Look and show while the block runs. Gives the tasks without which the gateway should not go on."""
         self._health = health = Health(
-            vitals=rest.vitals, store=self._store, disk=self._disk, listeners=lambda: self._listeners
+            vitals=rest.vitals,
+            store=self._store,
+            disk=self._disk,
+            listeners=lambda: self._listeners,
+            others=self.others,
         )
         self._watch_memory(rest)
         await self._disk.look()  # before the first letter

@@ -68,8 +68,16 @@ class Health:
     """The checks. ``stopping``: set when the gateway has begun to leave."""
 
     def __init__(
-        self, *, vitals: Vitals, store: StoreWatch, disk: Disk, listeners: Callable[[], Sequence[SmtpIn]]
+        self,
+        *,
+        vitals: Vitals,
+        store: StoreWatch,
+        disk: Disk,
+        listeners: Callable[[], Sequence[SmtpIn]],
+        others: Callable[[], Sequence[Check]] = tuple,
     ) -> None:
+        """``others``: what else has to be right."""
+        self._others = others
         self._vitals, self._store, self._disk, self._listeners = vitals, store, disk, listeners
         self.stopping = False
 
@@ -91,6 +99,7 @@ class Health:
             Check(name="store", ok=self._store.writable, facts={}),
             Check(name="disk", ok=not disk.low, facts={"free_bytes": disk.free, "reserve_bytes": disk.reserve}),
             Check(name="listeners", ok=up == len(listeners) > 0, facts={"up": up, "configured": len(listeners)}),
+            *self._others(),
             Check(name="serving", ok=not self.stopping, facts={}),
         )
 

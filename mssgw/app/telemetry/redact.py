@@ -33,6 +33,9 @@ _DIGIT = f"[0-9]{_GAP}"
 _THIRTEEN = f"{_DIGIT * 5}(?:{_DIGIT}[0-9]|2{_GAP}[ABab]){f'{_GAP}[0-9]' * 6}"
 _KEYED = re.compile(f"(?=({_THIRTEEN}{f'{_GAP}[0-9]' * 2}))")  # a look-ahead: candidates overlap in a run of digits
 _BARE = re.compile(f"(?<![0-9A-Za-z]){_THIRTEEN}(?:{f'{_GAP}[0-9]'}){{0,2}}(?![0-9A-Za-z])")
+# An organisation in the DN of a certificate: 3 and its SIRET, or 0002 and its SIREN (WL-4). Whoever is refused must be
+# found in the white list by what the log says; and no NIR begins with 3 or 0.
+_ORGANISATION = re.compile("(?<![0-9A-Za-z])(OU=(?:3[0-9]{14}|0002 [0-9]{9})(?=,|$))")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SUSPECT = re.compile(f"(?:{_DIGIT}){{5}}")
 _BETWEEN = re.compile(_GAP.removesuffix("{0,3}") + "+")
@@ -57,7 +60,9 @@ def _scrubbed(text: str) -> str:
     if "@" in text:
         text = _MAILBOX.sub(ADDRESS, text)
     if _SUSPECT.search(text):
-        text = _BARE.sub(MATRICULE, _without_keyed(text))
+        kept = _ORGANISATION.split(text)  # every second one is an organisation
+        kept[::2] = (_BARE.sub(MATRICULE, _without_keyed(each)) for each in kept[::2])
+        text = "".join(kept)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

@@ -8,6 +8,7 @@ from mssgw.core.ins import Matricule
 from mssgw.core.message import Content
 from mssgw.core.replies import Reply
 from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.trust import UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding, Severity
 
 
@@ -20,10 +21,12 @@ def opposition_is_honoured(facts: Facts, exchange: Exchange) -> Finding | None: 
     )
 
 
-def route_exists(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-9, SD-10
+def route_exists(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-9, WL-8, SD-10
     """There is no way out of the trust space, and no relaying between strangers."""
     if exchange.relayable:
         return None
+    if exchange.unlisted:
+        return refuse("route-exists", "WHO-9 WL-8", UNLISTED_DOMAIN, "unlisted")
     return refuse("route-exists", "WHO-9", not_allowed("Domaine destinataire non desservi par cette passerelle"))
 
 

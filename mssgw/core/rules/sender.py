@@ -7,7 +7,10 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.trust import FOREIGN_DOMAIN, UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding
+
+SENDERS_DOMAIN = "sender-is-the-clients-own"
 
 
 def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
@@ -15,13 +18,16 @@ def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
     address = facts.envelope.reverse_path
     if address is None or facts.client.may_send_as(address):
         return None
+    if facts.sender_listed is not None:  # req: WL-8, TLS-6
+        reply = FOREIGN_DOMAIN if facts.sender_listed else UNLISTED_DOMAIN
+        return refuse(SENDERS_DOMAIN, "SD-5 TLS-6 WL-8", reply, "listed" if facts.sender_listed else "")
     if facts.from_trust_space:
         text = "Domaine expediteur non autorise depuis cet operateur"
     elif facts.sender_party in (Party.PATIENT, Party.PATIENT_SPACE):
         text = "Un etablissement ne peut pas emettre au nom d'un patient"
     else:
         text = "Adresse d'expediteur non autorisee pour ce client"
-    return refuse("sender-is-the-clients-own", "SD-5", not_allowed(text))
+    return refuse(SENDERS_DOMAIN, "SD-5", not_allowed(text))
 
 
 def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5

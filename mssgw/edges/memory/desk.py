@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Move, Pair, State
+from mssgw.core.correspondents import Traffic
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
@@ -183,6 +184,25 @@ class MemoryDesk(MemoryLinks):
             or (alias and alias in [self.alias(each) for each in (entry.sender, entry.recipient) if each])
         ]
         return found[-limit:]
+
+    async def traffic(self, *, since: datetime) -> Sequence[Traffic]:
+        found: dict[tuple[object, ...], Traffic] = {}
+        for each in self._has.journal:
+            if each.at < since or each.event not in (JournalEvent.ACCEPTED, JournalEvent.DELIVERED):
+                continue
+            sender, recipient = (one.domain if one else "" for one in (each.sender, each.recipient))
+            key = each.event, sender, recipient, each.client
+            before = found.get(key)
+            found[key] = Traffic(
+                event=each.event,
+                sender=sender,
+                recipient=recipient,
+                client=each.client,
+                lines=before.lines + 1 if before else 1,
+                last=max(each.at, before.last) if before else each.at,
+                next_hop=each.next_hop if before is None or each.at >= before.last else before.next_hop,
+            )
+        return list(found.values())
 
     async def rotate(self, new_key: bytes) -> int:
         """Nothing is encrypted here."""

@@ -202,6 +202,14 @@ class Records:
             findings=hidden.findings,
         )
 
+    def journal_domains(self, sealed: bytes | None) -> tuple[str, str]:
+        """The domains of a journal line's sender and recipient; "" where there is none, or none that can be read."""
+        try:
+            plain = json.loads(self.vault.unseal("journal", sealed)) if sealed is not None else {}
+            return tuple(str(plain[name][2]) if name in plain else "" for name in ("sender", "recipient"))  # type: ignore[return-value]
+        except _UNREADABLE:
+            return "", ""
+
     def read_envelope(self, spool_id: str, wrapped: bytes | None, sealed: bytes) -> Envelope:
         """The envelope alone, for a claim. Raises Undecryptable."""
         try:

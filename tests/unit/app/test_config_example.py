@@ -13,7 +13,7 @@ from mssgw.app import config
 from mssgw.app.config.model import Config
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "mssgw.toml"
-_COMMENTED = re.compile(r"#((?:\[\[\w+\]\]|\w+ = .*?)(  # example)?)")
+_COMMENTED = re.compile(r"#((?:\[{1,2}\w+\]{1,2}|\w+ = .*?)(  # example)?)")
 
 
 def tables() -> dict[str, type[BaseModel]]:

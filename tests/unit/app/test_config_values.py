@@ -74,6 +74,7 @@ def test_a_sound_file_gives_the_warnings_that_it_deserves(load: Load) -> None:
     """In the order of the file, each with its line."""
     assert [(each.line, each.key) for each in config.warnings(load())] == [
         (1, "store.master_key_file"),  # beside the letters that it seals
+        (11, "listener[1]"),  # operators are known by their networks alone
         (26, "establishment[1]"),  # no next hop
         (31, "login[0]"),  # no listener takes logins
     ]

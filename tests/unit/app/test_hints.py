@@ -2,9 +2,11 @@
 
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
@@ -15,10 +17,11 @@ GUIDE = Path(__file__).parents[3] / "docs" / "administrateur.md"
 
 
 @pytest.fixture
-def output() -> io.StringIO:
+def output() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     log.configure("info", "json", stream)
-    return stream
+    yield stream
+    structlog.reset_defaults()
 
 
 def test_every_alarm_says_what_to_do() -> None:

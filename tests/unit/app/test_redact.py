@@ -135,6 +135,20 @@ def test_what_names_nobody_is_left_alone(text: str) -> None:
     assert scrub(text) == text
 
 
+@pytest.mark.parametrize("unit", ["318310021300028", "0002 187512751"])
+def test_the_organisation_in_a_dn_is_told(unit: str) -> None:
+    """SIRET and SIREN: by its DN as it stands an operator is found in the white list (WL-4)."""
+    dn = f"CN=mta.exemple.fr,OU={unit},O=GIP EXEMPLE,ST=Haute-Garonne (31),C=FR"
+    assert scrub(f"{dn}, for exemple.mssante.fr") == f"{dn}, for exemple.mssante.fr"
+    assert scrub(f"C=FR,OU={unit}") == f"C=FR,OU={unit}"
+
+
+@pytest.mark.parametrize("text", ["OU={}", "OU=3{}", "OU=318310021300028 {}", "{} OU=318310021300028", "XOU=3{}"])
+def test_a_matricule_in_or_beside_a_dn_is_not(text: str) -> None:
+    """What an organisation is never numbered like goes there too."""
+    assert PATIENT not in scrub(text.format(PATIENT))
+
+
 @given(st.text(max_size=100))
 def test_scrubbing_never_fails_and_never_breaks_a_line(text: str) -> None:
     """A peer's text may not forge a second line, nor draw on a terminal."""

@@ -44,6 +44,17 @@ FIGURES = {
             }
         ]
     },
+    "trust": {
+        "per_second": {"postfix": 100.0, "postfix+reuse": 110.0, "gateway": 125.0},
+        "cpu_ms": {"postfix": 8.0, "gateway": 7.5},
+        "ratio": 1.25,
+        "ratio_reuse": 1.14,
+        "handshakes": {
+            "per_second": {"s_server": 400.0, "gateway": 420.0},
+            "cpu_ms": {"s_server": 1.5, "gateway": 2.0},
+            "ratio": 1.05,
+        },
+    },
 }
 _ENTRY = {
     "at": "2026-11-21T22:00:00+00:00",
@@ -74,7 +85,7 @@ def test_the_bars_are_those_that_were_promised():
     paths = [bar.path for bar in BARS]
     assert len(set(paths)) == len(paths)
     named = {path[0] for path in paths}
-    assert named == {"throughput", "latency", "memory", "queue"}
+    assert named == {"throughput", "latency", "memory", "queue", "trust"}
 
 
 def test_every_block_is_written_and_what_stands_between_them_is_kept():
@@ -90,6 +101,9 @@ def test_every_block_is_written_and_what_stands_between_them_is_kept():
         "| 20 letters of 10 Mo at once, above idle, worst round | 101.5 MB |",
         "| claims a second, sqlite | 900.0 | 600.0 | 0.667 |",
         "| 1 node, SQLite | 4,000 | 500.0 | 1.0 | 1.0 | 50% |",
+        "| gateway / Postfix, mutual TLS on both sides, 300 kB | >= 1 x | 1.25 x | holds |",
+        "| letters of 300 kB a second | 100.0 | 110.0 |  | 125.0 |",
+        "| gateway / this one | 1.25 | 1.14 |  |  |",
     ):
         assert row in page
 
@@ -98,7 +112,7 @@ def test_what_was_not_measured_says_so_and_why():
     results = copy.deepcopy(RESULTS)
     results["parts"] = {"nodes": {**_ENTRY, "missing": "needs smtp-source: apt-get install postfix"}}
     page = filled(PAGE, results)
-    assert page.count("Not measured yet.") == 5
+    assert page.count("Not measured yet.") == 6
     assert "apt-get install postfix" in page
     assert "not measured" in page
 

@@ -76,3 +76,14 @@ def test_a_key_with_a_passphrase_is_an_error_and_asks_nobody(authority, tmp_path
 def test_a_missing_ca_file():
     with pytest.raises(TlsMisconfigured, match="cannot be read"):
         client_context(ca_file=Path("/nonexistent/ca.pem"))
+
+
+def test_an_error_of_the_system_names_the_file(authority, tmp_path):
+    """A directory, a loop of links, a path through a file: whatever it is."""
+    mine, loop = authority.issue(tmp_path, "a.fr"), tmp_path / "loop"
+    loop.symlink_to(loop)
+    for wrong in (tmp_path, loop, mine / "key.pem"):
+        with pytest.raises(TlsMisconfigured, match=f"{wrong}: cannot be read"):
+            server_context(mine, wrong)
+        with pytest.raises(TlsMisconfigured, match=f"{wrong}: cannot be read"):
+            server_context(wrong)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from mssgw.formats.safexml import UnreadableXml, parse
+from mssgw.formats.safexml import Caps, UnreadableXml, first_element, parse, rooted
 
 LIMIT = 100_000
 SECRET = "279035121518989"
@@ -69,3 +69,47 @@ def test_any_bytes_are_read_or_refused(document: bytes) -> None:
     """An element, or UnreadableXml; nothing else."""
     with contextlib.suppress(UnreadableXml):
         assert isinstance(parse(document, limit=LIMIT), etree._Element)
+
+
+CAPS = Caps(depth=3, elements=4, attributes=4)
+
+
+@pytest.mark.parametrize("document", [b"<a><b><c/></b></a>", b"<a><b/><b/><b/></a>", b"<a b='1' c='2'/>"])
+def test_caps_of_ours_replace_those_of_the_library(document: bytes) -> None:
+    """What is within them is read, a text node of more than 10 MB too."""
+    assert parse(document, limit=LIMIT, caps=CAPS).tag == "a"
+    large = b"<a>" + b"x" * 10_500_000 + b"</a>"
+    assert len(parse(large, limit=len(large), caps=CAPS).text or "") == 10_500_000
+    with pytest.raises(UnreadableXml, match="line 1"):
+        parse(large, limit=len(large))
+
+
+@pytest.mark.parametrize(
+    ("document", "trouble"),
+    [
+        (b"<a><b><c><d/></c></b></a>", "depth"),
+        (b"<a><b/><b/><b/><b/></a>", "elements"),
+        (b"<a>" + b"<b/>" * 9 + b"</a>", "elements"),
+        (b"<a b='' c='' d='' e='' f=''/>", "attributes"),
+        (b"<a>" + b"x" * LIMIT + b"</a>", "size"),
+    ],
+)
+def test_what_is_over_a_cap_is_refused_by_its_name(document: bytes, trouble: str) -> None:
+    """So that a rule can say which."""
+    with pytest.raises(UnreadableXml) as caught:
+        parse(document, limit=LIMIT, caps=CAPS)
+    assert caught.value.trouble == trouble
+
+
+def test_the_name_of_the_root_is_read_without_the_rest() -> None:
+    """With its namespace; what follows may be broken."""
+    assert first_element(b"<!-- x --><p:a xmlns:p='urn:x'><broken") == "{urn:x}a"
+    assert first_element(b"<a>") == "a"
+
+
+def test_an_element_becomes_a_root_that_keeps_lines_and_prefixes() -> None:
+    """Prefixes that only a value names are declared where it is copied to."""
+    inner = rooted(parse(b"<a xmlns:p='urn:x'>\n<b>\n<c t='p:d'/></b>tail</a>", limit=LIMIT)[0])
+    assert inner.getroottree().getroot() is inner
+    assert (inner.tag, inner.tail, inner.nsmap) == ("b", None, {"p": "urn:x"})
+    assert [inner.sourceline, inner[0].sourceline] == [2, 3]

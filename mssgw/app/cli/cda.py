@@ -1,0 +1,160 @@
+"""``mssgw cda``: judge clinical documents as the gateway would, and list the rules; see cda_new for making some."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from mssgw.app.cli import paper
+from mssgw.app.cli.cda_new import new
+from mssgw.app.cli.exits import Code, Failure
+from mssgw.app.cli.letters import count
+from mssgw.app.cli.opening import json_option
+from mssgw.core.bal import PatientSpace
+from mssgw.core.clinical import Environment, Profile, Rule, Severity, Verdict, severity_of
+from mssgw.core.errors import GatewayError
+
+_WORST_FIRST = {Verdict.REJECT: Code.REJECTED, Verdict.WARN: Code.WARNED, Verdict.ACCEPT: Code.OK}
+_WORDS = {Severity.INFO: "note", Severity.WARN: "warn", Severity.REJECT: "reject"}
+
+
+@click.group()
+def cda() -> None:
+    """Clinical documents: CDA R2, alone or in an IHE XDM archive."""
+
+
+cda.add_command(new)
+
+
+@cda.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--policy",
+    type=click.Choice([each.value for each in Profile]),
+    default=Profile.STANDARD.value,
+    show_default=True,
+    help="How strictly documents are judged.",
+)
+@click.option(
+    "--environment", type=click.Choice([each.value for each in Environment]), help="Whose identities belong here."
+)
+@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="Judge as sent there too; repeatable.")
+@click.option(
+    "--patient-domain", default=PatientSpace().domain, show_default=True, help="Where patients have mailboxes."
+)
+@click.option("--quiet", is_flag=True, help="Say nothing of what is accepted.")
+@json_option
+def check(
+    paths: Sequence[Path],
+    policy: str,
+    environment: str | None,
+    recipients: Sequence[str],
+    patient_domain: str,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Judge XML documents, IHE XDM archives (.zip) and letters (.eml); of a folder, all files that end so.
+
+    Each finding names line, rule, what was found and what was expected; it repeats no name, date or number of a
+    patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal.
+
+    \b
+    Examples:
+      mssgw cda check compte-rendu.xml
+      mssgw cda check --policy strict --quiet exports/
+      mssgw cda check --to 279035121518989@patient.mssante.fr IHE_XDM.zip
+      mssgw cda check --json lettre.eml | jq -r '.documents[].findings[].rule'
+    """
+    from mssgw.app.cli import cda_files, cda_report  # they pull in lxml: not for --help
+    from mssgw.formats.cda.rulebook import Conditions
+
+    conditions = Conditions(
+        profile=Profile(policy),
+        now=datetime.now(UTC),
+        environment=Environment(environment) if environment else None,
+    )
+    sent_to = cda_files.Recipients.of(recipients, PatientSpace(domain=patient_domain.lower()))
+    files = list(cda_files.found_in(paths))
+    if not files:
+        raise Failure(Code.DATA, f"cda check: no file that ends in {', '.join(cda_files.SUFFIXES)}")
+    verdicts = []
+    with _progress(len(files)) as advance:
+        for file in files:
+            try:
+                judged = cda_files.judge(file, _content(file), conditions, sent_to)
+            except GatewayError as error:
+                raise Failure(Code.DATA, f"cda check: {file}: {error}") from None
+            verdicts.append(judged.verdict)
+            if as_json:
+                paper.json_line(cda_report.as_json(judged))
+            else:
+                cda_report.show(judged, quiet=quiet)
+            advance()
+    if not as_json:
+        _sum_up(verdicts)
+    raise click.exceptions.Exit(next(code for verdict, code in _WORST_FIRST.items() if verdict in verdicts))
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise Failure(Code.DATA, f"cda check: {file}: no such file or folder") from None
+
+
+def _sum_up(verdicts: Sequence[Verdict]) -> None:
+    told = [f"{number} {each.value}" for each in Verdict if (number := verdicts.count(each))]
+    click.echo(f"{count(len(verdicts), 'file', 'files')}: {', '.join(told)}", err=True)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on stderr when that is a terminal; the callable says that one more file is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    # Where the report goes to the same screen, the bar stays above it; where it goes to a pipe, nothing may touch it.
+    screen = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    shown = screen.is_terminal and total > 1
+    with Progress(
+        *columns, console=screen, transient=True, disable=not shown, redirect_stdout=sys.stdout.isatty()
+    ) as progress:
+        task = progress.add_task("checking", total=total)
+        yield lambda: progress.advance(task)
+
+
+@cda.command()
+@json_option
+def rules(as_json: bool) -> None:
+    """List all rules for documents and archives: id, severity under each policy, what is asked, and where it is said.
+
+    \b
+    Examples:
+      mssgw cda rules
+      mssgw cda rules --json | jq -r 'select(.standard == "reject") | .rule'
+    """
+    listed = sorted(_all_rules(), key=lambda rule: rule.id)
+    if as_json:
+        for rule in listed:
+            paper.json_line({"rule": rule.id, **_severities(rule), "sentence": rule.sentence, "source": rule.source})
+    else:
+        rows = [(rule.id, *_severities(rule).values(), rule.source, rule.sentence) for rule in listed]
+        paper.table(("rule", *(profile.value for profile in Profile), "source", "sentence"), rows)
+        click.echo(count(len(listed), "rule", "rules"), err=True)
+
+
+def _severities(rule: Rule) -> dict[str, str]:
+    return {profile.value: _WORDS[severity_of(rule.weight, profile)] for profile in Profile}
+
+
+def _all_rules() -> Iterator[Rule]:
+    from mssgw.formats import guard, xdm  # they pull in lxml: not for --help
+    from mssgw.formats.cda import rulebook
+
+    yield from guard.RULES
+    yield from rulebook.RULES.values()
+    yield from xdm.RULES.values()

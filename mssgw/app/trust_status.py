@@ -1,0 +1,207 @@
+"""How the trust space fares: list, revocation lists, certificates; and what of it stops mail, or soon will."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from mssgw.app.config import Config
+from mssgw.app.config.values import SecretFile
+from mssgw.app.trust import TrustAtWork
+from mssgw.core.envelope import Role
+from mssgw.edges.certificates import UnreadableCertificates, certificates
+from mssgw.edges.crl_reading import authorities
+from mssgw.edges.crls import CrlStatus
+from mssgw.edges.identity import THRESHOLDS, Ending, in_file
+from mssgw.edges.tls import TlsMisconfigured
+from mssgw.flow.white_list import ALARM_AFTER, USABLE_FOR
+
+_SOON = timedelta(days=THRESHOLDS[0])
+_LATE = timedelta(minutes=15)  # after which a revocation list that is not asked for is worth a word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListStatus:
+    """The kept list. ``verified_at``: last known to be the published one; ``signer``: a DN, "" when it is unsigned."""
+
+    usable: bool
+    verified_at: datetime
+    age: timedelta
+    generated_at: datetime
+    entries: int
+    unreadable: int
+    domains: int
+    operators: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateStatus:
+    """A certificate in use. ``what``: own, intermediate, anchor, listener or list-signer."""
+
+    what: str
+    subject: str
+    file: str
+    not_before: datetime
+    not_after: datetime
+    left: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustStatus:
+    """``errors`` stop mail, of all or of some; ``warnings`` will. ``asked_at``: when the list was last asked for."""
+
+    white_list: ListStatus | None
+    source: str
+    signer: str
+    asked_at: datetime | None
+    crls: tuple[CrlStatus, ...]
+    certificates: tuple[CertificateStatus, ...]
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def status_of(
+    config: Config, work: TrustAtWork, *, now: datetime, asked_at: datetime | None, heard: Sequence[str]
+) -> TrustStatus:
+    """Reads files. ``heard``: alarms of opening what is kept."""
+    assert config.trust is not None
+    errors = [f"what was kept cannot be used: {each}" for each in heard]
+    warnings: list[str] = []
+    in_use = list(_certificates(config, now, errors))
+    crls = tuple(sorted(work.crls.status(), key=lambda each: each.issuer))
+    listed = _list(work, now)
+    for complaints in (
+        _of_list(listed),
+        _of_crls(crls, work.crls.lacking(), now),
+        _of_certificates(in_use, now),
+        _of_ourselves(config, work),
+    ):
+        for stops, text in complaints:
+            (errors if stops else warnings).append(text)
+    return TrustStatus(
+        white_list=listed,
+        source=config.trust.white_list,
+        signer=next((each.subject for each in in_use if each.what == "list-signer"), ""),
+        asked_at=asked_at,
+        crls=crls,
+        certificates=tuple(in_use),
+        errors=tuple(errors),
+        warnings=tuple(warnings),
+    )
+
+
+def _list(work: TrustAtWork, now: datetime) -> ListStatus | None:
+    held = work.white_list.held
+    if held is None:
+        return None
+    return ListStatus(
+        usable=work.white_list.usable() is not None,
+        verified_at=held.verified_at,
+        age=now - held.verified_at,
+        generated_at=held.list.generated_at,
+        entries=held.list.entries,
+        unreadable=held.list.unreadable,
+        domains=len(held.list.operators),
+        operators=len(held.list.domains),
+        fingerprint=held.list.fingerprint,
+    )
+
+
+Complaints = Iterator[tuple[bool, str]]  # whether it stops mail; what it is
+
+
+def _of_list(listed: ListStatus | None) -> Complaints:
+    hour = timedelta(hours=1)
+    if listed is None:
+        yield True, "no white list is kept: all mail of the trust space waits; `mssgw trust refresh` asks for it now"
+    elif not listed.usable:
+        limit = USABLE_FOR // hour
+        yield True, f"the white list was not verified for more than {limit} h: all mail of the trust space waits"
+    elif listed.age > ALARM_AFTER:
+        yield (
+            False,
+            f"the white list was not verified for {listed.age // hour} h: after {USABLE_FOR // hour} h mail waits",
+        )
+
+
+def _of_crls(crls: Sequence[CrlStatus], lacking: Sequence[str], now: datetime) -> Complaints:
+    for issuer in lacking:
+        yield True, f"no revocation list of {issuer}: operators that it certified wait"
+    for each in crls:
+        if now > each.usable_until:
+            yield True, f"the revocation list of {each.issuer} has expired: operators that it certified wait"
+        elif now > each.next_update:
+            yield False, f"the revocation list of {each.issuer} has expired, and is gone by for crl_grace only"
+        elif each.fetched_at is not None and now - each.fetched_at > _LATE:
+            yield (
+                False,
+                f"the revocation list of {each.issuer} was not asked for since {each.fetched_at:%Y-%m-%dT%H:%MZ}",
+            )
+
+
+def _of_certificates(certificates: Sequence[CertificateStatus], now: datetime) -> Complaints:
+    for each in certificates:
+        called = f"certificate ({each.what}) {each.subject} in {each.file}"
+        if not each.not_before <= now < each.not_after:
+            yield True, f"{called} {'has expired' if now >= each.not_after else 'is not valid yet'}"
+        elif each.left <= _SOON:
+            yield False, f"{called} ends in {each.left.days} days"
+
+
+def _of_ourselves(config: Config, work: TrustAtWork) -> Complaints:
+    """What other operators, who go by the same list, will hold against us."""
+    held = work.white_list.held
+    if held is None or config.trust is None:
+        return
+    try:
+        us = certificates(config.trust.certificate.require().read_bytes())[0].subject
+    except (UnreadableCertificates, OSError, IndexError):
+        return  # told already
+    for domain in sorted(domain for each in config.establishments for domain in each.domains):
+        if us not in held.list.operators.get(domain, ()):
+            yield False, f"{domain} is not listed for our certificate: other operators refuse its letters"
+
+
+def _certificates(config: Config, now: datetime, errors: list[str]) -> Iterator[CertificateStatus]:
+    """Each once, by file; a file that cannot be read is an error."""
+    trust = config.trust
+    assert trust is not None
+    listeners = [
+        each.certificate for each in config.listeners if each.role is Role.TRUST_SPACE and each.certificate is not None
+    ]
+    files: list[tuple[str, SecretFile]] = [("own", trust.certificate), ("anchor", trust.anchors)]
+    files += [("listener", each) for each in listeners]
+    files += [("list-signer", trust.white_list_signer)] if trust.white_list_signer else []
+    roots = authorities(trust.anchors.require().read_bytes()).anchors
+    seen: set[str] = set()
+    for what, file in files:
+        for number, each in enumerate(_in(file, errors)):
+            if each.fingerprint not in seen:
+                seen.add(each.fingerprint)
+                yield _certificate(_kind(what, number, each, roots), each, now)
+
+
+def _in(file: SecretFile, errors: list[str]) -> Sequence[Ending]:
+    try:
+        return in_file(Path(file.require()))
+    except (TlsMisconfigured, OSError) as error:
+        errors.append(str(error))
+        return ()
+
+
+def _kind(what: str, number: int, each: Ending, roots: frozenset[str]) -> str:
+    if each.fingerprint in roots:
+        return "anchor"
+    return "intermediate" if what == "anchor" or number else what
+
+
+def _certificate(what: str, each: Ending, now: datetime) -> CertificateStatus:
+    return CertificateStatus(
+        what=what,
+        subject=each.subject,
+        file=str(each.file),
+        not_before=each.not_before,
+        not_after=each.not_after,
+        left=each.not_after - now,
+    )

@@ -1,0 +1,141 @@
+"""Clinical documents (CDA R2) as they come: found by their content whatever they are called, and guarded before use.
+
+A document that can be told to be CDA, or to hold it, is read within caps or refused with a reason; nothing in it is
+executed, expanded, fetched or repaired. A self-presenting document (an XSLT sheet that holds its CDA) is data as well:
+the CDA is taken out and the sheet never run.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mssgw.formats import guard, safexml
+from mssgw.formats.guard import Stopped
+from mssgw.formats.safexml import Caps, Element, UnreadableXml
+
+MAX_DOCUMENT = 16 * 1024 * 1024  # octets
+CAPS = Caps(depth=100, elements=200_000, attributes=200_000)  # real documents: 22 levels, 6,000 elements
+
+HL7 = "{urn:hl7-org:v3}"
+CLINICAL_DOCUMENT = f"{HL7}ClinicalDocument"
+_SHEETS = {f"{{http://www.w3.org/1999/XSL/Transform}}{name}" for name in ("stylesheet", "transform")}
+_CONTENT = "{urn:asip-sante:ci-sis}Contenu"  # in a sheet: what it presents
+
+_SNIFFED = 64 * 1024  # octets in which an unreadable document would call itself CDA
+_CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
+
+
+class Kind(StrEnum):
+    """What some octets are, by how they begin: neither media type nor extension is believed."""
+
+    PDF = "application/pdf"
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    TIFF = "image/tiff"
+    ZIP = "application/zip"
+    RTF = "text/rtf"
+    XML = "text/xml"
+    PROGRAM = "application/x-executable"
+    OTHER = "application/octet-stream"
+
+
+_MAGIC = (
+    (b"\xff\xd8\xff", Kind.JPEG),
+    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
+    (b"II*\0", Kind.TIFF),
+    (b"MM\0*", Kind.TIFF),
+    (b"PK\3\4", Kind.ZIP),
+    (b"PK\5\6", Kind.ZIP),  # an empty one
+    (b"{\\rtf", Kind.RTF),
+    (b"\x7fELF", Kind.PROGRAM),
+    (b"\xcf\xfa\xed\xfe", Kind.PROGRAM),
+    (b"\xca\xfe\xba\xbe", Kind.PROGRAM),
+)
+# In UTF-8 and its like, UTF-16 and UTF-32 with and without byte order mark, UTF-7, EBCDIC: to be refused by name.
+_XML_BEGINNINGS = (
+    b"<",
+    b"\xff\xfe",
+    b"\xfe\xff",
+    b"\0<",
+    b"\0\0\xfe\xff",
+    b"\0\0\0<",
+    b"+ADw",
+    b"+/v",
+    b"\x4co\xa7\x94",
+)
+
+
+def kind_of(content: bytes) -> Kind:
+    """What the octets are. A PDF may begin anywhere in its first kilobyte, unless that is a program's."""
+    if content.startswith(b"MZ") and b"\0" in content[:64]:  # a text may begin with a name that does
+        return Kind.PROGRAM
+    for magic, kind in _MAGIC:
+        if content.startswith(magic):
+            return kind
+    head = content[:_SNIFFED].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(_XML_BEGINNINGS) or (content and not head):  # so much white space has something to hide
+        return Kind.XML
+    return Kind.PDF if b"%PDF-" in content[:1024] else Kind.OTHER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Document:
+    """A CDA document within the caps. ``content`` is the whole file as it came, of which METADATA.XML tells the hash;
+    ``root`` its ClinicalDocument; ``presented``: taken out of a self-presenting sheet."""
+
+    name: str = field(repr=False)
+    media_type: str
+    content: bytes = field(repr=False)
+    root: Element = field(repr=False)
+    presented: bool = False
+
+
+def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | None:
+    """The CDA document that the octets are, or None when they are something else.
+
+    ``name`` and ``media_type`` are only carried along. Raises guard.Stopped for what calls itself CDA, or hides
+    what it is in an encoding that we do not admit, and cannot be read safely.
+    """
+    if kind_of(content) is not Kind.XML:
+        return None
+    try:
+        first = safexml.first_element(content)
+        if first not in _SHEETS and not _is_cda(first):
+            return None
+        root, presented = _taken_out(safexml.parse(content, limit=MAX_DOCUMENT, caps=CAPS))
+    except UnreadableXml as error:
+        if calls_itself_cda(content):
+            raise Stopped(guard.XML[error.trouble], line=error.line) from None
+        return None
+    if root is None:
+        return None
+    return Document(name=name, media_type=media_type, content=content, root=root, presented=presented)
+
+
+def _is_cda(name: str) -> bool:
+    """Whether an element is a ClinicalDocument, in a wrong namespace too: then the rules refuse it (CDA-1)."""
+    return name.rpartition("}")[2] == "ClinicalDocument"
+
+
+def _taken_out(root: Element) -> tuple[Element | None, bool]:
+    """The ClinicalDocument in a tree, and whether a sheet held it."""
+    if _is_cda(str(root.tag)):
+        return root, False
+    held = [each for content in root.iter(_CONTENT) for each in content.iter(CLINICAL_DOCUMENT)]
+    if len(held) > 1:
+        raise Stopped(guard.XML["several"])  # one reader may show the one, another the other
+    return (safexml.rooted(held[0]) if held else None), True
+
+
+def calls_itself_cda(content: bytes) -> bool:
+    """Whether XML that cannot be parsed seems to hold a ClinicalDocument, in whatever encoding it comes."""
+    head = content[:_SNIFFED]
+    if any(_CALLS_ITSELF_CDA.search(head.decode(encoding, "ignore")) for encoding in _encodings(head)):
+        return True
+    return b"<ClinicalDocument" in content or b":ClinicalDocument" in content  # behind a sheet, or a long comment
+
+
+def _encodings(head: bytes) -> tuple[str, ...]:
+    if b"\0" in head[:8]:
+        return "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"
+    return "latin-1", "utf-7", "cp037"

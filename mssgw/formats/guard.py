@@ -1,0 +1,77 @@
+"""The rules of the guard: what stops a clinical document or an archive before anything in it is looked at.
+
+All of them refuse whatever the profile. No reason repeats anything of the file: a name of an entry may be a patient's.
+"""
+
+from mssgw.core.clinical import Finding, Profile, Rule, Weight
+from mssgw.core.errors import GatewayError
+from mssgw.core.replies import Reply
+
+
+class Stopped(GatewayError):
+    """The guard stopped a file. ``rule`` says why, ``line`` where if that is known; the text is French ASCII."""
+
+    reply = Reply(554, "5.6.0", "Document medical illisible ou non admis")
+
+    def __init__(self, rule: Rule, *, line: int | None = None, found: str = "") -> None:
+        super().__init__(f"{rule.id} {rule.sentence}")
+        self.rule = rule
+        self.line = line
+        self.found = found
+
+    def finding(self, profile: Profile) -> Finding:
+        """The same as a finding."""
+        return self.rule.finding(profile, line=self.line, found=self.found)
+
+
+def _rule(id_: str, sentence: str, source: str) -> Rule:
+    return Rule(id=id_, weight=Weight.DANGER, sentence=sentence, source=source)
+
+
+def _xml(number: int, sentence: str, source: str = "garde de la passerelle") -> Rule:
+    return _rule(f"GRD-XML-{number:03}", sentence, source)
+
+
+def _zip(number: int, sentence: str, source: str = "garde de la passerelle") -> Rule:
+    return _rule(f"GRD-ZIP-{number:03}", sentence, source)
+
+
+# By the troubles of safexml.UnreadableXml, and one of our own.
+XML = {
+    "size": _xml(1, "Le document ne doit pas depasser 16 Mo"),
+    "encoding": _xml(2, "L'encodage doit etre UTF-8, ASCII, ISO-8859-1, ISO-8859-15 ou windows-1252"),
+    "doctype": _xml(3, "Une declaration DOCTYPE est interdite"),
+    "syntax": _xml(4, "Le document doit etre du XML bien forme", "XML 1.0"),
+    "empty": _xml(5, "Le document doit contenir un element XML dans ses 64 premiers ko", "XML 1.0"),
+    "depth": _xml(6, "Le document ne doit pas depasser 100 niveaux d'elements"),
+    "elements": _xml(7, "Le document ne doit pas depasser 200 000 elements"),
+    "attributes": _xml(8, "Le document ne doit pas depasser 200 000 attributs"),
+    "several": _xml(9, "Une feuille auto-presentable contient un seul document CDA", "CI-SIS auto-presentable"),
+}
+
+ZIP = {
+    "size": _zip(1, "L'archive ne doit pas depasser 20 Mo"),
+    "structure": _zip(2, "L'archive doit etre un zip complet et coherent", "PKWARE APPNOTE"),
+    "around": _zip(3, "Aucun octet ni commentaire n'est admis avant, entre ou apres les entrees du zip"),
+    "zip64": _zip(4, "Un zip de cette taille ne doit etre ni en ZIP64 ni en plusieurs volumes"),
+    "entries": _zip(5, "L'archive ne doit pas depasser 200 entrees"),
+    "method": _zip(6, "Les entrees du zip sont stockees ou compressees par deflate"),
+    "encrypted": _zip(7, "L'archive ne doit pas etre chiffree ni protegee par mot de passe"),
+    "name": _zip(8, "Le nom d'une entree doit etre un chemin relatif simple, sans .., \\, : ni caractere invisible"),
+    "duplicate": _zip(9, "Deux entrees du zip ne doivent pas porter le meme nom, meme a la casse pres"),
+    "link": _zip(10, "Le zip ne contient que des fichiers et des dossiers, ni lien ni fichier special"),
+    "overlap": _zip(11, "Les entrees du zip ne doivent pas se recouvrir"),
+    "entry-size": _zip(12, "Une entree du zip ne doit pas depasser 16 Mo"),
+    "total": _zip(13, "Le contenu du zip ne doit pas depasser 48 Mo en tout"),
+    "ratio": _zip(14, "Une entree du zip ne doit pas etre compressee plus de 120 fois"),
+    "disagreement": _zip(15, "L'en-tete de chaque entree doit dire la meme chose que le repertoire du zip"),
+    "content": _zip(16, "Le contenu d'une entree doit avoir la taille et le CRC annonces"),
+}
+
+METADATA = _rule(
+    "GRD-XDM-001",
+    "METADATA.XML ne doit pas depasser 4 Mo, 20 000 elements ni 200 objets decrits",
+    "garde de la passerelle",
+)
+
+RULES = (*XML.values(), *ZIP.values(), METADATA)

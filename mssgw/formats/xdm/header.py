@@ -1,0 +1,104 @@
+"""What METADATA.XML repeats of a document, as the document's own header tells it."""
+
+from collections.abc import Iterable
+from datetime import UTC, timedelta
+
+from mssgw.core.clinical import DocumentPatient
+from mssgw.formats.cda import moments
+from mssgw.formats.cda.ins import patients_of
+from mssgw.formats.cda.kinds import ANS_FORMATS, IHE_FORMATS, KINDS
+from mssgw.formats.documents import HL7, Document
+from mssgw.formats.safexml import Element
+
+_NAMES = {"h": HL7[1:-1]}
+_FORMATS_OF_N1 = {  # by media type of the body
+    "application/pdf": ("urn:ihe:iti:xds-sd:pdf:2008", IHE_FORMATS),
+    "text/plain": ("urn:ihe:iti:xds-sd:text:2008", IHE_FORMATS),
+    "text/rtf": ("urn:ihe:iti-fr:xds-sd:rtf:2010", IHE_FORMATS),
+    "image/jpeg": ("urn:ihe:iti-fr:xds-sd:jpeg:2010", IHE_FORMATS),
+    "image/tiff": ("urn:ihe:iti-fr:xds-sd:tiff:2010", IHE_FORMATS),
+}
+_FORMATS = {  # by model: those of ASS_A11 that we are sure of
+    "1.2.250.1.213.1.1.1.29": "urn:asip:ci-sis:ldl-ses:2017",
+    "1.2.250.1.213.1.1.1.55": "urn:ihe:lab:xd-lab:2008",
+    "1.2.250.1.213.1.1.1.13": "urn:asip:ci-sis:vsm:2012",
+    "1.2.250.1.213.1.1.1.37": "urn:asip:ci-sis:vac:2019",
+    "1.2.250.1.213.1.1.1.39": "urn:ihe:pharm:pre:2010",
+}
+CLASSES = frozenset({"10", "11", "31", "42", "43", "44", "52", "90", "95"})  # ASS_X04
+CLASS_OF = {kind.code.code: kind.class_.code for kind in KINDS.values()}  # what of ASS_X04 we are sure of
+CLASS_SYSTEM = "1.2.250.1.213.1.1.4.1"
+_PARIS = timedelta(hours=2)  # the most that legal time in metropolitan France is ahead of UTC
+
+
+class Header:
+    """A header, asked by paths below ClinicalDocument: names separated by slashes, then an attribute."""
+
+    def __init__(self, document: Document) -> None:
+        self._root = document.root
+
+    def get(self, path: str, attribute: str) -> str:
+        """The attribute of the first element there, trimmed, or ""."""
+        element = self._first(path)
+        return str(element.get(attribute, "")).strip() if element is not None else ""
+
+    def code(self, path: str) -> tuple[str, str]:
+        """Code and system of a coded element."""
+        return self.get(path, "code"), self.get(path, "codeSystem")
+
+    @property
+    def unique_id(self) -> str:
+        root, extension = self.get("id", "root"), self.get("id", "extension")
+        return f"{root}^{extension}" if extension else root
+
+    @property
+    def title(self) -> str:
+        element = self._first("title")
+        return " ".join("".join(map(str, element.itertext())).split()) if element is not None else ""
+
+    @property
+    def patients(self) -> tuple[DocumentPatient, ...]:
+        return patients_of(self._root)
+
+    @property
+    def replaces(self) -> bool:
+        found = self._root.iterfind("h:relatedDocument", _NAMES)
+        return any(each.get("typeCode") == "RPLC" for each in found)
+
+    @property
+    def formats(self) -> frozenset[tuple[str, str]]:
+        """The format codes that would be right, none when we cannot tell."""
+        if (text := self._first("component/nonXMLBody/text")) is not None:
+            told = _FORMATS_OF_N1.get(str(text.get("mediaType", "")).strip().lower())
+            return frozenset([told] if told else [])
+        models = {str(each.get("root", "")) for each in self._root.iterfind("h:templateId", _NAMES)}
+        codes = {code for model, code in _FORMATS.items() if model in models}
+        return frozenset((code, system) for code in codes for system in (ANS_FORMATS, IHE_FORMATS))
+
+    @property
+    def signers(self) -> frozenset[str]:
+        """Numbers of who signed."""
+        found = self._root.iterfind("h:legalAuthenticator/h:assignedEntity/h:id", _NAMES)
+        return frozenset(str(each.get("extension", "")).strip() for each in found)
+
+    def _first(self, path: str) -> Element | None:
+        return self._root.find("/".join(f"h:{name}" for name in path.split("/")), _NAMES)
+
+
+def is_same_moment(utc: str, local: str) -> bool:
+    """Whether a time of METADATA.XML, in UTC without saying so, is this one of a header, as far as both tell.
+
+    A header's time without a zone is somewhere in France: up to two hours ahead, or taken over as it is.
+    """
+    ours, theirs = moments.read(utc), moments.read(local)
+    if ours is None or theirs is None:
+        return False
+    pieces = min(ours.pieces, theirs.pieces)
+    if theirs.zoned and theirs.pieces > 3:
+        candidates: Iterable[timedelta] = (timedelta(0),)
+    else:
+        candidates = (timedelta(0), _PARIS / 2, _PARIS)
+    told = ours.earliest.astimezone(UTC).timetuple()[:pieces]
+    moment = theirs.earliest.astimezone(UTC) if theirs.pieces > 3 else theirs.earliest.replace(tzinfo=UTC)
+    # Subtracting may leave the calendar only in the year 1.
+    return any((moment - ahead).timetuple()[:pieces] == told for ahead in candidates if moment.year > 1)
