@@ -419,6 +419,19 @@ def test_status_tells_that_the_published_list_was_refused(kept):
     assert warning == "the published white list is not ours, and was refused: `mssgw trust diff` tells why"
 
 
+def test_status_tells_that_a_list_from_a_server_was_refused(kept):
+    """It was answered, and ours was not verified by that."""
+    path, trust = kept.folder / "mssgw.toml", kept.folder / "state" / "trust"
+    path.write_text(path.read_text().replace('"list.xml"', '"https://127.0.0.1:1/list.xml"'))
+    assert kept.json("status")["warnings"] == []
+    note = json.loads((trust / "white-list.json").read_text())
+    earlier = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    (trust / "white-list.json").write_text(json.dumps(note | {"verified_at": earlier}))
+    (trust / "tried").touch()
+    (warning,) = kept.json("status")["warnings"]
+    assert "was refused: `mssgw trust diff` tells why" in warning
+
+
 def test_status_tells_that_the_published_list_has_not_come_and_when_it_was_asked_for(kept):
     """The keeper dates that try back, to try again soon: nobody reads so."""
     path = kept.folder / "mssgw.toml"
