@@ -37,15 +37,18 @@ class TrustAtWork:
         telemetry: Telemetry,
         aloud: Telemetry,
         ours: Callable[[], Set[str]],
+        make: bool = True,
     ) -> None:
-        """``aloud``: of several workers one tells what all see. ``ours``: domains of our own establishments.
+        """``make`` False: the folder is only read, and may be missing.
+
+        ``aloud``: of several workers one tells what all see. ``ours``: domains of our own establishments.
 
         Raises GatewayError (a file that cannot be used, a URL that can never be fetched), OSError.
         """
         anchors = settings.anchors.require()
         servers = client_context(ca_file=anchors)  # revocation lists prove themselves by their signatures
         signer = settings.white_list_signer
-        shelf = TrustFiles(folder)  # makes the folder
+        shelf = TrustFiles(folder, make=make)
         self.crls = Crls(
             [source(each, tls=servers, clear=True) for each in settings.crls],
             authorities(anchors.read_bytes(), settings.certificate.require().read_bytes()),  # ours names intermediates
@@ -107,10 +110,16 @@ def list_servers(settings: TrustSettings) -> ssl.SSLContext:
 
 
 def trust_at_work(
-    config: Config, *, clock: Clock, telemetry: Telemetry, aloud: Telemetry, ours: Callable[[], Set[str]]
+    config: Config,
+    *,
+    clock: Clock,
+    telemetry: Telemetry,
+    aloud: Telemetry,
+    ours: Callable[[], Set[str]],
+    make: bool = True,
 ) -> TrustAtWork | None:
-    """As configured; None without [trust]."""
+    """As configured; None without [trust]. ``make``: see TrustAtWork."""
     if config.trust is None:
         return None
     folder = config.gateway.state_dir / FOLDER
-    return TrustAtWork(config.trust, folder, clock=clock, telemetry=telemetry, aloud=aloud, ours=ours)
+    return TrustAtWork(config.trust, folder, clock=clock, telemetry=telemetry, aloud=aloud, ours=ours, make=make)

@@ -12,11 +12,13 @@ from mssgw.app.config import Config
 from mssgw.app.office import NoTrustSpace
 from mssgw.app.trust import FOLDER, TrustAtWork, list_servers, trust_at_work
 from mssgw.app.trust_status import TrustStatus, status_of
+from mssgw.app.trust_try import last_try
 from mssgw.core.errors import GatewayError
 from mssgw.core.journal import WHITE_LIST, Entry, JournalEvent
 from mssgw.core.list_change import Change, change, objection
 from mssgw.core.trust import WhiteList, unfit
 from mssgw.edges.anchors import Anchors
+from mssgw.edges.certificates import UnreadableCertificates, certificates
 from mssgw.edges.list_signature import PinnedSigner
 from mssgw.edges.smtp_look import Look, look
 from mssgw.edges.sources import source
@@ -32,12 +34,16 @@ _SERVER = frozenset({"serverAuth"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """A file beside the list in force. ``refused``: why it would not be taken; ``new`` None: it cannot even be read."""
+    """A file beside the list in force. ``refused``: why it would not be taken; ``new`` None: it cannot even be read.
+
+    ``published``: it is known to be what is published now, not some other file.
+    """
 
     old: WhiteList | None
     new: WhiteList | None
     changed: Change | None
     refused: str
+    published: bool = False
 
 
 class Ears:
@@ -67,6 +73,7 @@ class TrustDesk:
     def __init__(self, config: Config, clock: Clock, ears: Ears, work: TrustAtWork) -> None:
         self._config, self._clock, self._ears, self._work = config, clock, ears, work
         self._ours = frozenset(wiring.owners(config))
+        self._folder = config.gateway.state_dir / FOLDER
         assert config.trust is not None
         self._settings = config.trust
 
@@ -78,6 +85,17 @@ class TrustDesk:
     def own_domains(self) -> Set[str]:
         """Those of our own establishments, as keys."""
         return self._ours
+
+    def refused_by_others(self, white_list: WhiteList) -> Sequence[str]:
+        """Our own domains that this list does not give to our certificate: other operators would refuse their letters.
+
+        Empty when our certificate cannot be read, which is told elsewhere.
+        """  # req: TLS-6
+        try:
+            us = certificates(self._settings.certificate.require().read_bytes())[0].subject
+        except (UnreadableCertificates, OSError, IndexError):
+            return ()
+        return sorted(domain for domain in self._ours if us not in white_list.operators.get(domain, ()))
 
     @property
     def white_list(self) -> WhiteList | None:
@@ -92,9 +110,9 @@ class TrustDesk:
 
     async def status(self) -> TrustStatus:
         """What is in force, and what is wrong with it. Raises StoreUnavailable."""
-        asked_at = await TrustFiles(self._config.gateway.state_dir / FOLDER).tried_at()
+        tried = await asyncio.to_thread(last_try, self._folder, self._settings.white_list_poll)
         return await asyncio.to_thread(
-            status_of, self._config, self._work, now=self._clock.now(), asked_at=asked_at, heard=self._ears.alarms
+            status_of, self._config, self._work, now=self._clock.now(), tried=tried, heard=self._ears.alarms
         )
 
     async def refresh(self, *, accepted: str = "") -> tuple[Asked, bool]:
@@ -102,6 +120,7 @@ class TrustDesk:
 
         Raises StoreUnavailable, TimeoutError.
         """
+        TrustFiles(self._folder)  # made where it is first written to
         asked = await self._work.white_list.refresh(accepted=accepted)
         return asked, await self._work.crls.ask_now()
 
@@ -126,7 +145,11 @@ class TrustDesk:
             return Compared(old=old, new=None, changed=None, refused=f"unusable: {error}")
         why = objection(new, old, now=now)
         changed = change(old, new) if old is not None else None
-        return Compared(old=old, new=new, changed=changed, refused=f"{why[0]}: {why[1]}" if why else "")
+        refused, published = f"{why[0]}: {why[1]}" if why else "", self._is_the_source(path)
+        return Compared(old=old, new=new, changed=changed, refused=refused, published=published)
+
+    def _is_the_source(self, path: Path | None) -> bool:
+        return path is None or path.absolute() == Path(self._settings.white_list)
 
     async def _content(self, path: Path | None) -> bytes:
         place = str(path) if path is not None else self._settings.white_list
@@ -173,7 +196,7 @@ async def trust_desk(config: Config, clock: Clock) -> TrustDesk:
     """Open what is kept of the trust space. Raises NoTrustSpace, StoreUnavailable, OSError."""
     ears, ours = Ears(), frozenset(wiring.owners(config))
     try:
-        work = trust_at_work(config, clock=clock, telemetry=ears, aloud=ears, ours=lambda: ours)
+        work = trust_at_work(config, clock=clock, telemetry=ears, aloud=ears, ours=lambda: ours, make=False)
     except GatewayError as error:
         raise NoTrustSpace(f"[trust] {error}") from None
     if work is None:

@@ -1,22 +1,30 @@
 """How the trust space fares: list, revocation lists, certificates; and what of it stops mail, or soon will."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mssgw.app.config import Config
 from mssgw.app.config.values import SecretFile
 from mssgw.app.trust import TrustAtWork
+from mssgw.app.trust_try import Try
 from mssgw.core.envelope import Role
-from mssgw.edges.certificates import UnreadableCertificates, certificates
+from mssgw.core.trust import REVOKED
+from mssgw.edges.anchors import Anchors
+from mssgw.edges.certificates import UnreadableCertificates
 from mssgw.edges.crl_reading import authorities
 from mssgw.edges.crls import CrlStatus
 from mssgw.edges.identity import THRESHOLDS, Ending, in_file
+from mssgw.edges.own_chain import own_chain
 from mssgw.edges.tls import TlsMisconfigured
+from mssgw.edges.tls_mutual import mutual_client_context
 from mssgw.flow.white_list import ALARM_AFTER, USABLE_FOR
 
 _SOON = timedelta(days=THRESHOLDS[0])
+_APART = timedelta(minutes=1)  # between a list's being verified and the end of that try
+_WHY = "`mssgw trust diff` tells why"
 _LATE = timedelta(minutes=15)  # after which a revocation list that is not asked for is worth a word
 
 
@@ -62,7 +70,7 @@ class TrustStatus:
 
 
 def status_of(
-    config: Config, work: TrustAtWork, *, now: datetime, asked_at: datetime | None, heard: Sequence[str]
+    config: Config, work: TrustAtWork, *, now: datetime, tried: Try | None, heard: Sequence[str]
 ) -> TrustStatus:
     """Reads files. ``heard``: alarms of opening what is kept."""
     assert config.trust is not None
@@ -73,8 +81,10 @@ def status_of(
     listed = _list(work, now)
     for complaints in (
         _of_list(listed),
+        _of_asking(config, listed, tried),
         _of_crls(crls, work.crls.lacking(), now),
         _of_certificates(in_use, now),
+        _of_our_key(config),
         _of_ourselves(config, work),
     ):
         for stops, text in complaints:
@@ -83,7 +93,7 @@ def status_of(
         white_list=listed,
         source=config.trust.white_list,
         signer=next((each.subject for each in in_use if each.what == "list-signer"), ""),
-        asked_at=asked_at,
+        asked_at=tried.at if tried else None,
         crls=crls,
         certificates=tuple(in_use),
         errors=tuple(errors),
@@ -125,6 +135,42 @@ def _of_list(listed: ListStatus | None) -> Complaints:
         )
 
 
+def _of_asking(config: Config, listed: ListStatus | None, tried: Try | None) -> Complaints:
+    """That the published list was fetched in vain: our own grows old meanwhile."""
+    assert config.trust is not None
+    if tried is None:
+        return
+    if not tried.answered:
+        yield False, f"the white list was asked for at {tried.at:%Y-%m-%dT%H:%MZ}, and has not come: see the log"
+    elif "://" not in config.trust.white_list:
+        if listed is not None and _differs(Path(config.trust.white_list), listed.fingerprint, tried.at):
+            yield False, f"the published white list is not ours, and was refused: {_WHY}"
+    elif listed is None or tried.at - listed.verified_at > _APART:
+        yield False, f"the white list that was fetched at {tried.at:%Y-%m-%dT%H:%MZ} was refused: {_WHY}"
+
+
+def _differs(file: Path, fingerprint: str, tried_at: datetime) -> bool:
+    """Whether it is another list than ours, and was so when it was asked for."""
+    try:
+        written = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        return written <= tried_at and hashlib.sha256(file.read_bytes()).hexdigest() != fingerprint
+    except OSError:
+        return False
+
+
+def _of_our_key(config: Config) -> Complaints:
+    trust = config.trust
+    assert trust is not None
+    key = trust.key or trust.certificate
+    if key.path is None or trust.certificate.path is None:
+        return  # a credential, out of sight
+    try:
+        anchors = Anchors.read(trust.anchors.require())
+        mutual_client_context(anchors=anchors, certificate=trust.certificate.path, key=key.path)
+    except (TlsMisconfigured, OSError) as error:
+        yield True, f"our certificate and key cannot be used: {error}"
+
+
 def _of_crls(crls: Sequence[CrlStatus], lacking: Sequence[str], now: datetime) -> Complaints:
     for issuer in lacking:
         yield True, f"no revocation list of {issuer}: operators that it certified wait"
@@ -150,17 +196,22 @@ def _of_certificates(certificates: Sequence[CertificateStatus], now: datetime) -
 
 
 def _of_ourselves(config: Config, work: TrustAtWork) -> Complaints:
-    """What other operators, who go by the same list, will hold against us."""
-    held = work.white_list.held
-    if held is None or config.trust is None:
-        return
+    """What other operators, who go by the same lists, hold against us: they refuse our letters."""
+    trust = config.trust
+    assert trust is not None
     try:
-        us = certificates(config.trust.certificate.require().read_bytes())[0].subject
+        chain = own_chain(trust.certificate.require().read_bytes(), trust.anchors.require().read_bytes())
     except (UnreadableCertificates, OSError, IndexError):
         return  # told already
+    found = work.crls.check(chain)
+    if found is not None and found.reply is REVOKED:
+        yield True, f"our own certificate is not trusted by other operators any more: {found.detail}"  # req: TLS-5
+    held, usable = work.white_list.held, work.white_list.usable() is not None
+    if held is None:
+        return
     for domain in sorted(domain for each in config.establishments for domain in each.domains):
-        if us not in held.list.operators.get(domain, ()):
-            yield False, f"{domain} is not listed for our certificate: other operators refuse its letters"
+        if chain[0].subject not in held.list.operators.get(domain, ()):
+            yield usable, f"{domain} is not listed for our certificate: other operators refuse its letters"
 
 
 def _certificates(config: Config, now: datetime, errors: list[str]) -> Iterator[CertificateStatus]:

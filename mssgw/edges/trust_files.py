@@ -32,9 +32,11 @@ T = TypeVar("T")
 class TrustFiles:
     """The Shelf port; directory 0700, files 0600."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises StoreUnavailable."""
+    def __init__(self, directory: Path, *, make: bool = True) -> None:
+        """``make`` False: only to read; nothing is there where there is no directory. Raises StoreUnavailable."""
         self._directory = directory
+        if not make:
+            return
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

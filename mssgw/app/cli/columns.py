@@ -13,7 +13,7 @@ NOTHING = "-"
 LEAVING = (
     *("detail", "sentence", "reply", "last reply", "why", "operators", "source", "file"),
     *("recipient", "mailbox", "sender", "patient", "who", "domain", "state", "requirement"),
-    *("subject", "issuer"),
+    *("subject", "issuer", "asked"),
 )
 
 

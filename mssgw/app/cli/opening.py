@@ -5,7 +5,7 @@ import os
 import pwd
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -27,21 +27,21 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def open_office(config_path: Path, alone: bool) -> AbstractAsyncContextManager[Office]:
+def open_office(config_path: Path, alone: bool, *, keyless: bool = False) -> AbstractAsyncContextManager[Office]:
     """The real opener: what the configuration file describes."""
     from mssgw.app import backoffice  # it pulls in the database: not for --help
 
-    return backoffice.office(configured(config_path), alone=alone)
+    return backoffice.office(configured(config_path, keyless=keyless), alone=alone)
 
 
-def configured(config_path: Path) -> "Config":
-    """Read the configuration, and go on as the gateway's user. Raises ConfigErrors."""
+def configured(config_path: Path, *, keyless: bool = False) -> "Config":
+    """Read the configuration, and go on as the gateway's user. ``keyless``: see config.load. Raises ConfigErrors."""
     from mssgw.app import config
 
     if CREDENTIALS.is_dir():
         # Beside the running service, commands find the master key where systemd keeps it for the service.
         os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
-    loaded = config.load(config_path)
+    loaded = config.load(config_path, keyless=keyless)
     become_owner(loaded.gateway.state_dir)
     return loaded
 
@@ -100,18 +100,18 @@ def addresses_option(command: F) -> F:
 
 
 def at_the_office(
-    *, alone: bool = False, limit: float | None = LIMIT
+    *, alone: bool = False, limit: float | None = LIMIT, keyless: bool = False
 ) -> Callable[[Callable[Concatenate[Office, P], Awaitable[None]]], Callable[..., None]]:
     """Make a command of a coroutine that takes an open Office first; adds ``--config``.
 
     ``alone``: nobody else may have the store open. ``limit``: seconds for the whole command, None for a command
-    that bounds its own steps.
+    that bounds its own steps. ``keyless``: it only reads, and needs no key of [trust].
     """
 
     def wrap(coroutine: Callable[Concatenate[Office, P], Awaitable[None]]) -> Callable[..., None]:
         @click.pass_context
         def command(context: click.Context, /, config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
-            opener: Opener = context.obj or open_office
+            opener: Opener = context.obj or partial(open_office, keyless=keyless)
 
             async def run() -> None:
                 async with asyncio.timeout(limit), opener(config_path, alone) as office:
@@ -125,21 +125,28 @@ def at_the_office(
 
 
 def at_the_trust(
-    coroutine: Callable[Concatenate["TrustDesk", P], Awaitable[None]],
-) -> Callable[..., None]:
-    """Make a command of a coroutine that takes a TrustDesk first; adds ``--config``. It needs no store."""
+    *, keyless: bool = False
+) -> Callable[[Callable[Concatenate["TrustDesk", P], Awaitable[None]]], Callable[..., None]]:
+    """Make a command of a coroutine that takes a TrustDesk first; adds ``--config``. It needs no store.
 
-    def command(config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
-        from mssgw.app.trust_desk import trust_desk
-        from mssgw.edges.clock import SystemClock
+    ``keyless``: nor the key of [trust].
+    """
 
-        async def run() -> None:
-            async with asyncio.timeout(LIMIT):
-                await coroutine(await trust_desk(configured(config_path), SystemClock()), *args, **kwargs)
+    def wrap(coroutine: Callable[Concatenate["TrustDesk", P], Awaitable[None]]) -> Callable[..., None]:
+        def command(config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
+            from mssgw.app.trust_desk import trust_desk
+            from mssgw.edges.clock import SystemClock
 
-        asyncio.run(run())
+            async def run() -> None:
+                async with asyncio.timeout(LIMIT):
+                    config = configured(config_path, keyless=keyless)
+                    await coroutine(await trust_desk(config, SystemClock()), *args, **kwargs)
 
-    return config_option(update_wrapper(command, coroutine))
+            asyncio.run(run())
+
+        return config_option(update_wrapper(command, coroutine))
+
+    return wrap
 
 
 def owner_only(path: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -63,6 +64,15 @@ def table(names: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequ
     click.echo(click.style(heading, bold=True) if screen else heading)
     for line in body:
         click.echo(line)
+
+
+def sentence(text: str) -> None:
+    """Print a line of words, control characters shown as ``?``; on a terminal wrapped between them, never cut."""
+    line = printable(text)
+    if sys.stdout.isatty():
+        width = max(20, shutil.get_terminal_size().columns)
+        line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    click.echo(line)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:

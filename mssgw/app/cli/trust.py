@@ -36,7 +36,7 @@ trust.add_command(peer)
 
 @trust.command(short_help="Say how old lists are, and when certificates end.")
 @json_option
-@at_the_trust
+@at_the_trust(keyless=True)
 async def status(desk: "TrustDesk", as_json: bool) -> None:
     """Say how old white list and revocation lists are, and when certificates end.
 
@@ -107,7 +107,9 @@ def _print_status(found: "TrustStatus") -> None:
     )
     for severity, texts in (("error", found.errors), ("warning", found.warnings)):
         for number, text in enumerate(texts):
-            click.echo(f"{'' if number else chr(10)}{severity}: {paper.printable(text)}")
+            if not number:
+                click.echo("")
+            paper.sentence(f"{severity}: {text}")
 
 
 def _entries(entries: int, unreadable: int) -> str:
@@ -178,7 +180,7 @@ def _refused(asked: "Asked") -> Failure:
 @click.argument("name", metavar="NAME")
 @click.option("--days", type=click.IntRange(1, 366), default=DAYS, show_default=True, help="How far back to look.")
 @json_option
-@at_the_office()
+@at_the_office(keyless=True)
 async def domain(office: Office, name: str, days: int, as_json: bool) -> None:
     """Say whether a domain is listed, for which DNs, and when mail was last exchanged with it.
 

@@ -30,7 +30,7 @@ _WHY = {
 @click.command(short_help="Say what a new list changes, and whom it cuts off.")
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
-@at_the_office()
+@at_the_office(keyless=True)
 async def diff(office: Office, file: Path | None, as_json: bool) -> None:
     """Say what a new white list adds and removes, and whom it cuts off.
 
@@ -51,17 +51,18 @@ async def diff(office: Office, file: Path | None, as_json: bool) -> None:
     known = correspondents(await office.desk.traffic(since=desk.since(DAYS)), desk.ours)
     losing = losses(known, compared.old, compared.new)
     gone = sorted(compared.changed.removed & desk.own_domains) if compared.changed else []
+    own = sorted({*gone, *desk.refused_by_others(compared.new)})
     if as_json:
-        paper.json_line(_json(compared, compared.new, losing) | {"own_removed": gone})
+        paper.json_line(_json(compared, compared.new, losing) | {"own_removed": gone, "own_refused": own})
     else:
-        _print(compared, compared.new, losing, len(known))
-        for each in gone:
-            click.echo(f"warning: {each} is our own: other operators would refuse its letters")
+        _print(compared, compared.new, losing, len(known), own, len(desk.own_domains))
     if compared.refused:
         raise click.exceptions.Exit(Code.NO)
 
 
-def _print(compared: "Compared", new: WhiteList, losing: Collection[Loss], known: int) -> None:
+def _print(
+    compared: "Compared", new: WhiteList, losing: Collection[Loss], known: int, own: Collection[str], ours: int
+) -> None:
     old, changed = compared.old, compared.changed
     before = (len(old.operators), len(old.domains), old.entries, paper.when(old.generated_at)) if old else ("-",) * 4
     after = len(new.operators), len(new.domains), new.entries, paper.when(new.generated_at)
@@ -84,9 +85,24 @@ def _print(compared: "Compared", new: WhiteList, losing: Collection[Loss], known
             [(*_counts(loss), paper.when(_last(loss)), _why(loss)) for loss in losing],
             right=("received", "sent"),
         )
-    click.echo(f"\nVerdict: it would be {f'refused: {compared.refused}' if compared.refused else 'taken'}")
+    click.echo(f"\nDomains of our own that would lose mail: {len(own)} of {ours}")
+    for each in own:
+        paper.sentence(f"warning: {each} is our own: other operators would refuse its letters")
+    click.echo("")
+    paper.sentence(f"Verdict: it would be {f'refused: {compared.refused}' if compared.refused else 'taken'}")
     if compared.refused.startswith("shrunk"):
+        _advise(compared, new)
+
+
+def _advise(compared: "Compared", new: WhiteList) -> None:
+    """How to take it by hand: never a command to paste for a list that may not be the published one."""
+    if compared.published:
         click.echo(f"If that is meant: mssgw trust refresh --accept {new.fingerprint}")
+        return
+    paper.sentence(
+        "This file is not known to be the published list, and only that can be accepted: `mssgw trust diff` without a "
+        "file tells what is published now, and how to accept it."
+    )
 
 
 def _rows(new: WhiteList, old: WhiteList, changed: Change) -> Iterator[tuple[str, str, str]]:
@@ -139,6 +155,7 @@ def _json(compared: "Compared", new: WhiteList, losing: Collection[Loss]) -> dic
     return {
         "taken": not compared.refused,
         "refused": compared.refused,
+        "published": compared.published,
         "fingerprint": new.fingerprint,
         "generated_at": new.generated_at,
         "entries": new.entries,

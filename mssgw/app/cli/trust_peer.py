@@ -32,7 +32,7 @@ def _host_and_port(_: click.Context, __: click.Parameter, text: str) -> tuple[st
 @click.argument("where", metavar="HOST[:PORT]", callback=_host_and_port)
 @click.option("--domain", metavar="DOMAIN", help="The domain whose letters it is to take.")
 @json_option
-@at_the_trust
+@at_the_trust()
 async def peer(desk: "TrustDesk", where: tuple[str, int], domain: str | None, as_json: bool) -> None:
     """Connect to an operator's server as letters do; show its certificates and every check.
 
@@ -60,11 +60,15 @@ async def peer(desk: "TrustDesk", where: tuple[str, int], domain: str | None, as
     else:
         _print(host, port, seen, checks)
         if failed:
-            click.echo(f"\nVerdict: not trusted: {failed.check}: {failed.why}")
+            verdict = f"not trusted: {failed.check}: {failed.why}"
         elif refused_us:
-            click.echo(f"\nVerdict: trusted, but it ends the dialogue: does it trust our certificate? {seen.answer}")
+            verdict = f"trusted, but it ends the dialogue: does it trust our certificate? {seen.answer}"
+        elif key is None:
+            verdict = "trusted as an operator; for no domain in particular: give --domain"
         else:
-            click.echo("\nVerdict: trusted")
+            verdict = f"trusted for {key}"
+        click.echo("")
+        paper.sentence(f"Verdict: {verdict}")
     if failed or refused_us:
         raise click.exceptions.Exit(Code.NO)
 

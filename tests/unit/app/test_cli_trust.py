@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mssgw.app.backoffice import office
-from mssgw.app.cli import main
+from mssgw.app.cli import main, paper
 from mssgw.app.config import load
 from mssgw.core.addresses import Address
 from mssgw.core.journal import Entry, JournalEvent
@@ -29,6 +29,8 @@ LISTED = [
     ("chu.mssante.fr", dn("localhost")),
     *((f"d{n}.mssante.fr", dn(ELSEWHERE)) for n in range(12)),
 ]
+OTHERS = [(domain, dn(MES) if domain == "chu.mssante.fr" else name) for domain, name in LISTED]
+OTHERS.append(("neu.mssante.fr", dn("localhost")))  # our operator is listed still, for another domain
 LATER = "2026-02-01T08:00:00Z"
 
 
@@ -162,12 +164,37 @@ def test_status_names_a_kept_list_that_cannot_be_used(kept):
     assert told["errors"][0].startswith("what was kept cannot be used: trust.list_lost")
 
 
-def test_status_names_our_own_domain_when_it_is_not_listed_for_us(place):
-    """Others go by the same list."""
-    place.publish([each for each in LISTED if each[0] != "chu.mssante.fr"])
+def test_status_fails_when_our_own_domain_is_not_listed_for_us(place):
+    """Others go by the same list, and refuse its letters already; by one that is too old nobody can tell."""
+    for entries in ([each for each in LISTED if each[0] != "chu.mssante.fr"], OTHERS):
+        place.publish(entries)
+        place.run("refresh")
+        (error,) = place.json("status", code=1)["errors"]
+        assert error.startswith("chu.mssante.fr is not listed for our certificate")
+    note = place.folder / "state" / "trust" / "white-list.json"
+    old = (datetime.now(UTC) - timedelta(hours=73)).isoformat()
+    note.write_text(json.dumps(json.loads(note.read_text()) | {"verified_at": old}))
+    told = place.json("status", code=1)
+    assert [each.partition(" for")[0] for each in told["errors"]] == ["the white list was not verified"]
+    assert told["warnings"][-1].startswith("chu.mssante.fr is not listed")
+
+
+@pytest.mark.parametrize("above", [False, True], ids=["itself", "its authority"])
+def test_status_fails_when_our_own_certificate_is_revoked(place, above):
+    """Or what it was issued by; even when the list that says so has expired."""
+    ours = place.space.operator("localhost")
+    place.renew(ours)
     place.run("refresh")
-    (warning,) = place.json("status")["warnings"]
-    assert warning.startswith("chu.mssante.fr is not listed for our certificate")
+    assert place.json("status")["errors"] == []
+    authority, serial = (place.space.root, place.space.intermediate.serial) if above else (None, ours.serial)
+    if authority is None:
+        place.space.write_crls(place.folder, serial)
+    else:
+        place.crls[0].write_bytes(authority.crl(serial, number=2))
+    place.run("refresh")
+    (error,) = place.json("status", code=1)["errors"]
+    assert error.startswith("our own certificate is not trusted by other operators any more: revoked: CN=")
+    assert "\nerror: our own certificate" in place.run("status", code=1).stdout
 
 
 def test_status_names_who_signed(place):
@@ -354,12 +381,104 @@ def test_diff_warns_when_our_own_domain_would_be_gone(kept):
     assert "warning: chu.mssante.fr is our own" in kept.run("diff", str(new)).stdout
 
 
+def test_diff_tells_and_counts_our_own_domains_that_the_list_gives_to_others(kept):
+    told = kept.json("diff", str(kept.publish(OTHERS, "new.xml", generated=LATER)))
+    assert (told["own_removed"], told["own_refused"]) == ([], ["chu.mssante.fr"])
+    printed = kept.run("diff", "new.xml").stdout
+    assert "Domains of our own that would lose mail: 1 of 1\n" in printed
+    assert "warning: chu.mssante.fr is our own: other operators would refuse its letters" in printed
+    assert "would lose mail: 0 of 1" in kept.run("diff").stdout
+
+
+def test_diff_gives_no_command_to_paste_for_a_file_that_may_not_be_the_published_list(kept):
+    """Only the published list is ever accepted: for that one it does."""
+    kept.publish(LISTED[:5], "new.xml", generated=LATER)
+    printed = kept.run("diff", "new.xml", code=1).stdout
+    assert "--accept" not in printed
+    assert "not known to be the published list" in printed
+    fingerprint = kept.json("diff", "new.xml", code=1)["fingerprint"]
+    kept.publish(LISTED[:5], generated=LATER)
+    for words in (("diff",), ("diff", "list.xml")):
+        assert f"mssgw trust refresh --accept {fingerprint}" in kept.run(*words, code=1).stdout
+
+
+def test_status_as_the_first_command_makes_nothing(place):
+    (place.folder / "state").rmdir()
+    place.run("status", code=1)
+    assert not (place.folder / "state").exists()
+    place.run("refresh")
+    for folder in (place.folder / "state", place.folder / "state" / "trust"):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_status_tells_that_the_published_list_was_refused(kept):
+    kept.publish(LISTED[:5], generated=LATER)
+    assert kept.json("status")["warnings"] == [], "nobody asked for it yet"
+    kept.run("refresh", code=1)
+    (warning,) = kept.json("status")["warnings"]
+    assert warning == "the published white list is not ours, and was refused: `mssgw trust diff` tells why"
+
+
+def test_status_tells_that_a_list_from_a_server_was_refused(kept):
+    """It was answered, and ours was not verified by that."""
+    path, trust = kept.folder / "mssgw.toml", kept.folder / "state" / "trust"
+    path.write_text(path.read_text().replace('"list.xml"', '"https://127.0.0.1:1/list.xml"'))
+    assert kept.json("status")["warnings"] == []
+    note = json.loads((trust / "white-list.json").read_text())
+    earlier = (datetime.now(UTC) - timedelta(minutes=30)).isoformat()
+    (trust / "white-list.json").write_text(json.dumps(note | {"verified_at": earlier}))
+    (trust / "tried").touch()
+    (warning,) = kept.json("status")["warnings"]
+    assert "was refused: `mssgw trust diff` tells why" in warning
+
+
+def test_status_tells_that_the_published_list_has_not_come_and_when_it_was_asked_for(kept):
+    """The keeper dates that try back, to try again soon: nobody reads so."""
+    path = kept.folder / "mssgw.toml"
+    path.write_text(path.read_text().replace('"list.xml"', '"https://127.0.0.1:1/list.xml"'))
+    began = datetime.now(UTC) - timedelta(seconds=2)
+    kept.run("refresh", code=69)
+    told = kept.json("status")
+    assert datetime.fromisoformat(told["asked_at"]) > began
+    (warning,) = told["warnings"]
+    assert warning.endswith("and has not come: see the log")
+
+
+@pytest.mark.parametrize("wrong", ["missing", "another's"])
+def test_reading_commands_do_without_our_key(kept, wrong):
+    """Status says what is wrong with it; commands that show it, or write, stop."""
+    if wrong == "missing":
+        (kept.folder / "ours.key").unlink()
+    else:
+        kept.space.operator("localhost").write_apart(kept.folder, "other")
+        (kept.folder / "other.key").replace(kept.folder / "ours.key")
+    (error,) = kept.json("status", code=1)["errors"]
+    assert error.startswith("our certificate and key cannot be used: ")
+    kept.run("domain", "chu.mssante.fr")
+    kept.run("diff")
+    kept.run("refresh", code=78)
+    kept.run("peer", "localhost:1", code=78)
+
+
+def test_status_keeps_to_the_width_of_a_terminal(monkeypatch, capsys):
+    """Words wrap between them; rows keep the dates of the list, and the rest follows below."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    paper.sentence("error: " + "words that go on " * 12)
+    names = ("number", "entries", "updated", "next update", "asked", "issuer", "source")
+    date = "2026-11-22 03:40:17+0000"
+    paper.table(names, [("1", "0", date, date, date, "CN=AC RACINE TEST,O=ASIP-SANTE,C=FR", "/srv/root.crl")])
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    assert f"asked: {date}" in printed
+
+
 @white_lists.with_the_real_list
 def test_the_real_list_is_refreshed_told_and_compared(place):
     """Domains that differ in case, and DNs in their spacing, are the same. Half of it, cut by hand, is refused."""
     (place.folder / "list.xml").write_bytes(white_lists.REAL.read_bytes())
     place.run("refresh")
-    told = place.json("status")["white_list"]
+    told = place.json("status", code=1)["white_list"]  # our own domain is not in it
     assert (told["entries"], told["domains"], told["operators"]) == (6554, 5001, 384)
     assert place.json("domain", "MSSANTE.apicrypt.org")["listed"]
     half = white_lists.REAL.read_text("utf-8").split("<Domaine>")
