@@ -136,7 +136,7 @@ class CrlFiles:
 def _holds(path: Path, content: bytes) -> bool:
     """False also where somebody else's file stands in its place, that we cannot read but replace."""
     try:
-        return path.stat().st_size == len(content) and path.read_bytes() == content
+        return path.read_bytes() == content
     except OSError:
         return False
 

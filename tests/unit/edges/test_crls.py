@@ -478,16 +478,20 @@ async def test_a_folder_that_cannot_be_read_is_told(world, monkeypatch):
     assert world.heard.take() == [("trust.crl_failed", True)]
 
 
-async def test_a_file_in_the_place_of_a_list_is_replaced(world, space):
-    """Though it is not ours to read: the folder is ours."""
-    for file in (world.folder / "trust").glob("*.der"):
-        file.unlink()
-        file.symlink_to(file.name)  # cannot be opened, as another user's file could not
-    world.root.content, world.intermediate.content = space.root.crl(), space.intermediate.crl()
-    await world.poll()
+async def test_a_file_in_the_place_of_a_list_is_replaced(world, space, monkeypatch):
+    """Though it is another user's and not ours to read: the folder is ours."""
+    leaf = space.operator("a.exemple.fr")
+
+    def denied(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", denied)
+        world.intermediate.content = space.intermediate.crl(leaf.serial)
+        await world.poll()
     after = world.another()
     after.load()
-    assert world.reply(space.operator("a.exemple.fr"), after) is None
+    assert world.reply(leaf, after) is REVOKED
 
 
 async def test_of_several_lists_in_one_file_all_are_taken_though_the_disk_is_full(space, tmp_path, monkeypatch):
