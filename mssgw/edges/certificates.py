@@ -17,6 +17,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID as Usage
 
@@ -127,6 +128,15 @@ def loaded(pem: bytes) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
         raise UnreadableCertificates("no PEM certificate in it, or one that cannot be read") from None
+
+
+def signed_by(one: x509.Certificate, signer: x509.Certificate) -> bool:
+    """Whether ``signer`` is named as its issuer, and its key made the signature."""
+    try:
+        one.verify_directly_issued_by(signer)
+    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+    return True
 
 
 def name_of(name: x509.Name) -> Name:

@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Certificate
-from mssgw.edges.certificates import UnreadableCertificates, as_issuer, certificate, loaded
+from mssgw.edges.certificates import UnreadableCertificates, as_issuer, certificate, loaded, signed_by
 
 SKEW = timedelta(hours=2)  # by which our clock may be behind an authority's: a list of its is no worse for that
 _BEGIN, _END = b"-----BEGIN X509 CRL-----", b"-----END X509 CRL-----"
@@ -86,12 +86,12 @@ class Crl:
 def authorities(anchors: bytes, *chains: bytes) -> Authorities:
     """From the PEM anchors file, and from PEM chains that may hold intermediates. Raises UnreadableCertificates."""
     given = loaded(anchors)
-    trusted = [one for one in given if _may_issue(one) and _signed_by(one, one)]
+    trusted = [one for one in given if _may_issue(one) and signed_by(one, one)]
     if not trusted:
         raise UnreadableCertificates("no self-signed certificate of an authority in it")
     roots = frozenset(_fingerprint(one) for one in trusted)
     others = [one for each in (given, *map(loaded, chains)) for one in each if _may_issue(one) and one not in trusted]
-    while found := [one for one in others if any(_signed_by(one, signer) for signer in trusted)]:
+    while found := [one for one in others if any(signed_by(one, signer) for signer in trusted)]:
         trusted += found
         others = [one for one in others if one not in trusted]
     by_name: dict[Hashable, list[Authority]] = {}
@@ -221,14 +221,6 @@ def _may(one: x509.Certificate, usage: str) -> bool:
         return bool(getattr(one.extensions.get_extension_for_class(x509.KeyUsage).value, usage))
     except x509.ExtensionNotFound:  # no limits
         return True
-
-
-def _signed_by(one: x509.Certificate, signer: x509.Certificate) -> bool:
-    try:
-        one.verify_directly_issued_by(signer)
-    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _comparable(name: x509.Name) -> Hashable:

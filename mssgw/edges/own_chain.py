@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.core.trust import Chain
-from mssgw.edges.certificates import certificate, loaded
+from mssgw.edges.certificates import certificate, loaded, signed_by
 
 
 def own_chain(ours: bytes, anchors: bytes) -> Chain:
@@ -22,17 +21,9 @@ def own_chain(ours: bytes, anchors: bytes) -> Chain:
 
 def _path(leaf: x509.Certificate, signers: Sequence[x509.Certificate]) -> list[x509.Certificate]:
     path = [leaf]
-    while not _signed_by(path[-1], path[-1]):
-        above = next((each for each in signers if each not in path and _signed_by(path[-1], each)), None)
+    while not signed_by(path[-1], path[-1]):
+        above = next((each for each in signers if each not in path and signed_by(path[-1], each)), None)
         if above is None:
             break
         path.append(above)
     return path
-
-
-def _signed_by(one: x509.Certificate, signer: x509.Certificate) -> bool:
-    try:
-        one.verify_directly_issued_by(signer)
-    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
-        return False
-    return True
