@@ -18,8 +18,8 @@ RESTART = {
     "trust": (
         "white_list",
         "white_list_signer",
-        "white_list_ca",
         "white_list_unsigned",
+        "white_list_ca",
         "white_list_poll",
         "anchors",
         "certificate",
