@@ -81,20 +81,26 @@ async def _look(host: str, port: int, hostname: str, context: ssl.SSLContext, *,
         start_tls=False,
         tls_context=context,
     )
+    opened: list[asyncio.BaseTransport | None] = []  # a handshake that fails leaves the plain one behind
     try:
         async with asyncio.timeout(TOTAL):
-            return await _introduce(client, context, say_more=say_more)
+            return await _introduce(client, context, opened, say_more=say_more)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:  # SSLError and TimeoutError are OSErrors
         if isinstance(tls := _tls_error(error), ssl.SSLCertVerificationError):
             raise tls from None
         raise NothingToSee(_what_is_wrong(error, tls)) from None
     finally:
-        if client.transport is not None:
-            cast(asyncio.Transport, client.transport).abort()
+        for each in (client.transport, *opened):
+            if each is not None:
+                cast(asyncio.Transport, each).abort()
+        await asyncio.sleep(0)  # in which they are closed
 
 
-async def _introduce(client: aiosmtplib.SMTP, context: ssl.SSLContext, *, say_more: bool) -> Look:
+async def _introduce(
+    client: aiosmtplib.SMTP, context: ssl.SSLContext, opened: list[asyncio.BaseTransport | None], *, say_more: bool
+) -> Look:
     await client.connect()
+    opened.append(client.transport)
     await client.ehlo()
     if not client.supports_extension("starttls"):
         raise NothingToSee("it offers no STARTTLS")

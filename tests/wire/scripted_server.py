@@ -96,10 +96,13 @@ class ScriptedServer:
 
     async def __aexit__(self, *exc: object) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # a connection that has just come in begins: cancelled before, it would never be closed
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
+        for _ in range(3):  # TLS over TCP: each closes in a turn of its own
+            await asyncio.sleep(0)
 
     async def settled(self) -> None:
         """Wait until every connection has ended: what a session remembers is then all that came."""
