@@ -73,6 +73,7 @@ class Rule:
         return Finding(
             rule=self.id,
             severity=severity_of(self.weight, profile),
+            danger=self.weight is Weight.DANGER,
             sentence=self.sentence,
             source=self.source,
             line=line,
@@ -87,11 +88,13 @@ class Finding:
     """Where a document breaks a rule. ``line`` from 1; ``xpath`` without prefixes, all of it in urn:hl7-org:v3.
 
     ``found`` and ``expected``: codes, OIDs, counts and words of ours; never a name, a number of a person or a date.
+    ``danger``: no profile and nobody lets it pass (Weight.DANGER).
     """
 
     rule: str
     severity: Severity
     sentence: str
+    danger: bool = False
     source: str = ""
     line: int | None = None
     xpath: str = ""

@@ -14,6 +14,7 @@ from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stor
 from mssgw.ports.telemetry import Meter, Telemetry
 from mssgw.ports.transport import Transport
 from mssgw.ports.trust import Revocation, Source, Trust
+from mssgw.ports.validators import Validators
 from mssgw.ports.vitals import Census, Vitals
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "Telemetry",
     "Transport",
     "Trust",
+    "Validators",
     "Vitals",
 ]

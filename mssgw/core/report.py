@@ -1,0 +1,81 @@
+"""What judging the clinical documents of one letter gave: pure values that cross from a validator process to the rules.
+
+A letter is judged as a whole: by itself, as sent to its recipients, and its documents against each other.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from mssgw.core.clinical import Environment, Finding, Profile, Verdict, verdict_of
+from mssgw.core.ins import Matricule
+
+
+class Carried(StrEnum):
+    """What a letter carries, for counting and for the rules about the letter around its documents."""
+
+    CDA = "cda"  # at least one, alone or in an archive
+    XDM = "xdm"
+    PDF = "pdf"  # as an attachment of the letter itself
+    IMAGE = "image"
+    OPAQUE = "opaque"  # S/MIME or PGP: delivered, counted, never unverified (SD-14)
+    LOCKED_ZIP = "locked-zip"  # protected by a password, and no IHE XDM (SD-14)
+    WINMAIL = "winmail"  # winmail.dat: delivered with a warning (SD-14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Under what the documents of a letter are judged. ``now`` with a zone.
+
+    ``patients``: those among the recipients; ``professionals``: whether there are others.
+    """
+
+    profile: Profile
+    now: datetime
+    environment: Environment | None = None
+    patients: tuple[Matricule, ...] = field(default=(), repr=False)
+    professionals: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A document, an archive, or "" for what only all of them together tell.
+
+    ``name``: where it is met. For letters the number of the part from 1, and of the document in its archive: "3/1";
+    for files on a command line their names. ``code``: of a CDA, what it is (CDA-3); "" when it has none.
+    ``qualified``: it names its patient as X-MSS-INS asks (FMT-10). ``unchecked``: it has no INS to compare with the
+    """
+
+    name: str = field(repr=False)
+    findings: tuple[Finding, ...] = ()
+    cda: bool = False
+    code: str = ""
+    qualified: bool = False
+    unchecked: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything about the documents of one letter; without any, ``documents`` is ().
+
+    ``complete`` is False when the validator crashed or ran out of time: nobody can tell (SD-10).
+    """
+
+    documents: tuple[Judged, ...] = ()
+    carried: frozenset[Carried] = frozenset()
+    complete: bool = True
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for each in self.documents for finding in each.findings)
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.findings, complete=self.complete)
+
+
+UNVERIFIED = Report(complete=False)
