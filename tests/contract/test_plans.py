@@ -19,8 +19,8 @@ from mssgw.core.conversation import Event, State
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.edges.clock import FixedClock
+from mssgw.edges.codec import micros
 from mssgw.edges.sql import Opened, open_store
-from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.tables import metadata
 from mssgw.ports import NoticeSeen
 from tests.contract.conftest import KEY, wipe

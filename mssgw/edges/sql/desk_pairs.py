@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
 from mssgw.edges.sql.tables import blocks, conversations
 from mssgw.edges.sql.units import Unit

@@ -14,7 +14,7 @@ from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
-from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
 from mssgw.edges.sql.tables import data_keys, deliveries, messages
 from mssgw.edges.sql.units import Unit

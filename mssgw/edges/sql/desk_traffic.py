@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from mssgw.core.correspondents import Traffic
 from mssgw.core.journal import JournalEvent
-from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.tables import journal

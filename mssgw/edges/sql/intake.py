@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, select, update
 from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.codec import micros
 from mssgw.edges.linking import disposition_code
 from mssgw.edges.spool_disk import SEGMENT
-from mssgw.edges.sql.codec import micros
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import body_segments, letters

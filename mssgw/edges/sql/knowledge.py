@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from mssgw.core.conversation import Conversation, Pair, State
 from mssgw.core.message import AccountState
-from mssgw.edges.sql.codec import moment
+from mssgw.edges.codec import moment
 from mssgw.edges.sql.lookups import Lookup
 from mssgw.edges.sql.records import Records, digests
 from mssgw.edges.sql.tables import accounts, blocks, conversations, letters

@@ -16,8 +16,8 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Finding, Verdict
+from mssgw.edges.codec import Codec, dumps, micros, moment
 from mssgw.edges.linking import subject_key
-from mssgw.edges.sql.codec import Codec, dumps, micros, moment
 from mssgw.edges.sql.rows import Row
 from mssgw.edges.vault import DIGEST_SIZE, MessageCipher, Vault
 from mssgw.ports import Acceptance, Body, Letter, Stored

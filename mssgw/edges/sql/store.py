@@ -12,7 +12,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.records import Records

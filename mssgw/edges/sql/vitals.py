@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, select, update
 
-from mssgw.edges.sql.codec import micros
+from mssgw.edges.codec import micros
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import deliveries, store_secret
 from mssgw.edges.sql.units import Unit, Upkeep

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, literal_column, or_, select, tuple_, union_all, update
 
 from mssgw.core.delivery import Lease, State
-from mssgw.edges.sql.codec import micros
+from mssgw.edges.codec import micros
 from mssgw.edges.sql.tables import deliveries
 
 FINAL = tuple(state.value for state in State if state.final)

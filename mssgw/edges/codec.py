@@ -1,4 +1,4 @@
-"""Core values as compact JSON, for what rests encrypted.
+"""Core values as compact JSON, for what rests encrypted and for what crosses to other processes.
 
 A field at its default is left out, and a field that is no longer known is ignored: so facts of an earlier version can
 still be read, and ``explain`` can replay them.
