@@ -246,6 +246,15 @@ def folded(name: str) -> str:
     return "".join(letter for letter in decomposed if letter.isalpha())
 
 
+def ascii_folded(sentence: str) -> str:
+    """A French sentence as an SMTP reply may carry it: ASCII, without accents (RFC 5321 section 4.2)."""
+    decomposed = unicodedata.normalize("NFKD", sentence.translate(_LIGATURES))
+    return decomposed.encode("ascii", "ignore").decode("ascii")
+
+
+_LIGATURES = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "’": "'", "«": '"', "»": '"', "–": "-", "—": "-"})
+
+
 def may_be_minor(matricule: Matricule, today: date) -> bool:
     """Whether this patient may be under 18: the two digits of the year leave a doubt, which counts as minor (SD-15).
 

@@ -40,6 +40,8 @@ def _ask(facts: Facts, rulebook: Rulebook) -> Iterator[Finding]:
     for about_all in rulebook.message:
         if finding := about_all(facts):
             yield finding
+    for about_documents in rulebook.documents:
+        yield from about_documents(facts)
 
 
 def _verdict(facts: Facts, findings: tuple[Finding, ...]) -> Verdict:

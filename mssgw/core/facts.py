@@ -7,8 +7,10 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, Party, PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Conversation, Pair
+from mssgw.core.document_policy import DocumentPolicy
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.message import AccountState, Content, MessageHead
+from mssgw.core.report import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Policy:
     size_limit: int = 10_485_760  # req: SD-1
     max_received: int = 30
     space: PatientSpace = PatientSpace()
+    documents: DocumentPolicy = DocumentPolicy()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,8 @@ class Facts:
     are kept with each letter. ``from_is_foreign``: the From: domain, or one above it, is known to belong to somebody
     else than this client, us included. ``sender_listed``: whether anybody in the white list may use that domain;
     None when no list was asked: from establishments, without [trust], or when the domain is one of ours.
+    ``report``: what its documents are like; None when it has none, or they were not judged yet. ``released``: a person
+    has looked at a held letter and lets it go.
     """
 
     envelope: Envelope
@@ -72,6 +77,8 @@ class Facts:
     sender_listed: bool | None = None
     policy: Policy
     taken_at: datetime
+    report: Report | None = None
+    released: bool = False
 
     @property
     def automatic(self) -> bool:

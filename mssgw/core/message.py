@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mssgw.core.addresses import Address
+from mssgw.core.report import Carried
 
 
 class Fin(StrEnum):
@@ -61,6 +62,17 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MssFields:
+    """What the sender's software says of its documents. ``ins``: "O", "N", "?" for anything else, "" for nothing
+    (FMT-10). ``codes``: those of X-MSS-CODECDA that are in form (FMT-11). ``product``: X-MSS-NIL is there (FMT-9).
+    """
+
+    ins: str = ""
+    codes: tuple[str, ...] = ()
+    product: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageHead:
     """The header facts of one message.
 
@@ -69,7 +81,9 @@ class MessageHead:
     ``thread``: the Message-IDs of In-Reply-To and References, with angle brackets, oldest first; of a very long
     one its ends, and ``thread_cut``.
     ``receipt_to``: addresses of Disposition-Notification-To. ``received``: number of Received: fields;
-    ``own_hop``: one of them is ours. ``subject``: unfolded and RFC 2047-decoded, used only to link notices (NDR-7).
+    ``own_hop``: one of them is ours. ``may_hold_documents``: a part may be a clinical document, or hold one, by its
+    name, type or beginning; only a validator can tell. ``carried``: what else comes along. ``subject``: unfolded and
+    RFC 2047-decoded, used to link notices (NDR-7) and beside documents (FMT-6).
     """
 
     message_id: str | None = None
@@ -93,6 +107,9 @@ class MessageHead:
     mdn: Mdn | None = None
     notice: Notice | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    may_hold_documents: bool = False
+    carried: frozenset[Carried] = frozenset()
+    mss: MssFields = MssFields()
     malformed: str = ""  # of MALFORMED_HEADER which kind, without values: "two-message-id-fields"
 
     @property

@@ -3,11 +3,11 @@
 A letter is judged as a whole: by itself, as sent to its recipients, and its documents against each other.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from mssgw.core.clinical import Environment, Finding, Profile, Verdict, verdict_of
+from mssgw.core.clinical import Environment, Finding, Profile, Severity, Verdict, verdict_of
 from mssgw.core.ins import Matricule
 
 
@@ -27,7 +27,8 @@ class Carried(StrEnum):
 class Order:
     """Under what the documents of a letter are judged. ``now`` with a zone.
 
-    ``patients``: those among the recipients; ``professionals``: whether there are others.
+    ``patients``: those among the recipients; ``professionals``: whether there are others. ``subject``: the letter's,
+    to be compared with its documents where it is in the form of FMT-6.
     """
 
     profile: Profile
@@ -35,6 +36,7 @@ class Order:
     environment: Environment | None = None
     patients: tuple[Matricule, ...] = field(default=(), repr=False)
     professionals: bool = False
+    subject: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +79,37 @@ class Report:
     def verdict(self) -> Verdict:
         return verdict_of(self.findings, complete=self.complete)
 
+    @property
+    def holds_documents(self) -> bool:
+        """Whether it carries a CDA, or an archive that should hold one."""
+        return not self.carried.isdisjoint({Carried.CDA, Carried.XDM})
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """What its documents are, as X-MSS-CODECDA tells it: each once, in their order (FMT-11)."""
+        return tuple(dict.fromkeys(each.code for each in self.documents if each.code))
+
+    @property
+    def is_qualified(self) -> bool:
+        """Whether X-MSS-INS is O: one document that qualifies suffices (FMT-10)."""
+        return any(each.qualified for each in self.documents)
+
+    def weighty(self, at_most: int = 40) -> "Report":
+        """What is kept with a letter: without notes, and of very many findings the gravest."""
+        kept = sorted(
+            (finding for finding in self.findings if finding.severity > Severity.INFO),
+            key=lambda finding: finding.severity,
+            reverse=True,
+        )[:at_most]
+        keep = {id(finding) for finding in kept}
+        return replace(
+            self,
+            documents=tuple(
+                replace(each, findings=tuple(finding for finding in each.findings if id(finding) in keep))
+                for each in self.documents[:_DOCUMENTS_KEPT]
+            ),
+        )
+
+
+_DOCUMENTS_KEPT = 50
 UNVERIFIED = Report(complete=False)

@@ -8,6 +8,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.delivery import RetryPolicy
+from mssgw.core.document_policy import DocumentPolicies
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
 from mssgw.core.routes import Route, RouteTable, SpaceUnknown
@@ -36,6 +37,7 @@ class Settings:
     max_received: int = 30
     inspection_limit: timedelta = timedelta(seconds=2)
     retry: RetryPolicy = RetryPolicy()
+    documents: DocumentPolicies = DocumentPolicies()
 
     def policy(self, now: datetime, role: Role) -> Policy:
         """The policy in force at this moment, on listeners of this role."""

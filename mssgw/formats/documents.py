@@ -7,10 +7,10 @@ the CDA is taken out and the sheet never run.
 
 import re
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from mssgw.formats import guard, safexml
 from mssgw.formats.guard import Stopped
+from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.safexml import Caps, Element, UnreadableXml
 
 MAX_DOCUMENT = 16 * 1024 * 1024  # octets
@@ -21,61 +21,7 @@ CLINICAL_DOCUMENT = f"{HL7}ClinicalDocument"
 _SHEETS = {f"{{http://www.w3.org/1999/XSL/Transform}}{name}" for name in ("stylesheet", "transform")}
 _CONTENT = "{urn:asip-sante:ci-sis}Contenu"  # in a sheet: what it presents
 
-_SNIFFED = 64 * 1024  # octets in which an unreadable document would call itself CDA
 _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
-
-
-class Kind(StrEnum):
-    """What some octets are, by how they begin: neither media type nor extension is believed."""
-
-    PDF = "application/pdf"
-    JPEG = "image/jpeg"
-    PNG = "image/png"
-    TIFF = "image/tiff"
-    ZIP = "application/zip"
-    RTF = "text/rtf"
-    XML = "text/xml"
-    PROGRAM = "application/x-executable"
-    OTHER = "application/octet-stream"
-
-
-_MAGIC = (
-    (b"\xff\xd8\xff", Kind.JPEG),
-    (b"\x89PNG\r\n\x1a\n", Kind.PNG),
-    (b"II*\0", Kind.TIFF),
-    (b"MM\0*", Kind.TIFF),
-    (b"PK\3\4", Kind.ZIP),
-    (b"PK\5\6", Kind.ZIP),  # an empty one
-    (b"{\\rtf", Kind.RTF),
-    (b"\x7fELF", Kind.PROGRAM),
-    (b"\xcf\xfa\xed\xfe", Kind.PROGRAM),
-    (b"\xca\xfe\xba\xbe", Kind.PROGRAM),
-)
-# In UTF-8 and its like, UTF-16 and UTF-32 with and without byte order mark, UTF-7, EBCDIC: to be refused by name.
-_XML_BEGINNINGS = (
-    b"<",
-    b"\xff\xfe",
-    b"\xfe\xff",
-    b"\0<",
-    b"\0\0\xfe\xff",
-    b"\0\0\0<",
-    b"+ADw",
-    b"+/v",
-    b"\x4co\xa7\x94",
-)
-
-
-def kind_of(content: bytes) -> Kind:
-    """What the octets are. A PDF may begin anywhere in its first kilobyte, unless that is a program's."""
-    if content.startswith(b"MZ") and b"\0" in content[:64]:  # a text may begin with a name that does
-        return Kind.PROGRAM
-    for magic, kind in _MAGIC:
-        if content.startswith(magic):
-            return kind
-    head = content[:_SNIFFED].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(_XML_BEGINNINGS) or (content and not head):  # so much white space has something to hide
-        return Kind.XML
-    return Kind.PDF if b"%PDF-" in content[:1024] else Kind.OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +75,7 @@ def _taken_out(root: Element) -> tuple[Element | None, bool]:
 
 def calls_itself_cda(content: bytes) -> bool:
     """Whether XML that cannot be parsed seems to hold a ClinicalDocument, in whatever encoding it comes."""
-    head = content[:_SNIFFED]
+    head = content[:SNIFFED]
     if any(_CALLS_ITSELF_CDA.search(head.decode(encoding, "ignore")) for encoding in _encodings(head)):
         return True
     return b"<ClinicalDocument" in content or b":ClinicalDocument" in content  # behind a sheet, or a long comment

@@ -8,7 +8,8 @@ from itertools import islice
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
-from mssgw.core.message import Content, Fin, Mdn, MessageHead, Notice, Unreadable
+from mssgw.core.message import Content, Fin, Mdn, MessageHead, MssFields, Notice, Unreadable
+from mssgw.formats.beginnings import Beginnings
 from mssgw.formats.headers import Header, cited_ids, message_id, without_comments
 from mssgw.formats.mailboxes import MAX_ADDRESSES, Addresses, Allowance, read_addresses
 from mssgw.formats.mdn import read_mdn
@@ -25,6 +26,8 @@ KEPT = (MDN_PART, DSN_PART, "text/plain", "text/html")  # the parts that compose
 
 MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of an earlier letter (NDR-7)
 MAX_PERSON = 256
+MAX_CODES = 50
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 THREAD_ENDS = 100  # Message-IDs: the first and the last so many of a long thread are looked up
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
@@ -46,7 +49,14 @@ class HeadOptions:
     person_received: bool = False
 
 
-def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, options: HeadOptions) -> MessageHead:
+def compose(
+    header: Header,
+    troubles: tuple[Unreadable, ...],
+    kept: FirstParts,
+    options: HeadOptions,
+    *,
+    beginnings: Beginnings,
+) -> MessageHead:
     """Fill a MessageHead. Never raises; ``troubles`` are the scanner's, more may be added."""
     allowance = Allowance()
     from_ = _addresses(header, allowance, "from")
@@ -77,6 +87,9 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
         mdn=_mdn(content, kept),
         notice=_notice(kept),
         unreadable=(unreadable := tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc, allowance))))),
+        may_hold_documents=beginnings.may_hold_documents,
+        carried=beginnings.carried,
+        mss=_mss(header),
         malformed=_malformed(header, troubles) if Unreadable.MALFORMED_HEADER in unreadable else "",
     )
 
@@ -176,6 +189,15 @@ def _content(kind: Parameters, kept: FirstParts) -> Content:
     if stated:
         return _REPORTS.get(stated, Content.ORDINARY)
     return Content.MDN if kept.get(MDN_PART) else Content.DSN if kept.get(DSN_PART) else Content.ORDINARY
+
+
+def _mss(header: Header) -> MssFields:  # req: FMT-9, FMT-10, FMT-11
+    ins, codes = (header.first(name).strip() for name in ("x-mss-ins", "x-mss-codecda"))
+    return MssFields(
+        ins=ins if ins in ("", "O", "N") else "?",
+        codes=tuple(code for each in codes.split(",")[:MAX_CODES] if _CODE.fullmatch(code := each.strip())),
+        product=bool(header.first("x-mss-nil").strip()),
+    )
 
 
 def _person(header: Header, options: HeadOptions) -> str | None:

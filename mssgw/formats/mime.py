@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from os.path import commonprefix
 
 from mssgw.core.message import MessageHead, Unreadable
+from mssgw.formats.beginnings import Beginnings
 from mssgw.formats.head import KEPT, HeadOptions, compose
 from mssgw.formats.headers import MAX_HEADER, Header, read_header
 from mssgw.formats.parts import FirstParts, Keeper, Part, Taker, kind_of
@@ -60,7 +61,8 @@ class Scanner:
     ) -> None:
         self._options = HeadOptions(hostname=hostname, person_header=person_header, person_received=person_received)
         self._kept = FirstParts(KEPT)
-        self._keepers = (self._kept, *keepers)
+        self._beginnings = Beginnings()
+        self._keepers: tuple[Keeper, ...] = (self._kept, self._beginnings, *keepers)
         self._header: Header | None = None
         self._header_length = 0
         self._troubles: list[Unreadable] = []
@@ -100,7 +102,9 @@ class Scanner:
         self._ended = True
         self._walk()
         self._close(0)
-        return compose(self._header or Header(), tuple(self._troubles), self._kept, self._options)
+        return compose(
+            self._header or Header(), tuple(self._troubles), self._kept, self._options, beginnings=self._beginnings
+        )
 
     def _has_all(self) -> bool:
         """Whether nothing that follows matters: the body of a letter that is no multipart, which nobody keeps."""

@@ -60,6 +60,11 @@ class Excerpt:
         return len(self._octets) < self._limit
 
     @property
+    def size(self) -> int:
+        """Octets kept, in transfer encoding."""
+        return len(self._octets)
+
+    @property
     def content(self) -> bytes:
         """What was kept, without stuffed dots and transfer encoding; damaged base64 gives what can be read."""
         plain = unstuffed(bytes(self._octets))

@@ -12,8 +12,9 @@ from mssgw.core.ins import Matricule
 from mssgw.formats import documents, xdm
 from mssgw.formats.cda import coherence, hidden, ins
 from mssgw.formats.cda.rulebook import Conditions, check
-from mssgw.formats.documents import Document, Kind, kind_of
+from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
+from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.mime import Scanner
 from mssgw.formats.parts import Excerpt, Part
 from mssgw.formats.wire import to_wire

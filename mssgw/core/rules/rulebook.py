@@ -1,22 +1,24 @@
 """All rules in the order in which they are asked: of two equally strict findings the first speaks to the sender."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mssgw.core.facts import Exchange, Facts
-from mssgw.core.rules import content, recipient, sender
+from mssgw.core.rules import content, documents, recipient, sender
 from mssgw.core.verdict import Finding
 
 ExchangeRule = Callable[[Facts, Exchange], Finding | None]
 MessageRule = Callable[[Facts], Finding | None]
+DocumentRule = Callable[[Facts], Iterator[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """``exchange`` rules are asked for each forward-path, then ``message`` rules once."""
+    """``exchange`` rules are asked for each forward-path, then ``message`` rules once, then those about documents."""
 
     exchange: tuple[ExchangeRule, ...]
     message: tuple[MessageRule, ...]
+    documents: tuple[DocumentRule, ...] = ()
 
 
 RULEBOOK = Rulebook(
@@ -43,6 +45,7 @@ RULEBOOK = Rulebook(
         content.message_id_is_there,
         sender.person_is_known,
     ),
+    documents=(documents.documents_are_right, documents.fields_tell_the_truth, documents.what_cannot_be_read),
 )
 # What these rules say depends on the store; a letter held after time-outs was never looked up (SD-10).
 NEED_THE_STORE = frozenset({"opposition-is-honoured", "receipt-is-expected", "patient-may-write"})

@@ -7,7 +7,7 @@ from mssgw.core.clinical import Weight
 from mssgw.formats.cda.common import CDA_R2, MINIMAL
 from mssgw.formats.cda.parts import children_of
 from mssgw.formats.cda.report import Report, local, rule, shown, text_of
-from mssgw.formats.documents import Kind, kind_of
+from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.safexml import Element
 
 HARM, FORM, ADVICE = Weight.HARM, Weight.FORM, Weight.ADVICE

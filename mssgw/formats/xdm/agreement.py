@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from mssgw.core.clinical import DocumentPatient, PersonId, Rule, folded
 from mssgw.formats.archive import Entry
 from mssgw.formats.cda.report import shown
-from mssgw.formats.documents import Document, Kind, kind_of
+from mssgw.formats.documents import Document
+from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.xdm import ebrim, rules
 from mssgw.formats.xdm.ebrim import Code, Told, person_of
 from mssgw.formats.xdm.header import CLASS_OF, CLASS_SYSTEM, CLASSES, Header, is_same_moment

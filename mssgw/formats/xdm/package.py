@@ -9,8 +9,9 @@ from urllib.parse import unquote
 from mssgw.core.clinical import DocumentPatient, Finding, Mark, Profile, Rule
 from mssgw.formats import documents, guard
 from mssgw.formats.archive import Entry, safe_unzip
-from mssgw.formats.documents import Document, Kind, kind_of
+from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
+from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.xdm import agreement, ebrim, rules
 from mssgw.formats.xdm.agreement import Broken
 from mssgw.formats.xdm.ebrim import Metadata, Told

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from mssgw.core.clinical import Profile, Severity
 from mssgw.formats import guard
 from mssgw.formats.cda.making import make
-from mssgw.formats.documents import MAX_DOCUMENT, Kind, kind_of, read
+from mssgw.formats.documents import MAX_DOCUMENT, read
 from mssgw.formats.guard import Stopped
+from mssgw.formats.magic import Kind, kind_of
 from tests.watchdog import watchdog
 from tests.xdm_variants import order
 

@@ -1,0 +1,100 @@
+"""What the documents of a letter decide. What is wrong with them stands in the report (core.report), by rule id."""
+
+from collections.abc import Iterator, Sequence
+
+from mssgw.core import clinical
+from mssgw.core.bal import Party
+from mssgw.core.document_policy import Rejected
+from mssgw.core.facts import Facts
+from mssgw.core.replies import Reply
+from mssgw.core.report import Carried
+from mssgw.core.rules.findings import note
+from mssgw.core.verdict import Finding, Severity
+
+REASONS = 3  # findings that the reply names; the others stand in the report
+_ROOM = 330  # characters of a reply: with code, status and the report's id it stays below the 512 octets of a line
+
+
+def documents_are_right(facts: Facts) -> Iterator[Finding]:  # req: SD-10, SD-11, SD-14, SD-15
+    """Each finding of the report, the refusing ones first. In danger the letter is refused, whoever would hold it."""
+    if facts.report is None:
+        return
+    found = [(each.name, finding) for each in facts.report.documents for finding in each.findings]
+    found.sort(key=lambda pair: (not pair[1].danger, -pair[1].severity))
+    reply = _reply([finding for _, finding in found if finding.severity is clinical.Severity.REJECT])
+    for name, finding in found:
+        severity = _severity(facts, finding)
+        yield Finding(
+            rule=finding.rule,
+            requirement="SD-10",
+            severity=severity,
+            reply=reply if severity is Severity.REFUSE else None,
+            detail=_place(name, finding),
+        )
+
+
+def _place(name: str, finding: clinical.Finding) -> str:
+    told = (
+        f"document {name}" if name else "",
+        f"line {finding.line}" if finding.line else "",
+        finding.xpath,
+        f"found {finding.found}" if finding.found else "",
+        f"expected {finding.expected}" if finding.expected else "",
+    )
+    return "; ".join(filter(None, told))
+
+
+def _severity(facts: Facts, finding: clinical.Finding) -> Severity:
+    if finding.severity is not clinical.Severity.REJECT:
+        return Severity.NOTE
+    if finding.danger or (facts.policy.documents.rejected is Rejected.REFUSE and not facts.released):
+        return Severity.REFUSE
+    return Severity.NOTE if facts.released else Severity.HOLD
+
+
+def _reply(rejected: Sequence[clinical.Finding]) -> Reply | None:
+    """The first reasons: what the first one asks, then rule ids and XPaths; never a value of the document."""
+    if not rejected:
+        return None
+    reasons: list[str] = []
+    for finding in rejected:
+        reason = " ".join(filter(None, (finding.rule, finding.xpath)))
+        if reason not in reasons and len(reasons) < REASONS:
+            reasons.append(reason)
+    text = f"Document refuse : {clinical.ascii_folded(rejected[0].sentence)} ({', '.join(reasons)})"
+    return Reply(554, "5.6.0", text if len(text) <= _ROOM else f"{text[: _ROOM - 4]}...)")
+
+
+def fields_tell_the_truth(facts: Facts) -> Iterator[Finding]:  # req: FMT-10, FMT-11, FMT-12
+    """X-MSS-INS and X-MSS-CODECDA against the documents: what the sender set stays; the journal says what is wrong."""
+    head, report = facts.head, facts.report
+    if head is None or report is None or not report.complete:
+        return
+    told, codes = head.mss, report.codes
+    if told.ins and told.ins != ("O" if report.is_qualified else "N"):
+        yield note("mss-ins-tells-the-truth", "FMT-10", "told-otherwise")
+    if told.codes and set(told.codes) != set(codes):
+        yield note("mss-codes-tell-the-truth", "FMT-11", "told-otherwise")
+
+
+def what_cannot_be_read(facts: Facts) -> Iterator[Finding]:  # req: SD-14
+    """Encrypted mail and winmail.dat are delivered; the journal says that nobody looked into them."""
+    carried = set(counted(facts))
+    for what in (Carried.OPAQUE, Carried.WINMAIL, Carried.LOCKED_ZIP):
+        if what in carried:
+            yield note("documents-can-be-read", "SD-14", what.value)
+
+
+def counted(facts: Facts) -> tuple[str, ...]:
+    """What is worth counting of a letter: what it carries, and what could not be checked (SD-11, SD-14)."""
+    head, report = facts.head, facts.report
+    if head is None:
+        return ()
+    carried = head.carried | (report.carried if report is not None else frozenset())
+    words: list[str] = sorted(carried)
+    if any(exchange.party is Party.PATIENT for exchange in facts.exchanges):
+        if carried & {Carried.PDF, Carried.IMAGE} and not carried & {Carried.CDA, Carried.XDM}:
+            words.append("pdf-only")  # nothing tells whose it is
+        if report is not None and any(each.unchecked for each in report.documents):
+            words.append("patient-unchecked")
+    return tuple(words)
