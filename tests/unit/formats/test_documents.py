@@ -3,7 +3,7 @@
 import contextlib
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,20 +12,13 @@ from hypothesis import strategies as st
 
 from mssgw.core.clinical import Profile, Severity
 from mssgw.formats import guard
-from mssgw.formats.cda.making import make
-from mssgw.formats.documents import MAX_DOCUMENT, read
+from mssgw.formats.documents import read
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from tests.watchdog import watchdog
-from tests.xdm_variants import order
+from tests.xml_attacks import ATTACKS, CLOSE, OPEN, RIGHT, SHEET, text_of
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "cda" / "samples"
-RIGHT = make(order())
-OPEN, CLOSE = b'<ClinicalDocument xmlns="urn:hl7-org:v3">', b"</ClinicalDocument>"
-SHEET = (
-    b'<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform" xmlns:t="urn:t">\n\n'
-    b'<x:Contenu xmlns:x="urn:asip-sante:ci-sis">%s</x:Contenu></xsl:stylesheet>'
-)
 
 
 def test_a_document_is_found_whatever_it_is_called() -> None:
@@ -87,63 +80,11 @@ def test_a_document_inside_a_sheet_is_taken_out() -> None:
     assert document.content == SHEET % inner
 
 
-def text_of(size: int) -> bytes:
-    return OPEN + b"<text>" + b"A" * size + b"</text>" + CLOSE
-
-
 def test_a_large_file_inside_is_read() -> None:
     """12 MB in one text node: past libxml2's own limit, for a PDF may be as large."""
     document = read(text_of(12_000_000))
     assert document is not None
     assert len(document.root[0].text or "") == 12_000_000
-
-
-ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "over 16 MB": (lambda: text_of(MAX_DOCUMENT), "size"),
-    "UTF-16": (lambda: RIGHT.decode().replace("UTF-8", "UTF-16").encode("utf-16"), "encoding"),
-    "UTF-16 without a mark": (lambda: (OPEN + CLOSE).decode().encode("utf-16-be"), "encoding"),
-    "UTF-32": (lambda: (OPEN + CLOSE).decode().encode("utf-32"), "encoding"),
-    "UTF-7": (lambda: b"<?xml version='1.0' encoding='utf-7'?>" + OPEN + CLOSE, "encoding"),
-    "UTF-7 all over": (lambda: (OPEN + CLOSE).replace(b"<", b"+ADw-"), "syntax"),
-    "EBCDIC": (lambda: ('<?xml version="1.0" encoding="cp037"?>' + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
-    "an encoding that nobody knows": (lambda: b"<?xml version='1.0' encoding='x-y'?>" + OPEN + CLOSE, "encoding"),
-    "Latin-1 said UTF-8": (lambda: RIGHT.decode().encode("latin-1"), "syntax"),
-    "DOCTYPE": (lambda: b"<!DOCTYPE ClinicalDocument>" + OPEN + CLOSE, "doctype"),
-    "XXE": (
-        lambda: b'<!DOCTYPE a [<!ENTITY b SYSTEM "file:///etc/hostname">]>' + OPEN + b"&b;" + CLOSE,
-        "doctype",
-    ),
-    "external DTD": (lambda: b'<!DOCTYPE a SYSTEM "http://127.0.0.1/a.dtd">' + OPEN + CLOSE, "doctype"),
-    "billion laughs": (
-        lambda: (
-            b'<!DOCTYPE a [<!ENTITY l0 "lol">'
-            + b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
-            + b']><c:ClinicalDocument xmlns:c="urn:hl7-org:v3" a="&l9;">&l9;</c:ClinicalDocument>'
-        ),
-        "doctype",
-    ),
-    "quadratic": (
-        lambda: b'<!DOCTYPE a [<!ENTITY b "' + b"b" * 50_000 + b'">]>' + OPEN + b"&b;" * 50_000 + CLOSE,
-        "doctype",
-    ),
-    "a DOCTYPE behind a comment": (lambda: b"<!-- -->\n<!DOCTYPE a>" + OPEN + CLOSE, "doctype"),
-    "an entity that nobody declared": (lambda: OPEN + b"&b;" + CLOSE, "syntax"),
-    "cut": (lambda: RIGHT[:-20], "syntax"),
-    "two roots": (lambda: OPEN + CLOSE + OPEN + CLOSE, "syntax"),
-    "NUL": (lambda: OPEN + b"\0" + CLOSE, "syntax"),
-    "a beginning without end": (lambda: b"<!--" + b" " * 70_000 + b"-->" + OPEN + CLOSE, "empty"),
-    "white space without end": (lambda: b" " * 70_000 + OPEN + CLOSE, "empty"),
-    "101 levels": (lambda: OPEN + b"<a>" * 100 + b"</a>" * 100 + CLOSE, "depth"),
-    "a million levels": (lambda: OPEN + b"<a>" * 1_000_000 + b"</a>" * 1_000_000 + CLOSE, "elements"),
-    "100,000 levels": (lambda: OPEN + b"<a>" * 100_000 + b"</a>" * 100_000 + CLOSE, "syntax"),
-    "4 million elements": (lambda: OPEN + b"<a/>" * 4_000_000 + CLOSE, "elements"),
-    "200,000 elements": (lambda: OPEN + b"<a/>" * 200_000 + CLOSE, "elements"),
-    "a million attributes": (
-        lambda: OPEN + b"<a " + b" ".join(b"a%d='' " % n for n in range(1_000_000)) + b"/>" + CLOSE,
-        "attributes",
-    ),
-    "two documents in a sheet": (lambda: SHEET % ((OPEN + CLOSE) * 2), "several"),
-}
 
 
 @pytest.mark.parametrize("name", ATTACKS)
