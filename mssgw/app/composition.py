@@ -6,13 +6,14 @@ from datetime import timedelta
 from mssgw.flow.accept import Means
 from mssgw.flow.attempt import Attempts
 from mssgw.flow.deliver import Deliverer
+from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
-from mssgw.ports import Clock, Spool, Store, Telemetry, Transport, Trust
+from mssgw.ports import Clock, Spool, Store, Telemetry, Transport, Trust, Validators
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Flow:
     notices: Notices
     sweeper: Sweeper
     inspector: Inspector
+    documents: Documents
 
 
 def assemble(
@@ -39,6 +41,7 @@ def assemble(
     lease: timedelta = LEASE,
     trace: timedelta = timedelta(days=365),
     trust: Trust | None = None,
+    validators: Validators,
 ) -> Flow:
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use.
 
@@ -64,11 +67,21 @@ def assemble(
         live=live,
         per_route=per_route,
     )
-    means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
+    documents = Documents(validators, spool)
+    means = Means(
+        store=store,
+        spool=spool,
+        clock=clock,
+        telemetry=telemetry,
+        inspector=inspector,
+        documents=documents,
+        deliverer=deliverer,
+    )
     return Flow(
         reception=Reception(means, live, trust),
         deliverer=deliverer,
         notices=notices,
         sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace),
         inspector=inspector,
+        documents=documents,
     )

@@ -12,7 +12,9 @@ from mssgw.app.config.values import Network, SecretFile
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
+from mssgw.core.clinical import Environment
 from mssgw.core.delivery import RetryPolicy
+from mssgw.core.document_policy import DocumentPolicies, DocumentPolicy
 from mssgw.core.envelope import Role
 from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
@@ -168,7 +170,38 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         max_received=config.limits.received_hops,
         inspection_limit=config.limits.inspection,
         retry=retry_policy(config),
+        documents=documents(config),
+        adds_fields=config.mss.add_headers,
+        products=products(config),
+        own_product=config.mss.product or "",
     )
+
+
+def documents(config: Config) -> DocumentPolicies:
+    """How strictly documents are judged. Identities of both kinds, unless the file says which environment this is."""
+    said = "environment" in config.gateway.model_fields_set
+    general, environment = config.documents, Environment(config.gateway.environment) if said else None
+    rejected = general.inbound_rejected
+    inbound, outbound = {}, {}
+    for each in config.document_policies:
+        for domain in each.domains:
+            outbound[domain] = DocumentPolicy(profile=each.outbound or general.outbound, environment=environment)
+            inbound[domain] = DocumentPolicy(
+                profile=each.inbound or general.inbound,
+                rejected=each.inbound_rejected or rejected,
+                environment=environment,
+            )
+    return DocumentPolicies(
+        outbound=DocumentPolicy(profile=general.outbound, environment=environment),
+        inbound=DocumentPolicy(profile=general.inbound, rejected=rejected, environment=environment),
+        outbound_of=outbound,
+        inbound_of=inbound,
+    )
+
+
+def products(config: Config) -> dict[str, str]:
+    """References for X-MSS-NIL by the name of the client (FMT-9)."""
+    return {each.name: each.product for each in config.establishments if each.product}
 
 
 def patient_space(config: Config) -> PatientSpace:

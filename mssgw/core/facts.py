@@ -19,6 +19,8 @@ class Policy:
 
     ``enforcing``: conversation rules refuse; when false they observe (SD-9). ``patient_receipts_after_data``: patient
     mail on a pair that is not open waits for DATA in case it is a receipt (SD-4). Limits in octets and counts.
+    ``adds_fields``: what the sender's software does not say of its documents, we say (FMT-12); ``product``: the
+    reference of that software, "" when not configured (FMT-9).
     """
 
     enforcing: bool = True
@@ -27,6 +29,8 @@ class Policy:
     max_received: int = 30
     space: PatientSpace = PatientSpace()
     documents: DocumentPolicy = DocumentPolicy()
+    adds_fields: bool = False
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

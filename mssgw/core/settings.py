@@ -22,7 +22,8 @@ class Settings:
     where the white list decides about operators, ours only.
 
     ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
-    ``size_limit`` in octets, for letters as establishments send them (SD-1).
+    ``size_limit`` in octets, for letters as establishments send them (SD-1). ``adds_fields``, ``products``: see Policy,
+    by the name of the client; ``own_product``: the same for messages of ours.
     """
 
     hostname: str
@@ -38,10 +39,18 @@ class Settings:
     inspection_limit: timedelta = timedelta(seconds=2)
     retry: RetryPolicy = RetryPolicy()
     documents: DocumentPolicies = DocumentPolicies()
+    adds_fields: bool = False
+    products: Mapping[str, str] = field(default_factory=dict)
+    own_product: str = ""
 
-    def policy(self, now: datetime, role: Role) -> Policy:
-        """The policy in force at this moment, on listeners of this role."""
+    def policy(
+        self, now: datetime, role: Role, *, client: str = "", sender: str | None = None, recipients: Iterable[str] = ()
+    ) -> Policy:
+        """The policy in force at this moment, on listeners of this role; ``sender`` and ``recipients`` are domains."""
         return Policy(
+            documents=self.documents.for_letter(role, sender, recipients),
+            adds_fields=self.adds_fields and role is Role.ESTABLISHMENT,
+            product=self.products.get(client, ""),
             enforcing=now >= self.enforce_from if self.enforce_from else not self.observe,  # req: SD-9
             patient_receipts_after_data=self.patient_receipts_after_data,
             size_limit=self.limit_for(role),

@@ -18,7 +18,7 @@ from mssgw.edges.smtp_limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, PoolLimits
 from mssgw.edges.smtp_pool import Pool
 from mssgw.edges.smtp_replies import LOST, SILENT, Lost
 from mssgw.edges.smtp_transaction import Transaction
-from mssgw.formats.received import received
+from mssgw.formats.trace_fields import trace_fields
 from mssgw.ports import Spool, Stored, Trust
 
 
@@ -77,8 +77,8 @@ class SmtpTransport:
         self, route: Route, stored: Stored, deliveries: Sequence[Delivery], outcomes: dict[int, Outcome]
     ) -> None:
         envelope = stored.envelope
-        trace = received(
-            envelope.origin, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        trace = trace_fields(
+            stored.facts, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
         )
         letter = Outgoing(trace, stored.body, self._spool)
         for start in range(0, len(deliveries), self._limits.recipients):

@@ -1,14 +1,15 @@
 """DATA: inspect, decide, keep everything in one commit, then 250. The plan of IncomingLetter.end:
 
 1. the head is complete: facts, with what the store knows, within the inspection limit (SD-10);
-2. decide: a refused letter leaves nothing but its journal line;
+2. decide: a refused letter leaves nothing but its journal line; what would be let in and may hold clinical documents
+   is shown to a validator, and decided again with its report;
 3. the body is made durable, then one commit holds envelope, facts, verdict, moves, deliveries and journal;
 4. the 250. Until then the client owns the letter, after it we do; a crash on either side of that line loses nothing.
 """
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
@@ -17,11 +18,14 @@ from mssgw.core.errors import GatewayError, StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.core.report import Report
+from mssgw.core.rules.documents import counted
 from mssgw.core.rules.findings import refuse
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Finding, Hold, Severity, Verdict, strictest
 from mssgw.flow import record
 from mssgw.flow.deliver import Deliverer
+from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import TOO_SLOW, Reading
@@ -30,6 +34,7 @@ from mssgw.ports import Acceptance, Body, Clock, Conflict, Spool, Store, Stored,
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
 LOOKS = 3  # at what the store knows, when it changes under our eyes
+UNVERIFIED = Finding(rule="documents-verified", requirement="SD-10", severity=Severity.HOLD, detail="unverified")
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
 
 
@@ -42,6 +47,7 @@ class Means:
     clock: Clock
     telemetry: Telemetry
     inspector: Inspector
+    documents: Documents
     deliverer: Deliverer
     long_headers: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # see Reading
 
@@ -57,6 +63,8 @@ class IncomingLetter:
         )
         self._reading = Reading(scanner, means.long_headers)
         self._sink = means.spool.create(self.spool_id)
+        self._body: Body | None = None
+        self._report: Report | None = None
 
     async def write(self, chunk: bytes) -> None:
         await self._reading.take(chunk)
@@ -73,27 +81,29 @@ class IncomingLetter:
             head = await self._reading.head(self._settings.inspection_limit.total_seconds())
             return await self._decide_and_keep(head, size)
         except GatewayError as error:
-            await self._sink.discard()
+            await self._forget()
             await self._refused(error.reply, (), None, error=str(error))
             return error.reply
+        except Exception:
+            await self._forget()  # the edge answers 451; nothing may stay behind
+            raise
         except BaseException:
-            await self._sink.discard()  # the edge answers 451; nothing may stay behind
+            await self._sink.discard()  # cancelled: it may be kept all the same; a file without a row is swept
             raise
 
     async def _decide_and_keep(self, head: MessageHead, size: int) -> Reply:
-        body: Body | None = None
         self._envelope = record.with_receipt_translated(self._envelope, head)
         for _ in range(LOOKS):
             facts, verdict = await self._judge(head, size)
             if verdict is None:
-                await self._forget(body)
+                await self._forget()
                 return TOO_SLOW
             if not isinstance(verdict, Admit | Hold):
-                await self._forget(body)
-                reply = record.for_all(verdict.reply, facts)
+                await self._forget()
+                reply = record.told(verdict, facts, self.spool_id)
                 await self._refused(reply, verdict.findings, facts)
                 return reply
-            body = body or await self._sink.close(size=size)
+            body = await self._at_rest(size)
             try:
                 return await self._keep(body, facts, verdict)
             except Conflict:
@@ -101,20 +111,41 @@ class IncomingLetter:
             except Exception:  # not when cancelled: then it may be kept all the same; a file without a row is swept
                 await self._means.spool.remove(self.spool_id)
                 raise
-        await self._forget(body)
+        await self._forget()
         await self._refused(INTERNAL_ERROR, (), facts)
         return INTERNAL_ERROR
 
     async def _judge(self, head: MessageHead, size: int) -> tuple[Facts, Verdict | None]:  # req: SD-10
-        """The verdict is None when the inspection took too long: the sender tries again."""
+        """The verdict is None when inspection or documents took too long: the sender tries again."""
         facts = await self._inspect(head, size)
-        if facts is not None:
+        if facts is None:
+            facts = self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
+            held = await self._struck("letter.inspection_timed_out", facts)
+            verdict = hold_undecided(facts, TIMED_OUT) if held else None
+        else:
+            verdict = decide(facts)
+        if not head.may_hold_documents or not isinstance(verdict, Admit | Hold):
+            return facts, verdict
+        return await self._judge_documents(facts, size, timed_out=isinstance(verdict, Hold))
+
+    async def _judge_documents(self, facts: Facts, size: int, *, timed_out: bool) -> tuple[Facts, Verdict | None]:
+        """What the letter's documents make of a verdict that would let it in."""  # req: SD-10, SD-11, SD-15
+        if self._report is None:
+            self._report = await self._means.documents.report_on(await self._at_rest(size), facts)
+        facts = replace(facts, report=self._report)
+        if timed_out:
+            return facts, hold_undecided(facts, TIMED_OUT)
+        if self._report.complete:
             return facts, decide(facts)
-        facts = self._means.inspector.of_letter_unknown(self._settings, self._client, self._envelope, head, size)
+        self._report = None  # it may be told the next time
+        held = await self._struck("letter.documents_unverified", facts)
+        return facts, hold_undecided(facts, UNVERIFIED, looked_up=True) if held else None
+
+    async def _struck(self, event: str, facts: Facts) -> bool:
+        """Count that this letter could not be judged in time; the third time, a person decides."""
         strikes = await self._means.store.strike(record.same_letter(facts), self._means.clock.now())
-        self._means.telemetry.event("letter.inspection_timed_out", alarm=True, queue_id=self.spool_id, strikes=strikes)
-        # The third time for the same letter, a person decides.
-        return facts, hold_undecided(facts, TIMED_OUT) if strikes >= STRIKES_BEFORE_HOLD else None
+        self._means.telemetry.event(event, alarm=True, queue_id=self.spool_id, strikes=strikes)
+        return strikes >= STRIKES_BEFORE_HOLD
 
     async def _inspect(self, head: MessageHead, size: int) -> Facts | None:
         """None when it took too long."""
@@ -160,8 +191,14 @@ class IncomingLetter:
             self._means.deliverer.take(stored, deliveries, lease)
         return Reply(250, "2.0.0", f"Message accepte, queued as {self.spool_id}")
 
-    async def _forget(self, body: Body | None) -> None:
-        if body is None:
+    async def _at_rest(self, size: int) -> Body:
+        """The body, made durable once."""
+        if self._body is None:
+            self._body = await self._sink.close(size=size)
+        return self._body
+
+    async def _forget(self) -> None:
+        if self._body is None:
             await self._sink.discard()
         else:
             await self._means.spool.remove(self.spool_id)
@@ -180,6 +217,8 @@ class IncomingLetter:
             recipients=len(facts.exchanges),
             patient=self._means.store.alias(patient) if patient else None,
             finding=worst.rule if worst else None,
+            carried=" ".join(counted(facts)) or None,
+            documents=facts.report.verdict.value if facts.report is not None else None,
         )
 
     async def _refused(

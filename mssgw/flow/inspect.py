@@ -80,7 +80,13 @@ class Inspector:
             exchanges=exchanges,
             from_is_foreign=head is not None and any(settings.is_foreign(client, who) for who in head.from_),
             sender_listed=settings.is_listed(client, envelope.reverse_path),
-            policy=settings.policy(now, envelope.origin.role),
+            policy=settings.policy(
+                now,
+                envelope.origin.role,
+                client=client.name,
+                sender=sender.domain if sender is not None else None,
+                recipients=[exchange.forward_path.address.domain for exchange in exchanges],
+            ),
             taken_at=now,
         )
 

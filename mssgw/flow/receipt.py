@@ -80,6 +80,7 @@ class Notices:
                 message_id=message_id,
                 arrived_at=stored.accepted_at,
                 written_at=now,
+                product=self._live.settings.own_product,
                 retry_until=_given_up_at(group, self._live.settings.retry),
             )
         )

@@ -11,7 +11,8 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
-from mssgw.core.verdict import Admit, Finding, Hold, strictest
+from mssgw.core.rules.documents import is_about_documents
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, strictest
 from mssgw.flow.inspect import letters_pairs
 from mssgw.formats.headers import comparable
 from mssgw.ports import Letter, NoticeSeen, ReceiptSeen
@@ -117,11 +118,13 @@ def refused(
     return _lines(spool_id, JournalEvent.REFUSED, envelope, facts, reply, findings, now)
 
 
-def for_all(reply: Reply, facts: Facts) -> Reply:
-    """The reply says so when one finding refuses a letter to several (SD-7)."""
-    if len(facts.exchanges) < 2:
-        return reply
-    return Reply(reply.code, reply.status, f"Message refuse pour tous ses destinataires. {reply.text}")
+def told(verdict: Refuse, facts: Facts, spool_id: str) -> Reply:
+    """The refusal as the sender reads it: to how many (SD-7), and which id the report on its documents has."""
+    reply, worst = verdict.reply, strictest(verdict.findings)
+    text = f"{reply.text} Rapport {spool_id}" if worst is not None and is_about_documents(facts, worst) else reply.text
+    if len(facts.exchanges) > 1:
+        text = f"Message refuse pour tous ses destinataires. {text}"
+    return Reply(reply.code, reply.status, text)
 
 
 def patient_of(facts: Facts) -> Address | None:

@@ -19,6 +19,7 @@ from mssgw.core.moves import HOLDING_EVENTS
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold, Verdict
 from mssgw.flow import record
+from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.ports import Desk, NoticeSeen, ReceiptSeen, Spool, Store, Stored
 
@@ -49,8 +50,9 @@ OURS = Judgement(verdict=Admit(), effects=NONE)
 class Judge:
     """Judges held letters. It changes nothing."""
 
-    def __init__(self, *, store: Store, desk: Desk, spool: Spool, inspector: Inspector) -> None:
-        self._store, self._desk, self._spool, self._inspector = store, desk, spool, inspector
+    def __init__(self, *, store: Store, desk: Desk, spool: Spool, inspector: Inspector, documents: Documents) -> None:
+        self._store, self._desk, self._spool = store, desk, spool
+        self._inspector, self._documents = inspector, documents
 
     async def of(self, spool_id: str, settings: Settings) -> Judgement | None:  # req: SD-10, SD-12
         """What is decided of that letter as things stand; None when no delivery of it is held.
@@ -84,6 +86,9 @@ class Judge:
         if then.head is None:
             raise Gone("the facts of that letter were not kept")
         facts = await self._inspector.of_letter(settings, then.client, stored.envelope, then.head, then.size)
+        if then.head.may_hold_documents:  # what a person lets go, danger excepted; it may never have been judged
+            report = await self._documents.report_on(stored.body, facts)
+            facts = replace(facts, report=report, released=True)
         exchanges = [(n, exchange) for n, exchange in enumerate(facts.exchanges) if n in held]
         if counted:  # the receipt that is "seen already" is this very one
             was_held = isinstance(stored.verdict, Hold)

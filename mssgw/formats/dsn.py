@@ -60,6 +60,7 @@ def write_notice(notice: NoticeOf) -> Written:
         b"Message-ID: " + _plain(notice.message_id),
         *_thread(notice.original_message_id),
         b"Auto-Submitted: auto-replied",
+        *([b"X-MSS-NIL: " + _plain(notice.product)] if notice.product else ()),
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="' + boundary + b'"',
         b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),

@@ -51,6 +51,7 @@ class NoticeOf:
     letter's, whose reverse-path receives the notice. ``retry_until``: when we give up (delays). ``original``: octets
     of the letter without stuffed dots: all of it when returns_whole() says so, else at least its header; then
     ``original_size`` is that of the whole letter, else None. b"" when the letter cannot be read any more.
+    ``product``: the reference of this product, "" without one (FMT-9).
     """
 
     action: Action
@@ -65,3 +66,4 @@ class NoticeOf:
     retry_until: datetime | None = None
     original: bytes = field(default=b"", repr=False)
     original_size: int | None = None
+    product: str = ""

@@ -192,10 +192,11 @@ def _content(kind: Parameters, kept: FirstParts) -> Content:
 
 
 def _mss(header: Header) -> MssFields:  # req: FMT-9, FMT-10, FMT-11
-    ins, codes = (header.first(name).strip() for name in ("x-mss-ins", "x-mss-codecda"))
+    ins = header.first("x-mss-ins").strip()
+    told = header.first("x-mss-codecda").split(",")[:MAX_CODES]
     return MssFields(
         ins=ins if ins in ("", "O", "N") else "?",
-        codes=tuple(code for each in codes.split(",")[:MAX_CODES] if _CODE.fullmatch(code := each.strip())),
+        codes=tuple(filter(_CODE.fullmatch, map(str.strip, told))) if header.all("x-mss-codecda") else None,
         product=bool(header.first("x-mss-nil").strip()),
     )
 

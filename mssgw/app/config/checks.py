@@ -18,6 +18,7 @@ from mssgw.app.config.files import readable
 from mssgw.app.config.model import (
     Conversations,
     DeliverySettings,
+    DocumentException,
     Establishment,
     Gateway,
     Limits,
@@ -183,6 +184,22 @@ def mailboxes_have_a_home(
             yield Complaint(("mailbox", n, "pharmacy"), "patients write first to a pharmacy's ORG mailbox only")
 
 
+def document_policies_are_about_us(
+    document_policies: Sequence[DocumentException], establishments: Establishments
+) -> Found:
+    ours = {domain for each in establishments for domain in each.domains}
+    for n, entry in enumerate(document_policies):
+        for domain in entry.domains:
+            if domain not in ours:
+                yield Complaint(("document_policy", n, "domains"), f'no [[establishment]] has the domain "{domain}"')
+    named = [
+        (("document_policy", n, "domains"), domain)
+        for n, entry in enumerate(document_policies)
+        for domain in entry.domains
+    ]
+    yield from _repeated(named, "domain")
+
+
 def what_enforces_needs_no_date(policy: PolicySettings) -> Found:  # req: SD-9
     """One might mean to enforce from that date only, another to have done so since."""
     if policy.conversations is Conversations.ENFORCE and policy.enforce_from is not None:
@@ -298,6 +315,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     next_hop_logins_are_whole,
     logins_belong_somewhere,
     mailboxes_have_a_home,
+    document_policies_are_about_us,
     what_enforces_needs_no_date,
     limits_leave_room,
     metrics_stay_on_the_machine,

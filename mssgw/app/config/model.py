@@ -30,6 +30,7 @@ from mssgw.app.config.values import (
     NextHopOrMx,
     PasswordHash,
     Processes,
+    Product,
     SecretFile,
     Size,
     Source,
@@ -37,6 +38,8 @@ from mssgw.app.config.values import (
     address,
 )
 from mssgw.core.bal import BalKind
+from mssgw.core.clinical import Profile
+from mssgw.core.document_policy import Rejected
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 
@@ -124,6 +127,7 @@ class Establishment(_Client):
     addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
     next_hop: NextHop | None = None
     notice_domains: Annotated[tuple[Domain, ...], _LIST] = ()
+    product: Product | None = None
     xclient: Flag = False
     person_received: Flag = False
     person_header: FieldName | None = None
@@ -159,6 +163,35 @@ class PolicySettings(_Table):
     conversations: Conversations = Conversations.ENFORCE
     enforce_from: Day | None = None
     patient_receipts_after_data: Flag = False
+
+
+class DocumentSettings(_Table):
+    """[documents]: how strictly CDA R2 and IHE XDM are judged, and by how many processes.
+
+    ``validators`` 0: one for each core. ``deadline``: for the documents of one letter (SD-10).
+    """
+
+    outbound: Profile = Profile.STANDARD
+    inbound: Profile = Profile.STANDARD
+    inbound_rejected: Rejected = Rejected.REFUSE
+    validators: Processes = 0
+    deadline: Duration = timedelta(seconds=2)
+
+
+class DocumentException(_Table):
+    """[[document_policy]]: another policy for some of our domains; what is not given is that of [documents]."""
+
+    domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
+    outbound: Profile | None = None
+    inbound: Profile | None = None
+    inbound_rejected: Rejected | None = None
+
+
+class MssSettings(_Table):
+    """[mss]: what we say in header fields X-MSS-…; ``product``: the reference of this gateway, for its own messages."""
+
+    add_headers: Flag = False
+    product: Product | None = None
 
 
 class Limits(_Table):
@@ -244,6 +277,9 @@ class Config(_Table):
     logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
     mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
     policy: PolicySettings = PolicySettings()
+    documents: DocumentSettings = DocumentSettings()
+    document_policies: Annotated[tuple[DocumentException, ...], _LIST, Field(alias="document_policy")] = ()
+    mss: MssSettings = MssSettings()
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None

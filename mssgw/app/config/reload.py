@@ -14,6 +14,7 @@ RESTART = {
     "store": ("url", "password_file", "master_key_file", "hot_bodies"),
     "listener": ("name", "role", "address", "socket"),
     "limits": ("body_memory",),
+    "documents": ("validators", "deadline"),
     "delivery": ("take_over_after", "connections_per_hop"),
     "trust": (
         "white_list",

@@ -23,6 +23,7 @@ _SIZE = re.compile(r"([0-9]+) ?(B|kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 section 2.2: printable, no colon
 
 
@@ -255,6 +256,13 @@ def field_name(value: object) -> str:
     return value
 
 
+def product(value: object) -> str:
+    """A reference of X-MSS-NIL, as convergence.esante.gouv.fr gives it (FMT-9)."""
+    if not isinstance(value, str) or not _PRODUCT.fullmatch(value):
+        raise ValueError('expected the reference of a product, such as "NIL-2041-01", without accents')
+    return value
+
+
 def directory(value: object, info: ValidationInfo) -> Path:
     """A folder; a relative one lies beside the configuration file."""
     if isinstance(value, Path):
@@ -311,6 +319,7 @@ ListenAddressOrNone = Annotated[Endpoint | None, PlainValidator(listen_address_o
 NextHop = Annotated[Endpoint, PlainValidator(next_hop)]
 NextHopOrMx = Annotated[Endpoint | None, PlainValidator(next_hop_or_mx)]
 FieldName = Annotated[str, PlainValidator(field_name)]
+Product = Annotated[str, PlainValidator(product)]
 Directory = Annotated[Path, PlainValidator(directory)]
 File = Annotated[SecretFile, PlainValidator(secret_file)]
 Source = Annotated[str, PlainValidator(source)]

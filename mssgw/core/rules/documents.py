@@ -44,6 +44,11 @@ def _place(name: str, finding: clinical.Finding) -> str:
     return "; ".join(filter(None, told))
 
 
+def is_about_documents(facts: Facts, finding: Finding) -> bool:
+    """Whether a rule's finding repeats one of the report."""
+    return facts.report is not None and any(each.rule == finding.rule for each in facts.report.findings)
+
+
 def _severity(facts: Facts, finding: clinical.Finding) -> Severity:
     if finding.severity is not clinical.Severity.REJECT:
         return Severity.NOTE
@@ -73,7 +78,7 @@ def fields_tell_the_truth(facts: Facts) -> Iterator[Finding]:  # req: FMT-10, FM
     told, codes = head.mss, report.codes
     if told.ins and told.ins != ("O" if report.is_qualified else "N"):
         yield note("mss-ins-tells-the-truth", "FMT-10", "told-otherwise")
-    if told.codes and set(told.codes) != set(codes):
+    if told.codes is not None and set(told.codes) != set(codes):
         yield note("mss-codes-tell-the-truth", "FMT-11", "told-otherwise")
 
 
