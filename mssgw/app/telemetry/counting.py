@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mssgw.app.telemetry.metrics import OTHER, OUTCOMES, SWEEPS, Metrics
+from mssgw.app.telemetry.metrics import DOCUMENTS, OTHER, OUTCOMES, SWEEPS, Metrics
+from mssgw.core.clinical import Verdict
 from mssgw.flow.accept import STRIKES_BEFORE_HOLD
 
 Fields = Mapping[str, Any]
@@ -18,9 +19,10 @@ class CountingTelemetry:
         self._known: dict[str, Callable[[Fields], None]] = {
             "letter.accepted": self._accepted,
             "letter.held": self._held,
-            "letter.refused": lambda fields: metrics.refused.add(fields.get("rule")),
+            "letter.refused": self._refused,
             "letter.deferred_at_intake": lambda fields: metrics.deferred.add(_why(fields)),
-            "letter.inspection_timed_out": self._timed_out,
+            "letter.inspection_timed_out": partial(self._timed_out, "inspection"),
+            "letter.documents_unverified": partial(self._timed_out, "documents"),
             "notice.sent": lambda fields: metrics.notices.inc(),
         }
         for outcome in OUTCOMES:
@@ -44,15 +46,28 @@ class CountingTelemetry:
 
     def _accepted(self, fields: Fields) -> None:
         self._metrics.accepted.inc()
-        self._metrics.octets_in.inc(fields.get("size") or 0)
+        self._kept(fields)
 
     def _held(self, fields: Fields) -> None:
-        self._metrics.held.add(fields.get("finding"))
-        self._metrics.octets_in.inc(fields.get("size") or 0)
+        self._metrics.held.add(_rule(fields.get("finding")))
+        self._kept(fields)
 
-    def _timed_out(self, fields: Fields) -> None:
+    def _kept(self, fields: Fields) -> None:
+        self._metrics.octets_in.inc(fields.get("size") or 0)
+        for what in str(fields.get("carried") or "").split():
+            self._metrics.carried.add(what)
+        if fields.get("documents"):
+            self._metrics.documents.add(fields["documents"])
+
+    def _refused(self, fields: Fields) -> None:
+        rule = _rule(fields.get("rule"))
+        self._metrics.refused.add(rule)
+        if rule == DOCUMENTS:
+            self._metrics.documents.add(Verdict.REJECT.value)
+
+    def _timed_out(self, what: str, fields: Fields) -> None:
         if (fields.get("strikes") or 1) < STRIKES_BEFORE_HOLD:  # the last time it is held, which counts as such
-            self._metrics.deferred.add("inspection")
+            self._metrics.deferred.add(what)
 
     def _attempted(self, outcome: str, fields: Fields) -> None:
         self._metrics.outcome(str(fields.get("route") or ""), outcome)
@@ -61,6 +76,12 @@ class CountingTelemetry:
 
     def _swept(self, sweep: str, _fields: Fields) -> None:
         self._metrics.swept(sweep)
+
+
+def _rule(name: object) -> str:
+    """A rule as it is counted: those about documents, CDA-HDR-001 and the like, together."""
+    rule = str(name)
+    return DOCUMENTS if rule[:3].isupper() else rule
 
 
 def _why(fields: Fields) -> str:

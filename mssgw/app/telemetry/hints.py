@@ -22,6 +22,7 @@ HINTS: Mapping[str, str] = {
     "gateway.worker_hangs": f"it is killed and replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_killed": "it did not stop in time; what it was sending may go out twice; nothing to do",
     "letter.deferred_at_intake": "its sender keeps it and tries again: look at the alarms before this one",
+    "letter.documents_unverified": "the sender tries again; the third time it is held; see the validator.* events",
     "letter.held": "mssgw queue show ID, mssgw explain ID, then mssgw queue release ID or bounce",
     "letter.inspection_timed_out": "the sender tries again; the third time it is held: mssgw queue list --state held",
     "letter.set_aside": "it is held, unreadable: mssgw queue show ID; give its file back from a backup, or bounce",

@@ -17,6 +17,8 @@ from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 import mssgw
+from mssgw.core.clinical import Verdict
+from mssgw.core.report import Carried
 from mssgw.core.rules.rulebook import RULEBOOK
 from mssgw.ports import Census
 
@@ -28,12 +30,22 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 _UNITS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 # What decides outside the rulebook: at MAIL and RCPT, on the wire, and when time is up.
-_BESIDE_THE_RULEBOOK = ("client-is-known", "address-is-well-formed", "octets-are-clean", "inspection-in-time")
+_BESIDE_THE_RULEBOOK = (
+    "client-is-known",
+    "address-is-well-formed",
+    "octets-are-clean",
+    "inspection-in-time",
+    "documents-verified",
+)
+DOCUMENTS = "documents"  # stands for every rule about clinical documents: the log and the journal name it
 RULES = (
     *(rule.__name__.replace("_", "-") for rule in (*RULEBOOK.exchange, *RULEBOOK.message)),
     *_BESIDE_THE_RULEBOOK,
+    DOCUMENTS,
 )
-DEFERRALS = ("disk", "inspection", "rule", "slow-sender", "store", OTHER)
+VERDICTS = tuple(verdict.value for verdict in Verdict)
+CARRIED = (*(each.value for each in Carried), "pdf-only", "patient-unchecked")
+DEFERRALS = ("disk", "documents", "inspection", "rule", "slow-sender", "store", OTHER)
 OUTCOMES = ("delivered", "deferred", "bounced", "lease_lost")
 SWEEPS = ("erase", "garbage", "forget")
 COMMITS = ("kept", "failed")
@@ -71,6 +83,7 @@ ALARMS = (
     "disk.reserve_reached",
     "gateway.task_fell",
     "letter.deferred_at_intake",
+    "letter.documents_unverified",
     "letter.held",
     "letter.inspection_timed_out",
     "letter.set_aside",
@@ -144,6 +157,20 @@ class Metrics:
         )
         self.deferred = Labelled(
             registry, "mssgw_letters_deferred", "Letters left with their sender (4xx) at DATA.", "reason", DEFERRALS
+        )
+        self.documents = Labelled(
+            registry,
+            "mssgw_documents_letters",
+            "Letters with clinical documents, by what became of these.",
+            "verdict",
+            VERDICTS,
+        )
+        self.carried = Labelled(
+            registry,
+            "mssgw_documents_carried",
+            "Accepted letters by what they carry; what nobody could check is told as well.",
+            "what",
+            CARRIED,
         )
         self.octets_in = Counter("mssgw_octets_accepted", "Octets of accepted letters.", registry=registry)
         self.smtp_refused = Labelled(
