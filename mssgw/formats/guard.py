@@ -36,6 +36,10 @@ def _zip(number: int, sentence: str, source: str = "garde de la passerelle") -> 
     return _rule(f"GRD-ZIP-{number:03}", sentence, source)
 
 
+def _letter(number: int, sentence: str, source: str = "garde de la passerelle") -> Rule:
+    return _rule(f"GRD-LET-{number:03}", sentence, source)
+
+
 # By the troubles of safexml.UnreadableXml, and one of our own.
 XML = {
     "size": _xml(1, "Le document ne doit pas depasser 16 Mo"),
@@ -74,4 +78,13 @@ METADATA = _rule(
     "garde de la passerelle",
 )
 
-RULES = (*XML.values(), *ZIP.values(), METADATA)
+# Around the documents: what of a letter two programs would read in two ways, or nobody can look into.
+LETTER = {
+    "encoding": _letter(1, "Une piece jointe XML ou zip est decodable sans faute (base64, uuencode)", "RFC 2045 6.8"),
+    "structure": _letter(2, "Toutes les messageries voient les memes parties dans la lettre et celles qu'elle joint"),
+    "depth": _letter(3, "Une lettre jointe n'en contient pas d'autres sur plus de 5 niveaux"),
+    "documents": _letter(4, "Une lettre ne porte pas plus de 200 documents, ni 200 000 elements en tout"),
+    "partial": _letter(5, "Une lettre n'est pas decoupee en plusieurs messages (message/partial)"),
+}
+
+RULES = (*XML.values(), *ZIP.values(), METADATA, *LETTER.values())

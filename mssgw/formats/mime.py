@@ -39,6 +39,7 @@ class _Multipart:
     """An open multipart: parts begun so far, and whether its closing delimiter was seen."""
 
     boundary: bytes
+    default: str = ""  # what its parts are that do not say it (RFC 2046 section 5.1.5)
     parts: int = 0
     closed: bool = False
 
@@ -96,6 +97,11 @@ class Scanner:
     def header_length(self) -> int:
         """Octets of the letter's own header, as far as it has come: what finish() takes is in proportion to it."""
         return self._header_length or len(self._buffer)
+
+    @property
+    def troubles(self) -> tuple[Unreadable, ...]:
+        """Why the parts that were offered may not be all, or not those that others see. Complete after finish()."""
+        return tuple(self._troubles)
 
     def finish(self) -> MessageHead:
         """The letter has ended: what it is. To be called once."""
@@ -167,7 +173,7 @@ class Scanner:
 
     def _begin(self, header: Header, end: int, *, bodiless: bool = False) -> None:
         """A header was read: what follows is a multipart or a leaf."""
-        kind = kind_of(header)
+        kind = kind_of(header, default=self._open[-1].default if self._open else "")
         # The CRLF that ends the empty line may begin a delimiter line at once.
         self._seen = end if bodiless else min(end + 2, len(self._buffer))
         self._content = self._seen + 2
@@ -175,20 +181,20 @@ class Scanner:
         self._takers = []
         self._step = self._body
         if kind.multipart:
-            self._enter(kind.boundary)
+            self._enter(kind.boundary, "message/rfc822" if kind.value == "multipart/digest" else "")
         elif not self._troubles:
             part = Part(path=tuple(each.parts for each in self._open), kind=kind, header=header)
             self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
 
-    def _enter(self, boundary: bytes | None) -> None:
-        """Open a multipart."""
+    def _enter(self, boundary: bytes | None, default: str) -> None:
+        """Open a multipart; ``default``: what its parts are that do not say it, "" for text."""
         taken = {name for each in self._open for name in (each.boundary, each.boundary + b"--")}
         if boundary is None or boundary in taken or any(each.boundary == boundary + b"--" for each in self._open):
             self._troubles.append(Unreadable.BAD_BOUNDARY)
         elif len(self._open) >= MAX_DEPTH:
             self._troubles.append(Unreadable.TOO_DEEP)
         else:
-            self._open.append(_Multipart(boundary))
+            self._open.append(_Multipart(boundary, default))
             self._look_for_open()
 
     def _look_for_open(self) -> None:

@@ -109,6 +109,6 @@ class FirstParts:
         return self._kept.get(media_type)
 
 
-def kind_of(header: Header) -> Parameters:
-    """What a header says its body is."""
-    return content_type(header.first("content-type"))
+def kind_of(header: Header, default: str = "") -> Parameters:
+    """What a header says its body is; ``default`` where it says nothing, text where that is "" too."""
+    return content_type(header.first("content-type") or default)

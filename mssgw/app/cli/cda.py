@@ -15,7 +15,7 @@ from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import json_option
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Rule, Severity, Verdict, severity_of
-from mssgw.core.errors import GatewayError
+from mssgw.core.report import Order
 
 _WORST_FIRST = {Verdict.REJECT: Code.REJECTED, Verdict.WARN: Code.WARNED, Verdict.ACCEPT: Code.OK}
 _WORDS = {Severity.INFO: "note", Severity.WARN: "warn", Severity.REJECT: "reject"}
@@ -69,24 +69,22 @@ def check(
       mssgw cda check --json lettre.eml | jq -r '.documents[].findings[].rule'
     """
     from mssgw.app.cli import cda_files, cda_report  # they pull in lxml: not for --help
-    from mssgw.formats.cda.rulebook import Conditions
 
-    conditions = Conditions(
+    sent_to = cda_files.Recipients.of(recipients, PatientSpace(domain=patient_domain.lower()))
+    order = Order(
         profile=Profile(policy),
         now=datetime.now(UTC),
         environment=Environment(environment) if environment else None,
+        patients=sent_to.patients,
+        professionals=sent_to.professionals,
     )
-    sent_to = cda_files.Recipients.of(recipients, PatientSpace(domain=patient_domain.lower()))
     files = list(cda_files.found_in(paths))
     if not files:
         raise Failure(Code.DATA, f"cda check: no file that ends in {', '.join(cda_files.SUFFIXES)}")
     verdicts = []
     with _progress(len(files)) as advance:
         for file in files:
-            try:
-                judged = cda_files.judge(file, _content(file), conditions, sent_to)
-            except GatewayError as error:
-                raise Failure(Code.DATA, f"cda check: {file}: {error}") from None
+            judged = cda_files.judge(file, _content(file), order)
             verdicts.append(judged.verdict)
             if as_json:
                 paper.json_line(cda_report.as_json(judged))

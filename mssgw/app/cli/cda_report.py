@@ -3,8 +3,9 @@
 import click
 
 from mssgw.app.cli import paper
-from mssgw.app.cli.cda_files import Judged, JudgedFile
+from mssgw.app.cli.cda_files import JudgedFile
 from mssgw.core.clinical import Finding, Severity, Verdict
+from mssgw.core.report import Judged
 
 _COLOURS = {Verdict.ACCEPT: "green", Verdict.WARN: "yellow", Verdict.REJECT: "red", Verdict.UNVERIFIED: "magenta"}
 _WORDS = {Severity.INFO: "note", Severity.WARN: "warn", Severity.REJECT: "reject"}

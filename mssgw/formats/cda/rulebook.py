@@ -1,15 +1,15 @@
 """All rules about one CDA document, in one pass over it.
 
 An id is CDA, a room and a number: HDR the document, PAT the patient, INS his matricule, PER other persons, TIM and
-COD times and codes anywhere in the header, BOD the body, HID and COH what depends on the recipients. Numbers are
-never reused.
+COD times and codes anywhere in the header, BOD the body, HID and COH what depends on the recipients, the letter and its
+other documents. Numbers are never reused.
 """
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from mssgw.core.clinical import Finding, Rule
-from mssgw.formats.cda import coherence, hidden, report
+from mssgw.formats.cda import coherence, hidden, report, together
 from mssgw.formats.cda.body import check_body, check_file
 from mssgw.formats.cda.header import check_header
 from mssgw.formats.cda.ins import check_ins
@@ -17,7 +17,7 @@ from mssgw.formats.cda.people import check_affix, check_telecom
 from mssgw.formats.cda.report import Conditions, Report, hl7
 from mssgw.formats.safexml import Element
 
-__all__ = ["RULES", "Conditions", "check", "coherence", "hidden"]
+__all__ = ["RULES", "Conditions", "check", "coherence", "hidden", "together"]
 
 RULES: Mapping[str, Rule] = MappingProxyType(report.RULES)
 

@@ -113,14 +113,21 @@ def test_what_is_no_archive_is_refused_as_one(run, tmp_path):
     assert run("cda", "check", str(path)).exit_code == 2
 
 
-def test_bad_words_are_told_on_one_line(run, tmp_path):
-    """Nothing there, nothing in it, a letter whose parts cannot be told apart, an address with a wrong key."""
+def test_a_letter_that_programs_would_take_apart_in_two_ways_is_refused(run, tmp_path):
+    """As the gateway would."""
     letter = tmp_path / "a.eml"
     letter.write_bytes(b"Content-Type: multipart/mixed\r\n\r\nx\r\n")
+    told = run("cda", "check", str(letter))
+    assert told.exit_code == 2
+    assert "GRD-LET-002" in told.stdout
+
+
+def test_bad_words_are_told_on_one_line(run, tmp_path):
+    """Nothing there, nothing in it, an address with a wrong key."""
     empty = tmp_path / "empty"
     empty.mkdir()
     wrong = ("--to", "289456789012345@patient.mssante.fr")
-    for words in ((str(tmp_path / "absent.xml"),), (str(empty),), (str(letter),), (VALID, *wrong)):
+    for words in ((str(tmp_path / "absent.xml"),), (str(empty),), (VALID, *wrong)):
         told = run("cda", "check", *words)
         assert told.exit_code == 65
         (line,) = told.stderr.splitlines()

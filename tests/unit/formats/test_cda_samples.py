@@ -10,16 +10,23 @@ from cda_samples.__main__ import HERE, files
 from mssgw.app.cli.cda_files import JudgedFile, Recipients, judge
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Severity
+from mssgw.core.report import Order
 from mssgw.formats.cda.kinds import KINDS
-from mssgw.formats.cda.rulebook import Conditions
 
 VALID = sorted((HERE / "valid").iterdir())
 EXPECTED = sorted((HERE / "invalid").glob("*.expect.json"))
 
 
 def judged(file: Path, profile: Profile, to: str = "") -> JudgedFile:
-    conditions = Conditions(profile=profile, now=datetime(2026, 1, 1, tzinfo=UTC), environment=Environment.TEST)
-    return judge(file, file.read_bytes(), conditions, Recipients.of([to] if to else [], PatientSpace()))
+    sent_to = Recipients.of([to] if to else [], PatientSpace())
+    order = Order(
+        profile=profile,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        environment=Environment.TEST,
+        patients=sent_to.patients,
+        professionals=sent_to.professionals,
+    )
+    return judge(file, file.read_bytes(), order)
 
 
 def named(path: Path) -> str:

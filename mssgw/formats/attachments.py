@@ -1,0 +1,170 @@
+"""What the parts of a letter hold once their transfer encoding is undone, as strictly as their readers are lenient.
+
+Where programs may read a part in two ways, it has several readings, so that a document in any of them is found. What
+they agree on is one reading: base64 that is whole, quoted-printable, octets as they are. A text may hold files in
+uuencode between its lines, which some programs still show as attachments.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mssgw.formats.headers import without_comments
+from mssgw.formats.parts import Part
+from mssgw.formats.wire import unstuffed
+from mssgw.formats.words import decoded
+
+_MOST_RUNS = 10_000  # of base64, each ended by its padding
+_MOST_FILES = 500  # in uuencode in one part
+_WHITE = b"\r\n\t "
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
+_BEGIN = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.M)
+_UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
+_CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
+_CLAIMED = re.compile(r"(?:application|text)/(?:.{1,80}\+xml|xml|(?:x-)?zip(?:-compressed)?)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A file that comes with a letter. ``names``: those that it is given, without their white space, lower case.
+
+    ``readings``: what programs may read in it, the usual one first; none when there is no telling.
+    """
+
+    names: tuple[str, ...] = field(repr=False)
+    media_type: str
+    readings: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def content(self) -> bytes:
+        """The usual reading."""
+        return self.readings[0] if self.readings else b""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether all programs read the same."""
+        return len(self.readings) == 1
+
+    @property
+    def calls_itself_document(self) -> bool:
+        """Whether name or type say that it is XML or a zip."""
+        return bool(_CLAIMED.fullmatch(self.media_type)) or any(name.endswith(_CLAIMING) for name in self.names)
+
+
+class Attachment:
+    """A taker (parts.Taker) of one whole part. It is to be read once: ``items`` empties it."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._octets = bytearray()
+
+    def take(self, octets: bytes) -> bool:
+        self._octets += octets
+        return True
+
+    def items(self) -> Iterator[Item]:
+        """The part itself, and the files in uuencode in it."""
+        octets, self._octets = bytes(self._octets), bytearray()
+        encoding, media_type = self._encoding(), self._part.kind.value
+        plain = unstuffed(octets)
+        if encoding in _UU:
+            files = list(_uuencoded(plain))
+            yield from (
+                Item(names=(*self._names(), name), media_type=media_type, readings=each) for name, each in files
+            )
+            if files:
+                return
+        readings = _read(plain, encoding)
+        yield Item(names=self._names(), media_type=media_type, readings=readings)
+        if len(readings) == 1 and b"begin" in readings[0]:
+            for name, each in _uuencoded(readings[0]):
+                yield Item(names=(name,), media_type="application/octet-stream", readings=each)
+
+    def _encoding(self) -> str:
+        return without_comments(self._part.encoding).strip(" \t;\"'")
+
+    def _names(self) -> tuple[str, ...]:
+        given = (
+            self._part.disposition.parameters.get("filename", ""),
+            self._part.kind.parameters.get("name", ""),
+            self._part.header.first("content-description"),
+        )
+        return tuple(decoded(name).strip().lower() for name in given if name)
+
+
+class Attachments:
+    """A keeper (parts.Keeper) of every part of a letter."""
+
+    def __init__(self) -> None:
+        self.kept: list[Attachment] = []
+
+    def offer(self, part: Part) -> Attachment:
+        self.kept.append(Attachment(part))
+        return self.kept[-1]
+
+
+def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
+    match encoding:
+        case "base64":
+            return _from_base64(plain)
+        case "quoted-printable":
+            return (binascii.a2b_qp(plain),)
+        case "7bit" | "8bit" | "binary":
+            return (plain,)
+        case _:  # as it stands, unless a program guesses what is meant
+            return tuple(dict.fromkeys((plain, *_from_base64(plain), binascii.a2b_qp(plain))))
+
+
+def _from_base64(octets: bytes) -> tuple[bytes, ...]:
+    """One reading when it is without fault, but for the padding that some leave out.
+
+    Else programs end at the first octet that does not belong, or pass over it; end at padding, or go on after it.
+    """
+    compact = octets.translate(None, _WHITE)
+    try:
+        return (binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True),)
+    except binascii.Error:
+        pass
+    stray = re.search(rb"[^A-Za-z0-9+/]", compact)
+    runs = [run for run in re.split(rb"=+", compact.translate(None, _NO_LETTERS), maxsplit=_MOST_RUNS) if run]
+    if len(runs) > _MOST_RUNS:
+        return ()
+    pieces = [_lenient(run) for run in runs]
+    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(compact[: stray.start() if stray else None]))))
+
+
+def _lenient(letters: bytes) -> bytes:
+    """Letters of base64 without padding; one too many is left out."""
+    letters = letters[:-1] if len(letters) % 4 == 1 else letters
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+
+
+def _uuencoded(text: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    """Name and readings of each file in uuencode that begins on a line of this text."""
+    for number, begin in enumerate(_BEGIN.finditer(text)):
+        if number == _MOST_FILES:
+            yield "", ()
+            return
+        name = begin[2].decode("utf-8", "replace").strip().lower()
+        if begin[1]:
+            end = text.find(b"\n====", begin.end())
+            yield name, _from_base64(text[begin.end() : end if end >= 0 else len(text)])
+        else:
+            yield name, _uu_lines(text, begin.end() + 1)
+
+
+def _uu_lines(text: bytes, at: int) -> tuple[bytes, ...]:
+    """Up to ``end``. One that never ends, or with a line that is none, has no certain reading: what was read, twice."""
+    read: list[bytes] = []
+    while (end := text.find(b"\n", at)) >= 0:
+        line = text[at:end].rstrip(b"\r")
+        if line in (b"end", b"end "):
+            return (b"".join(read),)
+        try:
+            read.append(binascii.a2b_uu(line))
+        except binascii.Error:
+            break
+        at = end + 1
+    return (b"".join(read), b"")

@@ -1,0 +1,23 @@
+"""What an administrator installed for judging documents, as a process loaded it once for all letters."""
+
+from dataclasses import dataclass, field
+
+from mssgw.core.report import Order
+from mssgw.formats.cda.report import Conditions
+from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What is not there is not checked."""
+
+    value_sets: ValueSets = field(default=NO_VALUE_SETS)
+
+    def conditions(self, order: Order) -> Conditions:
+        """Under what the documents of an order are judged in this process."""
+        return Conditions(
+            profile=order.profile, now=order.now, environment=order.environment, value_sets=self.value_sets
+        )
+
+
+NOTHING_INSTALLED = Installed()

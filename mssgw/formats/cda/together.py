@@ -1,0 +1,185 @@
+"""What only all documents of a letter together tell, and the letter around them: whose they are, which of them are the
+same, what replaces what, and the copy that people read."""
+
+import binascii
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import combinations
+
+from mssgw.core.clinical import DocumentPatient, Finding, Profile, Rule, Weight, folded
+from mssgw.formats.cda.report import hl7, rule, text_of
+from mssgw.formats.documents import Document
+from mssgw.formats.xdm.header import Header
+
+HARM, ADVICE = Weight.HARM, Weight.ADVICE
+
+_TWICE = rule("CDA-COH-010", ADVICE, "Un document n'est qu'une fois dans une lettre", "CDA-5")
+_SAME_ID = rule("CDA-COH-011", HARM, "Deux documents différents n'ont pas le même identifiant (id)", "HL7 CDA R2")
+_VERSIONS = rule(
+    "CDA-COH-012", ADVICE, "Une lettre ne porte qu'une version d'un document : un seul par setId", "HL7 CDA R2"
+)
+_REPLACED_TOO = rule(
+    "CDA-COH-013", ADVICE, "Un document remplacé (RPLC) n'accompagne pas celui qui le remplace", "HL7 CDA R2"
+)
+_OTHER_SUBJECT = rule(
+    "CDA-COH-020", HARM, "L'objet XDM/1.0/DDM+ de la lettre nomme le patient de ses documents", "Référentiel 2, FMT-6"
+)
+_ODD_SUBJECT = rule(
+    "CDA-COH-021",
+    ADVICE,
+    "Le nom et la date de naissance de l'objet XDM/1.0/DDM+ sont ceux du patient des documents",
+    "Référentiel 2, FMT-6",
+)
+_CORRECTION = rule(
+    "CDA-COH-022",
+    ADVICE,
+    "[Annule et remplace] dans l'objet va avec un document de remplacement (RPLC), et inversement",
+    "FMT-13",
+)
+_NO_COPY = rule(
+    "CDA-COH-030", ADVICE, "Une copie PDF de chaque document accompagne l'archive dans la lettre", "ECO.2.1.5"
+)
+_OTHER_COPY = rule("CDA-COH-031", ADVICE, "La copie PDF d'un document N1 est le PDF qu'il contient", "ECO.2.1.5")
+
+_SUBJECT = re.compile(r"xdm/1\.0/ddm\+(.{1,2000})", re.I | re.S)
+_BIRTH = re.compile(r"([0-9]{2})[/.-]([0-9]{2})[/.-]([0-9]{4})\s*$")
+_REPLACES = re.compile(r"\[annule et remplace\]", re.I)
+_PDF = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Met:
+    """What is remembered of a document once it was judged, and its tree is gone."""
+
+    digest: bytes
+    id: str
+    set_id: str
+    replaces: frozenset[str]
+    replacement: bool
+    archived: bool
+    pdf: bytes | None  # digest of the PDF in a N1 document
+    patients: tuple[DocumentPatient, ...]
+
+
+@dataclass(slots=True, kw_only=True, repr=False)
+class Company:
+    """All that was met in a letter. ``pdfs``: digests of those that are attachments of their own."""
+
+    documents: list[Met] = field(default_factory=list)
+    pdfs: list[bytes] = field(default_factory=list)
+
+    def meet(self, document: Document, patients: tuple[DocumentPatient, ...], *, archived: bool) -> None:
+        header = Header(document)
+        related = document.root.iterchildren(*hl7("relatedDocument"))
+        parents = [each for one in related for each in one.iterchildren(*hl7("parentDocument"))]
+        ids = [each for parent in parents for each in parent.iterchildren(*hl7("id"))]
+        self.documents.append(
+            Met(
+                digest=digest_of(document.content),
+                id=header.unique_id.lower(),
+                set_id=_identifier(header.get("setId", "root"), header.get("setId", "extension")),
+                replaces=frozenset(_identifier(each.get("root", ""), each.get("extension", "")) for each in ids),
+                replacement=header.replaces,
+                archived=archived,
+                pdf=_pdf_in(document),
+                patients=patients,
+            )
+        )
+
+
+def digest_of(content: bytes) -> bytes:
+    """To tell files apart, not to prove anything."""
+    return hashlib.sha1(content, usedforsecurity=False).digest()
+
+
+def _identifier(root: str, extension: str) -> str:
+    return f"{root.strip()}^{extension.strip()}".removesuffix("^").lower()
+
+
+def _pdf_in(document: Document) -> bytes | None:
+    body = document.root.find("{*}component/{*}nonXMLBody/{*}text")
+    if body is None or body.get("mediaType") != _PDF or body.get("representation") != "B64":
+        return None
+    try:
+        return digest_of(binascii.a2b_base64(text_of(body)))
+    except ValueError:  # binascii.Error is one; the rules about the body tell
+        return None
+
+
+def check_documents(met: Sequence[Met], profile: Profile) -> Iterator[Finding]:  # req: CDA-5
+    """Same and replaced documents, each kind told once."""
+    kinds = {broken for one, other in _pairs(met) for broken in _between(one, other)}
+    replaced = {id_ for each in met if each.replacement for id_ in each.replaces}
+    if replaced & {each.id for each in met if each.id}:
+        kinds.add(_REPLACED_TOO)
+    yield from (broken.finding(profile) for broken in sorted(kinds, key=lambda each: each.id))
+
+
+def _pairs(met: Sequence[Met]) -> Iterator[tuple[Met, Met]]:
+    """Those that share something, each beside another: of one id, of one set, of the same octets."""
+    groups: defaultdict[tuple[str, str | bytes], list[Met]] = defaultdict(list)
+    for each in met:
+        for kind, value in (("id", each.id), ("set", each.set_id), ("octets", each.digest)):
+            if value:
+                groups[kind, value].append(each)
+    for group in groups.values():
+        yield from combinations(group[:20], 2)
+
+
+def _between(one: Met, other: Met) -> Iterator[Rule]:
+    if one.digest == other.digest:
+        yield _TWICE
+    elif one.id and one.id == other.id:
+        yield _SAME_ID
+    elif one.set_id and one.set_id == other.set_id:
+        yield _VERSIONS
+
+
+def check_copies(company: Company, profile: Profile) -> Iterator[Finding]:  # req: FMT-5
+    """The PDF beside each archived document: a document that is there twice needs one."""
+    archived = {each.digest: each for each in company.documents if each.archived}
+    if len(company.pdfs) < len(archived):
+        found, expected = (f"{number} PDF" for number in (len(company.pdfs), len(archived)))
+        yield _NO_COPY.finding(profile, found=found, expected=expected)
+    if company.pdfs and any(each.pdf and each.pdf not in company.pdfs for each in archived.values()):
+        yield _OTHER_COPY.finding(profile)
+
+
+def check_subject(subject: str, met: Sequence[Met], profile: Profile) -> Iterator[Finding]:  # req: FMT-6, FMT-13
+    """The subject of the letter against its documents, where it is in the form of FMT-6."""
+    if met and bool(_REPLACES.search(subject)) is not any(each.replacement for each in met):
+        yield _CORRECTION.finding(profile)
+    told = _SUBJECT.search(subject)
+    patients = [patient for each in met for patient in each.patients]
+    if told is None or not patients:
+        return
+    born, named = _born(told[1], patients), _named(told[1], patients)
+    if born is False and named is False:
+        yield _OTHER_SUBJECT.finding(profile)
+    elif born is False or named is False:
+        yield _ODD_SUBJECT.finding(profile, found="autre nom" if born is not False else "autre date de naissance")
+
+
+def _born(told: str, patients: Sequence[DocumentPatient]) -> bool | None:
+    found = _BIRTH.search(told)
+    known = {patient.birth_date[:8] for patient in patients if len(patient.birth_date) >= 8}
+    if found is None or not known or not _exists(int(found[1]), int(found[2]), int(found[3])):
+        return None
+    return f"{found[3]}{found[2]}{found[1]}" in known
+
+
+def _exists(day: int, month: int, year: int) -> bool:
+    try:
+        date(year, month, day)
+    except ValueError:
+        return False
+    return True
+
+
+def _named(told: str, patients: Sequence[DocumentPatient]) -> bool | None:
+    known = {name for patient in patients for each in (patient.family, *patient.names) if (name := folded(each))}
+    return None if not known else any(name in folded(told) for name in known)

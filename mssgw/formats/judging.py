@@ -1,0 +1,280 @@
+"""A letter, or a file, against every rule about clinical documents: by itself, as sent to its recipients, and its
+documents against each other.
+
+What is a document: any part whose octets are a CDA, or could be read as one, whatever its type, name and encoding; a
+zip called IHE_XDM.zip or laid out like one; the same within letters that are attached. Other zips are not opened, nor
+is a zip within an archive (SD-14; XDM-ARC-009 warns). What cannot be read is told by ``Report.carried``.
+
+Nothing here raises but for a defect of ours: what the guard stops is a finding.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_address
+from mssgw.core.report import Carried, Judged, Order, Report
+from mssgw.formats import documents, guard, xdm
+from mssgw.formats.archive import is_encrypted
+from mssgw.formats.attachments import Attachments, Item
+from mssgw.formats.cda import coherence, hidden, ins, together
+from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
+from mssgw.formats.cda.rulebook import check
+from mssgw.formats.documents import Document
+from mssgw.formats.guard import Stopped
+from mssgw.formats.magic import Kind, kind_of
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import to_wire
+from mssgw.formats.xdm.header import Header
+
+MAX_DEPTH = 5  # letters in letters
+MAX_DOCUMENTS = 200
+MAX_FINDINGS = 1_000  # that a report repeats; more say nothing new
+
+_LETTERS = ("message/rfc822", "message/global")
+_OPAQUE = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
+_TNEF = b"\x78\x9f\x3e\x22"
+_PGP = b"-----BEGIN PGP MESSAGE-----"
+_KINDS = {Kind.PDF: Carried.PDF, Kind.JPEG: Carried.IMAGE, Kind.PNG: Carried.IMAGE, Kind.TIFF: Carried.IMAGE}
+# In an attached letter that cannot be taken apart: is there anything that could be a document?
+_MAY_HOLD = re.compile(
+    rb"ihe_xdm|ClinicalDocument|content-type:[ \t\r\n]{0,10}(?:application|text)/[^\r\n;]{0,80}(?:xml|zip|octet)", re.I
+)
+_CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
+
+
+def judge_letter(wire: Iterable[bytes], order: Order, installed: Installed = NOTHING_INSTALLED) -> Report:
+    """A letter in wire form (dot-stuffed, CRLF), in any pieces. Its documents are named by the number of their part
+    from 1, those of an archive or an attached letter by that and their own: "3/1"."""
+    judging = _Judging(order, installed)
+    judging.letter(wire)
+    return judging.report()
+
+
+def judge_file(content: bytes, order: Order, installed: Installed = NOTHING_INSTALLED, *, name: str = "") -> Report:
+    """A file on its own; the end of its name tells letters (.eml, any line ends) and archives (.zip) from documents.
+
+    The documents of an archive have their paths for names, a lone document has none.
+    """
+    judging = _Judging(order, installed)
+    if name.lower().endswith(".eml"):
+        judging.letter([to_wire(content)])
+    elif kind_of(content) is Kind.ZIP or name.lower().endswith(".zip"):
+        judging.archive("", content)
+    else:
+        judging.document("", content)
+    return judging.report()
+
+
+class _Judging:
+    """One letter while it is judged: documents so far, whom they are about, and attached letters that wait."""
+
+    def __init__(self, order: Order, installed: Installed) -> None:
+        self._order = order
+        self._conditions = installed.conditions(order)
+        self._judged: list[Judged] = []
+        self._patients: list[DocumentPatient] = []
+        self._carried: set[Carried] = set()
+        self._company = together.Company()
+        self._elements = 0
+        self._is_letter = False
+        self._subject = order.subject
+        self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
+
+    # --- what comes in ------------------------------------------------------------------------------------------
+
+    def letter(self, wire: Iterable[bytes]) -> None:
+        """A letter with all that it holds, letters in it one after the other: one at a time is in memory."""
+        self._is_letter = True
+        self._waiting.append(("", 1, wire))
+        while self._waiting and not self._is_too_much():
+            self._letter(*self._waiting.popleft())
+
+    def archive(self, name: str, content: bytes) -> None:
+        """An IHE XDM archive. Of one without a name, the documents have their paths for names."""
+        package = xdm.read(content, self._order.profile)
+        self._carried.add(Carried.XDM)
+        findings = [*package.findings, *self._hidden(package.marks)]
+        unchecked = False
+        if package.patients and not package.documents:  # else they are compared by way of the documents
+            findings += self._addressed(package.patients)
+            unchecked = self._is_unchecked(package.patients)
+        self._add(name or "IHE XDM", findings, unchecked=unchecked)
+        self._patients += package.patients
+        for number, document in enumerate(package.documents, 1):
+            self._one(f"{name}/{number}" if name else document.name, document, archived=True)
+
+    def document(self, name: str, content: bytes) -> bool:
+        """What may be a CDA document; whether it is one, or would be if it could be read."""
+        try:
+            document = documents.read(content, name=name)
+        except Stopped as stopped:
+            self._stop(name, stopped)
+            return True
+        if document is None:
+            return False
+        self._one(name, document, archived=False)
+        return True
+
+    def report(self) -> Report:
+        """Everything judged, and what only all of it together tells."""
+        if found := [*self._together()]:
+            self._add("", found)
+        return Report(documents=_bounded(self._judged), carried=frozenset(self._carried))
+
+    # --- letters ------------------------------------------------------------------------------------------------
+
+    def _letter(self, within: str, depth: int, wire: Iterable[bytes]) -> None:
+        attachments = Attachments()
+        scanner = Scanner(keepers=(attachments,))
+        suspect = False
+        for chunk in wire:
+            scanner.feed(chunk)
+            suspect = suspect or depth == 1 or bool(_MAY_HOLD.search(chunk))
+        head = scanner.finish()
+        if scanner.troubles and suspect:
+            self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
+        self._subject = self._subject or (head.subject if depth == 1 else "")
+        parts = deque(attachments.kept)
+        attachments.kept.clear()
+        number = 0
+        while parts and not self._is_too_much():
+            number += 1
+            for item in parts.popleft().items():
+                self._item(f"{within}{number}", depth, item)
+
+    def _item(self, name: str, depth: int, item: Item) -> None:
+        if not item.is_certain:
+            if (
+                item.calls_itself_document
+                or not item.readings
+                or any(_is_document(item, each) for each in item.readings)
+            ):
+                self._stop(name, Stopped(guard.LETTER["encoding"]))
+        elif _is_letter(item):
+            if depth == MAX_DEPTH:
+                self._stop(name, Stopped(guard.LETTER["depth"]))
+            else:
+                self._waiting.append((f"{name}/", depth + 1, (to_wire(item.content),)))
+        elif item.media_type == "message/partial":
+            self._stop(name, Stopped(guard.LETTER["partial"]))
+        elif _is_archive(item, item.content):
+            self.archive(name, item.content)
+        elif not self.document(name, item.content):
+            self._other(item)
+
+    def _other(self, item: Item) -> None:
+        """What is no document is counted."""
+        kind = kind_of(item.content)
+        if kind in _KINDS:
+            self._carried.add(_KINDS[kind])
+            if kind is Kind.PDF:
+                self._company.pdfs.append(together.digest_of(item.content))
+        elif kind is Kind.ZIP and is_encrypted(item.content):
+            self._carried.add(Carried.LOCKED_ZIP)
+        elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
+            self._carried.add(Carried.OPAQUE)
+        elif item.media_type in _TNEF_TYPES or "winmail.dat" in item.names or item.content.startswith(_TNEF):
+            self._carried.add(Carried.WINMAIL)
+
+    def _is_too_much(self) -> bool:
+        too_much = len(self._judged) > MAX_DOCUMENTS or self._elements > documents.CAPS.elements
+        if too_much:
+            self._stop("", Stopped(guard.LETTER["documents"]))
+            self._waiting.clear()
+        return too_much
+
+    # --- documents ----------------------------------------------------------------------------------------------
+
+    def _one(self, name: str, document: Document, *, archived: bool) -> None:
+        patients = ins.patients_of(document.root)
+        self._patients += patients
+        self._elements += int(document.root.xpath("count(//*)"))
+        self._carried.add(Carried.CDA)
+        if self._is_letter:
+            self._company.meet(document, patients, archived=archived)
+        marked = self._hidden(hidden.marks_of(document.root))
+        code = Header(document).get("code", "code")
+        self._add(
+            name,
+            [*check(document.root, self._conditions), *marked, *self._addressed(patients)],
+            cda=True,
+            code=code if _CODE.fullmatch(code) else "",
+            qualified=len(patients) == 1 and patients[0].is_qualified,
+            unchecked=self._is_unchecked(patients),
+        )
+
+    def _addressed(self, patients: Sequence[DocumentPatient]) -> Iterator[Finding]:  # req: INS-1, SD-11
+        for matricule in self._order.patients:
+            yield from coherence.check_address(patients, matricule, self._order.profile)
+
+    def _is_unchecked(self, patients: Sequence[DocumentPatient]) -> bool:
+        return any(match_address(patients, each) is Match.UNCHECKED for each in self._order.patients)
+
+    def _hidden(self, marks: Iterable[Mark]) -> list[Finding]:
+        return hidden.check_hidden(
+            frozenset(marks),
+            self._order.profile,
+            patients=self._order.patients,
+            to_professionals=self._order.professionals,
+            today=self._order.now.date(),
+        )
+
+    def _together(self) -> Iterator[Finding]:
+        profile, met = self._order.profile, self._company.documents
+        yield from coherence.check_one_patient(self._patients, profile)
+        yield from together.check_documents(met, profile)
+        if self._is_letter:
+            yield from together.check_copies(self._company, profile)
+            yield from together.check_subject(self._subject, met, profile)
+
+    def _stop(self, name: str, stopped: Stopped) -> None:
+        self._add(name, [stopped.finding(self._order.profile)])
+
+    def _add(
+        self,
+        name: str,
+        findings: Iterable[Finding],
+        *,
+        cda: bool = False,
+        code: str = "",
+        qualified: bool = False,
+        unchecked: bool = False,
+    ) -> None:
+        self._judged.append(
+            Judged(name=name, findings=tuple(findings), cda=cda, code=code, qualified=qualified, unchecked=unchecked)
+        )
+
+
+def _is_letter(item: Item) -> bool:
+    """An attached letter: by its type, or by its name where the type says nothing."""
+    named = any(name.endswith(".eml") for name in item.names)
+    return item.media_type.startswith(_LETTERS) or (named and kind_of(item.content) is Kind.OTHER)
+
+
+def _is_archive(item: Item, content: bytes) -> bool:
+    return any(xdm.is_xdm(name, content) for name in (*item.names, ""))
+
+
+def _is_document(item: Item, content: bytes) -> bool:
+    """Whether one of several readings is a document, or calls itself one."""
+    try:
+        return _is_archive(item, content) or documents.read(content) is not None
+    except Stopped:
+        return True
+
+
+def _bounded(judged: Sequence[Judged]) -> tuple[Judged, ...]:
+    """The documents with no more findings than a report should repeat: the gravest of each are always among them."""
+    room = MAX_FINDINGS
+    bounded = []
+    for each in judged:
+        findings = each.findings
+        if len(findings) > room:
+            worst = max(findings, key=lambda finding: (finding.danger, finding.severity))
+            findings = (worst, *findings[:room])
+        room = max(0, room - len(findings))
+        bounded.append(replace(each, findings=findings))
+    return tuple(bounded)
