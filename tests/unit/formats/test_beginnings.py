@@ -1,0 +1,94 @@
+"""Which letters are shown to a validator, told by the first octets of their parts."""
+
+import base64
+
+import pytest
+
+from mssgw.core.message import MessageHead
+from mssgw.core.report import Carried
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import to_wire
+
+CDA = b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'
+PDF = b"%PDF-1.4\n..."
+
+
+def head_of(*parts: bytes) -> MessageHead:
+    body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts)
+    letter = b"From: <a@b.fr>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + body + b"--b--\r\n"
+    scanner = Scanner()
+    scanner.feed(to_wire(letter))
+    return scanner.finish()
+
+
+def part(content: bytes, kind: str, *, name: str = "", encoding: str = "base64") -> bytes:
+    coded = base64.encodebytes(content).replace(b"\n", b"\r\n") if encoding == "base64" else content
+    named = f'; name="{name}"' if name else ""
+    return f"Content-Type: {kind}{named}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode() + coded
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        part(CDA, "text/xml"),
+        part(CDA, "application/octet-stream"),
+        part(CDA, "application/octet-stream", name="doc.dat"),
+        part(CDA, "image/png", name="photo.png"),
+        part(CDA, "text/plain", encoding="7bit"),
+        part(CDA, "text/html", encoding="8bit"),
+        part(b"\xef\xbb\xbf \r\n" + CDA, "application/octet-stream"),
+        part(CDA.decode().encode("utf-16"), "application/octet-stream"),
+        part(b" " * 5_000 + CDA, "application/octet-stream"),
+        part(b"PK\3\4....", "application/octet-stream"),
+        part(b"anything", "application/zip"),
+        part(b"anything", "application/octet-stream", name="IHE_XDM.ZIP"),
+        part(b"anything", "application/hl7+json"),
+        part(b"begin 644 doc.xml\r\nM", "text/plain", encoding="7bit"),
+        part(b"anything", "application/octet-stream", encoding="x-uuencode"),
+        part(b"!", "application/octet-stream", encoding="base64").replace(b"IQ==", b"===!"),
+        b"Content-Type: message/rfc822\r\n\r\nSubject: forwarded\r\n\r\nhello",
+    ],
+)
+def test_whatever_a_reader_could_take_for_a_document_is_judged(one):
+    assert head_of(part(b"Bonjour", "text/plain", encoding="7bit"), one).may_hold_documents
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        part(b"Bonjour", "text/plain", encoding="8bit"),
+        part(b"<html><body>Bonjour</body></html>", "text/html", encoding="8bit"),
+        part(b"<!DOCTYPE html><p>Bonjour", "text/html"),
+        part(PDF, "application/pdf", name="cr.pdf"),
+        part(b"\xff\xd8\xff\xe0", "image/jpeg", name="photo.jpg"),
+        part(b"", "text/plain", encoding="7bit"),
+    ],
+)
+def test_text_pictures_and_pdf_ask_no_validator(one):
+    assert not head_of(one).may_hold_documents
+
+
+def test_what_comes_along_is_told():
+    told = head_of(
+        part(PDF, "application/octet-stream"),
+        part(b"\x89PNG\r\n\x1a\n", "image/jpeg"),
+        part(b"x", "application/pkcs7-mime"),
+        part(b"x", "application/ms-tnef", name="winmail.dat"),
+    ).carried
+    assert told == {Carried.PDF, Carried.IMAGE, Carried.OPAQUE, Carried.WINMAIL}
+
+
+@pytest.mark.parametrize(
+    ("fields", "ins", "codes", "product"),
+    [
+        (b"", "", None, False),
+        (b"X-MSS-INS: O\r\nX-MSS-CODECDA: 34112-3,PRESC-BIO\r\nX-MSS-NIL: N1\r\n", "O", ("34112-3", "PRESC-BIO"), True),
+        (b"X-MSS-INS: oui\r\nX-MSS-CODECDA: \r\n", "?", (), False),
+        (b"X-MSS-CODECDA: a b,11488-4\r\n", "", ("11488-4",), False),
+    ],
+)
+def test_what_the_senders_software_says_is_read(fields, ins, codes, product):
+    scanner = Scanner()
+    scanner.feed(b"From: <a@b.fr>\r\n" + fields + b"\r\nBonjour\r\n")
+    mss = scanner.finish().mss
+    assert (mss.ins, mss.codes, mss.product) == (ins, codes, product)
