@@ -17,6 +17,8 @@ _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printa
 _HTML = re.compile(
     rb"\s*<(?:!--|!doctype\s+html|/?(?:html|head|body|meta|style|div|p|span|table|font|br|center|b|i|a)\b)", re.I
 )
+_BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
+_REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
 
@@ -50,13 +52,13 @@ def _name(part: Part) -> str:
 def _may_be_one(excerpt: Excerpt) -> bool:
     part = excerpt.part
     name, kind = _name(part), part.kind.value
-    if name.endswith(_NAMED) or any(word in kind for word in _TYPED) or kind.startswith("message/rfc822"):
+    if name.endswith(_NAMED) or any(word in kind for word in _TYPED):
         return True
-    if part.encoding not in _PLAIN_ENCODINGS:
-        return True  # uuencode and the like: some readers undo it
+    if kind.startswith("message/") and kind not in _REPORTS:
+        return True  # a letter in a letter
+    if part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and not _BASE64.fullmatch(excerpt.raw)):
+        return True  # uuencode and the like, which some readers undo; damage, which each mends in its way
     content = excerpt.content
-    if not content:
-        return part.encoding == "base64" and bool(excerpt.size)  # damaged: readers mend it each in their way
     match kind_of(content):
         case Kind.XML:
             return not (kind in ("text/html", "text/plain") and _HTML.match(content))

@@ -60,9 +60,9 @@ class Excerpt:
         return len(self._octets) < self._limit
 
     @property
-    def size(self) -> int:
-        """Octets kept, in transfer encoding."""
-        return len(self._octets)
+    def raw(self) -> bytearray:
+        """What was kept, as it came."""
+        return self._octets
 
     @property
     def content(self) -> bytes:

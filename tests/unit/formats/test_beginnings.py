@@ -45,7 +45,9 @@ def part(content: bytes, kind: str, *, name: str = "", encoding: str = "base64")
         part(b"anything", "application/hl7+json"),
         part(b"begin 644 doc.xml\r\nM", "text/plain", encoding="7bit"),
         part(b"anything", "application/octet-stream", encoding="x-uuencode"),
-        part(b"!", "application/octet-stream", encoding="base64").replace(b"IQ==", b"===!"),
+        b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nAAA=PD94bWw=",
+        b"Content-Type: application/pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nPD94bWw!",
+        b"Content-Type: message/partial\r\n\r\nhello",
         b"Content-Type: message/rfc822\r\n\r\nSubject: forwarded\r\n\r\nhello",
     ],
 )
