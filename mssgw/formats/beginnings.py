@@ -33,33 +33,34 @@ class Beginnings:
         self._kept.append(excerpt := Excerpt(part, _LOOKED_AT))
         return excerpt
 
-    @property
-    def may_hold_documents(self) -> bool:
-        """Whether a validator must look at the letter."""
-        return any(_may_be_one(each) for each in self._kept)
-
-    @property
-    def carried(self) -> frozenset[Carried]:
-        """What comes along that needs no validator to be told."""
-        return frozenset(what for each in self._kept if (what := _told(each)) is not None)
+    def look(self) -> tuple[bool, frozenset[Carried]]:
+        """Whether a validator must look at the letter, and what comes along that needs none to be told."""
+        looks = [_look(each) for each in self._kept]
+        return any(may for may, _ in looks), frozenset(what for _, what in looks if what is not None)
 
 
-def _name(part: Part) -> str:
-    named = part.disposition.parameters.get("filename") or part.kind.parameters.get("name") or ""
-    return named.strip().lower()
-
-
-def _may_be_one(excerpt: Excerpt) -> bool:
+def _look(excerpt: Excerpt) -> tuple[bool, Carried | None]:
     part = excerpt.part
-    name, kind = _name(part), part.kind.value
+    kind, content = part.kind.value, excerpt.content
+    named = part.disposition.parameters.get("filename") or part.kind.parameters.get("name") or ""
+    name, what = named.strip().lower(), kind_of(content)
+    if what is Kind.XML and len(excerpt.raw) < _LOOKED_AT and not content.strip():
+        what = Kind.OTHER  # a part that is blank to its end
+    return _may_be_one(part, name, kind, excerpt.raw) or _looks_like_one(kind, content, what), _told(name, kind, what)
+
+
+def _may_be_one(part: Part, name: str, kind: str, raw: bytearray) -> bool:
+    """By what is said of it."""
     if name.endswith(_NAMED) or any(word in kind for word in _TYPED):
         return True
     if kind.startswith("message/") and kind not in _REPORTS:
         return True  # a letter in a letter
-    if part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and not _BASE64.fullmatch(excerpt.raw)):
-        return True  # uuencode and the like, which some readers undo; damage, which each mends in its way
-    content = excerpt.content
-    match kind_of(content):
+    # uuencode and the like, which some readers undo; damage, which each mends in its way
+    return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and not _BASE64.fullmatch(raw))
+
+
+def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
+    match what:
         case Kind.XML:
             return not (kind in ("text/html", "text/plain") and _HTML.match(content))
         case Kind.ZIP:
@@ -68,15 +69,11 @@ def _may_be_one(excerpt: Excerpt) -> bool:
             return b"ClinicalDocument" in content or b"begin 6" in content
 
 
-def _told(excerpt: Excerpt) -> Carried | None:
-    part = excerpt.part
-    if part.kind.value in _ENCRYPTED:
+def _told(name: str, kind: str, what: Kind) -> Carried | None:
+    if kind in _ENCRYPTED:
         return Carried.OPAQUE
-    if part.kind.value in ("application/ms-tnef", "application/vnd.ms-tnef") or _name(part) == "winmail.dat":
+    if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or name == "winmail.dat":
         return Carried.WINMAIL
-    match kind_of(excerpt.content):
-        case Kind.PDF:
-            return Carried.PDF
-        case kind if kind in _IMAGES:
-            return Carried.IMAGE
-    return None
+    if what is Kind.PDF:
+        return Carried.PDF
+    return Carried.IMAGE if what in _IMAGES else None

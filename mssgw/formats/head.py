@@ -65,6 +65,7 @@ def compose(
     signed = _addresses(header, allowance, "sender", "resent-from", "resent-sender")
     subject, thread = decoded(header.first("subject")), _cited(header)
     content = _content(kind_of(header), kept)
+    may_hold_documents, carried = beginnings.look()
     return MessageHead(
         message_id=message_id(header.first("message-id")),
         from_fields=len(header.all("from")),
@@ -87,8 +88,8 @@ def compose(
         mdn=_mdn(content, kept),
         notice=_notice(kept),
         unreadable=(unreadable := tuple(dict.fromkeys((*troubles, *_doubts(from_, to_cc, allowance))))),
-        may_hold_documents=beginnings.may_hold_documents,
-        carried=beginnings.carried,
+        may_hold_documents=may_hold_documents,
+        carried=carried,
         mss=_mss(header),
         malformed=_malformed(header, troubles) if Unreadable.MALFORMED_HEADER in unreadable else "",
     )
