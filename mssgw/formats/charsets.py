@@ -5,6 +5,7 @@ does not know, and some codecs are no charsets, or take quadratic time (punycode
 programs ceased to read it, so what it hides is not what the reader saw.
 """
 
+import codecs
 import re
 from encodings.aliases import aliases
 
@@ -52,12 +53,28 @@ _MARKED = {  # a byte order mark names the order; without one it is big-endian (
 }
 
 
+def codec_of(name: str) -> str | None:
+    """The codec of Python that a charset is read with; None for what is no charset, or not one that we read."""
+    return _BY_NAME.get(_folded(name[:60]))
+
+
+def codec_of(name: str) -> str | None:
+    """Python's name for a charset, without importing anything; None when it is none of these."""
+    return _BY_NAME.get(_folded(name[:60]))
+
+
+def preload() -> None:
+    """Import every codec that ``read_as`` may ask for: for a process that will open no file any more."""
+    for codec in {*_BY_NAME.values(), *(f"{marked}_be" for marked in _MARKED)}:
+        codecs.lookup(codec)
+
+
 def read_as(raw: bytes, charset: str) -> str | None:
     """The text of these octets in the charset of that name; None when it is unknown, or they are no such text.
 
     Never raises; in time linear in ``raw``.
     """
-    codec = _BY_NAME.get(_folded(charset[:60]))
+    codec = codec_of(charset)
     if codec is None:
         return None
     if codec in _MARKED and not raw.startswith(_MARKED[codec]):

@@ -5,7 +5,9 @@ executed, expanded, fetched or repaired. A self-presenting document (an XSLT she
 the CDA is taken out and the sheet never run.
 """
 
+import codecs
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mssgw.formats import guard, safexml
@@ -76,12 +78,15 @@ def _taken_out(root: Element) -> tuple[Element | None, bool]:
 def calls_itself_cda(content: bytes) -> bool:
     """Whether XML that cannot be parsed seems to hold a ClinicalDocument, in whatever encoding it comes."""
     head = content[:SNIFFED]
-    if any(_CALLS_ITSELF_CDA.search(head.decode(encoding, "ignore")) for encoding in _encodings(head)):
+    if any(_CALLS_ITSELF_CDA.search(read(head, "ignore")[0]) for read in _readings(head)):
         return True
     return b"<ClinicalDocument" in content or b":ClinicalDocument" in content  # behind a sheet, or a long comment
 
 
-def _encodings(head: bytes) -> tuple[str, ...]:
-    if b"\0" in head[:8]:
-        return "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"
-    return "latin-1", "utf-7", "cp037"
+def _readings(head: bytes) -> Sequence[Callable[[bytes, str], tuple[str, int]]]:
+    return _OF_TWO_OCTETS if b"\0" in head[:8] else _OF_ONE_OCTET
+
+
+# Looked up once: a codec is a file, and while a document is judged none is opened.
+_OF_TWO_OCTETS = tuple(codecs.getdecoder(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be"))
+_OF_ONE_OCTET = tuple(map(codecs.getdecoder, ("latin-1", "utf-7", "cp037")))

@@ -14,10 +14,11 @@ from lxml import etree
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
+from mssgw.formats.charsets import codec_of
 
 Element = etree._Element  # so that nobody else needs to name lxml
 
-ENCODINGS = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})  # as Python's codecs name them
+ENCODINGS = frozenset({"utf_8", "ascii", "latin_1", "iso8859_15", "cp1252"})  # as charsets names them
 _PROLOG = 64 * 1024  # octets within which the first element must begin
 
 
@@ -133,11 +134,7 @@ def _more_than(most: int, mark: bytes, document: bytes) -> bool:
 
 
 def _check_declaration(_version: str, encoding: str | None, _standalone: int) -> None:
-    try:
-        known = codecs.lookup(encoding or "utf-8").name
-    except LookupError:
-        known = ""
-    if known not in ENCODINGS:
+    if codec_of(encoding or "utf-8") not in ENCODINGS:
         raise UnreadableXml("encoding not admitted", "encoding")
 
 
