@@ -54,11 +54,6 @@ _MARKED = {  # a byte order mark names the order; without one it is big-endian (
 
 
 def codec_of(name: str) -> str | None:
-    """The codec of Python that a charset is read with; None for what is no charset, or not one that we read."""
-    return _BY_NAME.get(_folded(name[:60]))
-
-
-def codec_of(name: str) -> str | None:
     """Python's name for a charset, without importing anything; None when it is none of these."""
     return _BY_NAME.get(_folded(name[:60]))
 
