@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from mssgw.core.journal import Entry
 from mssgw.core.replies import Reply
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
+from mssgw.edges.validators import ProcessValidators
+from mssgw.flow.documents import Documents, order_of
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.live import Live
 from mssgw.flow.receipt import Notices
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
 
 _EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
+_DEADLINE = 20.0  # seconds for the documents of one letter
 BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
 
 
@@ -101,8 +105,12 @@ class BackOffice:
 
     async def judge(self, spool_id: str) -> Judgement | None:
         inspector = Inspector(self.store, self._clock)
-        judge = Judge(store=self.store, desk=self.desk, spool=self._rest.spool, inspector=inspector)
-        return await judge.of(spool_id, await self._by_the_list())
+        async with self._validators() as validators:
+            documents = Documents(validators, self._rest.spool)
+            judge = Judge(
+                store=self.store, desk=self.desk, spool=self._rest.spool, inspector=inspector, documents=documents
+            )
+            return await judge.of(spool_id, await self._by_the_list())
 
     async def explain_file(
         self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
@@ -121,7 +129,15 @@ class BackOffice:
         size = len(unstuffed(wire))
         inspector = Inspector(self.store, self._clock)
         facts = await inspector.of_letter(await self._by_the_list(), who, envelope, scanner.finish(), size)
+        if facts.head is not None and facts.head.may_hold_documents:
+            async with self._validators() as validators:
+                report = await validators.judge(_only(wire), order_of(facts))
+            facts = replace(facts, report=report.weighty())
         return facts, decide(facts)
+
+    def _validators(self) -> ProcessValidators:
+        """One of our own: the daemon's judge letters on their way. A person at a terminal has a little patience."""
+        return ProcessValidators(count=1, telemetry=Silence(), deadline=_DEADLINE, patience=2 * _DEADLINE)
 
     async def _by_the_list(self) -> Settings:
         """The settings, with the white list that the daemon keeps: who judges a letter asks it (WHO-9, WL-8)."""
@@ -161,3 +177,7 @@ class BackOffice:
 
         live = Live(self._settings, self._clients.at, nobody)
         return Notices(store=self.store, spool=self._rest.spool, clock=self._clock, telemetry=Silence(), live=live)
+
+
+async def _only(wire: bytes) -> AsyncIterator[bytes]:
+    yield wire

@@ -42,12 +42,14 @@ from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
+from mssgw.edges.validators import ProcessValidators
 from mssgw.flow.live import Live
-from mssgw.ports import Login, Trust
+from mssgw.ports import Login, Telemetry, Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
 DRAIN_DELIVERIES = 10.0
+PATIENCE = 2.0  # how long a letter may wait for a validator, besides what its documents take
 ClientAt = Callable[[Role, str], Client | None]
 Authenticate = Callable[[Role, str, str], Awaitable[Client | None]]
 LoginNow = Callable[[Role, str], Login | None]
@@ -164,7 +166,9 @@ class Daemon:
             limits=PoolLimits(connections=per_hop),
             trust=self._trust,
         )
+        validators = validators_of(config, self._seat, self._telemetry)
         flow = assemble(
+            validators=validators,
             store=self._rest.store,
             spool=self._rest.spool,
             transport=transport,
@@ -179,6 +183,7 @@ class Daemon:
         )
         if self._space is not None:
             await self._space.start()
+        await validators.start()
         self._rest.on_work(flow.deliverer.wake)
         vigil = Vigil(lambda: self._ready, clock=self._rest.clock, aloud=self._aloud, renewed=self._renewed)
         tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
@@ -206,6 +211,7 @@ class Daemon:
             await asyncio.gather(*tasks, return_exceptions=True)
             await flow.deliverer.stop(DRAIN_DELIVERIES)
             await transport.close()
+            await validators.close()
             self._passwords.close()
             self._event("gateway.stopped")
 
@@ -305,6 +311,15 @@ class Daemon:
             return Login(name=name, client=client, password_hash=hashed) if client is not None and fits else None
 
         return clients.at, authenticate, login_now
+
+
+def validators_of(config: Config, seat: Seat, telemetry: Telemetry) -> ProcessValidators:
+    """This worker's part of those who judge documents."""
+    count = config.documents.validators or len(os.sched_getaffinity(0))
+    deadline = config.documents.deadline.total_seconds()
+    return ProcessValidators(
+        count=seat.share(count), telemetry=telemetry, deadline=deadline, patience=deadline + PATIENCE
+    )
 
 
 def ours(ready: Ready) -> Set[str]:

@@ -48,7 +48,13 @@ async def _release(world: World) -> None:
     """The one held letter leaves if the rules admit it as things stand; its FIN closed when it came (SD-10)."""
     (row,) = await world.desk.queue(limit=2, state="held")
     spool_id = row.delivery.spool_id
-    judge = Judge(store=world.store, desk=world.desk, spool=world.spool, inspector=world.flow.inspector)
+    judge = Judge(
+        store=world.store,
+        desk=world.desk,
+        spool=world.spool,
+        inspector=world.flow.inspector,
+        documents=world.flow.documents,
+    )
     judged = await judge.of(spool_id, world.live.settings)
     assert judged is not None
     if isinstance(judged.verdict, Admit):

@@ -14,6 +14,7 @@ from mssgw.app.composition import assemble
 from mssgw.app.stores import at_rest
 from mssgw.core.envelope import Role
 from mssgw.edges.clock import FixedClock
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.tls import client_context
@@ -94,6 +95,7 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
             hostname=config.gateway.hostname, spool=rest.spool, tls_contexts=lambda route: client_context()
         )
         world.flow = assemble(
+            validators=MemoryValidators(),
             store=world.store,
             spool=rest.spool,
             transport=transport,

@@ -22,6 +22,7 @@ from mssgw.core.routes import Route
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow.live import Live
 from mssgw.formats.smtp_args import parse_mail, parse_rcpt
 from mssgw.formats.wire import unstuffed
@@ -153,6 +154,7 @@ class MemoryWorld:
         self.desk: Desk = twin
         self.spool: Spool = spool
         self.flow = assemble(
+            validators=MemoryValidators(),
             store=self.store,
             spool=spool,
             transport=CapturingTransport(spool, self.arrivals, self.hops),

@@ -25,6 +25,7 @@ from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.identity import Files, Identity
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.resolver import DnsResolver
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_out import SmtpTransport
@@ -151,6 +152,7 @@ async def courier(folder: Path, space: pki.TrustSpace, trust: Trust, **given: An
         trust=trust,
     )
     made.flow = assemble(
+        validators=MemoryValidators(),
         store=made.store,
         spool=MemorySpool(),
         transport=made,

@@ -21,6 +21,7 @@ from mssgw.core.settings import Settings
 from mssgw.edges.anchors import Anchors
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.edges.tls_mutual import peer_context
@@ -147,6 +148,7 @@ async def gate(
     )
     live = Live(settings, lambda role, peer: None, _nobody, purposes=frozenset(purposes))
     flow = assemble(
+        validators=MemoryValidators(),
         store=gate.store,
         spool=gate.spool,
         transport=gate,

@@ -13,8 +13,10 @@ from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold
 from mssgw.edges.memory import MemorySpool
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.deliver import Deliverer
+from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import TOO_SLOW
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
@@ -46,6 +48,7 @@ def letter(
         clock=office.clock,
         telemetry=office.events,
         inspector=Inspector(office.store, office.clock),
+        documents=Documents(MemoryValidators(), spool),
         deliverer=deliverer,
     )
     origin = Origin(role=client.role, client=client.name)

@@ -19,6 +19,7 @@ from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
+from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow import deliver
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
@@ -75,6 +76,7 @@ class Office:
 
     def flow(self, **given: Any) -> Flow:
         return assemble(
+            validators=MemoryValidators(),
             store=self.store,
             spool=MemorySpool(),
             transport=self.hop,
