@@ -1,4 +1,4 @@
-"""ports.Validators in this process: for tests, which trust their documents."""
+"""The Validators port within this process: for tests that are about something else."""
 
 from collections.abc import AsyncIterator
 
@@ -8,10 +8,11 @@ from mssgw.formats.judging import judge_letter
 
 
 class MemoryValidators:
-    """Judges on the spot. ``installed``: what an administrator added."""
+    """Judges at once, without processes, deadlines or a sandbox."""
 
     def __init__(self, installed: Installed = NOTHING_INSTALLED) -> None:
         self._installed = installed
 
     async def judge(self, letter: AsyncIterator[bytes], order: Order) -> Report:
-        return judge_letter([chunk async for chunk in letter], order, self._installed)
+        """See ports.Validators."""
+        return judge_letter([octets async for octets in letter], order, self._installed)

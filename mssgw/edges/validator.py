@@ -1,0 +1,185 @@
+"""The validator process: ``python -m mssgw.edges.validator``, started by the gateway only (edges/validators.py).
+
+It loads everything that it will ever need, judges a letter of its own, gives up files and connections (sandbox.py) and
+then judges letter after letter, until the gateway closes its end of the pipe or dies.
+"""
+
+import argparse
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from mssgw.core.clinical import Profile
+from mssgw.core.report import Order
+from mssgw.edges import pack_files, sandbox
+from mssgw.edges.validator_frames import HEAD, MAX_FRAME, ORDERS, REPORTS, Kind, frame
+from mssgw.formats import charsets
+from mssgw.formats.cda.installed import Installed
+from mssgw.formats.judging import judge_letter
+
+MEMORY = 1024 * 1024 * 1024  # octets of address space
+_PLACE = os.path.join("mssgw", "")
+
+# Words for the first time through: parts of all sorts, a document, and an archive that is none.
+_WARM_UP = b"""\
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+Content-Type: text/plain; charset=utf-8\r
+Content-Transfer-Encoding: quoted-printable\r
+\r
+Bonjour=2C\r
+--b\r
+Content-Type: text/xml\r
+\r
+<?xml version="1.0" encoding="ISO-8859-1"?>\r
+<ClinicalDocument xmlns="urn:hl7-org:v3"><recordTarget><patientRole><id root="1.2.250.1.213.1.4.10"\r
+extension="279035121518989"/></patientRole></recordTarget><component><nonXMLBody><text mediaType="application/pdf"\r
+representation="B64">JVBERi0xLjQKJSVFT0YK</text></nonXMLBody></component></ClinicalDocument>\r
+--b\r
+Content-Type: application/zip; name="IHE_XDM.zip"\r
+Content-Transfer-Encoding: base64\r
+\r
+UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==\r
+--b--\r
+"""
+
+
+class Abandoned(Exception):
+    """The rest of the letter will not come."""
+
+
+class Gone(Exception):
+    """The gateway has closed its end."""
+
+
+class Pipes:
+    """Frames in on descriptor 0, out on 1."""
+
+    def __init__(self) -> None:
+        self._in = open(0, "rb", buffering=65_536, closefd=False)  # noqa: SIM115 - as long as the process
+
+    def read(self) -> tuple[Kind, bytes]:
+        """The next frame. Raises Gone."""
+        head = self._exactly(HEAD.size)
+        kind, length = HEAD.unpack(head)
+        if length > MAX_FRAME:
+            raise Gone
+        return Kind(kind), self._exactly(length)
+
+    def _exactly(self, length: int) -> bytes:
+        octets = self._in.read(length)
+        if len(octets) < length:
+            raise Gone
+        return octets
+
+    def write(self, kind: Kind, octets: bytes = b"") -> None:
+        whole = memoryview(frame(kind, octets))
+        while whole:
+            whole = whole[os.write(1, whole) :]
+
+
+class _Letter:
+    """The pieces of one letter as they come."""
+
+    def __init__(self, read: Callable[[], tuple[Kind, bytes]]) -> None:
+        self._read = read
+        self._ended = False
+
+    def pieces(self) -> Iterator[bytes]:
+        """Raises Abandoned."""
+        while not self._ended:
+            kind, octets = self._read()
+            self._ended = kind is not Kind.LETTER
+            if kind is Kind.ABANDON:
+                raise Abandoned
+            if not self._ended:
+                yield octets
+
+    def skip(self) -> None:
+        """What nobody wanted. Raises Abandoned."""
+        for _ in self.pieces():
+            pass
+
+
+def answer(order: bytes, letter: _Letter, installed: Installed) -> tuple[Kind, bytes]:
+    """What to say of a letter; a defect of ours is an answer too."""
+    try:
+        report = judge_letter(letter.pieces(), ORDERS.decode(order), installed)
+        letter.skip()
+        return Kind.REPORT, REPORTS.encode(report)
+    except Abandoned:
+        return Kind.ABANDON, b""
+    except (Gone, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__} {_where(error.__traceback__)}".encode()
+    try:
+        letter.skip()
+    except Abandoned:
+        return Kind.ABANDON, b""
+    return Kind.FAILURE, told
+
+
+def _where(trace: TracebackType | None) -> str:
+    """The innermost line of ours that an exception came through: never its text, which may hold a name."""
+    where = ""
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if _PLACE in path:
+            where = f"{path[path.rindex(_PLACE) :]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
+
+
+def warm_up(installed: Installed) -> None:
+    """Everything that is done for the first time, while files may still be opened."""
+    charsets.preload()
+    order = Order(profile=Profile.STRICT, now=datetime.now(UTC))
+    report = judge_letter([_WARM_UP], ORDERS.decode(ORDERS.encode(order)), installed)
+    if len(REPORTS.decode(REPORTS.encode(report)).documents) < 2:
+        raise RuntimeError("the built-in letter was not judged")
+
+
+def _spare_the_collector() -> None:
+    """Judging leaves few cycles behind: they are collected between letters, not while one waits."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def main() -> int:
+    """Judge until the gateway leaves."""
+    given = argparse.ArgumentParser(description="For the gateway only.")
+    given.add_argument("--parent", type=int, required=True)
+    given.add_argument("--pack", type=Path)
+    arguments = given.parse_args()
+    # The gateway says when: a stop of the whole service reaches it first, and letters on their way are still judged.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    sandbox.end_with(arguments.parent)
+    os.environ.clear()
+    installed = pack_files.load(arguments.pack) if arguments.pack else Installed()
+    pipes = Pipes()
+    warm_up(installed)
+    _spare_the_collector()
+    sandbox.seal(memory=MEMORY)
+    pipes.write(Kind.WARM)
+    try:
+        while True:
+            kind, octets = pipes.read()
+            if kind is Kind.ORDER:
+                pipes.write(*answer(octets, _Letter(pipes.read), installed))
+                gc.collect(0)
+    except (Gone, BrokenPipeError):
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

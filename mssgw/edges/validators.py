@@ -1,0 +1,210 @@
+"""ports.Validators for real: warm processes of our own, each with one letter at a time.
+
+A process that crashes, hangs or answers nonsense costs the letter that it had its verdict (Report.complete is False),
+and nobody else anything: it is killed and replaced. One that cannot even start is tried again ever more rarely, and
+while none can be had nobody waits for one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+
+from mssgw.core.report import UNVERIFIED, Order, Report
+from mssgw.edges.rationing import Rationed
+from mssgw.edges.validator_link import Broken, Defect, Link
+from mssgw.ports import Telemetry
+
+_WARM_UP = 30.0  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0  # seconds before a process that could not start is tried again
+_ALARM_EVERY = 60.0  # seconds between two alarms of one kind
+_GRACE = 1.0  # seconds that a process has to forget a letter whose rest will not come
+
+
+class ProcessValidators:
+    """``count`` processes. Own it in the process whose event loop asks: start() after a fork.
+
+    ``deadline``: seconds that one letter may take; ``patience``: seconds that judge() takes in all, waiting for a
+    free process included. ``pack``: the folder of what an administrator installed. A process is replaced after
+    ``most`` documents, or when it holds more than ``memory`` octets.
+    """
+
+    def __init__(
+        self,
+        *,
+        count: int,
+        telemetry: Telemetry,
+        deadline: float = 2.0,
+        patience: float = 4.0,
+        pack: Path | None = None,
+        most: int = 2_000,
+        memory: int = 200 * 1024 * 1024,
+    ) -> None:
+        if count < 1:
+            raise ValueError("without a process nobody judges")
+        self._count, self._deadline, self._patience = count, deadline, patience
+        self._pack, self._most, self._memory = pack and pack.absolute(), most, memory
+        self._told = Rationed(telemetry, every=_ALARM_EVERY)
+        self._free: asyncio.LifoQueue[Link | None] = asyncio.LifoQueue()  # the last one used has the warmest caches
+        self._links: dict[int, Link] = {}  # by seat: those that are warm
+        self._hopeless: set[int] = set()  # seats whose process could not start
+        self._seats: list[asyncio.Task[None]] = []
+        self._settling: set[asyncio.Task[Report]] = set()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin to start the processes; judge() waits for one. Does nothing when that was done."""
+        if not self._seats and not self._closed:
+            self._seats = [asyncio.create_task(self._keep(number)) for number in range(self._count)]
+
+    async def close(self) -> None:
+        """End all processes and wait until they are gone. Letters that are being judged stay unverified."""
+        self._closed = True
+        self._free.put_nowait(None)  # whoever waits need not
+        for task in (*self._settling, *self._seats):
+            task.cancel()
+        await asyncio.gather(*self._settling, *self._seats, return_exceptions=True)
+        self._seats.clear()
+
+    async def __aenter__(self) -> "ProcessValidators":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def processes(self) -> dict[int, int]:
+        """Process ids of those that are warm, and how many octets of memory each holds."""
+        return {link.pid: link.resident() for link in self._links.values()}
+
+    # --- letters ------------------------------------------------------------------------------------------------
+
+    async def judge(self, letter: AsyncIterator[bytes], order: Order) -> Report:
+        """See ports.Validators. Starts the processes when nobody did."""
+        await self.start()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._patience
+        link = await self._free_one(end)
+        if link is None:
+            return UNVERIFIED
+        end = min(end, loop.time() + self._deadline)
+        fed = False
+        try:
+            fed = await _feed(link, letter, order, end)
+        finally:
+            # Whatever happened, and whoever lost interest: the process comes back to where it takes the next letter.
+            settling = asyncio.create_task(self._settle(link, end if fed else loop.time() + _GRACE, whole=fed))
+            self._settling.add(settling)
+            settling.add_done_callback(self._settling.discard)
+        if not fed:
+            return UNVERIFIED
+        try:
+            return await asyncio.shield(settling)
+        except asyncio.CancelledError:
+            if settling.cancelled() and self._closed:
+                return UNVERIFIED
+            raise
+
+    async def _free_one(self, end: float) -> Link | None:
+        """A process that waits for a letter; None when there is none in time, or will be none."""
+        while not self._closed and len(self._hopeless) < self._count:
+            try:
+                async with asyncio.timeout_at(end):
+                    link = await self._free.get()
+            except TimeoutError:
+                self._told.event("validator.none_free", alarm=True, processes=self._count)
+                return None
+            if link is None:
+                self._free.put_nowait(None)
+            elif link.alive:
+                return link
+        return None
+
+    async def _settle(self, link: Link, end: float, *, whole: bool) -> Report:
+        """The answer to a letter, and what becomes of the process."""
+        link.letters += 1
+        link.conclude(whole=whole)
+        try:
+            async with asyncio.timeout_at(end):
+                report = await link.answer() or UNVERIFIED
+        except TimeoutError:
+            self._told.event("validator.killed", alarm=True, why="deadline")
+            link.kill()
+        except Defect as defect:
+            self._told.event("validator.defect", alarm=True, failed=str(defect))
+            link.dismiss()
+        except Broken as broken:
+            if link.ended:  # whoever keeps the seat tells
+                link.bury()
+            else:
+                self._told.event("validator.killed", alarm=True, why=str(broken))
+                link.kill()
+        else:
+            link.documents += len(report.documents) or 1
+            self._give_back(link)
+            return report
+        return UNVERIFIED
+
+    def _give_back(self, link: Link) -> None:
+        if link.documents < self._most and link.resident() <= self._memory:
+            self._free.put_nowait(link)
+        else:
+            self._told.event("validator.recycled", documents=link.documents)
+            link.dismiss()
+
+    # --- processes ----------------------------------------------------------------------------------------------
+
+    async def _keep(self, seat: int) -> None:
+        """A process on this seat, and another one when it is gone."""
+        pause = _FIRST_PAUSE
+        while True:
+            if await self._occupy(seat):
+                pause = _FIRST_PAUSE
+                self._hopeless.discard(seat)
+            else:
+                self._hopeless.add(seat)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _occupy(self, seat: int) -> bool:
+        """One process, as long as it lives; whether it did anything."""
+        link = None
+        try:
+            link = await Link.start(self._pack, lambda octets: self._told.event("validator.complained", octets=octets))
+            async with asyncio.timeout(_WARM_UP):
+                await link.warm()
+            self._hopeless.discard(seat)
+            self._links[seat] = link
+            self._free.put_nowait(link)
+            code = await link.gone()
+            if not link.dismissed:
+                self._told.event("validator.crashed", alarm=True, exit_code=code, letters=link.letters)
+            return link.letters > 0
+        except (OSError, TimeoutError, Broken) as failure:
+            why = str(failure) if isinstance(failure, Broken) else type(failure).__name__
+            self._told.event("validator.cannot_start", alarm=True, why=why)
+            return False
+        finally:
+            self._links.pop(seat, None)
+            if link is not None:
+                link.bury()
+                await link.gone()
+
+
+async def _feed(link: Link, letter: AsyncIterator[bytes], order: Order, end: float) -> bool:
+    """Hand a letter to a process; False when the one or the other does not keep up. Raises what reading raises."""
+    try:
+        async with asyncio.timeout_at(end) as limit:
+            link.ask(order)
+            async for octets in letter:
+                await link.pass_on(octets)
+        return True
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    except Broken:
+        pass
+    return False
