@@ -6,18 +6,34 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import Any
 
-from tests.stories.people import SUBJECT, filled
+from tests import clinical_letters
+from tests.stories.people import SUBJECT, address, filled
 
+FAULTS = {"untidy": clinical_letters.UNTIDY, "harmful": clinical_letters.HARMFUL}
 DATE = format_datetime(datetime(2026, 1, 5, 9, tzinfo=UTC))
 
 
 def message(send: dict[str, Any]) -> bytes:
     """Wire form: CRLF, dots stuffed."""
-    text = filled(send["template"], _values(send)) if "template" in send else "\n".join(_lines(send))
+    text = filled(send["template"], _values(send)) if "template" in send else _written(send)
     content = _crlf(text)
     if "pad_to" in send:
         content += _padding(send["pad_to"] - len(content))
     return b"\r\n".join(b"." + line if line.startswith(b".") else line for line in content.split(b"\r\n"))
+
+
+def _written(send: dict[str, Any]) -> str:
+    if "document" not in send:
+        return "\n".join(_lines(send))
+    fields = [line for line in _lines(send) if not line.startswith(("MIME-", "Content-", "\n"))]
+    return _clinical("\n".join(fields) + "\n", **send["document"])
+
+
+def _clinical(fields: str, *, of: str | list[str], fault: str = "", mark: str = "", bare: bool = False) -> str:
+    """The letter with a document about each of ``of``."""
+    patients = [address(each).partition("@")[0] for each in ([of] if isinstance(of, str) else of)]
+    edit = clinical_letters.hidden_from(mark) if mark else FAULTS[fault] if fault else None
+    return clinical_letters.letter(patients, fields=fields, edit=edit, bare=bare)
 
 
 def message_id(of: str) -> str:

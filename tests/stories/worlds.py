@@ -25,6 +25,7 @@ from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow.live import Live
 from mssgw.formats.smtp_args import parse_mail, parse_rcpt
+from mssgw.formats.trace_fields import trace_fields
 from mssgw.formats.wire import unstuffed
 from mssgw.ports import Desk, Known, Question, Spool, Store, Stored
 from tests.stories.letters import message
@@ -124,7 +125,10 @@ class CapturingTransport:
         self._spool, self._arrivals, self._hops = spool, arrivals, hops
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
-        content = unstuffed(b"".join([chunk async for chunk in self._spool.read(stored.body)]))
+        above = trace_fields(
+            stored.facts, hostname="gw.mssgw.invalid", spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        )
+        content = above + unstuffed(b"".join([chunk async for chunk in self._spool.read(stored.body)]))
         sender = stored.envelope.reverse_path
         outcomes = {delivery.number: self._outcome(delivery, route.host) for delivery in deliveries}
         for delivery in deliveries:
