@@ -10,7 +10,7 @@ import os
 import resource
 import signal
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 38, 4
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 STANDARD = 3  # descriptors: what is asked, what is answered, what is complained
 
 
@@ -41,7 +41,6 @@ def seal(*, memory: int) -> None:
     ):
         resource.setrlimit(limit, (most, most))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(_PR_SET_DUMPABLE, 0)  # nobody reads letters out of its memory
     _check()
 
 

@@ -5,6 +5,7 @@ then judges letter after letter, until the gateway closes its end of the pipe or
 """
 
 import argparse
+import contextlib
 import gc
 import os
 import signal
@@ -15,8 +16,10 @@ from pathlib import Path
 from types import TracebackType
 
 from mssgw.core.clinical import Profile
+from mssgw.core.errors import GatewayError
 from mssgw.core.report import Order
-from mssgw.edges import pack_files, sandbox
+from mssgw.edges import sandbox
+from mssgw.edges.pack_files import PackFiles
 from mssgw.edges.validator_frames import HEAD, MAX_FRAME, ORDERS, REPORTS, Kind, frame
 from mssgw.formats import charsets
 from mssgw.formats.cda.installed import Installed
@@ -146,6 +149,21 @@ def warm_up(installed: Installed) -> None:
         raise RuntimeError("the built-in letter was not judged")
 
 
+def _installed(state: Path | None) -> tuple[Installed, bytes]:
+    """What an administrator installed, and what kept us from using it: without it the rules that protect still hold."""
+    try:
+        pack = PackFiles(state).read() if state is not None else None
+        return (pack.opened() if pack is not None else Installed()), b""
+    except GatewayError as error:
+        return Installed(), type(error).__name__.encode()
+
+
+def _roam() -> None:
+    """The worker of the gateway that started us stays on one core; we take whatever is idle."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+
+
 def _spare_the_collector() -> None:
     """Judging leaves few cycles behind: they are collected between letters, not while one waits."""
     gc.collect()
@@ -157,7 +175,7 @@ def main() -> int:
     """Judge until the gateway leaves."""
     given = argparse.ArgumentParser(description="For the gateway only.")
     given.add_argument("--parent", type=int, required=True)
-    given.add_argument("--pack", type=Path)
+    given.add_argument("--state", type=Path)
     arguments = given.parse_args()
     # The gateway says when: a stop of the whole service reaches it first, and letters on their way are still judged.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -165,12 +183,13 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     sandbox.end_with(arguments.parent)
     os.environ.clear()
-    installed = pack_files.load(arguments.pack) if arguments.pack else Installed()
+    _roam()
+    installed, trouble = _installed(arguments.state)
     pipes = Pipes()
     warm_up(installed)
     _spare_the_collector()
     sandbox.seal(memory=MEMORY)
-    pipes.write(Kind.WARM)
+    pipes.write(Kind.WARM, trouble)
     try:
         while True:
             kind, octets = pipes.read()

@@ -16,6 +16,7 @@ from mssgw.edges.validator_frames import HEAD, MAX_ANSWER, ORDERS, REPORTS, Kind
 _ROOT = Path(mssgw.__file__).parents[1]  # from there the process imports what this one did
 _LEAVE = 2.0  # seconds that a process has to go when it is asked
 _TOLD = re.compile(r"[A-Za-z]\w{0,60} (?:mssgw/[\w/]{1,100}\.py:[0-9]{1,6})?")
+_WORD = re.compile(rb"[A-Za-z]{1,60}")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -38,14 +39,16 @@ class Link:
         self._hearing = asyncio.create_task(_hear(process.stderr, complained))
         self.documents = 0  # that it has judged
         self.letters = 0
+        self.busy = False  # with a letter
         self.dismissed = False  # by us: its end is no news
+        self.pack = ""  # the version that it judges with
 
     @classmethod
-    async def start(cls, pack: Path | None, complained: Callable[[int], None]) -> "Link":
-        """A process that begins to load what it needs; ``pack`` is absolute. Raises OSError."""
+    async def start(cls, state: Path | None, complained: Callable[[int], None]) -> "Link":
+        """A process that begins to load what it needs, and the pack below ``state`` (absolute). Raises OSError."""
         words = ["-m", "mssgw.edges.validator", "--parent", str(os.getpid())]
-        if pack is not None:
-            words += ["--pack", str(pack)]
+        if state is not None:
+            words += ["--state", str(state)]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *words,
@@ -78,11 +81,12 @@ class Link:
         except (OSError, ValueError, IndexError):
             return 0
 
-    async def warm(self) -> None:
-        """Wait until it can be asked. Raises Broken."""
+    async def warm(self) -> str:
+        """Wait until it can be asked; why it does without the pack, "" when it does not. Raises Broken."""
         kind, octets = await self._read()
         if kind is not Kind.WARM:
             raise _broken(kind, octets)
+        return octets.decode("ascii", "replace") if _WORD.fullmatch(octets) else ""
 
     def ask(self, order: Order) -> None:
         """Begin a letter."""

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.report import UNVERIFIED, Order, Report
+from mssgw.edges.pack_files import PackFiles
 from mssgw.edges.rationing import Rationed
 from mssgw.edges.validator_link import Broken, Defect, Link
 from mssgw.ports import Telemetry
@@ -25,8 +27,8 @@ class ProcessValidators:
     """``count`` processes. Own it in the process whose event loop asks: start() after a fork.
 
     ``deadline``: seconds that one letter may take; ``patience``: seconds that judge() takes in all, waiting for a
-    free process included. ``pack``: the folder of what an administrator installed. A process is replaced after
-    ``most`` documents, or when it holds more than ``memory`` octets.
+    free process included. ``state_dir``: below it lies the pack, if one is installed; another one is used as soon as
+    it is installed. A process is replaced after ``most`` documents, or when it holds more than ``memory`` octets.
     """
 
     def __init__(
@@ -36,14 +38,15 @@ class ProcessValidators:
         telemetry: Telemetry,
         deadline: float = 2.0,
         patience: float = 4.0,
-        pack: Path | None = None,
+        state_dir: Path | None = None,
         most: int = 2_000,
         memory: int = 200 * 1024 * 1024,
     ) -> None:
         if count < 1:
             raise ValueError("without a process nobody judges")
         self._count, self._deadline, self._patience = count, deadline, patience
-        self._pack, self._most, self._memory = pack and pack.absolute(), most, memory
+        self._state_dir, self._most, self._memory = state_dir and state_dir.absolute(), most, memory
+        self._pack = PackFiles(state_dir) if state_dir is not None else None
         self._told = Rationed(telemetry, every=_ALARM_EVERY)
         self._free: asyncio.LifoQueue[Link | None] = asyncio.LifoQueue()  # the last one used has the warmest caches
         self._links: dict[int, Link] = {}  # by seat: those that are warm
@@ -78,7 +81,17 @@ class ProcessValidators:
     @property
     def processes(self) -> dict[int, int]:
         """Process ids of those that are warm, and how many octets of memory each holds."""
-        return {link.pid: link.resident() for link in self._links.values()}
+        return {link.pid: link.resident() for link in self._links.values() if link.alive}
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """Process ids of those that have no letter at hand."""
+        return tuple(link.pid for link in self._links.values() if link.alive and not link.busy)
+
+    @property
+    def hopeless(self) -> frozenset[int]:
+        """The seats whose process could not start, or died before its first letter; each is tried again."""
+        return frozenset(self._hopeless)
 
     # --- letters ------------------------------------------------------------------------------------------------
 
@@ -90,6 +103,7 @@ class ProcessValidators:
         link = await self._free_one(end)
         if link is None:
             return UNVERIFIED
+        link.busy = True
         end = min(end, loop.time() + self._deadline)
         fed = False
         try:
@@ -149,11 +163,19 @@ class ProcessValidators:
         return UNVERIFIED
 
     def _give_back(self, link: Link) -> None:
-        if link.documents < self._most and link.resident() <= self._memory:
+        link.busy = False
+        if link.documents < self._most and link.resident() <= self._memory and link.pack == self._version():
             self._free.put_nowait(link)
         else:
             self._told.event("validator.recycled", documents=link.documents)
             link.dismiss()
+
+    def _version(self) -> str:
+        """Which pack is in force. A look at one file: some microseconds."""
+        try:
+            return self._pack.version() if self._pack is not None else ""
+        except StoreUnavailable:
+            return ""
 
     # --- processes ----------------------------------------------------------------------------------------------
 
@@ -173,9 +195,13 @@ class ProcessValidators:
         """One process, as long as it lives; whether it did anything."""
         link = None
         try:
-            link = await Link.start(self._pack, lambda octets: self._told.event("validator.complained", octets=octets))
+            version = self._version()  # first: a pack that is installed meanwhile is another one
+            link = await Link.start(self._state_dir, self._complained)
             async with asyncio.timeout(_WARM_UP):
-                await link.warm()
+                lacking = await link.warm()
+            link.pack = version
+            if lacking:
+                self._told.event("validator.without_pack", alarm=True, why=lacking)
             self._hopeless.discard(seat)
             self._links[seat] = link
             self._free.put_nowait(link)
@@ -192,6 +218,9 @@ class ProcessValidators:
             if link is not None:
                 link.bury()
                 await link.gone()
+
+    def _complained(self, octets: int) -> None:
+        self._told.event("validator.complained", octets=octets)
 
 
 async def _feed(link: Link, letter: AsyncIterator[bytes], order: Order, end: float) -> bool:

@@ -1,0 +1,445 @@
+"""What every Validators does, in processes or not; and what those in processes do when one of them fails."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mssgw.core.clinical import Environment, Profile, Verdict
+from mssgw.core.ins import Matricule
+from mssgw.core.report import UNVERIFIED, Carried, Order, Report
+from mssgw.edges.memory.validators import MemoryValidators
+from mssgw.edges.validators import ProcessValidators
+from mssgw.formats.wire import to_wire
+from mssgw.ports import Validators
+from tests import clinical_letters
+from tests.canaries import MATRICULES
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = sorted((ROOT / "cda_samples").glob("*valid/*.eml"))
+FIELDS = "From: a@b.example\nTo: c@d.example\nSubject: s\n"
+JEANNE, LUCIE = (Matricule.parse(each) for each in ("279035121518989", "288112B98765431"))
+PIECE = 65_536
+
+
+class Told:
+    """ports.Telemetry that remembers the names of alarms and events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, Mapping[str, object]]] = []
+        self.alarms: list[str] = []
+
+    def event(
+        self, name: str, *, alarm: bool = False, failure: BaseException | None = None, **fields: str | float | None
+    ) -> None:
+        self.events.append((name, fields))
+        if alarm:
+            self.alarms.append(name)
+
+
+def order(profile: Profile = Profile.STANDARD, *patients: Matricule) -> Order:
+    return Order(
+        profile=profile,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+        environment=Environment.TEST,
+        patients=patients,
+        professionals=not patients,
+    )
+
+
+async def pieces(wire: bytes, size: int = PIECE) -> AsyncIterator[bytes]:
+    for start in range(0, len(wire), size):
+        yield wire[start : start + size]
+
+
+def letter(about: str = MATRICULES[0], kind: str = "crh") -> bytes:
+    return to_wire(clinical_letters.letter(about, fields=FIELDS, kind=kind).encode())
+
+
+LETTER = letter()
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+async def processes(told: Told) -> AsyncIterator[ProcessValidators]:
+    """Two of them, with all the time that a busy machine may need."""
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=60) as validators:
+        yield validators
+
+
+@pytest.fixture(params=["memory", "processes"])
+async def validators(request: pytest.FixtureRequest, told: Told) -> AsyncIterator[Validators]:
+    if request.param == "memory":
+        yield MemoryValidators()
+    else:
+        async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=60) as validators:
+            yield validators
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.02)
+
+
+async def warm(validators: ProcessValidators, count: int = 2) -> None:
+    await eventually(lambda: len(validators.processes) == count)
+
+
+# --- all of them ------------------------------------------------------------------------------------------------
+
+
+async def test_documents_are_found_and_named_by_part(validators: Validators) -> None:
+    """The text is part 1, the archive 2, and its document 2/1; codes and traits are told (FMT-10, FMT-11)."""
+    report = await validators.judge(pieces(LETTER), order())
+    assert [(each.name, each.cda) for each in report.documents] == [("2", False), ("2/1", True)]
+    assert report.complete
+    assert report.carried == {Carried.CDA, Carried.XDM, Carried.PDF}
+    assert report.codes == ("11490-0",) or report.codes == (clinical_letters.order(MATRICULES[0]).kind.code.code,)
+    assert report.is_qualified
+
+
+async def test_a_letter_without_documents_has_nothing_to_be_said_of(validators: Validators) -> None:
+    """And is accepted."""
+    report = await validators.judge(pieces(b"Subject: s\r\n\r\nBonjour\r\n"), order())
+    assert report == Report()
+    assert report.verdict is Verdict.ACCEPT
+    assert await validators.judge(pieces(b""), order()) == Report()
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+async def test_pieces_of_any_size_make_the_same_letter(validators: Validators, size: int) -> None:
+    """Whatever the spool hands out."""
+    small = to_wire(clinical_letters.letter(MATRICULES[0], fields=FIELDS, bare=True).encode())
+    whole = await validators.judge(pieces(small), order())
+    assert whole.documents
+    assert await validators.judge(pieces(small, size * 20), order()) == whole
+
+
+async def test_the_order_decides(validators: Validators) -> None:
+    """Who it is for, and how strictly: the wrong patient is refused whatever the policy."""
+    right, wrong = order(Profile.OBSERVE, Matricule.parse(MATRICULES[0])), order(Profile.OBSERVE, LUCIE)
+    assert (await validators.judge(pieces(LETTER), right)).verdict is not Verdict.REJECT
+    report = await validators.judge(pieces(LETTER), wrong)
+    assert report.verdict is Verdict.REJECT
+    assert "CDA-COH-001" in {finding.rule for finding in report.findings}
+
+
+async def test_letters_judged_at_once_are_not_mixed_up(validators: Validators) -> None:
+    """Each gets what is said of its own document."""
+    kinds = ["crh", "biologie", "imagerie", "ordonnance", "consultation"]
+    letters = [(kind, letter(kind=kind)) for kind in kinds for _ in range(4)]
+    reports = await asyncio.gather(*(validators.judge(pieces(wire, 10_000), order()) for _, wire in letters))
+    for (kind, _), report in zip(letters, reports, strict=True):
+        assert report.codes == (clinical_letters.order(MATRICULES[0], kind=kind).kind.code.code,)
+
+
+async def test_what_reading_the_letter_raises_is_raised(validators: Validators) -> None:
+    """A spool file that is gone is no document's fault; the next letter is judged."""
+
+    async def breaks() -> AsyncIterator[bytes]:
+        yield LETTER[:5_000]
+        raise TimeoutError("the disk")
+
+    for _ in range(4):
+        with pytest.raises(TimeoutError, match="the disk"):
+            await validators.judge(breaks(), order())
+    assert (await validators.judge(pieces(LETTER), order())).complete
+
+
+async def test_both_say_the_same(processes: ProcessValidators) -> None:
+    """Of every letter of the samples, under every profile, and as sent to somebody."""
+    memory = MemoryValidators()
+    assert len(SAMPLES) >= 3
+    for path in SAMPLES:
+        wire = to_wire(path.read_bytes())
+        for profile in Profile:
+            for asked in (order(profile), order(profile, JEANNE), order(profile, JEANNE, LUCIE)):
+                here = await memory.judge(pieces(wire), asked)
+                assert await processes.judge(pieces(wire), asked) == here
+                assert here.documents
+
+
+# --- a process fails --------------------------------------------------------------------------------------------
+
+
+async def test_one_that_dies_between_letters_is_replaced(processes: ProcessValidators, told: Told) -> None:
+    """Without a letter being unverified for it."""
+    await warm(processes)
+    before = set(processes.processes)
+    os.kill(min(before), signal.SIGKILL)
+    await eventually(lambda: "validator.crashed" in told.alarms)
+    assert (await processes.judge(pieces(LETTER), order())).complete
+    await warm(processes)
+    assert len(before & set(processes.processes)) == 1
+
+
+async def test_one_that_dies_at_a_letter_leaves_only_that_one_unverified(told: Told) -> None:
+    """SD-10: neither accepted nor refused. The other process goes on meanwhile."""
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=60) as validators:
+        await warm(validators)
+        report, others = await _beside(validators, lambda pid: os.kill(pid, signal.SIGKILL))
+        assert report == UNVERIFIED
+        assert all(each.complete and each.documents for each in others)
+        await eventually(lambda: "validator.crashed" in told.alarms)
+        await warm(validators)
+        assert (await validators.judge(pieces(LETTER), order())).complete
+
+
+async def test_one_that_hangs_is_killed_and_replaced_while_mail_goes_on(told: Told) -> None:
+    """After its deadline, with an alarm that says why."""
+    async with ProcessValidators(count=2, telemetry=told, deadline=1, patience=60) as validators:
+        await warm(validators)
+        stopped: list[int] = []
+
+        def stop(pid: int) -> None:
+            stopped.append(pid)
+            os.kill(pid, signal.SIGSTOP)
+
+        report, others = await _beside(validators, stop)
+        assert report == UNVERIFIED
+        assert all(each.complete and each.documents for each in others)
+        assert ("validator.killed", "deadline") in [(name, fields.get("why")) for name, fields in told.events]
+        await eventually(lambda: not Path(f"/proc/{stopped[0]}").exists())
+        await warm(validators)
+        assert (await validators.judge(pieces(LETTER), order())).complete
+
+
+async def _beside(validators: ProcessValidators, strike: Callable[[int], None]) -> tuple[Report, list[Report]]:
+    """A letter whose process is struck while it reads, and letters that the other one judges meanwhile."""
+    others: list[Report] = []
+
+    async def struck() -> AsyncIterator[bytes]:
+        """The only letter on its way: so its process is the one that is not free."""
+        yield LETTER[:20_000]
+        await asyncio.sleep(0.05)
+        (busy,) = set(validators.processes) - set(validators.free)
+        strike(busy)
+        others.extend([await validators.judge(pieces(LETTER), order()) for _ in range(5)])
+        yield LETTER[20_000:]
+
+    return await validators.judge(struck(), order()), others
+
+
+async def test_alarms_of_a_flood_are_rationed(told: Told) -> None:
+    """Many letters that kill their process make one alarm a minute."""
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60) as validators:
+        for _ in range(3):
+            await warm(validators, 1)
+            (pid,) = validators.processes
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda pid=pid: pid not in validators.processes)  # type: ignore[misc]
+        await warm(validators, 1)
+        assert told.alarms.count("validator.crashed") == 1
+
+
+async def test_a_letter_that_comes_too_slowly_costs_no_process(told: Told) -> None:
+    """It is unverified when its time is over; whoever judged it is not to blame, and stays."""
+    async with ProcessValidators(count=1, telemetry=told, deadline=0.3, patience=60) as validators:
+        await warm(validators, 1)
+        before = set(validators.processes)
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield LETTER[:1_000]
+            await asyncio.sleep(3600)
+
+        assert await validators.judge(slow(), order()) == UNVERIFIED
+        await eventually(lambda: bool(validators.free))
+        assert set(validators.processes) == before
+        assert told.alarms == []
+
+
+@pytest.mark.parametrize("fed", [False, True])
+async def test_a_cancelled_letter_leaves_nothing_hanging(processes: ProcessValidators, fed: bool) -> None:
+    """Before its end or after it: both processes are free again, and no task stays."""
+    await warm(processes)
+    before, tasks = set(processes.processes), len(asyncio.all_tasks())
+    reached = asyncio.Event()
+
+    async def watched() -> AsyncIterator[bytes]:
+        yield LETTER[:5_000] if not fed else LETTER
+        reached.set()
+        if not fed:
+            await asyncio.sleep(3600)
+
+    for _ in range(4):
+        reached.clear()
+        judging = asyncio.create_task(processes.judge(watched(), order()))
+        await reached.wait()
+        await asyncio.sleep(0)
+        judging.cancel()
+        await asyncio.gather(judging, return_exceptions=True)
+    await eventually(lambda: len(processes.free) == 2 and len(asyncio.all_tasks()) == tasks)
+    assert set(processes.processes) == before
+    assert (await processes.judge(pieces(LETTER), order())).complete
+
+
+async def test_when_none_can_start_nobody_waits(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation: an alarm, and every letter unverified at once."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=3600) as validators:
+        await eventually(lambda: told.alarms != [] and len(validators.hopeless) == 2)
+        assert await validators.judge(pieces(LETTER), order()) == UNVERIFIED
+    assert set(told.alarms) == {"validator.cannot_start"}
+
+
+async def test_when_all_are_busy_a_letter_waits_and_then_gives_up(told: Told) -> None:
+    """Its patience is limited; the letter before it is not disturbed."""
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=30) as validators:
+        await warm(validators, 1)
+        go_on = asyncio.Event()
+
+        async def long() -> AsyncIterator[bytes]:
+            yield LETTER[:1_000]
+            validators._patience = 0.1
+            assert await validators.judge(pieces(LETTER), order()) == UNVERIFIED
+            go_on.set()
+
+        await validators.judge(long(), order())
+        assert go_on.is_set()
+        assert "validator.none_free" in told.alarms
+
+
+@pytest.mark.parametrize("worn", [{"most": 4}, {"memory": 1}])
+async def test_a_worn_process_is_replaced_without_an_alarm(told: Told, worn: dict[str, int]) -> None:
+    """After so many documents, or when it holds too much memory."""
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60, **worn) as validators:  # type: ignore[arg-type]
+        seen = set()
+        for _ in range(6):
+            await warm(validators, 1)
+            seen |= set(validators.processes)
+            assert (await validators.judge(pieces(LETTER), order())).complete
+        assert len(seen) == {"most": 3, "memory": 6}[next(iter(worn))]
+        assert told.alarms == []
+
+
+_LIAR = """#!{python}
+import os, sys
+os.write(1, b"W\\0\\0\\0\\0")
+os.read(0, 5)
+os.write(1, {answer!r})
+while os.read(0, 65536):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"R\xff\xff\xff\xff",
+        b"R\0\0\0\x02[]",
+        b'R\0\0\0\x12{"documents": [{}]}',
+        b"R\0\0\0\x03\xff\xfe\xfd",
+        b"W\0\0\0\0",
+        b"?\0\0\0\0",
+        b"F\0\0\0\x09EXEMPLE\n!",
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_not_believed(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes
+) -> None:
+    """Whatever took over a validator: the letter is unverified, the process ended, and nothing it said is repeated."""
+    liar = tmp_path / "liar"
+    liar.write_text(_LIAR.format(python=sys.executable, answer=answer))
+    liar.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(liar))
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60) as validators:
+        assert await validators.judge(pieces(LETTER), order()) == UNVERIFIED
+    assert told.alarms == ["validator.killed"]
+    assert "EXEMPLE" not in repr(told.events)
+
+
+# --- how they live ----------------------------------------------------------------------------------------------
+
+
+async def test_a_process_has_given_up_files_connections_and_children(processes: ProcessValidators) -> None:
+    """As the kernel tells: three descriptors and no more, ever; no environment; no core."""
+    await warm(processes)
+    for pid in processes.processes:
+        home = Path(f"/proc/{pid}")
+        assert {each.name for each in (home / "fd").iterdir()} == {"0", "1", "2"}
+        limits = (home / "limits").read_text()
+        for name, most in (("open files", "3"), ("file size", "0"), ("core file size", "0"), ("processes", "0")):
+            (line,) = [each for each in limits.splitlines() if each.startswith(f"Max {name} ")]
+            assert line.split()[-3:-1] == [most, most] or line.split()[-2:] == [most, most]
+        assert (home / "environ").read_bytes() == b""
+        assert "NoNewPrivs:\t1" in (home / "status").read_text()
+
+
+async def test_a_stop_of_the_service_does_not_reach_them_first(processes: ProcessValidators) -> None:
+    """systemd tells all processes at once: letters on their way are still judged."""
+    await warm(processes)
+    before = set(processes.processes)
+    for pid in before:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            os.kill(pid, number)
+    assert (await processes.judge(pieces(LETTER), order())).complete
+    assert set(processes.processes) == before
+
+
+async def test_close_ends_them_and_whoever_waits(told: Told) -> None:
+    """A letter that was on its way is unverified, as is one that comes later."""
+    validators = ProcessValidators(count=1, telemetry=told, deadline=3600, patience=3600)
+    await validators.start()
+    await warm(validators, 1)
+    (pid,) = validators.processes
+    os.kill(pid, signal.SIGSTOP)
+    waiting: list[Awaitable[Report]] = [
+        asyncio.create_task(validators.judge(pieces(LETTER), order())) for _ in range(3)
+    ]
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):
+        await validators.close()
+        assert await asyncio.gather(*waiting) == [UNVERIFIED] * 3
+    assert not _lives(pid)
+    assert await validators.judge(pieces(LETTER), order()) == UNVERIFIED
+    assert told.alarms == []
+
+
+_OWNER = """
+import asyncio
+from mssgw.app.telemetry.events import Silence
+from mssgw.edges.validators import ProcessValidators
+
+async def main():
+    async with ProcessValidators(count=2, telemetry=Silence()) as validators:
+        while len(validators.processes) < 2:
+            await asyncio.sleep(0.05)
+        print(*validators.processes, flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def test_they_die_with_the_gateway() -> None:
+    """Killed, it can end nobody: the kernel does."""
+    with subprocess.Popen([sys.executable, "-c", _OWNER], stdout=subprocess.PIPE, text=True, cwd=ROOT) as owner:
+        assert owner.stdout is not None
+        children = [int(word) for word in owner.stdout.readline().split()]
+        owner.kill()
+        owner.wait(30)
+    assert len(children) == 2
+    until = time.monotonic() + 30
+    while any(_lives(child) for child in children) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not any(_lives(child) for child in children)
+
+
+def _lives(pid: int) -> bool:
+    """Whether it runs: a dead one may wait for somebody to ask how it died."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
