@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.bars import READING_MILTER
 from bench.part import Missing
 from bench.processes import processor_seconds, tree
 from bench.sinks import CountingSink, counting_sink
@@ -53,17 +54,22 @@ def postfix(name: str = "postfix", beside: tuple[int, ...] = (), **settings: str
 
 
 @contextmanager
-def postfix_with_milter() -> Iterator[Contestant]:
-    """The same behind bench/policy_milter.py; raises Missing where Debian's packages for it are not there."""
+def postfix_with_milter(*, documents: bool = False) -> Iterator[Contestant]:
+    """The same behind bench/policy_milter.py, told to open archives and parse ``documents`` or not.
+
+    Raises Missing where Debian's packages for it are not there.
+    """
     probe = [DEBIAN_PYTHON, "-c", "import Milter, lxml.etree"]
     if not Path(DEBIAN_PYTHON).exists() or subprocess.run(probe, stderr=subprocess.DEVNULL, timeout=30).returncode:
         raise Missing("needs Debian's packages: apt-get install python3-milter python3-lxml")
     with ExitStack() as stack:
         folder, port = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mssgw-bench-"))), free_port()
         milter = [DEBIAN_PYTHON, "-I", str(HERE / "policy_milter.py"), str(port), str(folder / "policy.db")]
+        milter += ["documents"] if documents else []
         with started(milter, port) as pid:
             settings = {"smtpd_milters": f"inet:127.0.0.1:{port}", "milter_default_action": "tempfail"}
-            yield stack.enter_context(postfix("postfix+milter", (pid,), **settings))
+            name = READING_MILTER if documents else "postfix+milter"
+            yield stack.enter_context(postfix(name, (pid,), **settings))
 
 
 @contextmanager

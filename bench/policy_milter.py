@@ -1,20 +1,24 @@
 """What an administrator would write instead of the gateway: a small policy milter (libmilter, threads) for Postfix.
 
-    /usr/bin/python3 -I bench/policy_milter.py PORT DATABASE
+    /usr/bin/python3 -I bench/policy_milter.py PORT DATABASE [documents]
 
 The same work on each letter: it reads the MIME structure, spots [FIN], wants attached XML to be well-formed, and keeps
-the state of each pair of professional and patient in SQLite, committed before the 250. It runs under Debian's Python,
-with python3-milter and python3-lxml, and knows nothing of the gateway.
+the state of each pair of professional and patient in SQLite, committed before the 250. With ``documents`` it also opens
+attached zips and wants all XML in them to be well-formed; it looks no further into any of it. It runs under Debian's
+Python, with python3-milter and python3-lxml, and knows nothing of the gateway.
 """
 
 import email
+import io
 import sqlite3
 import sys
 import threading
+import zipfile
 
 import Milter
 from lxml import etree
 
+DOCUMENTS = "documents" in sys.argv[3:]
 PATIENTS = "@patient.mssante.fr"
 _parser = etree.XMLParser(resolve_entities=False, no_network=True)
 _mine = threading.local()
@@ -69,11 +73,16 @@ class Policy(Milter.Base):
         return Milter.REJECT
 
     def well_formed(self, part) -> bool:
-        if part.get_content_type() not in ("text/xml", "application/xml"):
-            return True
+        kind = part.get_content_type()
         try:
-            etree.fromstring(part.get_payload(decode=True), _parser)
-        except etree.XMLSyntaxError:
+            if kind in ("text/xml", "application/xml"):
+                etree.fromstring(part.get_payload(decode=True), _parser)
+            elif kind == "application/zip" and DOCUMENTS:
+                with zipfile.ZipFile(io.BytesIO(part.get_payload(decode=True))) as archive:
+                    for name in archive.namelist():
+                        if name.upper().endswith(".XML"):
+                            etree.fromstring(archive.read(name), _parser)
+        except (etree.XMLSyntaxError, zipfile.BadZipFile):
             return False
         return True
 

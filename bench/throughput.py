@@ -11,8 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from bench.bars import READING_MILTER
 from bench.contestants import Contestant, gateway, postfix, postfix_with_milter
 from bench.letters import real_shaped
 from bench.part import PATIENT, SENDER, Figures, Missing, needs, parser, say, show
@@ -64,7 +66,7 @@ def figures(*, quick: bool = False, rounds: int | None = None, only: str | None 
         letter.write_bytes(real_shaped().replace(b"\r\n", b"\n"))  # smtp-source wants it so
         for each in contestants:
             run(each, Work(name="warm", letters=100, sessions=10, octets=4_000), letter)
-        runs = {work.name: _in_turns(contestants, work, letter, rounds) for work in chosen}
+        runs = {work.name: _in_turns(_fit_for(work, contestants), work, letter, rounds) for work in chosen}
         octets = letter.stat().st_size + letter.read_bytes().count(b"\n")
     rates = {name: {who: [run.per_second for run in all_] for who, all_ in of.items()} for name, of in runs.items()}
     used = {name: {who: [run.cpu_ms for run in all_] for who, all_ in of.items()} for name, of in runs.items()}
@@ -91,13 +93,24 @@ def figures(*, quick: bool = False, rounds: int | None = None, only: str | None 
 def _enter(stack: ExitStack) -> tuple[list[Contestant], dict[str, str]]:
     """Those who can run here, and why the others cannot."""
     present, absent = [], {}
-    for name, opened in (("postfix", postfix), ("postfix+milter", postfix_with_milter), (OURS, gateway)):
+    entrants = (
+        ("postfix", postfix),
+        ("postfix+milter", postfix_with_milter),
+        (READING_MILTER, partial(postfix_with_milter, documents=True)),
+        (OURS, gateway),
+    )
+    for name, opened in entrants:
         try:
             present.append(stack.enter_context(opened()))
         except Missing as why:
             absent[name] = str(why)
             say(f"  without {name}: {why}")
     return present, absent
+
+
+def _fit_for(work: Work, contestants: list[Contestant]) -> list[Contestant]:
+    """Who reads documents differs from who does not only where there are some."""
+    return [each for each in contestants if work.octets is None or each.name != READING_MILTER]
 
 
 def _in_turns(contestants: list[Contestant], work: Work, letter: Path, rounds: int) -> dict[str, list[Run]]:
