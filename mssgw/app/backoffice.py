@@ -137,7 +137,13 @@ class BackOffice:
 
     def _validators(self) -> ProcessValidators:
         """One of our own: the daemon's judge letters on their way. A person at a terminal has a little patience."""
-        return ProcessValidators(count=1, telemetry=Silence(), deadline=_DEADLINE, patience=2 * _DEADLINE)
+        return ProcessValidators(
+            count=1,
+            telemetry=Silence(),
+            deadline=_DEADLINE,
+            patience=2 * _DEADLINE,
+            state_dir=self._config.gateway.state_dir,
+        )
 
     async def _by_the_list(self) -> Settings:
         """The settings, with the white list that the daemon keeps: who judges a letter asks it (WHO-9, WL-8)."""

@@ -318,7 +318,11 @@ def validators_of(config: Config, seat: Seat, telemetry: Telemetry) -> ProcessVa
     count = config.documents.validators or len(os.sched_getaffinity(0))
     deadline = config.documents.deadline.total_seconds()
     return ProcessValidators(
-        count=seat.share(count), telemetry=telemetry, deadline=deadline, patience=deadline + PATIENCE
+        count=seat.share(count),
+        telemetry=telemetry,
+        deadline=deadline,
+        patience=deadline + PATIENCE,
+        state_dir=config.gateway.state_dir,
     )
 
 

@@ -40,6 +40,7 @@ _BESIDE_THE_RULEBOOK = (
 DOCUMENTS = "documents"  # stands for every rule about clinical documents: the log and the journal name it
 RULES = (
     *(rule.__name__.replace("_", "-") for rule in (*RULEBOOK.exchange, *RULEBOOK.message)),
+    *("documents-can-be-read", "mss-ins-tells-the-truth", "mss-codes-tell-the-truth"),
     *_BESIDE_THE_RULEBOOK,
     DOCUMENTS,
 )
@@ -114,6 +115,12 @@ ALARMS = (
     "trust.list_refused",
     "trust.list_stale",
     "trust.watch_failed",
+    "validator.cannot_start",
+    "validator.crashed",
+    "validator.defect",
+    "validator.killed",
+    "validator.none_free",
+    "validator.without_pack",
 )
 
 
