@@ -54,6 +54,8 @@ def _all() -> Iterator[Attack]:
         yield Attack(name=f"XML: {name}", file="A.XML", make=how, rule=rule, named=name in _NAMED)
     for name, (how, rule) in zips.ATTACKS.items():
         yield Attack(name=f"zip: {name}", file="IHE_XDM.ZIP", make=how, rule=rule, named=name in _NAMED)
+    for name, flood in _FLOODS.items():
+        yield Attack(name=f"flood: {name}", file="A.XML", make=_flooded(flood), rule="CDA-HDR-003")
     yield _named("PDF in a document that is a program", "A.XML", _program_inside, "CDA-BOD-010")
     yield _named("PDF in an archive that is a program", "IHE_XDM.ZIP", _program_beside, "XDM-ARC-002")
     yield _named("an archive with two patients", "IHE_XDM.ZIP", _two_patients, "XDM-MET-004")
@@ -62,6 +64,24 @@ def _all() -> Iterator[Attack]:
     yield _named("10,000 empty parts", "A.EML", lambda: _parts(10_000), guard.LETTER["structure"].id)
     yield _named("1,000 nested parts", "A.EML", lambda: _nested(1_000), guard.LETTER["structure"].id)
     yield _named("base64 of two readings", "A.EML", _two_readings, guard.LETTER["encoding"].id)
+
+
+_FLOODS: dict[str, Callable[[], bytes]] = {  # within the caps on elements and octets, and as dear as can be
+    "telecom": lambda: b"<recordTarget><patientRole>" + b"<telecom/>" * 190_000 + b"</patientRole></recordTarget>",
+    "templates": lambda: b'<templateId root="1.2"/>' * 190_000,
+    "marks": lambda: b'<confidentialityCode code="N"/>' * 190_000,
+    "files": lambda: b'<value representation="B64">!</value>' * 190_000,
+    "comments": lambda: b"<title>" + b"a<!---->" * 190_000 + b"</title>",
+    "chains": lambda: (b"<a>" * 97 + b"</a>" * 97) * 2_000,
+    "namespaces": lambda: b"<a " + b" ".join(b'xmlns:a%d="u"' % number for number in range(190_000)) + b"/>",
+    "attributes": lambda: b"<a " + b" ".join(b'a%d=""' % number for number in range(190_000)) + b"/>",
+    "references": lambda: b"<title>" + b"&#65;" * 3_000_000 + b"</title>",
+    "text": lambda: b"<title>" + b"A" * 15_900_000 + b"</title>",
+}
+
+
+def _flooded(flood: Callable[[], bytes]) -> Callable[[], bytes]:
+    return lambda: xml_attacks.OPEN + flood() + xml_attacks.CLOSE
 
 
 def _named(name: str, file: str, how: Callable[[], bytes], rule: str) -> Attack:

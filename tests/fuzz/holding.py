@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mssgw.core.clinical import DocumentPatient, Environment, Finding, Profile
 from mssgw.core.ins import Matricule
+from mssgw.core.report import Order
 from mssgw.formats import documents, xdm
 from mssgw.formats.archive import safe_unzip
 from mssgw.formats.cda import coherence, hidden, ins
@@ -16,6 +17,7 @@ from mssgw.formats.cda.rulebook import Conditions, check
 from mssgw.formats.cda.value_sets import ValueSets
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
+from mssgw.formats.judging import judge_file
 from tests.fuzz.seeds import CANARIES
 from tests.watchdog import watchdog
 
@@ -23,6 +25,9 @@ NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 CPU = 1.0  # seconds for all of one input; it takes some ms
 MEMORY = 50 * 1024  # kB above what there was before
 MATRICULE = Matricule.parse("146026322000196")  # of somebody else
+_ORDER = Order(
+    profile=Profile.STANDARD, now=NOW, patients=(MATRICULE,), professionals=True, subject="[Annule et remplace]"
+)
 _SETS = ValueSets({f"JDV_J{name}": frozenset({("1", "1.2")}) for name in ("01", "02", "04", "07", "47")})
 _CONDITIONS = tuple(
     Conditions(profile=profile, now=NOW, environment=environment, value_sets=_SETS)
@@ -33,7 +38,7 @@ _CONDITIONS = tuple(
 def judge(content: bytes) -> None:
     """Everything that may happen to some octets, by whatever name they come. Fails the test when it should not."""
     with _bounded():
-        told = [*_as_document(content), *_as_archive(content)]
+        told = [*_as_document(content), *_as_archive(content), *_as_letter(content)]
     for text in told:
         found = [canary for canary in CANARIES if canary in text.lower()]
         assert not found, f"a finding tells of the patient: {text}"
@@ -63,6 +68,12 @@ def _as_archive(content: bytes) -> Iterator[str]:
     yield from _texts(_sent(package.patients))
     for document in package.documents:
         yield from _of(document)
+
+
+def _as_letter(content: bytes) -> Iterator[str]:
+    report = judge_file(content, _ORDER, name="A.EML")
+    yield from _texts(report.findings)
+    yield f"{report.weighty()!r} {report.codes}"
 
 
 def _of(document: Document) -> Iterator[str]:

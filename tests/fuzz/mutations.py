@@ -1,12 +1,14 @@
 """How a seed is damaged: its octets, its tree of elements, the entries of its archive, or several of these.
 
-What hypothesis draws is small numbers and names of ways, so that what fails shrinks to the few changes that matter.
+Hypothesis draws the dice of each change, so that what fails shrinks to the few changes that matter; they are thrown
+here, for its own draws love what is small and would nearly always break the first line.
 """
 
 import copy
 import struct
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
 
 from hypothesis import strategies as st
 from lxml import etree
@@ -17,8 +19,6 @@ from mssgw.formats.guard import Stopped
 from tests import zips
 from tests.fuzz.seeds import CANARIES, SMALL
 
-_HERE = st.integers(0, 0xFFFF)  # a place, as a share of the whole
-_OCTETS = st.binary(max_size=8)
 # fmt: off
 _TEXTS = (
     "<", ">", "/>", "</a>", "<a>", "&amp;", "&#0;", "&#x110000;", "&b;", "]]>", "<![CDATA[", "<!--", "-->", "<?a?>",
@@ -42,7 +42,8 @@ _NAMES = (
     "recordTarget", "patientRole", "patient", "name", "family", "given", "id", "code", "birthTime", "author",
     "custodian", "telecom", "prefix", "text", "value", "nonXMLBody", "structuredBody", "component",
     "observationMedia", "serviceEvent", "effectiveTime", "low", "high", "confidentialityCode", "relatedDocument",
-    "parentDocument", "county", "title", "setId",
+    "parentDocument", "county", "title", "setId", "participant", "informant", "authenticator", "authorization",
+    "ExtrinsicObject", "reference", "thumbnail", "translation", "templateId", "section", "performer", "dataEnterer",
 )
 _ATTRIBUTES = ("code", "root", "extension", "value", "qualifier", "representation", "mediaType")
 _NUMBERS = (
@@ -50,187 +51,301 @@ _NUMBERS = (
     0xFFFFFFFF,
 )
 # fmt: on
-WORDS = tuple(word.encode() for word in _TEXTS)
 _CANARIES = tuple(each.upper() for each in CANARIES)
-_VALUES = (*(word.decode() for word in WORDS), *_CANARIES, "", " ", "A" * 300)
-_SPECIAL = set("\0\ufeff\ud7ff")
+_VALUES = (*_TEXTS, *_CANARIES, "", " ", "A" * 300)
+_WORDS = tuple(word.encode() for word in (*_TEXTS, *_CANARIES))
+_IN_NO_XML = frozenset("\0\ufeff\ud7ff")
+_PATHS = (
+    "DOC00002.XML",
+    "A.XML",
+    "COPY.PDF",
+    "METADATA.XML",
+    "A.EXE",
+    "B.ZIP",
+    "SUB/C.XML",
+    "._A",
+    "LONG_NAME_OF_A.TXT",
+)
+_dice = st.lists(st.integers(0, 2**64 - 1), max_size=5)  # one for each change
 
-_words = st.sampled_from((*WORDS, *(each.encode() for each in _CANARIES))) | _OCTETS
+
+# Octets.
 
 
-def _place(content: Sequence[object], share: int) -> int:
-    return share * len(content) // 0x10000
-
-
-def _at_mark(content: bytes, at: int) -> int:
-    """The next place where something begins or ends in XML: in between, most changes only break a word."""
-    found = [place for mark in (b"<", b'"', b">") if (place := content.find(mark, at)) >= 0]
-    return min(found, default=at)
-
-
-def _cut(content: bytes, at: int, other: int, _: bytes) -> bytes:
+def _cut(content: bytes, at: int, other: int, _: Random) -> bytes:
     first, last = sorted((at, other))
     return content[:first] + content[last:]
 
 
-def _put(content: bytes, at: int, _: int, word: bytes) -> bytes:
-    return content[:at] + word + content[at:]
+def _put(content: bytes, at: int, _: int, dice: Random) -> bytes:
+    return content[:at] + _word(dice) + content[at:]
 
 
-def _over(content: bytes, at: int, _: int, word: bytes) -> bytes:
+def _over(content: bytes, at: int, _: int, dice: Random) -> bytes:
+    word = _word(dice)
     return content[:at] + word + content[at + len(word) :]
 
 
-def _again(content: bytes, at: int, other: int, _: bytes) -> bytes:
+def _again(content: bytes, at: int, other: int, _: Random) -> bytes:
     first, last = sorted((at, other))
     return content[:last] + content[first:last] + content[last:]
 
 
-def _moved(content: bytes, at: int, other: int, _: bytes) -> bytes:
-    piece = content[at : at + 200]
-    rest = content[:at] + content[at + 200 :]
-    return rest[:other] + piece + rest[other:]
+def _moved(content: bytes, at: int, other: int, dice: Random) -> bytes:
+    size = dice.randrange(300)
+    rest = content[:at] + content[at + size :]
+    return rest[:other] + content[at : at + size] + rest[other:]
 
 
-def _often(content: bytes, at: int, other: int, word: bytes) -> bytes:
-    return content[:at] + word * (other % 2_000) + content[at:]
+def _often(content: bytes, at: int, _: int, dice: Random) -> bytes:
+    return content[:at] + _word(dice) * dice.choice((2, 20, 2_000)) + content[at:]
 
 
-def _ended(content: bytes, at: int, _: int, word: bytes) -> bytes:
-    return content[:at] + word
+def _ended(content: bytes, at: int, _: int, dice: Random) -> bytes:
+    return content[:at] + _word(dice)
 
 
-def _number(content: bytes, at: int, other: int, word: bytes) -> bytes:
+def _number(content: bytes, at: int, _: int, dice: Random) -> bytes:
     """A number of 2 or 4 octets, such as headers of a zip are made of."""
-    form = "<L" if other % 2 else "<H"
-    value = _NUMBERS[other % len(_NUMBERS)] & (0xFFFFFFFF if form == "<L" else 0xFFFF)
-    return _over(content, at, other, struct.pack(form, value))
+    form, most = dice.choice((("<H", 0xFFFF), ("<L", 0xFFFFFFFF)))
+    word = struct.pack(form, dice.choice(_NUMBERS) & most)
+    return content[:at] + word + content[at + len(word) :]
 
 
-_WAYS: tuple[Callable[[bytes, int, int, bytes], bytes], ...] = (
+_WAYS: tuple[Callable[[bytes, int, int, Random], bytes], ...] = (
     *(_cut, _put, _over, _again, _moved, _often, _ended, _number),
 )
-_changes = st.lists(st.tuples(st.sampled_from(_WAYS), st.booleans(), _HERE, _HERE, _words), max_size=5)
 
 
-def _damaged(content: bytes, changes: Sequence[tuple[Callable[..., bytes], bool, int, int, bytes]]) -> bytes:
-    for way, marked, here, there, word in changes:
-        at, other = _place(content, here), _place(content, there)
-        if marked:
-            at, other = _at_mark(content, at), _at_mark(content, other)
-        content = way(content, at, other, word)
-    return content
+def _word(dice: Random) -> bytes:
+    return dice.choice(_WORDS) if dice.random() < 0.8 else dice.randbytes(dice.randrange(1, 9))
 
 
-_tree_ways = st.sampled_from(
-    ("drop", "twice", "text", "tail", "attribute", "strip", "null", "rename", "move", "wrap", "deep")
-)
-_tree_changes = st.lists(st.tuples(_tree_ways, _HERE, _HERE, st.sampled_from(_VALUES)), max_size=6)
+def _damaged(content: bytes, dice: Random) -> bytes:
+    at, other = dice.randrange(len(content) + 1), dice.randrange(len(content) + 1)
+    if dice.random() < 0.5:
+        other = min(at + dice.randrange(40), len(content))
+    if dice.random() < 0.6:  # where something begins or ends in XML: in between, most changes only break a word
+        at, other = _at_mark(content, at), _at_mark(content, other)
+    return dice.choice(_WAYS)(content, at, other, dice)
 
 
-def _regrown(content: bytes, changes: Sequence[tuple[str, int, int, str]]) -> bytes:
+def _at_mark(content: bytes, at: int) -> int:
+    found = [place for mark in (b"<", b'"', b">") if (place := content.find(mark, at)) >= 0]
+    return min(found, default=at)
+
+
+# Trees.
+
+
+def _regrown(content: bytes, changes: Sequence[Random]) -> bytes:
     """XML whose elements were changed, and which is well-formed still. What is no XML stays as it is."""
     try:
         root = safexml.parse(content, limit=SMALL * 10)
     except safexml.UnreadableXml:
         return content
-    for how, here, there, value in changes:
+    for dice in changes:
         elements = [*root.iter("{*}*")]
-        _change(elements[_place(elements, here)], elements[_place(elements, there)], how, _legal(value))
+        _change(dice.choice(elements), elements, dice)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
 
 
-def _legal(value: str) -> str:
-    return "".join(letter for letter in value if letter not in _SPECIAL and letter.isprintable())
-
-
-def _change(element: safexml.Element, other: safexml.Element, how: str, value: str) -> None:
-    parent = element.getparent()
-    match how:
-        case "drop" if parent is not None:
-            parent.remove(element)
-        case "twice" if parent is not None:
+def _change(element: safexml.Element, elements: Sequence[safexml.Element], dice: Random) -> None:
+    alone, other = element.getparent() is None, dice.choice(elements)
+    match dice.choice(_TREE_WAYS):
+        case "drop" if not alone:
+            element.getparent().remove(element)
+        case "twice" if not alone:
             element.addnext(copy.deepcopy(element))
-        case "move" if parent is not None:
+        case "move" if not alone:
             other.append(copy.deepcopy(element))
-        case "wrap" if parent is not None:
-            parent.replace(element, wrapper := etree.Element(element.tag, nsmap=element.nsmap))
+        case "wrap" if not alone:
+            element.getparent().replace(element, wrapper := etree.Element(element.tag, nsmap=element.nsmap))
             wrapper.append(element)
         case "deep":
-            for _ in range(len(value) % 40 + 1):
+            for _ in range(dice.choice((1, 5, 120))):
                 element.append(inner := etree.Element(element.tag))
                 element = inner
+        case "many" if not alone:
+            for _ in range(dice.choice((3, 30, 300))):
+                element.addnext(copy.deepcopy(element))
         case "rename":
-            element.tag = HL7 + _NAMES[len(value) % len(_NAMES)]
+            element.tag = HL7 + dice.choice(_NAMES)
+        case "new":
+            etree.SubElement(element, HL7 + dice.choice(_NAMES), {dice.choice(_ATTRIBUTES): _value(dice)})
         case "text":
-            element.text = value
-        case "tail" if parent is not None:
-            element.tail = value
+            element.text = _value(dice)
+        case "tail" if not alone:
+            element.tail = _value(dice)
         case "null":
             element.set("nullFlavor", "UNK")
         case "strip":
             element.attrib.clear()
+        case "lend":
+            element.attrib.update({name: value for name, value in other.attrib.items() if name[0] != "{"})
+            element.text = element.text or other.text
         case "attribute":
-            names = [
-                *sorted(element.attrib),
-                "code",
-                "root",
-                "extension",
-                "value",
-                "qualifier",
-                "representation",
-                "mediaType",
-            ]
-            element.set(names[len(value) % len(names)], value)
+            element.set(dice.choice((*sorted(element.attrib), *_ATTRIBUTES)), _value(dice))
+        case "letter" if element.attrib:
+            name = dice.choice(sorted(element.attrib))
+            element.set(name, _misspelt(element.get(name, ""), dice))
+        case "letter":
+            element.text = _misspelt(element.text or "", dice)
 
 
-_xml = st.tuples(_tree_changes, _changes)
+_TREE_WAYS = (
+    *("drop", "twice", "move", "wrap", "deep", "many", "rename", "new", "text", "tail", "null", "strip", "lend"),
+    *("attribute", "attribute", "attribute", "letter", "letter", "letter"),
+)
+
+
+def _value(dice: Random) -> str:
+    return "".join(letter for letter in dice.choice(_VALUES) if letter not in _IN_NO_XML and letter.isprintable())
+
+
+def _misspelt(text: str, dice: Random) -> str:
+    at = dice.randrange(len(text) + 1)
+    return text[:at] + dice.choice("0129AZaz^|&;:./-+= é") + text[at + dice.randrange(2) :]
+
+
+def _document(seed: bytes, changes: Sequence[int], dice: Random) -> bytes:
+    """Mostly well-formed: else nothing but the parser would be tried."""
+    dices = [Random(each) for each in changes]
+    octets = dices if (way := dice.random()) < 0.2 else dices[:1] if way < 0.4 else []
+    content = _regrown(seed, dices[len(octets) :])
+    for each in octets:
+        content = _damaged(content, each)
+    return content
 
 
 def documents(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
     """Damaged documents."""
-    return st.builds(lambda seed, how: _damaged(_regrown(seed, how[0]), how[1]), st.sampled_from(seeds), _xml)
+    return st.builds(_document, st.sampled_from(seeds), _dice, st.integers(0, 2**64 - 1).map(Random))
 
 
-_entry_changes = st.lists(
-    st.tuples(st.sampled_from(("content", "content", "drop", "twice", "rename", "new")), _HERE, _xml, _words),
-    max_size=3,
-)
-_methods = st.sampled_from((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED))
+# Archives.
 
 
-def _repacked(content: bytes, changes: Sequence[tuple[str, int, tuple[list, list], bytes]], method: int) -> bytes:  # type: ignore[type-arg]
+def _repacked(content: bytes, changes: Sequence[int], method: int) -> bytes:
     """An archive whose entries were changed, and which is whole still. What cannot be opened stays as it is."""
     try:
         entries = [(each.path, each.content) for each in archive.safe_unzip(content)]
     except Stopped:
         return content
-    for how, here, xml, word in changes:
-        if not entries:
-            break
-        at = _place(entries, here)
-        path, inside = entries[at]
-        name = word.decode("latin-1")
-        match how:
-            case "content":
-                entries[at] = (path, _damaged(_regrown(inside, xml[0]), xml[1]))
-            case "drop":
-                del entries[at]
-            case "twice":
-                entries.append((f"{path.rpartition('.')[0]}2.XML", inside))
-            case "rename":
-                entries[at] = (path[: here % (len(path) + 1)] + name, inside)
-            case _:
-                entries.append((f"IHE_XDM/SUBSET01/{name}", _damaged(inside, xml[1])))
+    for each in changes:
+        dice = Random(each)
+        if entries:
+            at = dice.choice([*range(len(entries)), *(n for n, (path, _) in enumerate(entries) if "SUBSET" in path)])
+            entries[at : at + 1] = _changed(*entries[at], dice)
     return zips.zipped(entries, method=method)
 
 
+def _changed(path: str, content: bytes, dice: Random) -> Iterator[tuple[str, bytes]]:
+    """What stands in the place of an entry."""
+    way = dice.random()
+    if way < 0.65:
+        yield path, _document(content, [dice.getrandbits(64) for _ in range(dice.randrange(1, 4))], dice)
+    elif way < 0.75:
+        yield f"{path[: dice.randrange(len(path))]}{_path(dice)}", content
+    elif way < 0.95:
+        yield path, content
+        yield f"{path.rpartition('/')[0]}/{_path(dice)}".removeprefix("/"), dice.choice((content, *_WORDS))
+
+
+def _path(dice: Random) -> str:
+    return dice.choice(_PATHS) if dice.random() < 0.9 else _word(dice).decode("latin-1")
+
+
+def _archive(seed: bytes, changes: Sequence[int], dice: Random) -> bytes:
+    """Mostly whole: else nothing but the unzipping would be tried."""
+    outside = changes if (way := dice.random()) < 0.2 else changes[:1] if way < 0.35 else []
+    content = _repacked(seed, changes[len(outside) :], dice.choice((zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED)))
+    for each in outside:
+        content = _damaged(content, Random(each))
+    return content
+
+
 def archives(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
-    """Damaged archives: their entries, and then sometimes the archive itself."""
-    return st.builds(
-        lambda seed, inside, method, outside: _damaged(_repacked(seed, inside, method) if inside else seed, outside),
-        st.sampled_from(seeds),
-        _entry_changes,
-        _methods,
-        st.just([]) | _changes,
-    )
+    """Damaged archives: their entries, or the archive itself."""
+    return st.builds(_archive, st.sampled_from(seeds), _dice, st.integers(0, 2**64 - 1).map(Random))
+
+
+# Letters.
+
+
+def _letter(seed: bytes, changes: Sequence[int]) -> bytes:
+    """Its lines: what encodings, boundaries and fields do to the parts."""
+    lines = seed.split(b"\n")
+    for each in changes:
+        dice = Random(each)
+        marks = [n for n, line in enumerate(lines) if b":" in line or line.startswith((b"--", b" ")) or not line]
+        at = dice.choice(marks) if marks and dice.random() < 0.7 else dice.randrange(len(lines) + 1)
+        match dice.choice(("cut", "twice", "move", "new", "word", "word", "octets")):
+            case "cut":
+                del lines[at : at + dice.choice((1, 1, 1, 5, 100))]
+            case "twice":
+                lines[at:at] = lines[at : at + dice.choice((1, 3, 100))]
+            case "move":
+                lines.insert(dice.randrange(len(lines) + 1), b"".join(lines[at : at + 1]))
+            case "new":
+                lines[at:at] = [dice.choice(_FIELDS)] * dice.choice((1, 1, 1, 600))
+            case "word":
+                old = dice.choice(_FIELD_WORDS)
+                lines[at : at + 1] = [b"".join(lines[at : at + 1]).replace(old, dice.choice(_FIELD_WORDS))]
+            case _:
+                lines[at : at + 1] = [_damaged(b"".join(lines[at : at + 1]), dice)]
+    return b"\n".join(lines)
+
+
+_FIELD_WORDS = (
+    *(
+        b"base64",
+        b"quoted-printable",
+        b"7bit",
+        b"x-uuencode",
+        b"binary",
+        b"BASE64 (a)",
+        b"text/xml",
+        b"application/zip",
+    ),
+    *(
+        b"message/rfc822",
+        b"multipart/mixed",
+        b"message/partial",
+        b"application/octet-stream",
+        b"application/pkcs7-mime",
+    ),
+    *(b"==1==", b"==2==", b"attachment", b"inline", b"filename", b"name*0", b"=?utf-8?q?", b'"', b";", b"A", b"=", b""),
+)
+_FIELDS = (
+    *(
+        b"",
+        b"--==1==",
+        b"--==1==--",
+        b"--==2==",
+        b"--==2==--",
+        b"Content-Type: text/xml",
+        b"Content-Type: application/zip",
+    ),
+    *(b"Content-Transfer-Encoding: base64", b"Content-Transfer-Encoding: x-uuencode", b"Content-Type: message/rfc822"),
+    *(
+        b"Content-Type: multipart/mixed; boundary===3==",
+        b"--==3==",
+        b"begin 644 a.xml",
+        b"end",
+        b"`",
+        b"begin-base64 644 a",
+    ),
+    *(
+        b"#0V%T",
+        b"====",
+        b"Subject: [Annule et remplace]",
+        b"Content-Disposition: attachment; filename=IHE_XDM.zip",
+        b"=\r",
+    ),
+)
+
+
+def letters(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
+    """Damaged letters."""
+    return st.builds(_letter, st.sampled_from(seeds), _dice)

@@ -7,6 +7,7 @@ what a run once failed on: it stays, and every run begins with it.
 import io
 import zipfile
 from datetime import date, datetime, timedelta, timezone
+from email.message import EmailMessage
 from pathlib import Path
 
 from mssgw.core.ins import Matricule
@@ -77,14 +78,60 @@ def _no_way_back(*_: object) -> int:
     raise io.UnsupportedOperation
 
 
+_MORE = (
+    (
+        b"<custodian>",
+        b"<informant><relatedEntity classCode='ECON'><telecom value='tel:0199000000'/></relatedEntity></informant>",
+    ),
+    (
+        b"<documentationOf>",
+        b"<authenticator><time value='20250204'/><signatureCode code='S'/><assignedEntity>"
+        b"<id root='1.2.250.1.71.4.2.1' extension='899900000012'/></assignedEntity></authenticator>"
+        b"<participant typeCode='INF'><functionCode code='PCP' codeSystem='2.16.840.1.113883.5.88'/>"
+        b"<time value='20250204'/><associatedEntity classCode='PROV'/></participant>",
+    ),
+    (
+        b"<componentOf>",
+        b"<relatedDocument typeCode='RPLC'><parentDocument><id root='2.25.7'/><versionNumber value='1'/>"
+        b"</parentDocument></relatedDocument>"
+        b"<authorization><consent><statusCode code='completed'/></consent></authorization>",
+    ),
+)
+
+
+def _with_more(content: bytes) -> bytes:
+    """With what a header may have besides."""
+    for before, more in _MORE:
+        content = content.replace(before, more + before, 1)
+    return content.replace(b'<versionNumber value="1"/>', b'<versionNumber value="2"/>', 1)
+
+
+def _letter(*, encoding: str = "base64") -> bytes:
+    """A letter with a document and its archive, and one that is attached."""
+    letter = EmailMessage()
+    letter["From"], letter["To"] = "paul@ch-test.mssante.fr", "146026322000196@patient.mssante.fr"
+    letter["Subject"] = f"XDM/1.0/DDM+{FAMILY} {GIVEN} 28/03/1979"
+    letter.set_content("Bonjour")
+    archive = zips.zipped(_entries(_order()), method=zipfile.ZIP_STORED)
+    letter.add_attachment(archive, maintype="application", subtype="zip", filename="IHE_XDM.zip")
+    letter.add_attachment(make(_order("crh")), maintype="text", subtype="xml", filename=FILE, cte=encoding)
+    inner = EmailMessage()
+    inner.add_attachment(make(_order()), maintype="application", subtype="octet-stream", filename="A.BIN")
+    letter.add_attachment(inner)
+    for part, boundary in zip((letter, inner), ("==1==", "==2=="), strict=True):
+        part.set_boundary(boundary)
+    return letter.as_bytes()
+
+
 def made() -> dict[str, bytes]:
-    """Documents and archives that are right, of every shape."""
+    """Documents, archives and letters that are right, of every shape."""
     n1, structured = make(_order()), make(_order(structured=True))
     inner = n1.partition(b"?>")[2]
     prefixed = inner.replace(b"<", b"<c:").replace(b"<c:/", b"</c:").replace(b' xmlns="', b' xmlns:c="')
     return {
         "n1.xml": n1,
         "structured.xml": structured,
+        "rich.xml": _with_more(structured),
         "presented.xml": _SHEET % inner,
         "prefixed.xml": prefixed,
         "latin-1.xml": n1.replace(b"UTF-8", b"ISO-8859-1").decode().encode("latin-1"),
@@ -95,6 +142,8 @@ def made() -> dict[str, bytes]:
         "replacement.zip": zips.zipped(_entries(_order(replaces=_order()))),
         "stored.zip": zips.zipped(_entries(_order()), method=zipfile.ZIP_STORED),
         "streamed.zip": _streamed(_entries(_order())),
+        "base64.eml": _letter(),
+        "quoted-printable.eml": _letter(encoding="quoted-printable"),
     }
 
 

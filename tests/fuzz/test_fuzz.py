@@ -1,7 +1,7 @@
-"""Damaged documents and archives, as many as there is time for: none breaks the judging, holds it up, or is told of.
+"""Damaged documents, archives and letters without end: none breaks the judging, holds it up, or is told of.
 
-`make soak` takes ten minutes (MSSGW_FUZZ_SECONDS: so many for each of the two). What fails is written to var/fuzz/;
-once mended, keep it in seeds/ as ``found-WHAT.xml`` or ``.zip``.
+`make soak` takes ten minutes (MSSGW_FUZZ_SECONDS: so many for each of the three). What fails is written to var/fuzz/;
+once mended, keep it in seeds/ as ``found-WHAT.xml``, ``.zip`` or ``.eml``.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from tests.fuzz.holding import judge
 
 KEPT = seeds.kept()
 DOCUMENTS = mutations.documents([content for name, content in KEPT.items() if name.endswith(".xml")])
-ARCHIVES = mutations.archives(
-    [*(content for name, content in KEPT.items() if name.endswith(".zip")), *seeds.attacks().values()]
-)
-SECONDS = float(os.environ.get("MSSGW_FUZZ_SECONDS") or 300)
+_WHOLE = [content for name, content in KEPT.items() if name.endswith(".zip")]
+LETTERS = mutations.letters([content for name, content in KEPT.items() if name.endswith(".eml")])
+ARCHIVES = mutations.archives([*(_WHOLE * 20), *seeds.attacks().values()])
+SECONDS = float(os.environ.get("MSSGW_FUZZ_SECONDS") or 200)
 FAILED = Path(__file__).parents[2] / "var" / "fuzz"
 _ROUND = 2_000  # inputs that hypothesis draws before it starts afresh, so that it forgets what it tried
 
@@ -55,10 +55,17 @@ def test_damaged_archives_are_judged(content: bytes) -> None:
     judge(content)
 
 
+@given(LETTERS)
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_damaged_letters_are_judged(content: bytes) -> None:
+    """The short form."""
+    judge(content)
+
+
 @pytest.mark.soak
-@pytest.mark.parametrize("inputs", [DOCUMENTS, ARCHIVES], ids=["documents", "archives"])
+@pytest.mark.parametrize("inputs", [DOCUMENTS, ARCHIVES, LETTERS], ids=["documents", "archives", "letters"])
 def test_damage_without_end(inputs: st.SearchStrategy[bytes]) -> None:
-    """Five minutes each, in rounds with dice of their own."""
+    """More than three minutes each, in rounds with dice of their own."""
     end, rounds = time.monotonic() + SECONDS, 0
     while time.monotonic() < end:
         dice = random.SystemRandom().randrange(2**32)

@@ -6,6 +6,7 @@ on top of that is FORM.
 
 import re
 from datetime import timedelta
+from itertools import islice
 
 from mssgw.core.clinical import Weight
 from mssgw.formats.cda import acts, moments, people
@@ -100,6 +101,7 @@ def _check_templates(report: Report, element: Element, children: Children) -> No
 
 _REMOTE = re.compile(r"""href\s*=\s*["']\s*(?:[a-zA-Z]+:|//)""")
 _MISREAD = re.compile("[ÃÂ][\u0080-\u00bf]")  # two octets of UTF-8, each read as a character
+_MOST_MISREAD = 100  # titles and patients: a document with more is refused
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 HEADER = Part(  # req: CDA-1, CDA-3
@@ -170,6 +172,6 @@ def check_header(report: Report) -> None:
     for before in report.root.itersiblings(preceding=True):
         if getattr(before, "target", "") == "xml-stylesheet" and _REMOTE.search(before.text or ""):
             report.add(_SHEET, report.root)
-    for element in report.root.iterchildren(*hl7("title", "recordTarget")):
-        if any(_MISREAD.search(text) for text in element.itertext()):
+    for element in islice(report.root.iterchildren(*hl7("title", "recordTarget")), _MOST_MISREAD):
+        if _MISREAD.search(element.xpath("string()")):
             report.add(_MOJIBAKE, element)

@@ -5,7 +5,8 @@ from datetime import date
 
 from mssgw.core.clinical import Finding, Mark, Profile, Rule, Weight, may_be_minor
 from mssgw.core.ins import Matricule
-from mssgw.formats.cda.report import hl7, rule
+from mssgw.formats.cda.report import rule
+from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
 
 _PATIENT = rule(
@@ -28,6 +29,10 @@ _PROFESSIONALS = rule(
 )
 
 
+_NAMES = {"h": HL7[1:-1]}
+_CODES = "//h:confidentialityCode/@code | //h:confidentialityCode/h:translation/@code"
+
+
 def marks_among(codes: Iterable[str]) -> frozenset[Mark]:
     """The marks among confidentiality codes, in whatever case they are written."""
     known = {code.strip().upper() for code in codes}
@@ -36,10 +41,7 @@ def marks_among(codes: Iterable[str]) -> frozenset[Mark]:
 
 def marks_of(root: Element) -> frozenset[Mark]:
     """The marks of a document itself: confidentialityCode of the header, of a section, and their translations."""
-    codes = root.iter(*hl7("confidentialityCode"))
-    return marks_among(
-        each.get("code", "") for code in codes for each in (code, *code.iterchildren(*hl7("translation")))
-    )
+    return marks_among(root.xpath(_CODES, namespaces=_NAMES, smart_strings=False))
 
 
 def check_hidden(

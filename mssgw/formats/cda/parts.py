@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from mssgw.core.clinical import Rule, Weight
 from mssgw.formats.cda.report import Report, rule, shown
@@ -14,11 +15,12 @@ Check = Callable[[Report, Element, Children], None]
 _ANY = f"{HL7}*"
 _NAME_FROM = len(HL7)
 _MOST_ALIKE = 1_000  # real headers have 18 participants
+_MOST_CHILDREN = 5_000
 
-_FLOOD = rule(
+FLOOD = rule(
     "CDA-HDR-024",
     Weight.HARM,
-    "Un élément de l'en-tête ne se répète pas plus de 1 000 fois au même endroit",
+    "Un élément de l'en-tête ne se répète pas plus de 1 000 fois, ni n'en contient plus de 5 000",
     "passerelle",
 )
 
@@ -74,6 +76,8 @@ class Part:
         if not self.parts and not self.checks:
             return
         children = children_of(element)
+        if len(element) > _MOST_CHILDREN:
+            report.add(FLOOD, element, found=str(len(element)), expected=f"au plus {_MOST_CHILDREN}")
         for part in self.parts:
             found = children.get(part.name, ())
             part.count(found, element, report)
@@ -99,14 +103,14 @@ class Part:
 def within_reason(found: Sequence[Element], report: Report) -> Sequence[Element]:
     """So many of these that a document may have; more are reported, and not looked at."""
     if len(found) > _MOST_ALIKE:
-        report.add(_FLOOD, found[_MOST_ALIKE], found=str(len(found)), expected=f"au plus {_MOST_ALIKE}")
+        report.add(FLOOD, found[_MOST_ALIKE], found=str(len(found)), expected=f"au plus {_MOST_ALIKE}")
     return found[:_MOST_ALIKE]
 
 
 def children_of(element: Element) -> Children:
-    """The children of an element by name."""
+    """The children of an element by name, the first 5,000: nobody has as many, and each costs memory."""
     grouped: dict[str, list[Element]] = {}
-    for child in element.iterchildren(_ANY):
+    for child in islice(element.iterchildren(_ANY), _MOST_CHILDREN):
         grouped.setdefault(child.tag[_NAME_FROM:], []).append(child)
     return grouped
 

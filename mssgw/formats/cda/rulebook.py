@@ -13,6 +13,7 @@ from mssgw.formats.cda import coherence, hidden, report, together
 from mssgw.formats.cda.body import check_body, check_file
 from mssgw.formats.cda.header import check_header
 from mssgw.formats.cda.ins import check_ins
+from mssgw.formats.cda.parts import FLOOD
 from mssgw.formats.cda.people import check_affix, check_telecom
 from mssgw.formats.cda.report import Conditions, Report, hl7
 from mssgw.formats.safexml import Element
@@ -22,6 +23,7 @@ __all__ = ["RULES", "Conditions", "check", "coherence", "hidden", "together"]
 RULES: Mapping[str, Rule] = MappingProxyType(report.RULES)
 
 _TELECOM, _PREFIX, _SUFFIX, _TEXT, _VALUE = hl7("telecom", "prefix", "suffix", "text", "value")
+_MOST_ANYWHERE = 5_000  # real documents have some hundreds
 _HOLDERS = frozenset(hl7("nonXMLBody", "observationMedia"))  # whose text or value is always a file
 
 
@@ -34,12 +36,17 @@ def check(root: Element, conditions: Conditions) -> tuple[Finding, ...]:
     check_header(found)
     check_ins(found)
     check_body(found)
+    checked = 0
     for element in root.iter(_TELECOM, _PREFIX, _SUFFIX, _TEXT, _VALUE):
-        _check_anywhere(found, element)
+        checked += _check_anywhere(found, element)
+        if checked > _MOST_ANYWHERE:
+            found.add(FLOOD, element, found=f"plus de {_MOST_ANYWHERE} telecom, prefix, suffix et fichiers")
+            break
     return tuple(found.findings)
 
 
-def _check_anywhere(found: Report, element: Element) -> None:
+def _check_anywhere(found: Report, element: Element) -> bool:
+    """Whether it is something to be checked, and was."""
     match element.tag:
         case tag if tag == _TELECOM:
             check_telecom(found, element)
@@ -47,3 +54,6 @@ def _check_anywhere(found: Report, element: Element) -> None:
             check_affix(found, element)
         case _ if element.get("representation") == "B64" or element.getparent().tag in _HOLDERS:
             check_file(found, element)
+        case _:
+            return False
+    return True

@@ -182,4 +182,5 @@ def _exists(day: int, month: int, year: int) -> bool:
 
 def _named(told: str, patients: Sequence[DocumentPatient]) -> bool | None:
     known = {name for patient in patients for each in (patient.family, *patient.names) if (name := folded(each))}
-    return None if not known else any(name in folded(told) for name in known)
+    said = folded(told)
+    return None if not known else any(name in said for name in known)

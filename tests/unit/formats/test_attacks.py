@@ -13,6 +13,7 @@ import pytest
 from mssgw.core.clinical import Severity, Verdict
 from tests import attacks
 from tests.attacks import Attack
+from tests.watchdog import watchdog
 
 ROOT = Path(__file__).parents[3]
 BEGIN, END = "/mssgw-judging-begins", "/mssgw-judging-ends"
@@ -26,6 +27,14 @@ def test_bad_input_is_refused_with_its_reason(attack: Attack) -> None:
     report = attacks.judged(attack, attack.make())
     assert report.verdict is Verdict.REJECT
     assert attack.rule in {finding.rule for finding in report.findings if finding.severity is Severity.REJECT}
+
+
+@pytest.mark.parametrize("attack", [each for each in ALL if each.name.startswith("flood")], ids=lambda each: each.name)
+def test_a_flood_is_judged_in_time(attack: Attack) -> None:
+    """As much of something as the caps let through: far below the deadline of a validator (2 s)."""
+    content = attack.make()
+    with watchdog(attack.name, 1.0):
+        assert attacks.judged(attack, content).verdict is Verdict.REJECT
 
 
 def test_names_of_attacks_are_distinct() -> None:
