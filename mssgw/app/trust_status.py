@@ -21,7 +21,7 @@ from mssgw.edges.identity import THRESHOLDS, Ending, in_file
 from mssgw.edges.own_chain import own_chain
 from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.tls_mutual import mutual_client_context
-from mssgw.flow.white_list import ALARM_AFTER, USABLE_FOR
+from mssgw.flow.list_news import ALARM_AFTER, USABLE_FOR
 
 _SOON = timedelta(days=THRESHOLDS[0])
 _APART = timedelta(minutes=1)  # between a list's being verified and the end of that try
