@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,13 @@ def lines(parts: dict[str, Figures]) -> Iterable[str]:
 def main() -> int:
     arguments = parser(__doc__)
     arguments.add_argument("--only", help=f"some parts, separated by commas: {','.join(PARTS)}")
+    arguments.add_argument("--list", type=Path, help="part trust: a white list to read beside the one that is made")
     arguments.add_argument("--json", type=Path, help="where to write (default bench/results.json; quick: var/bench/)")
     given = arguments.parse_args()
     chosen = given.only.split(",") if given.only else list(PARTS)
     if unknown := set(chosen) - set(PARTS):
         arguments.error(f"there is no part {', '.join(sorted(unknown))}")
+    PARTS["trust"] = partial(trust.figures, white_list_file=given.list)
     file = given.json or (HERE.parent / "var/bench" if given.quick else HERE) / "results.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended

@@ -63,6 +63,19 @@ def _queue(store: str, name: str) -> tuple[Bar, Bar]:
     )
 
 
+def _white_list(form: str) -> tuple[Bar, Bar]:
+    here = ("trust", "white_list", "made", form)
+    return (
+        Bar(what=f"white list of 6,554 entries read, {form}", path=(*here, "seconds"), limit=0.5, unit=" s"),
+        Bar(
+            what=f"white list beside the one in force, {form}, above idle",
+            path=(*here, "next_above_mb"),
+            limit=60,
+            unit=" MB",
+        ),
+    )
+
+
 BARS = (
     _ratio("4 kB", 1.0),
     _ratio("letter", 1.2),
@@ -91,4 +104,6 @@ BARS = (
         at_least=True,
         unit=" x",
     ),
+    *_white_list("unsigned"),
+    *_white_list("signed"),
 )

@@ -10,7 +10,7 @@ _PANELS = {
     "Latency: 50 letters a second of 50 kB over STARTTLS": "latency",
     "Memory, and letters beside a crowd of idle TLS clients (share of the limit)": "memory",
     "Queue of 200,000 (share of the limit)": "queue",
-    "Mutual TLS on both sides": "trust",
+    "Trust: mutual TLS on both sides, and the white list (share of the limit)": "trust",
 }
 
 

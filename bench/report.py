@@ -178,7 +178,27 @@ def _trust(results: Results) -> str:
         "processor time a handshake (ms)": shakes["cpu_ms"],
     }
     head = ("mutual TLS", "Postfix", "Postfix, connections reused", "`openssl s_server`", "gateway")
-    return table(head, ([name, *(of.get(each, "") for each in others)] for name, of in measured.items()))
+    compared = table(head, ([name, *(of.get(each, "") for each in others)] for name, of in measured.items()))
+    return compared + "\n" + _white_list(figures["white_list"])
+
+
+def _white_list(figures: Mapping[str, Any]) -> str:
+    names = {
+        "seconds": "read and indexed (s), median",
+        "idle_mb": "resident before (MB)",
+        "above_mb": "above it, at most (MB)",
+        "stays_mb": "above it, afterwards (MB)",
+        "next_above_mb": "above it, at most, when the next list is read (MB)",
+    }
+    lists = {name: figures[name] for name in ("made", "given") if name in figures}
+    forms = [(f"{name}, {form}", of[form]) for name, of in lists.items() for form in ("unsigned", "signed")]
+    rows = ([name, *(of[key] for _, of in forms)] for key, name in names.items())
+    held = "".join(
+        f"\nThe list {name}: {of['octets']:,} octets, {of['entries']:,} entries, {of['domains']:,} domains, "
+        f"{of['operators']} operators.\n"
+        for name, of in lists.items()
+    )
+    return table(("white list", *(name for name, _ in forms)), rows) + held
 
 
 BLOCKS: Mapping[str, Callable[[Results], str]] = {

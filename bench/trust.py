@@ -1,9 +1,10 @@
-"""What trust costs: letters relayed over mutual TLS on both sides, and full handshakes a second.
+"""What trust costs: letters relayed over mutual TLS on both sides, full handshakes a second, and the white list.
 
 *Relaying*: the gateway beside a Postfix with TLS and client certificates on both sides, in turns, with the same load
 client (bench/tls_source.py) and the same next hop (bench/tls_sink.py); each of them shows a certificate and wants one.
 *Handshakes*: ``openssl s_time`` with a client certificate, one connection after the other, none of them resumed, to the
-gateway and to ``openssl s_server`` in turns. As root, for Postfix drops to its own user.
+gateway and to ``openssl s_server`` in turns. *White list*: bench/white_list.py. As root, for Postfix drops to its own
+user.
 """
 
 import json
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from bench import white_list
 from bench.contestants import MAIN_CF, Contestant, started
 from bench.part import HOSPITAL_DOCTOR, OPERATOR_DOCTOR, Figures, Missing, needs, parser, say, show
 from bench.processes import processor_seconds, tree
@@ -164,11 +166,22 @@ def s_server(folder: Path) -> Iterator[tuple[int, int]]:
         yield pid, port
 
 
-def figures(*, quick: bool = False, rounds: int | None = None, only: str | None = None) -> Figures:
-    """Rates, medians, the ratio; handshakes a second of both, and the processor time of one."""
+def figures(
+    *, quick: bool = False, rounds: int | None = None, only: str | None = None, white_list_file: Path | None = None
+) -> Figures:
+    """Rates, medians, the ratio; handshakes a second of both, and the processor time of one; reading the white list."""
     needs("openssl", package="openssl")
     rounds = rounds or (1 if quick else 5)
     made: Figures = {"rounds": rounds, "octets": OCTETS, "sessions": SESSIONS}
+    if only in (None, "white-list"):
+        made["white_list"] = white_list.figures(quick=quick, given=white_list_file)
+    if only != "white-list":
+        made |= _beside_others(quick, rounds, only)
+    return made
+
+
+def _beside_others(quick: bool, rounds: int, only: str | None) -> Figures:
+    made: Figures = {}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mssgw-bench-")))
         lay_out(folder)
@@ -237,9 +250,10 @@ def _processor_seconds(roots: tuple[int, ...]) -> float:
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, help="how often each contestant has its turn (default 5; quick: 1)")
-    arguments.add_argument("--only", choices=("relaying", "handshakes"), help="one half")
+    arguments.add_argument("--only", choices=("relaying", "handshakes", "white-list"), help="one of the three")
+    arguments.add_argument("--list", type=Path, help="a white list to read as well")
     given = arguments.parse_args()
-    show(figures(quick=given.quick, rounds=given.rounds, only=given.only))
+    show(figures(quick=given.quick, rounds=given.rounds, only=given.only, white_list_file=given.list))
 
 
 if __name__ == "__main__":

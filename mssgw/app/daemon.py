@@ -1,39 +1,32 @@
-"""The daemon: opens everything in order, serves, reloads on SIGHUP, and leaves in the reverse order.
+"""The daemon: one process of the gateway (crew.py), which serves, reloads on SIGHUP, and leaves in the reverse order.
 
-1. configuration and log; the store is opened once, to try it;
-2. sockets (descriptors.py), and a process for each core (supervisor.py);
-3. in each: keys, store (migrated), spool;    4. the flow over its edges, listeners, then READY;
-5. SIGTERM: no new connections, DATA under way is finished, 421 to the rest, running deliveries end, leases go back.
+1. what a configuration makes of it;    2. the flow over its edges, tasks, listeners, then READY;
+3. SIGTERM: no new connections, DATA under way is finished, 421 to the rest, running deliveries end, leases go back.
 """
 
 import asyncio
-import contextlib
-import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence, Set
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import mssgw
-from mssgw.app import config as configuration
 from mssgw.app import signals, wiring
+from mssgw.app.admission import Admission
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
-from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
-from mssgw.app.eyes.sockets import bind_eyes
+from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready, Reloads, made_of, read_again, refusals_told, with_certificate_renewed
 from mssgw.app.seat import Seat
-from mssgw.app.stores import AtRest, at_rest
-from mssgw.app.supervisor import Supervisor
+from mssgw.app.stores import AtRest
 from mssgw.app.telemetry import log
-from mssgw.app.telemetry.events import LogTelemetry, Silence
-from mssgw.app.thrift import spare_the_collector, stay_on_a_core
+from mssgw.app.telemetry.events import Silence
+from mssgw.app.thrift import spare_the_collector
 from mssgw.app.trust import TrustAtWork, trust_at_work
+from mssgw.app.validation import validators_of
 from mssgw.app.vigil import Vigil
-from mssgw.core.clients import Client
-from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
@@ -42,86 +35,12 @@ from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
-from mssgw.edges.validators import ProcessValidators
 from mssgw.flow.live import Live
-from mssgw.ports import Login, Telemetry, Trust
+from mssgw.ports import Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
 DRAIN_DELIVERIES = 10.0
-PATIENCE = 2.0  # how long a letter may wait for a validator, besides what its documents take
-ClientAt = Callable[[Role, str], Client | None]
-Authenticate = Callable[[Role, str, str], Awaitable[Client | None]]
-LoginNow = Callable[[Role, str], Login | None]
-
-
-def serve(config_path: Path) -> None:
-    """Run until SIGTERM or SIGINT, in one process or several; signals are held when it is called (signals.py).
-
-    Raises ConfigErrors, OSError or a GatewayError when it cannot start; TaskFell when the only process lost a part of
-    itself for good, while one of several is replaced.
-    """
-    config = configuration.load(config_path)
-    log.configure(config.log.level, config.log.format)
-    if signals.stop_was_asked():
-        return
-    allow_open_files()
-    asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
-    sockets = bind(config)
-    workers = config.gateway.workers or len(os.sched_getaffinity(0))
-    sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
-    if signals.stop_was_asked():
-        return
-    if workers == 1:
-        asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
-        return
-    spare_the_collector()
-    crew = _Crew(config_path, config)
-    Supervisor(crew.member, sockets, workers, LogTelemetry(), reload=crew.reload).supervise()
-
-
-class _Crew:
-    """In the supervisor: the configuration that the next worker starts with, when one must be replaced."""
-
-    def __init__(self, path: Path, config: Config) -> None:
-        self._path, self._config = path, config
-
-    def member(self, seat: Seat) -> int:
-        """Be a worker, in its process."""
-        if not self._config.gateway.workers:  # one for each core; who says how many has plans of his own for them
-            stay_on_a_core(seat.number)
-        asyncio.run(work(self._path, self._config, seat))
-        return 0
-
-    def reload(self) -> None:
-        """As the workers do. They say what they refuse and why; whatever it is, the supervisor goes on."""
-        with contextlib.suppress(Exception):
-            self._config = read_again(self._path, self._config, Seat()).config
-            log.configure(self._config.log.level, self._config.log.format)
-
-
-async def work(config_path: Path, config: Config, seat: Seat) -> None:
-    """Be one worker until told to stop."""
-    async with AsyncExitStack() as stack:
-        eyes = Eyes(config, seat)
-        node = f"{config.node}-{seat.number}"  # leases begin with it: each process has its own
-        rest = await stack.enter_async_context(
-            at_rest(
-                config,
-                node=node,
-                telemetry=eyes.telemetry,
-                meter=eyes.meter,
-                hot_bodies=seat.share(config.store.hot_bodies),
-            )
-        )
-        daemon = Daemon(config_path, config, rest, eyes, seat)
-        await stack.enter_async_context(daemon.running())
-        await daemon.until_told_to_stop()
-
-
-async def _try_the_store(config: Config) -> None:
-    async with at_rest(config):
-        pass
 
 
 class TaskFell(GatewayError):
@@ -140,13 +59,17 @@ class Daemon:
         self._space: TrustAtWork | None = None
         self._ready = ready = made_of(config, seat, listed=self._listed, telemetry=self._aloud)
         self._passwords, self._logins = Passwords(), Logins()
-        self._live = Live(ready.settings, *self._admission(ready.clients))
+        admission = Admission(clients=ready.clients, passwords=self._passwords)
+        self._live = Live(ready.settings, admission.client_at, admission.authenticate, admission.login)
         self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
         self._space = trust_at_work(
             config, clock=rest.clock, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
         )
+        self._ourselves: Ourselves | None = None
         if self._space is not None:
             self._trust, eyes.others = self._space.space, self._space.checks
+            self._ourselves = Ourselves(lambda: self._ready, self._space, clock=rest.clock, aloud=self._aloud)
+            self._ourselves.shown_by(eyes.metrics)
         eyes.follow(ready)
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
@@ -185,7 +108,13 @@ class Daemon:
             await self._space.start()
         await validators.start()
         self._rest.on_work(flow.deliverer.wake)
-        vigil = Vigil(lambda: self._ready, clock=self._rest.clock, aloud=self._aloud, renewed=self._renewed)
+        vigil = Vigil(
+            lambda: self._ready,
+            clock=self._rest.clock,
+            aloud=self._aloud,
+            renewed=self._renewed,
+            ourselves=self._ourselves,
+        )
         tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
             asyncio.create_task(self._signs_of_life(), name="watchdog"),
@@ -264,7 +193,9 @@ class Daemon:
         """All at once: nothing waits in between, so no letter sees half of it."""
         self._ready = ready
         self._live.settings = ready.settings
-        self._live.client_at, self._live.authenticate, self._live.login = self._admission(ready.clients)
+        admission = Admission(clients=ready.clients, passwords=self._passwords)
+        self._live.client_at, self._live.authenticate = admission.client_at, admission.authenticate
+        self._live.login = admission.login
         for server in self._servers:  # new connections follow it; those that are open keep what they were told
             server.listener = ready.listeners[server.listener.name]
         self._eyes.follow(ready)
@@ -296,34 +227,6 @@ class Daemon:
         for bound in sockets:
             host, port = bound.getsockname()[:2]
             self._telemetry.event("gateway.listening", listener=listener, address=str(Endpoint(host, port)), port=port)
-
-    def _admission(self, clients: wiring.Clients) -> tuple[ClientAt, Authenticate, LoginNow]:
-        """Who is let in by network, and by login (SD-5)."""
-
-        async def authenticate(role: Role, login: str, password: str) -> Client | None:
-            client, hashed = clients.logins.get(login, (None, None))
-            fits = await self._passwords.check(hashed, password)
-            return client if fits and client is not None and client.role is role else None
-
-        def login_now(role: Role, name: str) -> Login | None:
-            client, hashed = clients.logins.get(name, (None, ""))
-            fits = client is not None and client.role is role
-            return Login(name=name, client=client, password_hash=hashed) if client is not None and fits else None
-
-        return clients.at, authenticate, login_now
-
-
-def validators_of(config: Config, seat: Seat, telemetry: Telemetry) -> ProcessValidators:
-    """This worker's part of those who judge documents."""
-    count = config.documents.validators or len(os.sched_getaffinity(0))
-    deadline = config.documents.deadline.total_seconds()
-    return ProcessValidators(
-        count=seat.share(count),
-        telemetry=telemetry,
-        deadline=deadline,
-        patience=deadline + PATIENCE,
-        state_dir=config.gateway.state_dir,
-    )
 
 
 def ours(ready: Ready) -> Set[str]:

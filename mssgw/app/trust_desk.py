@@ -10,6 +10,7 @@ from pathlib import Path
 from mssgw.app import wiring
 from mssgw.app.config import Config
 from mssgw.app.office import NoTrustSpace
+from mssgw.app.ourselves import unlisted
 from mssgw.app.trust import FOLDER, TrustAtWork, list_servers, trust_at_work
 from mssgw.app.trust_status import TrustStatus, status_of
 from mssgw.app.trust_try import last_try
@@ -93,9 +94,9 @@ class TrustDesk:
         """  # req: TLS-6
         try:
             us = certificates(self._settings.certificate.require().read_bytes())[0].subject
-        except (UnreadableCertificates, OSError, IndexError):
+        except (UnreadableCertificates, OSError):
             return ()
-        return sorted(domain for domain in self._ours if us not in white_list.operators.get(domain, ()))
+        return unlisted(white_list, us, self._ours)
 
     @property
     def white_list(self) -> WhiteList | None:

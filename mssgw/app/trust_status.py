@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from mssgw.app import wiring
 from mssgw.app.config import Config
 from mssgw.app.config.values import SecretFile
+from mssgw.app.ourselves import standing
 from mssgw.app.trust import TrustAtWork
 from mssgw.app.trust_try import Try
 from mssgw.core.envelope import Role
-from mssgw.core.trust import REVOKED
 from mssgw.edges.anchors import Anchors
-from mssgw.edges.certificates import UnreadableCertificates
+from mssgw.edges.certificates import UnreadableCertificates, loaded
 from mssgw.edges.crl_reading import authorities
 from mssgw.edges.crls import CrlStatus
 from mssgw.edges.identity import THRESHOLDS, Ending, in_file
 from mssgw.edges.own_chain import own_chain
 from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.tls_mutual import mutual_client_context
-from mssgw.flow.white_list import ALARM_AFTER, USABLE_FOR
+from mssgw.flow.list_news import ALARM_AFTER, USABLE_FOR
 
 _SOON = timedelta(days=THRESHOLDS[0])
 _APART = timedelta(minutes=1)  # between a list's being verified and the end of that try
@@ -200,18 +201,15 @@ def _of_ourselves(config: Config, work: TrustAtWork) -> Complaints:
     trust = config.trust
     assert trust is not None
     try:
-        chain = own_chain(trust.certificate.require().read_bytes(), trust.anchors.require().read_bytes())
-    except (UnreadableCertificates, OSError, IndexError):
+        ours, anchors = (loaded(each.require().read_bytes()) for each in (trust.certificate, trust.anchors))
+    except (UnreadableCertificates, OSError):
         return  # told already
-    found = work.crls.check(chain)
-    if found is not None and found.reply is REVOKED:
-        yield True, f"our own certificate is not trusted by other operators any more: {found.detail}"  # req: TLS-5
-    held, usable = work.white_list.held, work.white_list.usable() is not None
-    if held is None:
-        return
-    for domain in sorted(domain for each in config.establishments for domain in each.domains):
-        if chain[0].subject not in held.list.operators.get(domain, ()):
-            yield usable, f"{domain} is not listed for our certificate: other operators refuse its letters"
+    found = standing(own_chain(ours, anchors), wiring.owners(config), work)
+    if found.revoked:
+        yield True, f"our own certificate is not trusted by other operators any more: {found.revoked}"  # req: TLS-5
+    usable = work.white_list.usable() is not None
+    for domain in found.unlisted:
+        yield usable, f"{domain} is not listed for our certificate: other operators refuse its letters"
 
 
 def _certificates(config: Config, now: datetime, errors: list[str]) -> Iterator[CertificateStatus]:

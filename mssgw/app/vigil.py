@@ -1,9 +1,12 @@
-"""Watches over the certificates in use: takes our own anew when its files change, and says in time when one ends."""
+"""Watches over the certificates in use: takes our own anew when its files change, says in time when one ends, and at
+once when other operators have something against ours.
+"""
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready
 from mssgw.edges.identity import POLL, Ending, Endings, in_file
 from mssgw.edges.tls import TlsMisconfigured
@@ -16,10 +19,20 @@ class Vigil:
     """One a process. ``aloud``: where the dates are told; one process of several is enough."""
 
     def __init__(
-        self, ready: Callable[[], Ready], *, clock: Clock, aloud: Telemetry, renewed: Callable[[], None]
+        self,
+        ready: Callable[[], Ready],
+        *,
+        clock: Clock,
+        aloud: Telemetry,
+        renewed: Callable[[], None],
+        ourselves: Ourselves | None = None,
     ) -> None:
-        """``ready``: what is in force. ``renewed``: called in the event loop when our certificate was taken anew."""
+        """``ready``: what is in force. ``renewed``: called in the event loop when our certificate was taken anew.
+
+        ``ourselves``: with [trust].
+        """
         self._ready, self._clock, self._renewed, self._telemetry = ready, clock, renewed, aloud
+        self._ourselves = ourselves
         self._endings, self._next_look = Endings(aloud), 0.0
         self._failing: set[str] = set()
 
@@ -28,6 +41,7 @@ class Vigil:
         while True:
             await self._try("files", self._look_at_the_files)
             await self._try("dates", self._look_at_the_dates)
+            await self._try("ourselves", self._look_at_ourselves)
             await asyncio.sleep(POLL)
 
     async def _try(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
@@ -50,6 +64,10 @@ class Vigil:
         if now >= self._next_look:
             self._next_look = now + ENDINGS
             self._endings.look(await asyncio.to_thread(_in_use, self._ready()), self._clock.now())
+
+    async def _look_at_ourselves(self) -> None:
+        if self._ourselves is not None:
+            self._ourselves.look()
 
 
 def _in_use(ready: Ready) -> list[Ending]:

@@ -1,1 +1,3 @@
-"""The nouns: frozen values and pure functions. Standard library only; no clock, files, sockets, logs or async."""
+"""The nouns: frozen values and pure functions, and Reminders, which remember. Standard library only; no clock, files,
+sockets, logs or async.
+"""

@@ -3,18 +3,15 @@
 Nothing here is believed: whoever reads a file verifies its signature again.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mssgw.core.errors import StoreFull, StoreUnavailable
-from mssgw.edges.crl_reading import Crl, Issuer
-from mssgw.edges.full_disk import is_full
-from mssgw.edges.spool_disk import sync_directory
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.crl_reading import Crl
+from mssgw.edges.trust_folder import TrustFolder, failures
 
 _LOCK, _NOTES = "crl.lock", "crl.json"
 
@@ -24,7 +21,7 @@ class CrlFiles:
 
     def __init__(self, directory: Path) -> None:
         """The directory is made (0700) when it is first needed."""
-        self._directory = directory
+        self._folder, self._directory = TrustFolder(directory), directory
         self._seen: dict[Path, tuple[int, ...]] = {}
         self._lock: int | None = None
 
@@ -33,10 +30,8 @@ class CrlFiles:
 
         Raises StoreUnavailable.
         """
-        try:
+        with failures():
             paths = sorted(self._directory.glob("crl-*.der"))
-        except OSError as error:
-            raise _failure(error) from None
         for path in paths:
             try:
                 if (content := self._read_if_changed(path)) is not None:
@@ -58,19 +53,13 @@ class CrlFiles:
 
     def keep(self, crl: Crl) -> None:
         """Have it on disk, durably, in the place of the issuer's earlier one. Raises StoreUnavailable, StoreFull."""
-        path = self._path(crl.issuer)
-        try:
-            if not _holds(path, crl.der):
-                self._write(path, crl.der, durable=True)
-        except OSError as error:
-            raise _failure(error) from None
+        path = self._directory / f"crl-{crl.issuer[:32]}.der"
+        if not _holds(path, crl.der):
+            self._put(path.name, crl.der, durable=True)
 
     def note(self, notes: Mapping[str, Any]) -> None:
         """Leave word of how fetching goes, for ``status`` in other processes. Raises StoreUnavailable, StoreFull."""
-        try:
-            self._write(self._directory / _NOTES, json.dumps(notes).encode(), durable=False)
-        except OSError as error:
-            raise _failure(error) from None
+        self._put(_NOTES, json.dumps(notes).encode(), durable=False)
 
     def notes(self) -> Mapping[str, Any]:
         """What was noted last; empty when nothing was, or when it cannot be read."""
@@ -85,20 +74,11 @@ class CrlFiles:
 
         Raises StoreUnavailable, StoreFull.
         """
-        if self._lock is not None:
-            return True
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _failure(error) from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        self._lock = descriptor
-        return True
+        if self._lock is None:
+            with failures():
+                self._folder.make()
+                self._lock = self._folder.lock(_LOCK)
+        return self._lock is not None
 
     @property
     def is_the_one(self) -> bool:
@@ -111,26 +91,10 @@ class CrlFiles:
             os.close(self._lock)
             self._lock = None
 
-    def _path(self, issuer: Issuer) -> Path:
-        return self._directory / f"crl-{issuer[:32]}.der"
-
-    def _write(self, path: Path, content: bytes, *, durable: bool) -> None:
-        """Never half there under its name."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.new")
-        try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-                file.write(content)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink()
-            raise
-        if durable:
-            sync_directory(self._directory)
+    def _put(self, name: str, content: bytes, *, durable: bool) -> None:
+        with failures():
+            self._folder.make()
+            self._folder.put(name, content, durable=durable)
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -139,9 +103,3 @@ def _holds(path: Path, content: bytes) -> bool:
         return path.read_bytes() == content
     except OSError:
         return False
-
-
-def _failure(error: OSError) -> StoreUnavailable:
-    if is_full(error):
-        return StoreFull("the disk of the trust folder is full")
-    return StoreUnavailable(f"the trust folder failed: {error.strerror or type(error).__name__}")

@@ -4,12 +4,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from mssgw.core.errors import GatewayError
+from mssgw.core.reminders import Reminders
 from mssgw.edges.crl_reading import Crl
 from mssgw.ports import Clock, Telemetry
 
 SOON = timedelta(hours=24)  # before the end of a list, or a quarter of its time when that is less
 SILENT = timedelta(minutes=15)  # that a source may be out of reach before it is an alarm
-AGAIN = timedelta(hours=1)
 
 
 class CrlNews:
@@ -17,7 +17,7 @@ class CrlNews:
 
     def __init__(self, clock: Clock, telemetry: Telemetry) -> None:
         self._clock, self._telemetry = clock, telemetry
-        self._told: dict[tuple[str, str], tuple[str, datetime]] = {}
+        self._told = Reminders()
         self._silent_since: dict[str, datetime] = {}
 
     def taken(self, crl: Crl, source: str) -> None:
@@ -33,7 +33,7 @@ class CrlNews:
 
     def believed(self, source: str) -> None:
         """What it gave is in order now: the next refusal is news again."""
-        self._told.pop(("trust.crl_refused", source), None)
+        self._told.over(("trust.crl_refused", source))
 
     def refused(self, source: str, error: GatewayError) -> None:
         self._tell("trust.crl_refused", source, str(error), alarm=True, source=source, error=str(error))
@@ -62,7 +62,7 @@ class CrlNews:
 
     def in_reach(self, source: str) -> None:
         if self._silent_since.pop(source, None) is not None:
-            self._told.pop(("trust.crl_unreachable", source), None)
+            self._told.over(("trust.crl_unreachable", source))
             self._telemetry.event("trust.crl_reached", source=source)
 
     def ending(self, crl: Crl, *, usable_until: datetime) -> None:
@@ -77,8 +77,5 @@ class CrlNews:
             self._tell("trust.crl_expiring", crl.issuer, crl.fingerprint, alarm=True, **about)
 
     def _tell(self, event: str, about: str, text: str, *, alarm: bool = False, **fields: Any) -> None:
-        now, key = self._clock.now(), (event, about)
-        before = self._told.get(key)
-        if before is None or before[0] != text or (alarm and abs(now - before[1]) >= AGAIN):
-            self._told[key] = text, now
+        if self._told.due((event, about), self._clock.now(), saying=text, again=alarm):
             self._telemetry.event(event, alarm=alarm, **fields)

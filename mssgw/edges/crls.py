@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mssgw.core.errors import GatewayError, SourceUnavailable, StoreUnavailable
-from mssgw.core.trust import Chain, Distrust
+from mssgw.core.trust import REVOKED, Chain, Distrust
 from mssgw.edges.crl_files import CrlFiles
 from mssgw.edges.crl_index import CrlIndex, OlderCrl
 from mssgw.edges.crl_news import CrlNews
@@ -92,6 +92,11 @@ class Crls:
         if missing:
             self._missed.add(missing)
         return distrust
+
+    def revoked(self, chain: Chain) -> Distrust | None:
+        """What a list that we hold has revoked of it; where that cannot be told, nothing: for a chain of our own."""
+        distrust, _ = self._index.check(chain, now=self._clock.now())
+        return distrust if distrust is not None and distrust.reply is REVOKED else None
 
     def status(self) -> tuple[CrlStatus, ...]:
         """Of the lists in force; where they came from is told by the process that fetches, through the disk."""

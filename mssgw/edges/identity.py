@@ -6,7 +6,7 @@ req: TLS-6
 
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from mssgw.core.trust import Chain
 from mssgw.edges.anchors import Anchors
+from mssgw.edges.own_chain import own_chain
 from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.tls_mutual import mutual_client_context
 from mssgw.ports import Telemetry
@@ -48,10 +50,11 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What was made of the files at one moment."""
+    """What was made of the files at one moment. ``chain``: our own, as others' handshakes build it."""
 
     client: ssl.SSLContext = field(repr=False)
     certificates: tuple[Ending, ...]
+    chain: Chain = field(repr=False)
 
 
 class Identity:
@@ -116,11 +119,12 @@ class Identity:
         return self._begins is not None and self._begins <= datetime.now(UTC)
 
     def _make(self) -> Pair:
-        files = self.files
-        anchors = (_ending(files.anchors, each) for each in self.anchors.certificates)
-        certificates = (*in_file(files.certificate), *anchors)
+        files, anchors = self.files, self.anchors.certificates
+        ours = _loaded(files.certificate)
+        certificates = [_ending(files.certificate, each) for each in ours]
+        certificates += [_ending(files.anchors, each) for each in anchors]
         client = mutual_client_context(anchors=self.anchors, certificate=files.certificate, key=files.key)
-        return Pair(client=client, certificates=certificates)
+        return Pair(client=client, certificates=tuple(certificates), chain=own_chain(ours, anchors))
 
     def _stamp(self) -> _Stamp:
         return tuple(_stamp_of(path) for path in (self.files.certificate, self.files.key))
@@ -143,6 +147,10 @@ def _stamp_of(path: Path) -> tuple[int, int, int] | None:
 
 def in_file(path: Path) -> tuple[Ending, ...]:
     """The certificates of a PEM file, in its order. Raises TlsMisconfigured when there is none, or half of one."""
+    return tuple(_ending(path, each) for each in _loaded(path))
+
+
+def _loaded(path: Path) -> Sequence[x509.Certificate]:
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -151,7 +159,7 @@ def in_file(path: Path) -> tuple[Ending, ...]:
     if data.count(b"-----BEGIN") != data.count(b"-----END"):
         raise TlsMisconfigured(f"{path}: is cut off")
     try:
-        return tuple(_ending(path, each) for each in x509.load_pem_x509_certificates(data))
+        return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise TlsMisconfigured(f"{path}: no PEM certificate in it, or one that cannot be read") from None
 

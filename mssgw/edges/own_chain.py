@@ -1,22 +1,21 @@
 """The chain of our own certificate, as other operators' handshakes build it: to hold it against revocation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.core.trust import Chain
-from mssgw.edges.certificates import certificate, loaded, signed_by
+from mssgw.edges.certificates import certificate, signed_by
 
 
-def own_chain(ours: bytes, anchors: bytes) -> Chain:
-    """From two PEM files: leaf first, a self-signed anchor last where the chain gets there.
+def own_chain(ours: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate]) -> Chain:
+    """From the leaf and what stands behind it: leaf first, a self-signed anchor last where the chain gets there.
 
-    Intermediates may stand in either. Dates are not looked at. Raises UnreadableCertificates, IndexError for no leaf.
+    Intermediates may stand on either side. Dates are not looked at.
     """
-    chain = loaded(ours)
-    leaf, signers = chain[0], [*chain[1:], *loaded(anchors)]
-    return tuple(certificate(each.public_bytes(Encoding.DER)) for each in _path(leaf, signers))
+    path = _path(ours[0], [*ours[1:], *anchors])
+    return tuple(certificate(each.public_bytes(Encoding.DER)) for each in path)
 
 
 def _path(leaf: x509.Certificate, signers: Sequence[x509.Certificate]) -> list[x509.Certificate]:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from mssgw.core.clients import Client
 from mssgw.core.replies import Reply
 from mssgw.core.rules.content import too_big
 from mssgw.core.trust import Distrust
@@ -77,10 +78,12 @@ class DataDialogue(MailDialogue):
             raise
         if decoder.discarded > _PATIENCE:
             return _ENOUGH
-        if isinstance(distrust := self.standing(), Distrust):  # DATA may last half an hour.  req: TLS-5, TLS-7
-            self.log.distrusted(distrust)
-            await incoming.refuse(distrust.reply)
-        return incoming.refusal or await incoming.end(decoder.size)
+        operator = self.standing()  # again, for DATA may last half an hour.  req: TLS-5, TLS-6, TLS-7
+        if isinstance(operator, Distrust):
+            self.log.distrusted(operator)
+            await incoming.refuse(operator.reply)
+            return operator.reply
+        return incoming.refusal or await incoming.end(decoder.size, operator)
 
     async def _receive(self, incoming: "_Incoming", decoder: DataDecoder, place: Place) -> None:
         """Take bytes up to the final dot. Raises PeerGone or TooSlow."""
@@ -135,10 +138,13 @@ class _Incoming:
             self._over = True
             await asyncio.shield(self._dialogue.door.keep(self._letter.abort(reply)))
 
-    async def end(self, size: int) -> Reply:
-        """Decide and commit. The commit outlives this connection, and this wait (threats finding 12)."""
+    async def end(self, size: int, operator: Client | None) -> Reply:
+        """Decide and commit. The commit outlives this connection, and this wait (threats finding 12).
+
+        ``operator``: whose certificate the peer has shown, as it is listed now.
+        """
         self._over = True
-        commit = self._dialogue.door.keep(self._letter.end(size=size))
+        commit = self._dialogue.door.keep(self._letter.end(size=size, client=operator))
         try:
             async with asyncio.timeout(self._limit):
                 return await asyncio.shield(commit)

@@ -6,8 +6,6 @@ that a crash leaves the old pair or the new one. Nothing here is believed: the r
 
 import asyncio
 import contextlib
-import errno
-import fcntl
 import json
 import os
 from collections.abc import AsyncIterator, Callable
@@ -16,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from mssgw.core.errors import StoreFull, StoreUnavailable
-from mssgw.edges.full_disk import is_full
-from mssgw.edges.spool_disk import sync_directory
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.trust_folder import TrustFolder, failures
 from mssgw.ports.white_list import Kept
 
 _NOTE, _TURN, _TRIED = "white-list.json", "turn", "tried"
@@ -30,17 +27,14 @@ T = TypeVar("T")
 
 
 class TrustFiles:
-    """The Shelf port; directory 0700, files 0600."""
+    """The Shelf port."""
 
     def __init__(self, directory: Path, *, make: bool = True) -> None:
         """``make`` False: only to read; nothing is there where there is no directory. Raises StoreUnavailable."""
-        self._directory = directory
-        if not make:
-            return
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise _failure(error) from None
+        self._folder, self._directory = TrustFolder(directory), directory
+        if make:
+            with failures():
+                self._folder.make()
 
     async def version(self) -> str:
         return await self._in_thread(self._version)
@@ -59,20 +53,17 @@ class TrustFiles:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
+        with failures():
+            descriptor = self._folder.lock(_TURN)
         try:
-            descriptor = os.open(self._directory / _TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _failure(error) from None
-        try:
-            yield _locked(descriptor)
+            yield descriptor is not None
         finally:
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
     async def _in_thread(self, call: Callable[..., T], *arguments: object) -> T:
-        try:
+        with failures():
             return await asyncio.to_thread(call, *arguments)
-        except OSError as error:
-            raise _failure(error) from None
 
     def _version(self) -> str:
         try:
@@ -108,9 +99,9 @@ class TrustFiles:
     def _keep(self, kept: Kept) -> None:
         path = self._file(kept.fingerprint)
         if not path.exists() or path.read_bytes() != kept.file:
-            self._write(path, kept.file)
+            self._folder.put(path.name, kept.file)
         times = {"generated_at": kept.generated_at.isoformat(), "verified_at": kept.verified_at.isoformat()}
-        self._write(self._directory / _NOTE, json.dumps({"fingerprint": kept.fingerprint, **times}).encode())
+        self._folder.put(_NOTE, json.dumps({"fingerprint": kept.fingerprint, **times}).encode())
         for old in self._directory.glob("white-list-*.xml"):
             if old != path:
                 with contextlib.suppress(FileNotFoundError):
@@ -120,21 +111,6 @@ class TrustFiles:
         if len(fingerprint) != 64 or not set(fingerprint) <= set("0123456789abcdef"):  # it becomes a file name
             raise ValueError("a fingerprint is 64 hexadecimal digits")
         return self._directory / f"white-list-{fingerprint[:32]}.xml"
-
-    def _write(self, path: Path, content: bytes) -> None:
-        """Durable, and never half there under its name."""
-        partial = path.with_name(f"{path.name}.{os.getpid()}.new")
-        try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise
-        sync_directory(self._directory)
 
     def _tried_at(self) -> datetime | None:
         try:
@@ -149,17 +125,3 @@ class TrustFiles:
             os.utime(descriptor, ns=(moment, moment))
         finally:
             os.close(descriptor)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _failure(error: OSError) -> StoreUnavailable:
-    if is_full(error):
-        return StoreFull("the disk of the trust folder is full")
-    return StoreUnavailable(f"the trust folder failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")

@@ -76,7 +76,8 @@ class IncomingLetter:
             with contextlib.suppress(StoreUnavailable):  # it is logged; the refusal stands without its journal line
                 await self._refused(reply, (), None)
 
-    async def end(self, *, size: int) -> Reply:
+    async def end(self, *, size: int, client: Client | None = None) -> Reply:
+        self._client = client or self._client  # req: TLS-6, WL-8
         try:
             head = await self._reading.head(self._settings.inspection_limit.total_seconds())
             return await self._decide_and_keep(head, size)

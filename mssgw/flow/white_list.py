@@ -6,29 +6,24 @@ judged when it was taken; its signature is verified again by each that reads it.
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from mssgw.core.errors import GatewayError, SourceUnavailable, StoreUnavailable
-from mssgw.core.list_change import change, objection
+from mssgw.core.list_change import objection
 from mssgw.core.trust import WhiteList
+from mssgw.flow.list_news import USABLE_FOR, ListNews
 from mssgw.formats import white_list
 from mssgw.ports import Clock, Source, Telemetry
 from mssgw.ports.white_list import Kept, Seal, Shelf
 
-ALARM_AFTER = timedelta(hours=24)  # req: WL-7
-USABLE_FOR = timedelta(hours=72)  # req: WL-7
 POLL = timedelta(hours=1)
 RETRY = timedelta(minutes=5)  # after a list that could not be fetched or kept
 KEEP_AGAIN = timedelta(minutes=1)  # where that failed: until then a restart and the other workers go without it
 LOOK = 5.0  # seconds between looks at what the others do
 FIRST_LOOK = 0.25  # the same while we have no list: of a node that starts for the first time, one worker fetches it
 FETCH = 300.0  # seconds, whatever a source promises
-_HOUR = timedelta(hours=1)
-_FIRST = timedelta(minutes=1)  # in which the first list may come before its absence is an alarm
 
 
 class End(StrEnum):
@@ -78,18 +73,17 @@ class WhiteListKeeper:
         poll: timedelta = POLL,
         aloud: Telemetry | None = None,
     ) -> None:
-        """``seal`` None: lists are taken unsigned, as configured. ``aloud``: where the age is told, by one worker."""
+        """``seal`` None: lists are taken unsigned, as configured. ``aloud``: see ListNews."""
         self._source, self._seal, self._shelf = source, seal, shelf
-        self._clock, self._telemetry, self._aloud, self._poll = clock, telemetry, aloud or telemetry, poll
-        self._began = clock.now()
+        self._clock, self._poll = clock, poll
+        self._news = ListNews(source.name, clock=clock, telemetry=telemetry, aloud=aloud or telemetry)
         self.held: Held | None = None
         self._version = ""  # of the shelf, as we last read it
         self._floor: datetime | None = None  # no list older than this, where the kept one itself is lost
         self._fetched = ""  # fingerprint of what the source gave last, and the file itself if it was refused
         self._refused: bytes | None = None
         self._unkept: bytes | None = None  # the list in force, while it could not be kept, and when that was tried
-        self._tried_to_keep = self._began
-        self._alarmed: dict[str, datetime] = {}
+        self._tried_to_keep = clock.now()
 
     def usable(self) -> WhiteList | None:
         """The list in force; None: there is none, or it was last verified too long ago."""  # req: WL-7
@@ -112,9 +106,9 @@ class WhiteListKeeper:
                 await self.look(eager=eager)
                 eager = False
             except StoreUnavailable as error:
-                self._alarm(self._telemetry, "trust.list_not_kept", error=str(error))
+                self._news.not_kept(error)
             except Exception as error:
-                self._telemetry.event("trust.list_failed", alarm=True, failure=error)
+                self._news.failed(error)
                 await asyncio.sleep(LOOK)
             await asyncio.sleep(LOOK if self.held is not None else FIRST_LOOK)
 
@@ -124,14 +118,14 @@ class WhiteListKeeper:
         ``eager``: it is due if we have none.
         """
         try:
-            await self._follow(self._aloud)
+            await self._follow(tell=True)
             if self._unkept_too_long() or await self._due(eager):
                 async with self._shelf.turn() as ours:
-                    await self._follow(self._aloud)
+                    await self._follow(tell=True)
                     if ours:
                         await self._in_turn(eager)
         finally:
-            self._watch_age()  # with a full disk too
+            self._news.age(self.age())  # with a full disk too
 
     async def _in_turn(self, eager: bool) -> None:
         if await self._due(eager):
@@ -166,8 +160,8 @@ class WhiteListKeeper:
 
     # --- what is kept ------------------------------------------------------------------------------------------
 
-    async def _follow(self, told: Telemetry | None = None) -> None:
-        """Take over what is kept, if it is not what we have. ``told``: of a list that another process took."""
+    async def _follow(self, *, tell: bool = False) -> None:
+        """Take over what is kept, if it is not what we have. ``tell``: that another process took it."""
         version = await self._shelf.version()
         if version == self._version:
             return
@@ -175,7 +169,7 @@ class WhiteListKeeper:
         try:
             kept = await self._shelf.read()
         except StoreUnavailable as error:  # the published one makes good for it
-            self._telemetry.event("trust.list_lost", alarm=True, error=str(error))
+            self._news.lost(error)
             return
         if kept is None:
             return
@@ -191,11 +185,11 @@ class WhiteListKeeper:
                 raise white_list.UnusableList("not the file that was kept")
             new = await self._read(kept.file, kept.verified_at)
         except GatewayError as error:
-            self._telemetry.event("trust.list_lost", alarm=True, error=str(error), fingerprint=kept.fingerprint)
+            self._news.lost(error, kept.fingerprint)
             return
         old, self.held, self._unkept = self.held, Held(list=new, verified_at=verified_at), None
-        if told is not None:
-            told.event("trust.list_followed", **_about(new, old.list if old is not None else None))
+        if tell:
+            self._news.followed(new, old.list if old is not None else None)
 
     async def _read(self, file: bytes, at: datetime) -> WhiteList:
         return await asyncio.to_thread(self._read_now, file, at)
@@ -214,7 +208,7 @@ class WhiteListKeeper:
                 file = await self._source.fetch(limit=white_list.LIMIT)
         except (SourceUnavailable, TimeoutError) as error:
             detail = str(error) or "no answer in time"
-            self._telemetry.event("trust.list_unreachable", source=self._source.name, error=detail)
+            self._news.unreachable(detail)
             return Asked(end=End.UNREACHABLE, detail=detail)
         asked = await self._judge(file, accepted)
         await self._shelf.mark_tried(self._clock.now())
@@ -245,20 +239,13 @@ class WhiteListKeeper:
         return await self._take(new, old, file)
 
     def _refuse(self, why: str, detail: str, fingerprint: str) -> Asked:
-        self._telemetry.event(
-            "trust.list_refused",
-            alarm=True,
-            reason=why,
-            detail=detail,
-            fingerprint=fingerprint,
-            source=self._source.name,
-        )
+        self._news.refused(why, detail, fingerprint)
         return Asked(end=End.REFUSED, detail=f"{why}: {detail}", fingerprint=fingerprint)
 
     async def _take(self, new: WhiteList, old: WhiteList | None, file: bytes) -> Asked:
         """In force at once; kept for the others and for a restart."""
         self.held, self._unkept = Held(list=new, verified_at=self._as_of()), file
-        self._telemetry.event("trust.list_taken", **_about(new, old))
+        self._news.taken(new, old)
         await self._keep(file)
         return Asked(end=End.TAKEN, fingerprint=new.fingerprint)
 
@@ -269,7 +256,7 @@ class WhiteListKeeper:
         as_of, before = self._as_of(), min(held.verified_at, self._clock.now())
         self.held = Held(list=held.list, verified_at=max(as_of, before))
         if as_of > before:
-            self._telemetry.event("trust.list_verified", count=0)
+            self._news.verified()
         await self._keep(file if file is not None else self._unkept)
         return Asked(end=End.UNCHANGED, fingerprint=held.list.fingerprint)
 
@@ -297,38 +284,3 @@ class WhiteListKeeper:
         )
         await self._shelf.keep(kept)
         self._unkept, self._version = None, await self._shelf.version()
-
-    # --- how old it is -----------------------------------------------------------------------------------------
-
-    def _watch_age(self) -> None:  # req: WL-7
-        age = self.age()
-        if age is None:
-            if self._clock.now() - self._began > _FIRST:
-                self._alarm(self._aloud, "trust.list_missing")
-        elif age > USABLE_FOR:
-            self._alarm(self._aloud, "trust.list_expired", hours=age // _HOUR)
-        elif age > ALARM_AFTER:
-            self._alarm(self._aloud, "trust.list_stale", hours=age // _HOUR)
-
-    def _alarm(self, telemetry: Telemetry, name: str, *, hours: int | None = None, error: str | None = None) -> None:
-        """At most one an hour of each: it would fill the log of a weekend."""
-        now = self._clock.now()
-        last = self._alarmed.get(name)
-        if last is None or not timedelta(0) <= now - last < _HOUR:
-            self._alarmed[name] = now
-            telemetry.event(name, alarm=True, source=self._source.name, hours=hours, error=error)
-
-
-def _about(new: WhiteList, old: WhiteList | None) -> Mapping[str, Any]:
-    """What is told of a list that is in force from now on."""
-    changed = change(old, new) if old is not None else None
-    return {
-        "fingerprint": new.fingerprint,
-        "generated_at": new.generated_at.isoformat(),
-        "entries": new.entries,
-        "unreadable": new.unreadable,
-        "domains": len(new.operators),
-        "operators": len(new.domains),
-        "added": len(changed.added) if changed else None,
-        "removed": len(changed.removed) if changed else None,
-    }

@@ -24,9 +24,10 @@ class LetterIn(Protocol):
     async def write(self, chunk: bytes) -> None:
         """Wire bytes as received (dot-stuffed, CRLF), any length. Raises GatewayError: stop, and answer its reply."""
 
-    async def end(self, *, size: int) -> Reply:
+    async def end(self, *, size: int, client: Client | None = None) -> Reply:
         """Decide and keep; the reply to the final dot. ``size``: octets without stuffed dots.
 
+        ``client``: who the peer is now, where that may be another than at MAIL: a white list may have come meanwhile.
         2xx means durable. Not to be cancelled: shield it, for the commit outlives a client that has gone.
         """
 

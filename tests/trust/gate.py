@@ -10,7 +10,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from mssgw.app.composition import assemble
+from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import domain_key
 from mssgw.core.delivery import Delivered, Delivery, Outcome
 from mssgw.core.envelope import Role
@@ -48,6 +48,7 @@ class Gate:
         self.handed_on: list[Stored] = []
         self.peers: list[Peer] = []
         self.door: SmtpIn
+        self.flow: Flow
         self.port = 0
 
     @property
@@ -59,10 +60,32 @@ class Gate:
         [found] = [each for each in self.log if each["event"] == event]
         return found
 
+    def decided(self, event: str) -> list[Mapping[str, Any]]:
+        """What the flow told by this name."""
+        return [fields for name, fields in self.events.seen if name == event]
+
+    def refusal(self, event: str = "letter.refused") -> Mapping[str, Any]:
+        """The one refusal by policy."""
+        [found] = self.decided(event)
+        return found
+
     def kept_nothing(self) -> bool:
-        """No letter, no delivery, no conversation, no file."""
+        """No letter, no delivery, no conversation, no file; nothing handed on, and nothing said to be accepted."""
         has = self.store._has
-        return not (has.messages or has.queue or has.conversations or has.letters or self.spool.files)
+        kept = has.messages or has.queue or has.conversations or has.letters or self.spool.files
+        return not (kept or self.handed_on or self.decided("letter.accepted"))
+
+    async def handed(self, count: int) -> list[Stored]:
+        """Wait until so many letters were handed on; these, each kept, accepted and delivered once in the log."""
+        async with asyncio.timeout(PATIENCE):
+            while len(self.decided("delivery.delivered")) < count or not self.flow.deliverer.idle:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        ids = [stored.spool_id for stored in self.handed_on]
+        assert len(set(ids)) == len(ids) == count
+        assert sorted(ids) == sorted(self.store._has.messages)
+        for event in ("letter.accepted", "delivery.delivered"):
+            assert sorted(fields["queue_id"] for fields in self.decided(event)) == sorted(ids)
+        return self.handed_on
 
     async def send(self, route: Route, stored: Stored, deliveries: list[Delivery]) -> Mapping[int, Outcome]:
         self.handed_on.append(stored)
@@ -147,7 +170,7 @@ async def gate(
         owners={OURS: "ch"},
     )
     live = Live(settings, lambda role, peer: None, _nobody, purposes=frozenset(purposes))
-    flow = assemble(
+    gate.flow = flow = assemble(
         validators=MemoryValidators(),
         store=gate.store,
         spool=gate.spool,

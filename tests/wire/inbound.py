@@ -39,7 +39,7 @@ class Letter:
             raise self.script.write_error
         self.content += chunk
 
-    async def end(self, *, size: int) -> Reply:
+    async def end(self, *, size: int, client: Client | None = None) -> Reply:
         self.end_called.append("end")
         self.size = size
         self.script.committing.set()

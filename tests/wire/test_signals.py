@@ -28,16 +28,16 @@ def tell():
 if moment == "loaded":
     tell()
 else:
-    import mssgw.app.daemon as daemon
+    import mssgw.app.crew as crew
 
-    real = getattr(daemon, moment)
+    real = getattr(crew, moment)
 
     def telling(*given, **named):
         if whom == "supervisor" or os.getpid() != supervisor:
             tell()
         return real(*given, **named)
 
-    setattr(daemon, moment, telling)
+    setattr(crew, moment, telling)
 main()
 """
 

@@ -23,6 +23,6 @@ def serve(config_path: Path) -> None:
     signals.hold()
     if signals.stop_was_asked():
         return
-    from mssgw.app.daemon import serve as run  # pulls in everything: not for --help
+    from mssgw.app.crew import serve as run  # pulls in everything: not for --help
 
     run(config_path)

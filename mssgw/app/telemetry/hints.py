@@ -53,6 +53,8 @@ HINTS: Mapping[str, str] = {
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
     "trust.list_refused": "the old one stays in force; rightly shrunk? mssgw trust refresh --accept FINGERPRINT",
     "trust.list_stale": "it serves for 72 hours in all: mend what the events before say; if a file, who renews it?",
+    "trust.own_certificate_revoked": "other operators refuse our letters: ask IGC-Sante why, renew; see docs/trust.md",
+    "trust.own_domains_unlisted": "others refuse letters of these domains: mssgw trust status; have ANS list our DN",
     "trust.watch_failed": f"certificates in use stay; renewed files may need a restart; {_DEFECT}",
     "validator.cannot_start": "letters with documents wait (451): memory? installation? try mssgw cda check on a file",
     "validator.crashed": f"it is replaced, its letter is tried again by the sender; {_DEFECT}",

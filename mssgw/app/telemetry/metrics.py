@@ -114,6 +114,8 @@ ALARMS = (
     "trust.list_not_kept",
     "trust.list_refused",
     "trust.list_stale",
+    "trust.own_certificate_revoked",
+    "trust.own_domains_unlisted",
     "trust.watch_failed",
     "validator.cannot_start",
     "validator.crashed",

@@ -6,10 +6,11 @@ from typing import Any
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, PatientSpace
 from mssgw.core.clients import Client
-from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.conversation import Conversation, Move, Pair, State
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.facts import Exchange, Facts, Policy
 from mssgw.core.message import MessageHead
+from mssgw.core.verdict import Admit, Refuse
 
 PATIENT = Address.parse("279035121518989@patient.mssante.fr")
 OTHER_PATIENT = Address.parse("146026322000196@patient.mssante.fr")
@@ -26,6 +27,7 @@ HOSPITAL = Client(
     notice_domains=frozenset({"mail.ch-test.invalid"}),
 )
 PATIENTS_OPERATOR = Client(name="mes", role=Role.TRUST_SPACE, domains=frozenset({"patient.mssante.fr"}))
+PAIR = Pair(PATIENT, DOCTOR)
 PHARMACY_BAL = Bal(kind=BalKind.ORG, pharmacy=True)
 OPEN, CLOSED, ABSENT = (Conversation(state=state) for state in (State.OPEN, State.CLOSED, State.ABSENT))
 
@@ -79,3 +81,16 @@ def facts(
 def head(sender: Address, **more: Any) -> MessageHead:
     more.setdefault("message_id", "<1@ch-test.mssante.fr>")
     return MessageHead(from_fields=1, from_=(sender,), **more)
+
+
+def refusal(verdict: object) -> tuple[int, str, str]:
+    """Code, status and rule of a letter that must be refused."""
+    assert isinstance(verdict, Refuse), verdict
+    worst = max(verdict.findings, key=lambda finding: finding.severity)
+    return verdict.reply.code, verdict.reply.status, worst.rule
+
+
+def admitted(verdict: object) -> tuple[Move, ...]:
+    """The moves of a letter that must be admitted."""
+    assert isinstance(verdict, Admit), verdict
+    return verdict.moves

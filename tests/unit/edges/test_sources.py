@@ -5,9 +5,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +15,9 @@ from mssgw.core.errors import SourceUnavailable
 from mssgw.edges.sources import PathSource, source
 from mssgw.edges.tls import client_context
 from tests.pki import Authority, server_context
+from tests.web import ok, served, status
 
 LIMIT = 1000
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -32,45 +30,6 @@ def trusting(authority, tmp_path_factory) -> ssl.SSLContext:
     anchors = tmp_path_factory.mktemp("trust") / "anchors.pem"
     anchors.write_text(authority.pem)
     return client_context(ca_file=anchors)
-
-
-class Server:
-    """Answers each request with the next of its answers, the last one for ever; keeps the requests."""
-
-    def __init__(self, *answers: bytes | Answer) -> None:
-        self._answers = list(answers)
-        self.requests: list[str] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
-            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-            if isinstance(answer, bytes):
-                writer.write(answer)
-                await writer.drain()
-            else:
-                await answer(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def served(*answers: bytes | Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[str, Server]]:
-    server = Server(*answers)
-    async with await asyncio.start_server(server, "127.0.0.1", 0, ssl=tls) as listening:
-        port = listening.sockets[0].getsockname()[1]
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}", server
-
-
-def ok(body: bytes, *headers: str) -> bytes:
-    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *headers])
-    return f"{head}\r\n\r\n".encode() + body
-
-
-def status(line: str, *headers: str) -> bytes:
-    return ("\r\n".join([f"HTTP/1.1 {line}", "Content-Length: 0", *headers]) + "\r\n\r\n").encode()
 
 
 async def fetched(url: str, trusting: ssl.SSLContext, **more: object) -> bytes | None:

@@ -1,0 +1,97 @@
+"""The processes of a gateway: one, or a worker for each core over sockets that they share.
+
+1. configuration and log; the store is opened once, to try it;
+2. sockets (descriptors.py), and a process for each core (supervisor.py);
+3. in each: keys, store (migrated), spool, and a Daemon over them (daemon.py).
+"""
+
+import asyncio
+import contextlib
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from mssgw.app import config as configuration
+from mssgw.app import signals
+from mssgw.app.config import Config
+from mssgw.app.daemon import Daemon
+from mssgw.app.descriptors import allow_open_files, bind
+from mssgw.app.eyes.eyes import Eyes
+from mssgw.app.eyes.sockets import bind_eyes
+from mssgw.app.reloading import read_again
+from mssgw.app.seat import Seat
+from mssgw.app.stores import at_rest
+from mssgw.app.supervisor import Supervisor
+from mssgw.app.telemetry import log
+from mssgw.app.telemetry.events import LogTelemetry
+from mssgw.app.thrift import spare_the_collector, stay_on_a_core
+from mssgw.edges import systemd
+
+
+def serve(config_path: Path) -> None:
+    """Run until SIGTERM or SIGINT, in one process or several; signals are held when it is called (signals.py).
+
+    Raises ConfigErrors, OSError or a GatewayError when it cannot start; TaskFell when the only process lost a part of
+    itself for good, while one of several is replaced.
+    """
+    config = configuration.load(config_path)
+    log.configure(config.log.level, config.log.format)
+    if signals.stop_was_asked():
+        return
+    allow_open_files()
+    asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
+    sockets = bind(config)
+    workers = config.gateway.workers or len(os.sched_getaffinity(0))
+    sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
+    if signals.stop_was_asked():
+        return
+    if workers == 1:
+        asyncio.run(work(config_path, config, Seat(sockets=sockets, interval=systemd.watchdog_interval())))
+        return
+    spare_the_collector()
+    crew = Crew(config_path, config)
+    Supervisor(crew.member, sockets, workers, LogTelemetry(), reload=crew.reload).supervise()
+
+
+class Crew:
+    """In the supervisor: the configuration that the next worker starts with, when one must be replaced."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._path, self._config = path, config
+
+    def member(self, seat: Seat) -> int:
+        """Be a worker, in its process."""
+        if not self._config.gateway.workers:  # one for each core; who says how many has plans of his own for them
+            stay_on_a_core(seat.number)
+        asyncio.run(work(self._path, self._config, seat))
+        return 0
+
+    def reload(self) -> None:
+        """As the workers do. They say what they refuse and why; whatever it is, the supervisor goes on."""
+        with contextlib.suppress(Exception):
+            self._config = read_again(self._path, self._config, Seat()).config
+            log.configure(self._config.log.level, self._config.log.format)
+
+
+async def work(config_path: Path, config: Config, seat: Seat) -> None:
+    """Be one worker until told to stop."""
+    async with AsyncExitStack() as stack:
+        eyes = Eyes(config, seat)
+        node = f"{config.node}-{seat.number}"  # leases begin with it: each process has its own
+        rest = await stack.enter_async_context(
+            at_rest(
+                config,
+                node=node,
+                telemetry=eyes.telemetry,
+                meter=eyes.meter,
+                hot_bodies=seat.share(config.store.hot_bodies),
+            )
+        )
+        daemon = Daemon(config_path, config, rest, eyes, seat)
+        await stack.enter_async_context(daemon.running())
+        await daemon.until_told_to_stop()
+
+
+async def _try_the_store(config: Config) -> None:
+    async with at_rest(config):
+        pass

@@ -1,0 +1,166 @@
+"""Which revocation list is in force, when somebody is told, and the task that sees to it (TLS-5)."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from mssgw.core.trust import REVOCATION_UNKNOWN, REVOKED
+from mssgw.edges.sources import PathSource
+from tests.pki import TrustSpace
+from tests.unit.edges.crls.node import DAY, NOW, World
+
+
+async def test_a_foreign_list_is_refused_aloud_and_changes_nothing(world, space):
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = TrustSpace().intermediate.crl(leaf.serial)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_refused", True)]
+    assert world.reply(leaf) is None
+    await world.poll()
+    assert world.heard.take() == []  # said once
+    world.clock.pass_(hours=1)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_refused", True)]  # and again while it lasts
+
+
+async def test_a_list_from_tomorrow_is_taken_tomorrow(world, space):
+    """The server does not send again what it sent, so it is kept until our clock agrees."""
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(leaf.serial, this_update=NOW + DAY)
+    await world.poll()
+    assert world.reply(leaf) is None
+    world.clock.pass_(hours=23)
+    await world.poll()
+    assert world.reply(leaf) is REVOKED
+
+
+async def test_an_older_list_never_replaces_a_newer_one(world, space):
+    leaf = space.operator("a.exemple.fr")
+    old = space.intermediate.crl(this_update=NOW - timedelta(minutes=30))
+    world.intermediate.content = space.intermediate.crl(leaf.serial)
+    await world.poll()
+    world.heard.take()
+    world.intermediate.content = old  # replayed by whoever stands between
+    await world.poll()
+    assert world.reply(leaf) is REVOKED
+    assert world.heard.take() == [("trust.crl_overtaken", False)]
+
+
+async def test_an_expired_list_does_not_replace_one_that_holds(world, space):
+    end = NOW - timedelta(seconds=1)
+    world.intermediate.content = space.intermediate.crl(this_update=NOW - timedelta(seconds=30), next_update=end)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_refused", True)]
+    assert world.reply(space.operator("a.exemple.fr")) is None
+
+
+async def test_it_is_told_before_a_list_ends_and_when_it_has(space, tmp_path):
+    world = World(space, tmp_path)
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(this_update=NOW, next_update=NOW + 8 * DAY)
+    world.root.content = space.root.crl(this_update=NOW, next_update=NOW + 300 * DAY)
+    await world.poll()
+    world.heard.take()
+    world.clock.pass_(days=6, hours=23)
+    await world.poll()
+    assert world.heard.take() == []
+    world.clock.pass_(hours=2)  # less than a day
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_expiring", True)]
+    assert world.reply(leaf) is None
+    world.clock.pass_(days=1)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_expired", True)]
+    assert world.reply(leaf) is REVOCATION_UNKNOWN
+    follower = world.another()
+    follower.load()
+    follower._look_at_the_time()
+    assert world.heard.take() == []  # of all workers one tells
+
+
+async def test_a_short_list_is_told_of_in_its_last_quarter(world, space):
+    world.intermediate.content = space.intermediate.crl(this_update=NOW, next_update=NOW + timedelta(hours=4))
+    world.clock.pass_(hours=2, minutes=59)
+    await world.poll()
+    assert ("trust.crl_expiring", True) not in world.heard.take()
+    world.clock.pass_(minutes=2)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_expiring", True)]
+
+
+async def test_grace_is_what_was_configured_and_no_more(space, tmp_path):
+    world = World(space, tmp_path, grace=timedelta(hours=6))
+    good, bad = space.operator("a.exemple.fr"), space.operator("b.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(bad.serial, this_update=NOW, next_update=NOW + DAY)
+    await world.poll()
+    world.clock.pass_(hours=29)
+    assert world.reply(good) is None
+    assert world.reply(bad) is REVOKED
+    world.clock.pass_(hours=1, minutes=1)
+    assert world.reply(good) is REVOCATION_UNKNOWN
+    assert world.reply(bad) is REVOKED  # for good, list or no list
+
+
+# Sources that fail.
+
+
+async def test_a_source_that_is_down_changes_nothing_and_becomes_an_alarm(world, space):
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.down = True
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_unreachable", False)]
+    world.clock.pass_(minutes=5)
+    await world.poll()
+    assert world.heard.take() == []
+    world.clock.pass_(minutes=11)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_unreachable", True)]
+    assert world.reply(leaf) is None
+    world.intermediate.down = False
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_reached", False)]
+
+
+async def test_a_list_that_is_sent_again_unchanged_is_not_verified_again(world, space, monkeypatch):
+    """A server without ETag sends it at each poll; that of a large authority would cost a tenth of a second each."""
+    der = space.intermediate.crl()
+    world.intermediate.content = der
+    await world.poll()
+    monkeypatch.setattr("mssgw.edges.crls.read_crl", None)
+    world.heard.take()
+    world.intermediate.content = bytes(bytearray(der))
+    await world.poll()
+    assert world.heard.take() == []
+    (one,) = [each for each in world.crls.status() if "ORGANISATIONS" in each.issuer]
+    assert one.source == "intermediate"
+
+
+# The task.
+
+
+async def _until(true: Any) -> None:
+    async with asyncio.timeout(10):
+        while not true():  # noqa: ASYNC110 - it waits for what no event tells
+            await asyncio.sleep(0.01)
+
+
+async def test_one_process_fetches_and_the_others_follow(space, tmp_path, monkeypatch):
+    """A revocation published as a file is in force in every worker, and the task ends when it is told to."""
+    monkeypatch.setattr("mssgw.edges.crls.FOLLOW", 0.02)
+    world = World(space, tmp_path)
+    leaf = space.operator("a.exemple.fr")
+    files = space.write_crls(tmp_path)
+    first, second = (world.another(*(PathSource(file) for file in files), poll=0.02) for _ in range(2))
+    tasks = [asyncio.create_task(each.run()) for each in (first, second)]
+    await _until(lambda: world.reply(leaf, first) is None is world.reply(leaf, second))
+    assert [name for name, _ in world.heard.take() if name == "trust.crl_taken"] == ["trust.crl_taken"] * 2
+    space.write_crls(tmp_path, leaf.serial)
+    await _until(lambda: world.reply(leaf, first) is REVOKED is world.reply(leaf, second))
+    tasks[0].cancel()  # it had the lock
+    await asyncio.gather(tasks[0], return_exceptions=True)
+    space.write_crls(tmp_path)
+    await _until(lambda: world.reply(leaf, second) is None)
+    tasks[1].cancel()
+    await asyncio.gather(tasks[1], return_exceptions=True)
+    assert all(task.cancelled() for task in tasks)
+    assert {name for name, _ in world.heard.take()} <= {"trust.crl_taken", "trust.crl_missing"}
