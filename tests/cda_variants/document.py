@@ -64,6 +64,7 @@ VARIANTS = (
         ("month only", "CDA-HDR-014", FORM, setting("effectiveTime", value="202402")),
         ("future", "CDA-HDR-015", FORM, setting("effectiveTime", value="21240210101500+0100")),
         ("UTF-8 read as Latin-1", "CDA-HDR-023", ADVICE, saying("title", "Compte rendu d'hÃ©matologie")),
+        ("a label in UTF-8 read as Latin-1", "CDA-HDR-023", ADVICE, setting("code", displayName="HÃ©matologie")),
     ),
     *of(
         "confidentialityCode",

@@ -69,9 +69,10 @@ _SHEET = rule("CDA-HDR-022", ADVICE, "La feuille de style n'est pas à chercher 
 _MOJIBAKE = rule(
     "CDA-HDR-023",
     ADVICE,
-    "L'encodage déclaré est le vrai : le titre et les noms n'ont pas de signes tels que Ã©",
+    "L'encodage déclaré est le vrai : titre, noms et libellés n'ont pas d'accents devenus deux signes",
     "passerelle",
 )
+_INCLUDED = rule("CDA-HDR-025", ADVICE, "Le document n'inclut rien d'un autre fichier (XInclude)", "passerelle")
 
 
 def _check_title(report: Report, element: Element, _children: Children) -> None:
@@ -101,7 +102,8 @@ def _check_templates(report: Report, element: Element, children: Children) -> No
 
 _REMOTE = re.compile(r"""href\s*=\s*["']\s*(?:[a-zA-Z]+:|//)""")
 _MISREAD = re.compile("[ÃÂ][\u0080-\u00bf]")  # two octets of UTF-8, each read as a character
-_MOST_MISREAD = 100  # titles and patients: a document with more is refused
+_SHOWN = hl7("code", "title", "recordTarget", "author", "custodian", "legalAuthenticator")
+_MOST_MISREAD = 200  # of these; a document with more is hardly one
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 HEADER = Part(  # req: CDA-1, CDA-3
@@ -172,6 +174,8 @@ def check_header(report: Report) -> None:
     for before in report.root.itersiblings(preceding=True):
         if getattr(before, "target", "") == "xml-stylesheet" and _REMOTE.search(before.text or ""):
             report.add(_SHEET, report.root)
-    for element in islice(report.root.iterchildren(*hl7("title", "recordTarget")), _MOST_MISREAD):
-        if _MISREAD.search(element.xpath("string()")):
+    for element in islice(report.root.iterchildren(*_SHOWN), _MOST_MISREAD):
+        if any(map(_MISREAD.search, [element.xpath("string()"), *element.xpath("descendant-or-self::*/@displayName")])):
             report.add(_MOJIBAKE, element)
+    for element in report.root.iter("{http://www.w3.org/2001/XInclude}include"):
+        report.add(_INCLUDED, element)

@@ -37,7 +37,7 @@ _ODD_SUBJECT = rule(
 _CORRECTION = rule(
     "CDA-COH-022",
     ADVICE,
-    "[Annule et remplace] dans l'objet va avec un document de remplacement (RPLC), et inversement",
+    "Un objet [Annule et remplace] va avec un document de remplacement (RPLC), et inversement",
     "FMT-13",
 )
 _NO_COPY = rule(
