@@ -13,24 +13,22 @@ passes here has one reading only:
 import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mssgw.formats.archive_names import decoded, first_clash, is_plain
 from mssgw.formats.guard import ZIP, Stopped
 
-MAX_ARCHIVE = 20 * 1024 * 1024
-MAX_ENTRIES = 200
-MAX_ENTRY = 16 * 1024 * 1024
-MAX_TOTAL = 48 * 1024 * 1024
-MAX_RATIO = 120
+_MO = 1024 * 1024
+MAX_ENTRY = 16 * _MO  # of what comes by mail
 _SMALL = 65_536  # octets that nobody fears, however well they compress
 
 _END = struct.Struct("<4s4H2LH")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _STORED, _DEFLATED = 0, 8
+_LONGEST_COMMENT = 65_535
 _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, masked headers
 _DESCRIPTOR, _UTF8 = 0x8, 0x800
 _NO_SIZE = 0xFFFFFFFF  # ZIP64 tells it elsewhere
@@ -43,6 +41,24 @@ class Entry:
 
     path: str = field(repr=False)
     content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much an archive may be: itself, one entry and all of them in octets, how many, and how well compressed.
+
+    ``comment``: one at its end is let pass. Code hosts leave the revision there; in mail it could be anything.
+    """
+
+    archive: int
+    entries: int
+    entry: int
+    total: int
+    ratio: int
+    comment: bool = False
+
+
+MAIL = Bounds(archive=20 * _MO, entries=200, entry=MAX_ENTRY, total=48 * _MO, ratio=120)
 
 
 class _Listed(NamedTuple):
@@ -59,18 +75,24 @@ class _Listed(NamedTuple):
     offset: int
 
 
-def safe_unzip(content: bytes) -> tuple[Entry, ...]:
-    """All files of a zip in the order of its directory, folders left out. Raises guard.Stopped."""
-    if len(content) > MAX_ARCHIVE:
+def safe_unzip(
+    content: bytes, bounds: Bounds = MAIL, *, wanted: Callable[[str], bool] | None = None
+) -> tuple[Entry, ...]:
+    """All files of a zip in the order of its directory, folders left out. Raises guard.Stopped.
+
+    ``wanted``: by their paths, the only files that are unpacked, and whose sizes count.
+    """
+    if len(content) > bounds.archive:
         raise Stopped(ZIP["size"])
-    start, listed = _directory(content)
+    start, listed = _directory(content, bounds)
     if (twice := first_clash([each.path for each in listed])) is not None:
         raise _stop("duplicate", listed[twice])
-    _check_sizes(listed)
+    chosen = [each for each in listed if wanted is None or wanted(each.path)]
+    _check_sizes(chosen, bounds)
     data = _places(content, listed, start)
     return tuple(
-        Entry(path=each.path, content=_inflated(content, each, place))
-        for each, place in zip(listed, data, strict=True)
+        Entry(path=each.path, content=_inflated(content, each, data[each.number - 1]))
+        for each in chosen
         if not each.path.endswith("/")
     )
 
@@ -80,32 +102,40 @@ def is_encrypted(content: bytes) -> bool:
     return content[:4] == b"PK\3\4" and bool(int.from_bytes(content[6:8], "little") & _ENCRYPTED)
 
 
-def _directory(content: bytes) -> tuple[int, list[_Listed]]:
+def _directory(content: bytes, bounds: Bounds) -> tuple[int, list[_Listed]]:
     """Where the directory begins, and what it lists."""
-    if len(content) < _END.size:
+    end = _end(content, bounds)
+    if end < 0:
         raise Stopped(ZIP["structure"])
-    end = len(content) - _END.size
     mark, disk, first, here, entries, size, start, comment = _END.unpack_from(content, end)
     if mark != b"PK\5\6":
         # Cut short, or followed by something: only the second has an end record before its end.
         raise Stopped(ZIP["around" if b"PK\5\6" in content[-66_000:] else "structure"])
     if disk or first or here != entries or 0xFFFF in (here, entries) or _NO_SIZE in (size, start):
         raise Stopped(ZIP["zip64"])
-    if entries > MAX_ENTRIES:
+    if entries > bounds.entries:
         raise Stopped(ZIP["entries"], found=str(entries))
-    if comment or start + size != end:
+    if end + _END.size + comment != len(content) or start + size != end:
         raise Stopped(ZIP["zip64" if content[end - 20 : end - 16] == b"PK\6\7" else "around"])
-    listed = list(_lines(content, start, end))
+    listed = list(_lines(content, start, end, entries))
     if len(listed) != entries:
         raise Stopped(ZIP["structure"])
     return start, listed
 
 
-def _lines(content: bytes, at: int, end: int) -> Iterator[_Listed]:
+def _end(content: bytes, bounds: Bounds) -> int:
+    """Where the end record begins: the last octets, but for a comment where one may be."""
+    last = len(content) - _END.size
+    if not bounds.comment or content[last : last + 4] == b"PK\5\6":
+        return last
+    return content.rfind(b"PK\5\6", max(0, last - _LONGEST_COMMENT), last)
+
+
+def _lines(content: bytes, at: int, end: int, entries: int) -> Iterator[_Listed]:
     number = 0
     while at < end:
         number += 1
-        if number > MAX_ENTRIES or end - at < _CENTRAL.size:
+        if number > entries or end - at < _CENTRAL.size:
             raise Stopped(ZIP["structure"])
         (mark, made, _, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, attributes, offset) = (
             _CENTRAL.unpack_from(content, at)
@@ -160,15 +190,15 @@ def _check_second_name(extra: bytes, listed: _Listed) -> None:
         at += 4 + size
 
 
-def _check_sizes(listed: list[_Listed]) -> None:
+def _check_sizes(listed: list[_Listed], bounds: Bounds) -> None:
     total = 0
     for each in listed:
         total += each.size
-        if each.size > MAX_ENTRY:
+        if each.size > bounds.entry:
             raise _stop("entry-size", each)
-        if total > MAX_TOTAL:
+        if total > bounds.total:
             raise _stop("total", each)
-        if each.size > max(_SMALL, MAX_RATIO * each.packed):
+        if each.size > max(_SMALL, bounds.ratio * each.packed):
             raise _stop("ratio", each)
 
 

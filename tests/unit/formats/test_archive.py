@@ -3,12 +3,13 @@
 import io
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssgw.formats.archive import MAX_ENTRY, Entry, is_encrypted, safe_unzip
+from mssgw.formats.archive import MAIL, MAX_ENTRY, Bounds, Entry, is_encrypted, safe_unzip
 from mssgw.formats.archive_names import is_plain
 from mssgw.formats.guard import ZIP, Stopped
 from tests import zips
@@ -97,6 +98,46 @@ def test_what_is_as_large_as_allowed_passes() -> None:
     """16 MB in one entry."""
     content = bytes(range(256)) * (MAX_ENTRY // 256)
     assert len(safe_unzip(zips.zipped({"A.XML": content}, method=zipfile.ZIP_STORED))[0].content) == MAX_ENTRY
+
+
+WIDE = Bounds(archive=10_000, entries=300, entry=2_000, total=3_000, ratio=10, comment=True)
+
+
+def test_whoever_knows_where_an_archive_comes_from_sets_other_bounds() -> None:
+    """They are kept as the others are; those for mail do not move."""
+    many = zips.zipped({f"D{number}": b"" for number in range(201)}, method=zipfile.ZIP_STORED)
+    assert len(safe_unzip(many, replace(WIDE, archive=30_000))) == 201
+    for bounds, rule in (
+        ({"archive": 100}, "GRD-ZIP-001"),
+        ({"entries": 2}, "GRD-ZIP-005"),
+        ({"entry": 6}, "GRD-ZIP-012"),
+        ({"total": 10}, "GRD-ZIP-013"),
+    ):
+        with pytest.raises(Stopped) as caught:
+            safe_unzip(zips.zipped(zips.PLAIN), replace(WIDE, **bounds))
+        assert caught.value.rule.id == rule
+    assert MAIL.comment is False
+
+
+def test_only_what_is_wanted_is_unpacked_and_weighed() -> None:
+    """What is not wanted may be as large as it likes, and broken; no rule about places and names is spared."""
+    entries = {"A.XML": b"a", "BIG": bytes(1_000_000), "C.XML": b"c"}
+    files = safe_unzip(zips.zipped(entries), WIDE, wanted=lambda path: path.endswith(".XML"))
+    assert content_of(files) == {"A.XML": b"a", "C.XML": b"c"}
+    for attack in ("path traversal", "overlapping", "same name twice", "hidden entry"):
+        with pytest.raises(Stopped):
+            safe_unzip(zips.ATTACKS[attack][0](), WIDE, wanted=lambda _: False)
+
+
+@pytest.mark.parametrize("comment", [b"", b"4803b0f7cc14c708c2890e699730d25409292772", b"x" * 65_535])
+def test_a_comment_is_let_pass_where_one_may_be(comment: bytes) -> None:
+    """One that has the length it says, and nothing behind it."""
+    content = zips.zipped(zips.PLAIN)[:-2] + len(comment).to_bytes(2, "little") + comment
+    bounds = replace(WIDE, archive=100_000)
+    assert content_of(safe_unzip(content, bounds)) == zips.PLAIN
+    for wrong in (content + b"x", content[:-1], content + zips.zipped({})):
+        with pytest.raises(Stopped):
+            safe_unzip(wrong, bounds)
 
 
 def test_a_password_is_seen_without_opening() -> None:
