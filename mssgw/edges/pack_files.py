@@ -19,6 +19,7 @@ from pathlib import Path
 from mssgw.core.errors import StoreBusy, StoreFull, StoreUnavailable
 from mssgw.edges.full_disk import is_full
 from mssgw.edges.spool_disk import sync_directory
+from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.pack import DamagedPack, Label, Pack
 
 FOLDER = "cda"  # below state_dir
@@ -30,11 +31,11 @@ _TRIES = 5
 
 
 class PackFiles:
-    """Everything here blocks for some milliseconds; ``install`` for as long as the disk takes. Folder 0700, files 0600."""
+    """Everything here blocks for some milliseconds, ``install`` as long as the disk takes. Folder 0700, files 0600."""
 
-    def __init__(self, state_dir: Path) -> None:
-        """Nothing is made before something is installed."""
-        self._folder = state_dir / FOLDER
+    def __init__(self, folder: Path) -> None:
+        """``folder``: state_dir / FOLDER. Nothing is made before something is installed."""
+        self._folder = folder
 
     def version(self) -> str:
         """Changes whenever another pack is installed or removed; "" without one. Raises StoreUnavailable."""
@@ -69,7 +70,9 @@ class PackFiles:
         return label
 
     def read(self) -> Pack | None:
-        """The pack in force, as it was when it was installed; None: there is none. Raises StoreUnavailable, DamagedPack.
+        """The pack in force, as it was when it was installed; None: there is none.
+
+        Raises StoreUnavailable, DamagedPack.
 
         Another process may replace it between the label and the files: then the label is another one too.
         """
@@ -116,7 +119,8 @@ class PackFiles:
     def _turn(self) -> Iterator[None]:
         """One who writes at a time, and every trouble with the disk by its name."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self._folder.parent, self._folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
             descriptor = os.open(self._folder / _TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -146,6 +150,12 @@ class PackFiles:
         for path in self._folder.iterdir():
             if path.name != kept and _OURS.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def load(folder: Path) -> Installed:
+    """What is in force there, compiled for one thread. Raises StoreUnavailable, DamagedPack, and as Pack.opened."""
+    pack = PackFiles(folder).read()
+    return pack.opened() if pack is not None else NOTHING_INSTALLED
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -62,9 +62,16 @@ def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._El
     return root
 
 
-def parser(*, huge: bool = False) -> etree.XMLParser:
-    """For libraries that parse themselves, such as XML signatures, and only what ``parse`` has read before."""
+def parser(
+    *, huge: bool = False, target: object | None = None, schema: etree.XMLSchema | None = None
+) -> etree.XMLParser:
+    """For libraries that parse themselves, such as XML signatures, and only what ``parse`` has read before.
+
+    ``target``: told of what is met, in place of a tree. ``schema``: it is held against while it is parsed.
+    """
     return etree.XMLParser(
+        target=target,
+        schema=schema,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -86,8 +93,13 @@ def rooted(element: etree._Element) -> etree._Element:
     For a document inside another one: lxml's own copy would lose the prefixes that only values name (xsi:type).
     """
     lines = b"\n" * ((element.sourceline or 1) - 1)
-    alone: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
-    return etree.fromstring(lines + alone, parser(huge=True))  # what ``parse`` has read before
+    return etree.fromstring(lines + written(element), parser(huge=True))  # what ``parse`` has read before
+
+
+def written(element: etree._Element) -> bytes:
+    """An element with all in it, in UTF-8 without a declaration."""
+    octets: bytes = etree.tostring(element, encoding="utf-8", with_tail=False)
+    return octets
 
 
 class _FirstElement(Exception):

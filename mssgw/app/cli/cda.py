@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from mssgw.app.cli import paper
+from mssgw.app.cli import cda_pack, paper
 from mssgw.app.cli.cda_new import new
 from mssgw.app.cli.exits import Code, Failure
 from mssgw.app.cli.letters import count
-from mssgw.app.cli.opening import json_option
+from mssgw.app.cli.opening import config_option, json_option
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Rule, Severity, Verdict, severity_of
 from mssgw.core.report import Order
@@ -27,6 +27,7 @@ def cda() -> None:
 
 
 cda.add_command(new)
+cda.add_command(cda_pack.pack)
 
 
 @cda.command()
@@ -46,14 +47,25 @@ cda.add_command(new)
     "--patient-domain", default=PatientSpace().domain, show_default=True, help="Where patients have mailboxes."
 )
 @click.option("--quiet", is_flag=True, help="Say nothing of what is accepted.")
+@click.option(
+    "--pack",
+    metavar="DIR|ZIP",
+    type=click.Path(path_type=Path),
+    help="Hold documents against the XSD in this material, in place of the one that is installed.",
+)
+@config_option
 @json_option
+@click.pass_context
 def check(
+    context: click.Context,
     paths: Sequence[Path],
     policy: str,
     environment: str | None,
     recipients: Sequence[str],
     patient_domain: str,
     quiet: bool,
+    pack: Path | None,
+    config_path: Path,
     as_json: bool,
 ) -> None:
     """Judge XML documents, IHE XDM archives (.zip) and letters (.eml); of a folder, all files that end so.
@@ -61,9 +73,12 @@ def check(
     Each finding names line, rule, what was found and what was expected; it repeats no name, date or number of a
     patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal.
 
+    The installed XSD is asked too, where there is a configuration; see `mssgw cda pack`.
+
     \b
     Examples:
       mssgw cda check compte-rendu.xml
+      mssgw cda check --pack TestContenuCDA-3-0-main.zip compte-rendu.xml
       mssgw cda check --policy strict --quiet exports/
       mssgw cda check --to 279035121518989@patient.mssante.fr IHE_XDM.zip
       mssgw cda check --json lettre.eml | jq -r '.documents[].findings[].rule'
@@ -81,18 +96,21 @@ def check(
     files = list(cda_files.found_in(paths))
     if not files:
         raise Failure(Code.DATA, f"cda check: no file that ends in {', '.join(cda_files.SUFFIXES)}")
+    installed, digest = cda_pack.in_force(context, config_path, pack)
     verdicts = []
     with _progress(len(files)) as advance:
         for file in files:
-            judged = cda_files.judge(file, _content(file), order)
+            judged = cda_files.judge(file, _content(file), order, installed)
             verdicts.append(judged.verdict)
             if as_json:
-                paper.json_line(cda_report.as_json(judged))
+                paper.json_line({**cda_report.as_json(judged), "pack": digest or None})
             else:
                 cda_report.show(judged, quiet=quiet)
             advance()
     if not as_json:
         _sum_up(verdicts)
+        if not digest:
+            click.echo(cda_pack.NONE_INSTALLED, err=True)
     raise click.exceptions.Exit(next(code for verdict, code in _WORST_FIRST.items() if verdict in verdicts))
 
 

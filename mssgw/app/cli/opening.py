@@ -36,14 +36,19 @@ def open_office(config_path: Path, alone: bool, *, keyless: bool = False) -> Abs
 
 def configured(config_path: Path, *, keyless: bool = False) -> "Config":
     """Read the configuration, and go on as the gateway's user. ``keyless``: see config.load. Raises ConfigErrors."""
+    read = read_configuration(config_path, keyless=keyless)
+    become_owner(read.gateway.state_dir)
+    return read
+
+
+def read_configuration(config_path: Path, *, keyless: bool = False) -> "Config":
+    """The configuration alone, for commands that write nothing there: they stay who they are. Raises ConfigErrors."""
     from mssgw.app import config
 
     if CREDENTIALS.is_dir():
         # Beside the running service, commands find the master key where systemd keeps it for the service.
         os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
-    loaded = config.load(config_path, keyless=keyless)
-    become_owner(loaded.gateway.state_dir)
-    return loaded
+    return config.load(config_path, keyless=keyless)
 
 
 def become_owner(state_dir: Path) -> None:

@@ -6,6 +6,7 @@ from mssgw.core.clinical import Rule, Weight
 from mssgw.formats.cda import moments
 from mssgw.formats.cda.parts import Attribute, Check, Children, Part
 from mssgw.formats.cda.report import Report, rule, shown
+from mssgw.formats.cda.value_sets import USED
 from mssgw.formats.safexml import Element
 
 MINIMAL = "CI-SIS, structuration minimale"
@@ -57,6 +58,7 @@ def _moment(report: Report, element: Element) -> moments.Moment | None:
 
 def in_value_set(name: str, broken: Rule) -> Check:
     """That a code is of a value set, when the set is installed."""
+    assert name in USED, "no pack would hold it"
 
     def check(report: Report, element: Element, _children: Children) -> None:
         sets, code = report.conditions.value_sets, element.get("code")

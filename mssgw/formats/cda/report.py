@@ -10,8 +10,9 @@ from mssgw.core.clinical import Environment, Finding, Profile, Rule, Weight
 from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
 from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
+from mssgw.formats.safexsd import Schema
 
-_TOLD = 10  # findings of one rule in one document: the next 100,000 say nothing new
+TOLD = 10  # findings of one rule in one document: the next 100,000 say nothing new
 
 RULES: dict[str, Rule] = {}  # every rule about CDA documents, by id; complete once formats.cda.rulebook is imported
 
@@ -26,12 +27,16 @@ def rule(number: str, weight: Weight, sentence: str, source: str) -> Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """Under what a document is judged. ``now`` with a zone; ``environment`` None: identities of both kinds (INS-6)."""
+    """Under what a document is judged. ``now`` with a zone; ``environment`` None: identities of both kinds (INS-6).
+
+    ``value_sets`` and ``schema``: what is installed; a schema serves one thread.
+    """
 
     profile: Profile
     now: datetime
     environment: Environment | None = None
     value_sets: ValueSets = field(default=NO_VALUE_SETS)
+    schema: Schema | None = None
 
 
 class Report:
@@ -49,7 +54,7 @@ class Report:
         ``found`` goes into reports and traces: pass values of a document through ``shown``.
         """
         self._times[broken.id] += 1
-        if self._times[broken.id] > _TOLD:
+        if self._times[broken.id] > TOLD:
             return
         xpath = path(at, self.root) + (f"/{below}" if below else "")
         finding = broken.finding(

@@ -1,8 +1,8 @@
 """All rules about one CDA document, in one pass over it.
 
-An id is CDA, a room and a number: HDR the document, PAT the patient, INS his matricule, PER other persons, TIM and
-COD times and codes anywhere in the header, BOD the body, HID and COH what depends on the recipients, the letter and its
-other documents. Numbers are never reused.
+An id is CDA, a room and a number: XSD the installed schema, HDR the document, PAT the patient, INS his matricule, PER
+other persons, TIM and COD times and codes anywhere in the header, BOD the body, HID and COH what depends on the
+recipients, the letter and its other documents. Numbers are never reused.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from mssgw.formats.cda.ins import check_ins
 from mssgw.formats.cda.parts import FLOOD
 from mssgw.formats.cda.people import check_affix, check_telecom
 from mssgw.formats.cda.report import Conditions, Report, hl7
+from mssgw.formats.cda.schema import check_schema
 from mssgw.formats.safexml import Element
 
 __all__ = ["RULES", "Conditions", "check", "coherence", "hidden", "together"]
@@ -30,9 +31,11 @@ _HOLDERS = frozenset(hl7("nonXMLBody", "observationMedia"))  # whose text or val
 def check(root: Element, conditions: Conditions) -> tuple[Finding, ...]:
     """What is wrong with a document by itself. ``root``: its ClinicalDocument, within the caps of formats.documents.
 
-    Raises nothing but what a defect of ours would: any tree is judged.
+    Raises safexsd.NotJudged, and nothing else but what a defect of ours would: any tree is judged.
     """
     found = Report(root, conditions)
+    if conditions.schema is not None:
+        check_schema(found, conditions.schema)
     check_header(found)
     check_ins(found)
     check_body(found)

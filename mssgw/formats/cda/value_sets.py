@@ -8,6 +8,8 @@ from types import MappingProxyType
 from mssgw.core.errors import GatewayError
 from mssgw.formats import safexml
 
+USED = frozenset({"JDV_J01", "JDV_J02", "JDV_J04", "JDV_J07", "JDV_J47"})  # those that rules ask for
+
 _LIMIT = 16 * 1024 * 1024  # octets
 _NAME = re.compile(r"(?i)(JDV_J[0-9]{1,3})(?![0-9])")
 
@@ -36,11 +38,25 @@ class ValueSets:
 
         Raises UnreadableValueSet.
         """
-        named = {found[1].upper(): content for name, content in files.items() if (found := _NAME.search(name))}
+        named = {name: content for file, content in files.items() if (name := name_of(file))}
         return cls({name: _concepts(name, content) for name, content in named.items()})
 
     def __repr__(self) -> str:
         return f"<ValueSets {' '.join(sorted(self.concepts)) or 'none'}>"
+
+
+def name_of(path: str) -> str:
+    """The value set that a file is called after, such as JDV_J07; "" for none."""
+    found = _NAME.search(path.rpartition("/")[2])
+    return found[1].upper() if found else ""
+
+
+def revision_of(content: bytes) -> str:
+    """When a value set that can be read was last revised, as digits that compare; "" when it does not say."""
+    for each in safexml.parse(content, limit=_LIMIT).iter("{*}ValueSet", "{*}valueSet"):
+        told = each.get("dateMaj") or each.get("revisionDate") or each.get("version") or ""
+        return "".join(filter(str.isdigit, told))[:14]
+    return ""
 
 
 def _concepts(name: str, content: bytes) -> frozenset[tuple[str, str]]:
