@@ -46,7 +46,7 @@ def test_every_wrong_variant_gets_its_verdict(variant: Variant) -> None:
 
 def test_every_rule_has_a_variant() -> None:
     """But for those about recipients and value sets, which have tests of their own, and the ones named here."""
-    elsewhere = re.compile(r"CDA-(?:HID|COH)-|CDA-(?:HDR-010|HDR-044|HDR-053|PER-005|PER-008)$")
+    elsewhere = re.compile(r"CDA-(?:XSD|HID|COH)-|CDA-(?:HDR-010|HDR-044|HDR-053|PER-005|PER-008)$")
     apart = {"CDA-HDR-001", "CDA-HDR-022", "CDA-HDR-024", "CDA-HDR-025", "CDA-INS-020"}
     assert {rule for rule in RULES if not elsewhere.match(rule)} - apart == {variant.rule for variant in VARIANTS}
 
@@ -54,7 +54,7 @@ def test_every_rule_has_a_variant() -> None:
 def test_rules_are_sentences_with_a_source() -> None:
     """An integrator reads them; their ids keep a form that other rules can share."""
     for number, rule in RULES.items():
-        assert re.fullmatch(r"CDA-(?:HDR|PAT|INS|PER|TIM|COD|BOD|HID|COH)-[0-9]{3}", number)
+        assert re.fullmatch(r"CDA-(?:XSD|HDR|PAT|INS|PER|TIM|COD|BOD|HID|COH)-[0-9]{3}", number)
         assert number == rule.id
         assert rule.sentence[0].isalpha()
         assert not rule.sentence.endswith(".")
