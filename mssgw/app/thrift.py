@@ -2,6 +2,7 @@
 
 import gc
 import os
+from contextlib import suppress
 
 # Containers that may be made before the garbage collector looks for cycles (Python: 700). A letter leaves none behind,
 # so it mostly walks over letters that are alive, for nothing.
@@ -21,7 +22,9 @@ def spare_the_collector() -> None:
 def stay_on_a_core(number: int) -> None:
     """Give the worker of this number a core of its own, and all threads that it will start.
 
-    They take turns with the interpreter's lock anyway, and handing it over within a core is cheaper.
+    They take turns with the interpreter's lock anyway, and handing it over within a core is cheaper. Where a sandbox
+    forbids it, they go without.
     """
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[(number - 1) % len(cores)]})
+    with suppress(OSError):
+        os.sched_setaffinity(0, {cores[(number - 1) % len(cores)]})

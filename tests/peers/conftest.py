@@ -26,3 +26,10 @@ def needs_swaks() -> None:
     """The test drives Debian's swaks."""
     if shutil.which("swaks") is None:
         _absent("Debian's package swaks is not installed")
+
+
+@pytest.fixture(scope="session")
+def needs_strace() -> None:
+    """The test looks at system calls."""
+    if shutil.which("strace") is None:
+        _absent("Debian's package strace is not installed")
