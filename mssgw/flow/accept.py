@@ -201,7 +201,8 @@ class IncomingLetter:
     async def _forget(self) -> None:
         if self._body is None:
             await self._sink.discard()
-        else:
+            return
+        with contextlib.suppress(StoreUnavailable):  # what stays has no row: it is swept
             await self._means.spool.remove(self.spool_id)
 
     def _log_accepted(self, facts: Facts, verdict: Admit | Hold) -> None:

@@ -19,7 +19,9 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import TOO_SLOW
+from mssgw.formats.wire import to_wire
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
+from tests import clinical_letters
 from tests.unit.flow.test_deliver import Office
 
 DOCTOR, COLLEAGUE = Address.parse("dr.martin@ch.mssante.fr"), Address.parse("dr.durand@ch.mssante.fr")
@@ -85,6 +87,45 @@ async def test_what_was_not_kept_leaves_no_file(office, monkeypatch, error):
         with pytest.raises(RuntimeError):
             await incoming.end(size=len(LARGE))
     assert not spool.files
+
+
+MASKED = to_wire(
+    clinical_letters.letter(
+        "279035121518989",
+        fields="From: <dr.martin@ch.mssante.fr>\nMessage-ID: <1@ch>\n",
+        edit=clinical_letters.hidden_from("MASQUE_PS"),
+    ).encode()
+)
+
+
+async def test_a_document_is_refused_also_when_its_file_cannot_be_removed(office, monkeypatch):
+    """The file has no row: it is swept later, and nobody ever gets it."""
+    spool = MemorySpool()
+    monkeypatch.setattr(spool, "remove", failing(StoreUnavailable()))
+    incoming = letter(office, spool)
+    await incoming.write(MASKED)
+    reply = await incoming.end(size=len(MASKED))
+    assert str(reply).startswith("554 5.6.0 Document refuse : ")
+    assert reply.text.endswith(f" Rapport {incoming.spool_id}")
+
+
+async def test_documents_are_judged_once_however_often_the_facts_change(office, monkeypatch):
+    """A conflict at commit is about pairs; a document stays what it is."""
+    asked: list[None] = []
+
+    class Counting(MemoryValidators):
+        async def judge(self, letter: Any, order: Any) -> Any:
+            asked.append(None)
+            return await super().judge(letter, order)
+
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    monkeypatch.setattr(incoming._means.documents, "_validators", Counting())
+    monkeypatch.setattr(office.store, "accept", failing(Conflict()))
+    whole = to_wire(clinical_letters.letter("279035121518989", fields="From: <dr.martin@ch.mssante.fr>\n").encode())
+    await incoming.write(whole)
+    assert (await incoming.end(size=len(whole))).code == 451
+    assert len(asked) == 1
 
 
 async def test_a_letter_deferred_after_a_conflict_leaves_no_file(office, monkeypatch):
