@@ -59,7 +59,7 @@ def _of(name: str, content: bytes, rounds: int) -> Figures:
         certificate.write_bytes(signer.pem)
         for form, octets, words in (("unsigned", content, ()), ("signed", signer.sign(content), (certificate,))):
             file.write_bytes(octets)
-            found[form] = _together([_in_a_fresh_process(file, *words) for _ in range(rounds)])
+            found[form] = _together([in_a_fresh_process(file, *words) for _ in range(rounds)])
             say(f"  white list, {name}, {form}: {found[form]['seconds']} s, {found[form]['above_mb']} MB above idle")
     return found
 
@@ -71,7 +71,8 @@ def _together(runs: list[Figures]) -> Figures:
     return {"seconds": statistics.median(seconds), "runs": seconds, **worst}
 
 
-def _in_a_fresh_process(*files: Path) -> Figures:
+def in_a_fresh_process(*files: Path) -> Figures:
+    """A list, and the certificate of who signed it, if it is signed."""
     command = [sys.executable, "-m", "bench.list_reader", *map(str, files)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     if done.returncode:

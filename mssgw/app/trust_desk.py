@@ -22,6 +22,7 @@ from mssgw.edges.anchors import Anchors
 from mssgw.edges.certificates import UnreadableCertificates, certificates
 from mssgw.edges.list_signature import PinnedSigner
 from mssgw.edges.smtp_look import Look, look
+from mssgw.edges.smtp_trust import SERVER
 from mssgw.edges.sources import source
 from mssgw.edges.tls_mutual import mutual_client_context
 from mssgw.edges.trust_files import TrustFiles
@@ -29,8 +30,6 @@ from mssgw.flow.examine import Examined, examine
 from mssgw.flow.white_list import Asked, read_list
 from mssgw.formats.white_list import LIMIT
 from mssgw.ports import Clock, Store
-
-_SERVER = frozenset({"serverAuth"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +168,7 @@ class TrustDesk:
     def examine(self, seen: Look, host: str, domain: str | None) -> Sequence[Examined]:
         """Each check of core.trust.Check, as letters for ``domain``, a key, would meet it."""
         flaw = seen.chain_flaw
-        if not flaw and (distrust := unfit(seen.chain, _SERVER, self._clock.now())) is not None:
+        if not flaw and (distrust := unfit(seen.chain, SERVER, self._clock.now())) is not None:
             flaw = distrust.detail
         return examine(
             seen.chain,

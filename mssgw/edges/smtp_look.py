@@ -19,6 +19,7 @@ from cryptography import x509
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Certificate, Chain
 from mssgw.edges.certificates import certificate, presented_ders, verified_ders
+from mssgw.edges.smtp_trouble import tls_error
 from mssgw.edges.smtp_trust import WRONG_HOST
 
 STEP = 15.0  # seconds for each answer
@@ -86,7 +87,7 @@ async def _look(host: str, port: int, hostname: str, context: ssl.SSLContext, *,
         async with asyncio.timeout(TOTAL):
             return await _introduce(client, context, opened, say_more=say_more)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:  # SSLError and TimeoutError are OSErrors
-        if isinstance(tls := _tls_error(error), ssl.SSLCertVerificationError):
+        if isinstance(tls := tls_error(error), ssl.SSLCertVerificationError):
             raise tls from None
         raise NothingToSee(_what_is_wrong(error, tls)) from None
     finally:
@@ -128,7 +129,7 @@ async def _greet(client: aiosmtplib.SMTP, seen: Look) -> Look:
         answer = await client.ehlo()
         return replace(seen, answer=f"{answer.code} to EHLO", answered=True)
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-        return replace(seen, answer=_what_is_wrong(error, _tls_error(error)))
+        return replace(seen, answer=_what_is_wrong(error, tls_error(error)))
 
 
 def _issuer(der: bytes) -> str:
@@ -145,14 +146,6 @@ def _is_for(leaf: Certificate, host: str) -> bool:
         return str(ipaddress.ip_address(host)) in names
     wanted = host.lower().rstrip(".")
     return wanted in names or f"*.{wanted.partition('.')[2]}" in names
-
-
-def _tls_error(error: BaseException | None) -> ssl.SSLError | None:
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__
-    return None
 
 
 def _what_is_wrong(error: BaseException, tls: ssl.SSLError | None) -> str:

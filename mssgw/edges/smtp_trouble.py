@@ -38,7 +38,7 @@ def unreachable(exc: Exception, host: str, *, mutual: bool) -> tuple[Unreachable
 
     ``mutual``: between operators another server of the domain may be trusted where this one is not.
     """
-    tls = _tls_error(exc)
+    tls = tls_error(exc)
     if mutual and isinstance(tls, ssl.SSLCertVerificationError):
         exc = refused_in_the_handshake(tls)
     return _trouble(exc, tls, host, mutual=mutual), exc
@@ -92,7 +92,7 @@ def _no_way(trouble: Unreachable) -> bool:
 def why(trouble: Unreachable) -> str:
     """What went wrong, for the log: in words of ours, of the system or of OpenSSL, never the peer's, who may quote."""
     cause = trouble.__cause__
-    if (tls := _tls_error(cause)) is not None:
+    if (tls := tls_error(cause)) is not None:
         return _said_by_openssl(tls)
     match cause:
         case None | Refused():  # the name service, or we
@@ -110,7 +110,8 @@ def _said_by_openssl(error: ssl.SSLError) -> str:
     return getattr(error, "verify_message", "") or error.reason or "TLS"
 
 
-def _tls_error(exc: BaseException | None) -> ssl.SSLError | None:
+def tls_error(exc: BaseException | None) -> ssl.SSLError | None:
+    """What TLS had against it, be it the cause of the cause; None: it was something else."""
     while exc is not None:
         if isinstance(exc, ssl.SSLError):
             return exc

@@ -18,7 +18,7 @@ from mssgw.edges import evidence
 from mssgw.edges.certificates import chain_of
 from mssgw.ports import Trust
 
-_SERVER = frozenset({"serverAuth"})
+SERVER = frozenset({"serverAuth"})  # what the certificate of one that takes our letters is for
 _BAD_CHAIN = Reply(554, DISTRUSTED, "Chaine de certificats refusee")
 WRONG_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
@@ -85,7 +85,7 @@ class Vetting:
         if self._trust is None or not route.domain:
             return Distrust(check=Check.WHITE_LIST, reply=LIST_UNUSABLE, detail="no trust space is configured")
         # A connection may outlive the certificates that it was opened with.
-        return unfit(chain, _SERVER, datetime.now(UTC)) or self._trust.vouch(chain, route.domain)
+        return unfit(chain, SERVER, datetime.now(UTC)) or self._trust.vouch(chain, route.domain)
 
 
 def refused_in_the_handshake(error: ssl.SSLCertVerificationError) -> NotTrusted:

@@ -98,8 +98,7 @@ class Dialogue(Voice):
 
     def eof_received(self) -> bool:
         """The peer will send no more; what it did send is answered where the transport still can."""
-        asyncio.StreamReaderProtocol.eof_received(self)
-        return not self.tls
+        return bool(asyncio.StreamReaderProtocol.eof_received(self))
 
     async def _handle_client(self) -> None:
         self._handled = False  # here and not before: a task that is cancelled before its first step has no end

@@ -52,6 +52,7 @@ class TlsDialogue(Dialogue):
         assert isinstance(plain, asyncio.Transport)
         assert context is not None
         ALERTED.set(plain)  # this connection's task has a context of its own
+        self._over_ssl = True  # before we hear of it: a peer may close with the last octet of the handshake
         try:
             secure = await self.loop.start_tls(
                 plain,

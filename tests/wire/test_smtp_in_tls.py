@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import ssl
 
 import pytest
@@ -62,6 +63,31 @@ async def test_commands_that_arrive_after_our_220_and_before_the_handshake_are_n
             pass
         await home.quiet()
         assert home.reception.senders == []
+
+
+@pytest.mark.parametrize("tls", [TlsMode.STARTTLS, TlsMode.IMPLICIT])
+async def test_a_peer_that_closes_with_the_last_octet_of_the_handshake_is_no_noise(ours, trust, caplog, tls):
+    """Scanners and health checks do; asyncio would warn of it in the log, once for each connection."""
+    async with house(tls=tls, context=ours) as home:
+        if tls is TlsMode.STARTTLS:
+            peer = await home.meet()
+            assert (await peer.ask("STARTTLS")).startswith("220 2.0.0 ")
+        else:
+            peer = await home.connect()
+        heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        client = trust.wrap_bio(heard, said, server_hostname="localhost")
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                await peer.send(said.read())
+                heard.write(await peer.reader.read(65_536))
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.unwrap()
+        await peer.send(said.read())  # Finished and close_notify together
+        await home.quiet()
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncio"] == []
 
 
 async def test_where_tls_is_required_nothing_is_said_before_it(ours, trust):

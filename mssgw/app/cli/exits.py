@@ -130,12 +130,24 @@ def _advice() -> str:
 
 
 def _usage(error: click.UsageError) -> str:
-    """What was wrong with the words of the command line, and where its help is. click repeats what was typed."""
+    """What was wrong with the words of the command line, and where its help is. click repeats what was typed.
+
+    With an example where a word is missing, but none with an INS.
+    """
     message = scrub(error.format_message().replace("\n", " "))
     if error.ctx is None:
         return message
     path = error.ctx.command_path
+    if isinstance(error, click.MissingParameter) and (example := _example(error.ctx)):
+        message = f"{message.rstrip('.')}, as in `{example}`"
     return f"{path.removeprefix('mssgw').lstrip() or 'command line'}: {message} (see `{path} --help`)"
+
+
+def _example(context: click.Context) -> str:
+    """The first one of the command's help that may be shown."""
+    command = f"mssgw {context.command_path.partition(' ')[2]} "
+    lines = map(str.strip, (context.command.help or "").splitlines())
+    return next((line for line in lines if line.startswith(command) and scrub(line) == line), "")
 
 
 def _line(error: BaseException) -> str:

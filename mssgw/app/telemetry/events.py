@@ -4,12 +4,11 @@ from typing import Any
 
 import structlog
 
-from mssgw.app.telemetry.hints import hint
 from mssgw.ports import Telemetry
 
 
 class LogTelemetry:
-    """One log line for each event; an alarm is a warning with ``alarm=true`` and what to do about it."""
+    """One log line for each event; an alarm is a warning with ``alarm=true``."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("mssgw")
@@ -28,8 +27,6 @@ class LogTelemetry:
         if failure is not None:
             given["exc_info"] = failure
         if alarm:
-            if todo := hint(name, fields.get("queue_id")):
-                given["hint"] = todo
             self._log.warning(name, alarm=True, **given)
         else:
             self._log.info(name, **given)

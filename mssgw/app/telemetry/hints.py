@@ -1,4 +1,4 @@
-"""What to do about an alarm: the sentence that its log line carries, for whoever is woken by it.
+"""What to do about an alarm, or a peer that is not trusted: the sentence that the log line carries for its reader.
 
 docs/administrateur.md says more of each, in French.
 """
@@ -14,6 +14,7 @@ HINTS: Mapping[str, str] = {
     "config.refused": "the old configuration stays in force: mend this line, mssgw check, systemctl reload mssgw",
     "delivery.deferred": "the letter waits and is tried again: mssgw queue show ID says what the next hop answered",
     "delivery.lease_lost": "another process has taken the letter over, and may send it twice; nothing to do",
+    "delivery.peer_not_trusted": "it waits: mssgw trust peer with host and --domain of this line shows every check",
     "delivery.failed": f"the letter waits and is tried again; {_DEFECT}",
     "disk.reserve_reached": "new letters get 452 until there is room under state_dir again: df -h, make room",
     "gateway.task_fell": f"the gateway stops, and systemd starts it again; {_DEFECT}",
@@ -43,9 +44,12 @@ HINTS: Mapping[str, str] = {
     "trust.crl_missing": "its peers wait (451): add its list to trust.crls, its certificate to trust.anchors",
     "trust.crl_refused": "the list in force stays until it ends: trust.crls right? its authority in trust.anchors?",
     "trust.crl_unreachable": "the list in force stays until it ends; new revocations are not seen: network, server?",
+    "trust.certificate_revoked": "nothing to mend here: tell the operator, whose letters it keeps",
+    "trust.certificate_unfit": "out of its dates: the operator renews it; not made for this: see trust.purposes",
     "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors at a restart",
     "trust.certificate_expired": "mail that needs it waits: renew it; new files are taken into use by themselves",
     "trust.certificate_refused": "the old one stays in use: mend what error says of certificate or key",
+    "trust.handshake_refused": "purpose? see trust.purposes; issuer? see trust.anchors; else tell its operator",
     "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",
     "trust.list_failed": f"the list in force stays and is tried again; {_DEFECT}",
     "trust.list_lost": "the published one is asked for; who wrote to state_dir/trust?",
@@ -53,8 +57,13 @@ HINTS: Mapping[str, str] = {
     "trust.list_not_kept": "the list is in force, but a restart would go without it: disk full under state_dir/trust?",
     "trust.list_refused": "the old one stays in force; rightly shrunk? mssgw trust refresh --accept FINGERPRINT",
     "trust.list_stale": "it serves for 72 hours in all: mend what the events before say; if a file, who renews it?",
+    "trust.list_unusable": "it gets 451 and tries again: look at the trust.list alarms before this one",
+    "trust.no_certificate": "its server shows no client certificate (Postfix: smtp_tls_cert_file): tell its operator",
+    "trust.operator_unlisted": "listed lately? mssgw trust refresh; else its operator has the dn listed by ANS",
     "trust.own_certificate_revoked": "other operators refuse our letters: ask IGC-Sante why, renew; see docs/trust.md",
     "trust.own_domains_unlisted": "others refuse letters of these domains: mssgw trust status; have ANS list our DN",
+    "trust.revocation_unknown": "it gets 451 and tries again: detail says which list; mssgw trust status, trust.crls",
+    "trust.subject_unreadable": "detail says what of its DN; its operator needs another certificate",
     "trust.watch_failed": f"certificates in use stay; renewed files may need a restart; {_DEFECT}",
     "validator.cannot_start": "letters with documents wait (451): memory? installation? try mssgw cda check on a file",
     "validator.crashed": f"it is replaced, its letter is tried again by the sender; {_DEFECT}",
@@ -66,6 +75,6 @@ HINTS: Mapping[str, str] = {
 
 
 def hint(event: str, queue_id: object = None) -> str | None:
-    """What to do about that alarm, with the id of the letter in the commands; None for an event that is unknown."""
+    """What to do about that event, with the id of the letter in the commands; None for an event that is unknown."""
     text = HINTS.get(event)
     return text.replace(" ID", f" {queue_id}") if text and queue_id else text

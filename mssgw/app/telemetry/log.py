@@ -18,6 +18,7 @@ from typing import Any, Literal, TextIO
 import structlog
 
 from mssgw.app.telemetry import redact
+from mssgw.app.telemetry.hints import hint
 
 Format = Literal["auto", "json", "console"]
 EventDict = MutableMapping[str, Any]
@@ -82,7 +83,10 @@ class _Output:
         self.console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else None
 
     def render(self, logger: _Logger, level: str, event: EventDict) -> str:
-        """The last processor: time, level, event and logger first, then the values, made safe."""
+        """The last processor: time, level, event and logger first, then the values, made safe.
+
+        A warning carries what to do about it, where there is something.
+        """
         failure = _failure(event.pop("exc_info", None))
         line: dict[str, Any] = {
             "ts": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -92,6 +96,8 @@ class _Output:
         }
         for key, value in event.items():
             line[_key(key)] = redact.safe(value)
+        if level == "warning" and (todo := hint(line["event"], line.get("queue_id"))):
+            line["hint"] = todo
         if failure is not None:
             line["exception"] = redact.describe(failure)
         return _encode(line) if self.console is None else self._for_people(line)

@@ -108,6 +108,20 @@ def test_usage_errors_are_64_on_one_line_without_the_number_typed(run, words):
         assert patient not in line
 
 
+@pytest.mark.parametrize(
+    ("words", "example"),
+    [
+        (("trust", "peer"), "mssgw trust peer mx.chu-exemple.fr --domain chu-exemple.mssante.fr"),
+        (("trust", "domain"), "mssgw trust domain chu-exemple.mssante.fr"),
+    ],
+)
+def test_a_word_that_is_missing_is_shown_by_an_example(run, words, example):
+    """Whoever leaves it out does not know what it looks like."""
+    told = run(*words)
+    assert told.exit_code == 64
+    assert f", as in `{example}` (see `" in told.stderr
+
+
 def test_no_words_at_all_is_a_usage_error_that_shows_the_help(run):
     for words in ((), ("queue",)):
         told = run(*words)

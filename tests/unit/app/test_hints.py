@@ -12,6 +12,7 @@ from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
 from mssgw.app.telemetry.hints import HINTS, hint
 from mssgw.app.telemetry.metrics import ALARMS
+from mssgw.edges.smtpd_log import _DISTRUST
 
 GUIDE = Path(__file__).parents[3] / "docs" / "administrateur.md"
 
@@ -39,6 +40,16 @@ def test_a_hint_can_be_pasted(output: io.StringIO) -> None:
         "mssgw queue show 1M7ZTY3TH5M3REAG, mssgw explain 1M7ZTY3TH5M3REAG, "
         "then mssgw queue release 1M7ZTY3TH5M3REAG or bounce"
     )
+
+
+def test_who_is_not_trusted_comes_with_what_to_do(output: io.StringIO) -> None:
+    """Edges write such lines themselves: each check that a peer may fail, and a next hop that failed one."""
+    events = [*_DISTRUST.values(), "trust.revocation_unknown", "trust.handshake_refused", "delivery.peer_not_trusted"]
+    for event in events:
+        structlog.get_logger("mssgw.smtp").warning(event, dn="CN=mta.operateur.fr")
+    hints = [json.loads(line).get("hint") for line in output.getvalue().splitlines()]
+    checked_elsewhere = {"trust.host_mismatch", "trust.domain_foreign"}  # of next hops; of MAIL FROM
+    assert [event for event, todo in zip(events, hints, strict=True) if not todo] == sorted(checked_elsewhere)[::-1]
 
 
 def test_what_is_no_alarm_needs_no_hint(output: io.StringIO) -> None:

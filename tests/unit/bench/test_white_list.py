@@ -1,7 +1,6 @@
 """The white list that the suite measures is shaped as the published one; it is read where nothing else is."""
 
 from bench import white_list
-from bench.list_reader import measured
 from mssgw.formats.white_list import read
 
 
@@ -16,11 +15,11 @@ def test_the_list_made_for_measuring_has_the_shape_and_size_of_the_published_one
     assert 3_500_000 < len(octets) < 3_800_000
 
 
-async def test_a_reading_tells_its_time_and_the_most_memory_that_it_took(tmp_path):
+def test_a_reading_tells_its_time_and_the_most_memory_that_it_took(tmp_path):
     """With the list that is in force and the next one beside it, it takes more than with one alone."""
     file = tmp_path / "list.xml"
     file.write_bytes(white_list.made())
-    found = await measured(file, None)
+    found = white_list.in_a_fresh_process(file)
     assert 0 < found["seconds"] < 60
     assert found["idle_mb"] > 20
     assert 0 < found["stays_mb"] <= found["above_mb"] <= found["next_above_mb"]
