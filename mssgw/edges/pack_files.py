@@ -19,7 +19,6 @@ from pathlib import Path
 from mssgw.core.errors import StoreBusy, StoreFull, StoreUnavailable
 from mssgw.edges.full_disk import is_full
 from mssgw.edges.spool_disk import sync_directory
-from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.pack import DamagedPack, Label, Pack
 
 FOLDER = "cda"  # below state_dir
@@ -33,9 +32,9 @@ _TRIES = 5
 class PackFiles:
     """Everything here blocks for some milliseconds, ``install`` as long as the disk takes. Folder 0700, files 0600."""
 
-    def __init__(self, folder: Path) -> None:
-        """``folder``: state_dir / FOLDER. Nothing is made before something is installed."""
-        self._folder = folder
+    def __init__(self, state_dir: Path) -> None:
+        """Nothing is made before something is installed."""
+        self._folder = state_dir / FOLDER
 
     def version(self) -> str:
         """Changes whenever another pack is installed or removed; "" without one. Raises StoreUnavailable."""
@@ -150,12 +149,6 @@ class PackFiles:
         for path in self._folder.iterdir():
             if path.name != kept and _OURS.fullmatch(path.name):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def load(folder: Path) -> Installed:
-    """What is in force there, compiled for one thread. Raises StoreUnavailable, DamagedPack, and as Pack.opened."""
-    pack = PackFiles(folder).read()
-    return pack.opened() if pack is not None else NOTHING_INSTALLED
 
 
 def _write(path: Path, content: bytes) -> None:

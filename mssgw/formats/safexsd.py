@@ -18,7 +18,8 @@ MAX_FILE = 4 * 1024 * 1024  # octets of one schema file
 
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _BASE = "pack:/"  # no scheme that anybody fetches
-_FEW = 2_000  # elements and attributes in which errors cannot be too many
+_FEW, _SOME = 5_000, 20_000  # elements and attributes, each of which may be an error; real documents have 9,000
+_WIDE = "boolean(//*/*[501])"  # children of one parent; real documents have 110
 LOCATED = 200  # errors in larger documents that are worth finding out where they are
 _PIECE = 32_768  # octets between two looks at how many errors there are
 
@@ -63,11 +64,11 @@ class Schema:
     def troubles(self, root: Element, most: int) -> list[Trouble]:
         """The first ``most`` departures of a document, in its order; none: it is valid. Raises NotJudged.
 
-        lxml looks for the place of every error, among all siblings: 100,000 errors would take a minute and 100 MB. In
+        lxml looks up the place of every error, among all siblings: 100,000 errors would take a minute and 100 MB. In
         what could have so many they are counted first, in pieces and without a tree, and not located when too many.
         """
         try:
-            if root.xpath("count(//*) + count(//@*)") > _FEW and (found := self._without_places(root)):
+            if _may_cost_much(root) and (found := self._without_places(root)):
                 return found[:most]
             if self._schema.validate(root):
                 return []
@@ -130,6 +131,12 @@ def _first_error(error: etree.LxmlError) -> str:
         return "the schema cannot be compiled"
     where = f"{worst.filename.removeprefix(_BASE)} line {worst.line}: " if worst.line else ""
     return f"{where}{worst.message}"
+
+
+def _may_cost_much(root: Element) -> bool:
+    """Whether locating an error at each element and attribute would take more than some 100 ms."""
+    nodes = root.xpath("count(//*) + count(//@*)")
+    return bool(nodes > _SOME or (nodes > _FEW and root.xpath(_WIDE)))
 
 
 def _located(root: Element, entry: etree._LogEntry) -> Trouble:

@@ -42,11 +42,11 @@ def install(path: Path, config_path: Path) -> None:
       mssgw cda pack install TestContenuCDA-3-0-main.zip
       mssgw cda pack install /srv/ans/TestContenuCDA-3-0/
     """
-    from mssgw.edges import pack_files  # it pulls in lxml: not for --help
+    from mssgw.edges.pack_files import PackFiles  # it pulls in lxml: not for --help
     from mssgw.formats.cda.pack import Label
 
     found = _found(path, "cda pack install")
-    files = pack_files.PackFiles(configured(config_path, keyless=True).gateway.state_dir / pack_files.FOLDER)
+    files = PackFiles(configured(config_path, keyless=True).gateway.state_dir)
     label = Label(
         digest=found.pack.digest,
         installed_at=datetime.now(UTC),
@@ -105,9 +105,9 @@ def status(config_path: Path, as_json: bool) -> None:
       mssgw cda pack status
       mssgw cda pack status --json | jq -r .digest
     """
-    from mssgw.edges.pack_files import FOLDER, PackFiles
+    from mssgw.edges.pack_files import PackFiles
 
-    files = PackFiles(read_configuration(config_path, keyless=True).gateway.state_dir / FOLDER)
+    files = PackFiles(read_configuration(config_path, keyless=True).gateway.state_dir)
     label, kept = files.label(), _usable(files.read())
     if label is None or kept is None:
         raise no("cda pack status: no XSD is installed: only the gateway's own rules are asked")
@@ -137,9 +137,9 @@ def _usable(kept: "Pack | None") -> "Pack | None":
 @config_option
 def remove(config_path: Path) -> None:
     """Go on without XSD and value sets. Exit code 1: there were none."""
-    from mssgw.edges.pack_files import FOLDER, PackFiles
+    from mssgw.edges.pack_files import PackFiles
 
-    if not PackFiles(configured(config_path, keyless=True).gateway.state_dir / FOLDER).remove():
+    if not PackFiles(configured(config_path, keyless=True).gateway.state_dir).remove():
         raise no("cda pack remove: no XSD is installed")
     click.echo("removed: only the gateway's own rules are asked from now on")
 
@@ -167,8 +167,8 @@ def in_force(context: click.Context, config_path: Path, one_off: Path | None) ->
 
 
 def _installed(config_path: Path) -> tuple["Installed", str]:
-    from mssgw.edges.pack_files import FOLDER, PackFiles
+    from mssgw.edges.pack_files import PackFiles
     from mssgw.formats.cda.installed import NOTHING_INSTALLED
 
-    kept = PackFiles(read_configuration(config_path, keyless=True).gateway.state_dir / FOLDER).read()
+    kept = PackFiles(read_configuration(config_path, keyless=True).gateway.state_dir).read()
     return (kept.opened(), kept.digest) if kept is not None else (NOTHING_INSTALLED, "")

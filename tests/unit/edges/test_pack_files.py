@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.core.errors import StoreBusy, StoreFull, StoreUnavailable
-from mssgw.edges import pack_files
-from mssgw.edges.pack_files import FOLDER, PackFiles, load
-from mssgw.formats.cda.installed import NOTHING_INSTALLED
+from mssgw.edges.pack_files import FOLDER, PackFiles
 from mssgw.formats.cda.pack import DamagedPack, Label, Pack
 from tests.schemas import PACK, value_set
 
@@ -33,25 +31,24 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(folder: Path) -> PackFiles:
-    return PackFiles(folder)
+    return PackFiles(folder.parent)
 
 
 def test_before_anything_is_installed_there_is_nothing(files: PackFiles, folder: Path) -> None:
     """Looking makes no folder either."""
     assert (files.version(), files.label(), files.read(), files.remove()) == ("", None, None, False)
-    assert load(folder) is NOTHING_INSTALLED
     assert not folder.parent.exists()
 
 
 def test_what_is_installed_is_read_again(files: PackFiles, folder: Path) -> None:
     """With its label, by any process, ready to use; nobody else may look into it."""
     files.install(OTHER, label_of(OTHER))
-    again = PackFiles(folder)
+    again = PackFiles(folder.parent)
     assert again.label() == label_of(OTHER)
     kept = again.read()
     assert kept is not None
     assert kept.files == OTHER.files
-    installed = load(folder)
+    installed = kept.opened()
     assert installed.schema is not None
     assert installed.value_sets.has("JDV_J07", "a", "1.2.3")
     for path in (folder.parent, folder, folder / OTHER.digest):
@@ -125,8 +122,6 @@ def test_a_pack_that_was_changed_is_not_used(files: PackFiles, folder: Path, dam
             path.parent.rename(folder / "elsewhere")
     with pytest.raises(DamagedPack, match="install it again"):
         files.read()
-    with pytest.raises(StoreUnavailable):
-        load(folder)
     files.install(PACK, label_of(PACK))
     assert files.read().files == PACK.files
 
@@ -168,7 +163,7 @@ def test_whoever_reads_meanwhile_sees_the_old_pack_or_the_new_one(files: PackFil
     def install() -> None:
         for _ in range(30):
             for pack in (OTHER, PACK):
-                PackFiles(folder).install(pack, label_of(pack))
+                PackFiles(folder.parent).install(pack, label_of(pack))
         over.set()
 
     installing = threading.Thread(target=install)
@@ -183,8 +178,7 @@ def test_whoever_reads_meanwhile_sees_the_old_pack_or_the_new_one(files: PackFil
 def test_a_folder_that_cannot_be_used_is_the_stores_trouble(tmp_path: Path) -> None:
     """Temporary: the letter waits."""
     (tmp_path / "state").write_text("")
-    files = PackFiles(tmp_path / "state" / FOLDER)
+    files = PackFiles(tmp_path / "state")
     assert files.read() is None
     with pytest.raises(StoreUnavailable, match="the pack folder failed: "):
         files.install(PACK, label_of(PACK))
-    assert pack_files.FOLDER == "cda"
