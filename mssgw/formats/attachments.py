@@ -6,10 +6,12 @@ uuencode between its lines, which some programs still show as attachments.
 """
 
 import binascii
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Part
 from mssgw.formats.wire import unstuffed
@@ -58,15 +60,16 @@ class Attachment:
 
     def __init__(self, part: Part) -> None:
         self._part = part
-        self._octets = bytearray()
+        self._pieces: list[bytes] = []
 
     def take(self, octets: bytes) -> bool:
-        self._octets += octets
+        self._pieces.append(octets)
         return True
 
     def items(self) -> Iterator[Item]:
         """The part itself, and the files in uuencode in it."""
-        octets, self._octets = bytes(self._octets), bytearray()
+        octets = b"".join(self._pieces)
+        self._pieces.clear()
         encoding, media_type = self._encoding(), self._part.kind.value
         plain = unstuffed(octets)
         if encoding in _UU:
@@ -122,11 +125,9 @@ def _from_base64(octets: bytes) -> tuple[bytes, ...]:
 
     Else programs end at the first octet that does not belong, or pass over it; end at padding, or go on after it.
     """
+    with contextlib.suppress(b64.NotBase64):
+        return (b64.strictly(octets, padded=False),)
     compact = octets.translate(None, _WHITE)
-    try:
-        return (binascii.a2b_base64(compact + b"=" * (-len(compact) % 4), strict_mode=True),)
-    except binascii.Error:
-        pass
     stray = re.search(rb"[^A-Za-z0-9+/]", compact)
     runs = [run for run in re.split(rb"=+", compact.translate(None, _NO_LETTERS), maxsplit=_MOST_RUNS) if run]
     if len(runs) > _MOST_RUNS:

@@ -3,6 +3,8 @@
 
 def unstuffed(wire: bytes) -> bytes:
     """Take away the dots that the wire form adds. ``wire`` begins at the start of a line."""
+    if b"." not in wire:  # base64 has none, and one octet is found ten times as fast as four
+        return wire
     plain = wire.replace(b"\r\n..", b"\r\n.") if b"\r\n.." in wire else wire
     return plain[1:] if plain.startswith(b"..") else plain
 

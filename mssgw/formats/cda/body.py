@@ -1,9 +1,9 @@
 """The body: structured or not, and every file in it: strict base64 of a kind that a reader can open (CDA-2)."""
 
-import binascii
 import re
 
 from mssgw.core.clinical import Weight
+from mssgw.formats import b64
 from mssgw.formats.cda.common import CDA_R2, MINIMAL
 from mssgw.formats.cda.parts import children_of
 from mssgw.formats.cda.report import Report, local, rule, shown, text_of
@@ -51,7 +51,6 @@ _N1_MEDIA = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jpeg"
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
 _ACTIVE_NAMES = (b"/JavaScript", b"/Launch", b"/EmbeddedFile", b"/OpenAction", b"/Encrypt")
 _ANY_ACTIVE = re.compile(b"/(?:JavaScript|Launch|EmbeddedFile|OpenAction|Encrypt)")  # one pass where five find nothing
-_SPACES = (b" ", b"\t", b"\r", b"\n")
 _TRAILER = 4_096  # octets at the end of a PDF in which %%EOF stands; writers pad
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
 
@@ -99,13 +98,9 @@ def check_file(report: Report, element: Element) -> None:
 
 
 def _decoded(report: Report, element: Element) -> bytes | None:
-    written = text_of(element)
     try:
-        packed = written.encode("ascii")
-        if any(space in packed for space in _SPACES):  # most have none, and a copy of 10 MB is not for free
-            packed = packed.translate(None, b"".join(_SPACES))
-        content = binascii.a2b_base64(packed, strict_mode=True)
-    except ValueError:  # binascii.Error and UnicodeEncodeError are such
+        content = b64.strictly(text_of(element).encode("ascii"))
+    except ValueError:  # NotBase64 and UnicodeEncodeError are such
         report.add(_BASE64, element)
         return None
     if not content:

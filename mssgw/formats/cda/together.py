@@ -8,11 +8,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from itertools import combinations
 
 from mssgw.core.clinical import DocumentPatient, Finding, Profile, Rule, Weight, folded
 from mssgw.formats.cda.report import hl7, rule, text_of
 from mssgw.formats.documents import Document
+from mssgw.formats.safexml import Element
 from mssgw.formats.xdm.header import Header
 
 HARM, ADVICE = Weight.HARM, Weight.ADVICE
@@ -51,18 +53,22 @@ _REPLACES = re.compile(r"\[annule et remplace\]", re.I)
 _PDF = "application/pdf"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Met:
-    """What is remembered of a document once it was judged, and its tree is gone."""
+    """What is remembered of a document once it was judged."""
 
-    digest: bytes
+    content: bytes
     id: str
     set_id: str
     replaces: frozenset[str]
     replacement: bool
     archived: bool
-    pdf: bytes | None  # digest of the PDF in a N1 document
+    body: Element | None  # that holds the PDF of a N1 document
     patients: tuple[DocumentPatient, ...]
+
+    @cached_property
+    def digest(self) -> bytes:
+        return digest_of(self.content)
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -79,13 +85,13 @@ class Company:
         ids = [each for parent in parents for each in parent.iterchildren(*hl7("id"))]
         self.documents.append(
             Met(
-                digest=digest_of(document.content),
+                content=document.content,
                 id=header.unique_id.lower(),
                 set_id=_identifier(header.get("setId", "root"), header.get("setId", "extension")),
                 replaces=frozenset(_identifier(each.get("root", ""), each.get("extension", "")) for each in ids),
                 replacement=header.replaces,
                 archived=archived,
-                pdf=_pdf_in(document),
+                body=_pdf_in(document),
                 patients=patients,
             )
         )
@@ -100,10 +106,13 @@ def _identifier(root: str, extension: str) -> str:
     return f"{root.strip()}^{extension.strip()}".removesuffix("^").lower()
 
 
-def _pdf_in(document: Document) -> bytes | None:
+def _pdf_in(document: Document) -> Element | None:
     body = document.root.find("{*}component/{*}nonXMLBody/{*}text")
-    if body is None or body.get("mediaType") != _PDF or body.get("representation") != "B64":
-        return None
+    is_one = body is not None and body.get("mediaType") == _PDF and body.get("representation") == "B64"
+    return body if is_one else None
+
+
+def _pdf_digest(body: Element) -> bytes | None:
     try:
         return digest_of(binascii.a2b_base64(text_of(body)))
     except ValueError:  # binascii.Error is one; the rules about the body tell
@@ -121,6 +130,8 @@ def check_documents(met: Sequence[Met], profile: Profile) -> Iterator[Finding]: 
 
 def _pairs(met: Sequence[Met]) -> Iterator[tuple[Met, Met]]:
     """Those that share something, each beside another: of one id, of one set, of the same octets."""
+    if len(met) < 2:
+        return
     groups: defaultdict[tuple[str, str | bytes], list[Met]] = defaultdict(list)
     for each in met:
         for kind, value in (("id", each.id), ("set", each.set_id), ("octets", each.digest)):
@@ -141,11 +152,13 @@ def _between(one: Met, other: Met) -> Iterator[Rule]:
 
 def check_copies(company: Company, profile: Profile) -> Iterator[Finding]:  # req: FMT-5
     """The PDF beside each archived document: a document that is there twice needs one."""
-    archived = {each.digest: each for each in company.documents if each.archived}
-    if len(company.pdfs) < len(archived):
-        found, expected = (f"{number} PDF" for number in (len(company.pdfs), len(archived)))
+    archived = [each for each in company.documents if each.archived]
+    several = len({each.digest for each in archived}) if len(archived) > 1 else len(archived)
+    if len(company.pdfs) < several:
+        found, expected = (f"{number} PDF" for number in (len(company.pdfs), several))
         yield _NO_COPY.finding(profile, found=found, expected=expected)
-    if company.pdfs and any(each.pdf and each.pdf not in company.pdfs for each in archived.values()):
+    bodies = [each.body for each in archived if each.body is not None] if company.pdfs else []
+    if any((digest := _pdf_digest(body)) and digest not in company.pdfs for body in bodies):
         yield _OTHER_COPY.finding(profile)
 
 

@@ -1,0 +1,61 @@
+"""Base64 that is without fault is decoded, whoever decodes it; any other is not."""
+
+import base64
+import binascii
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mssgw.formats import b64
+
+WHITE = st.text(" \t\r\n", max_size=3).map(str.encode)
+
+
+@given(st.binary(max_size=6_000), WHITE)
+def test_what_was_encoded_comes_back(content: bytes, white: bytes) -> None:
+    """In lines of any kind, short and long: both ways of decoding are met."""
+    encoded = base64.b64encode(content)
+    assert b64.strictly(encoded) == content
+    assert (
+        b64.strictly(white + b"\r\n".join(encoded[at : at + 76] for at in range(0, len(encoded), 76)) + white)
+        == content
+    )
+    bare = encoded.rstrip(b"=")
+    assert b64.strictly(bare, padded=False) == content
+    if bare != encoded:
+        with pytest.raises(b64.NotBase64):
+            b64.strictly(bare)
+
+
+@given(st.binary(min_size=1, max_size=3_000), st.data())
+def test_one_wrong_octet_is_a_fault(content: bytes, data: st.DataObject) -> None:
+    """Wherever it stands, a padding sign in the middle too."""
+    encoded = base64.b64encode(content)
+    at = data.draw(st.integers(0, len(encoded.rstrip(b"=")) - 1))
+    wrong = data.draw(st.sampled_from([b"=", b"-", b"_", b"!", b"\0", b"\xc3", b".", b"\x0b"]))
+    broken = encoded[:at] + wrong + encoded[at + 1 :]
+    with pytest.raises(b64.NotBase64):
+        b64.strictly(broken)
+
+
+@given(st.text("AB/+= \r\n!", max_size=12).map(str.encode))
+def test_it_is_as_strict_as_python(octets: bytes) -> None:
+    """Of a few letters: what Python calls strict, white space apart."""
+    try:
+        expected = binascii.a2b_base64(octets.translate(None, b" \r\n"), strict_mode=True)
+    except binascii.Error:
+        expected = None
+    try:
+        found = b64.strictly(octets)
+    except b64.NotBase64:
+        found = None
+    assert found == expected
+
+
+def test_python_can_do_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where OpenSSL cannot be reached."""
+    content = bytes(range(256)) * 40
+    monkeypatch.setattr(b64, "_decoded", b64._by_python)
+    assert b64.strictly(base64.b64encode(content)) == content
+    assert b64._by_openssl()(base64.b64encode(content), len(content)) == content
