@@ -73,8 +73,8 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipp
     for smaller, in_zip, in_folder in (
         ({"archive": 100}, "more than 0 MB", None),
         ({"entries": 2}, "GRD-ZIP-005, 4", "more than 2 files"),
-        ({"entry": 100}, "GRD-ZIP-012, entree 1", "more than 0 MB"),
-        ({"total": 900}, "GRD-ZIP-013, entree 2", "more than 0 MB of schema files"),
+        ({"entry": 100}, r"GRD-ZIP-012, .* 1\)", "more than 0 MB"),
+        ({"total": 900}, r"GRD-ZIP-013, .* 2\)", "more than 0 MB of schema files"),
     ):
         monkeypatch.setattr(material_files, "BOUNDS", replace(material_files.BOUNDS, **smaller))
         with pytest.raises(UnreadableMaterial, match=in_zip):
