@@ -154,7 +154,7 @@ def _lines(content: bytes, at: int, end: int, entries: int) -> Iterator[_Listed]
 
 
 def _stop(rule: str, listed: _Listed) -> Stopped:
-    return Stopped(ZIP[rule], found=f"entree {listed.number}")
+    return Stopped(ZIP[rule], found=f"entrée {listed.number}")
 
 
 def _check_kind(listed: _Listed, made: int, attributes: int) -> None:
@@ -176,7 +176,7 @@ def _path(raw: bytes, flags: int, number: int) -> str:
     """The name of an entry, if it is a plain one."""
     path = decoded(raw, is_utf8=bool(flags & _UTF8))
     if not is_plain(path):
-        raise Stopped(ZIP["name"], found=f"entree {number}")
+        raise Stopped(ZIP["name"], found=f"entrée {number}")
     return path
 
 

@@ -1,4 +1,4 @@
-"""``mssgw cda``: judge clinical documents as the gateway would, and list the rules; see cda_new for making some."""
+"""``mssgw cda``: judge clinical documents as the gateway would; cda_rules, cda_new and cda_pack do the rest."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +10,15 @@ import click
 
 from mssgw.app.cli import cda_pack, paper
 from mssgw.app.cli.cda_new import new
+from mssgw.app.cli.cda_rules import rules
 from mssgw.app.cli.exits import Code, Failure
 from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import config_option, json_option
 from mssgw.core.bal import PatientSpace
-from mssgw.core.clinical import Environment, Profile, Rule, Severity, Verdict, severity_of
+from mssgw.core.clinical import Environment, Profile, Verdict
 from mssgw.core.report import Order
 
 _WORST_FIRST = {Verdict.REJECT: Code.REJECTED, Verdict.WARN: Code.WARNED, Verdict.ACCEPT: Code.OK}
-_WORDS = {Severity.INFO: "note", Severity.WARN: "warn", Severity.REJECT: "reject"}
 
 
 @click.group()
@@ -27,6 +27,7 @@ def cda() -> None:
 
 
 cda.add_command(new)
+cda.add_command(rules)
 cda.add_command(cda_pack.pack)
 
 
@@ -141,36 +142,3 @@ def _progress(total: int) -> Iterator[Callable[[], None]]:
     ) as progress:
         task = progress.add_task("checking", total=total)
         yield lambda: progress.advance(task)
-
-
-@cda.command()
-@json_option
-def rules(as_json: bool) -> None:
-    """List all rules for documents and archives: id, severity under each policy, what is asked, and where it is said.
-
-    \b
-    Examples:
-      mssgw cda rules
-      mssgw cda rules --json | jq -r 'select(.standard == "reject") | .rule'
-    """
-    listed = sorted(_all_rules(), key=lambda rule: rule.id)
-    if as_json:
-        for rule in listed:
-            paper.json_line({"rule": rule.id, **_severities(rule), "sentence": rule.sentence, "source": rule.source})
-    else:
-        rows = [(rule.id, *_severities(rule).values(), rule.source, rule.sentence) for rule in listed]
-        paper.table(("rule", *(profile.value for profile in Profile), "source", "sentence"), rows)
-        click.echo(count(len(listed), "rule", "rules"), err=True)
-
-
-def _severities(rule: Rule) -> dict[str, str]:
-    return {profile.value: _WORDS[severity_of(rule.weight, profile)] for profile in Profile}
-
-
-def _all_rules() -> Iterator[Rule]:
-    from mssgw.formats import guard, xdm  # they pull in lxml: not for --help
-    from mssgw.formats.cda import rulebook
-
-    yield from guard.RULES
-    yield from rulebook.RULES.values()
-    yield from xdm.RULES.values()

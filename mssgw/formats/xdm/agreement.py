@@ -77,7 +77,7 @@ def _compare(person: PersonId, ids: list[PersonId]) -> Iterator[Broken]:
         return
     alike = any(each.is_ins and person.is_ins and each.person == person.person for each in ids)
     if alike:
-        yield rules.PATIENT_KEY, "autre cle ou autorite", "INS du document"
+        yield rules.PATIENT_KEY, "autre clé ou autorité", "INS du document"
     else:
         yield rules.PATIENT, "autre patient", "identifiant du patient du document"
 

@@ -6,7 +6,7 @@ RULES: dict[str, Rule] = {}
 
 _XDM = "IHE ITI TF-2 3.32 (XDM)"
 _XDS = "IHE ITI TF-3 4.2"
-_ANS = "CI-SIS, volet Echange de documents de sante"
+_ANS = "CI-SIS, volet Échange de documents de santé"
 _OURS = "passerelle"
 DANGER, HARM, FORM, ADVICE = Weight.DANGER, Weight.HARM, Weight.FORM, Weight.ADVICE
 
@@ -20,46 +20,46 @@ def _rule(number: str, weight: Weight, sentence: str, source: str) -> Rule:
 
 # The archive.  req: FMT-2
 NO_METADATA = _rule("ARC-001", HARM, "L'archive contient IHE_XDM/SUBSET01/METADATA.XML", _XDM)
-PROGRAM = _rule("ARC-002", DANGER, "L'archive ne contient aucun programme executable", _OURS)
+PROGRAM = _rule("ARC-002", DANGER, "L'archive ne contient aucun programme exécutable", _OURS)
 DISGUISED = _rule("ARC-003", HARM, "Un fichier .PDF, .XML ou image est bien ce que dit son extension", _OURS)
-UNTOLD_CDA = _rule("ARC-004", HARM, "Chaque document CDA de l'archive est decrit dans METADATA.XML", _XDM)
-UNTOLD = _rule("ARC-005", ADVICE, "Chaque fichier a cote de METADATA.XML y est decrit", _XDM)
-NO_INDEX = _rule("ARC-006", ADVICE, "L'archive contient INDEX.HTM et README.TXT a la racine", _XDM)
+UNTOLD_CDA = _rule("ARC-004", HARM, "Chaque document CDA de l'archive est décrit dans METADATA.XML", _XDM)
+UNTOLD = _rule("ARC-005", ADVICE, "Chaque fichier à côté de METADATA.XML y est décrit", _XDM)
+NO_INDEX = _rule("ARC-006", ADVICE, "L'archive contient INDEX.HTM et README.TXT à la racine", _XDM)
 JUNK = _rule("ARC-007", ADVICE, "L'archive ne contient pas de fichiers de travail (__MACOSX, .DS_Store, .svn)", _OURS)
 LONG_NAME = _rule("ARC-008", ADVICE, "Les noms de fichiers suivent ISO 9660 niveau 1 : 8.3, en majuscules", _XDM)
-NESTED = _rule("ARC-009", ADVICE, "L'archive ne contient pas d'autre archive, qui ne serait pas controlee", _OURS)
+NESTED = _rule("ARC-009", ADVICE, "L'archive ne contient pas d'autre archive, qui ne serait pas contrôlée", _OURS)
 
 # METADATA.XML as a whole.  req: FMT-3
 NOT_EBRIM3 = _rule(
-    "MET-001", HARM, "METADATA.XML est une requete ebRIM 3 : un RegistryObjectList, des id distincts", _XDS
+    "MET-001", HARM, "METADATA.XML est une requête ebRIM 3 : un RegistryObjectList, des id distincts", _XDS
 )
-ONE_SET = _rule("MET-002", HARM, "METADATA.XML decrit un seul lot de soumission (RegistryPackage)", _XDS)
-NO_ENTRY = _rule("MET-003", HARM, "METADATA.XML decrit au moins un document (ExtrinsicObject)", _XDS)
-TWO_PATIENTS = _rule("MET-004", DANGER, "Tous les documents et le lot de soumission ont le meme patientId", _XDS)
+ONE_SET = _rule("MET-002", HARM, "METADATA.XML décrit un seul lot de soumission (RegistryPackage)", _XDS)
+NO_ENTRY = _rule("MET-003", HARM, "METADATA.XML décrit au moins un document (ExtrinsicObject)", _XDS)
+TWO_PATIENTS = _rule("MET-004", DANGER, "Tous les documents et le lot de soumission ont le même patientId", _XDS)
 SET_IDS = _rule("MET-005", FORM, "Le lot de soumission a un patientId, un uniqueId et un sourceId", _XDS)
-MEMBER = _rule("MET-006", FORM, "Une association HasMember lie le lot de soumission a chaque document", _XDS)
-SAME_ID = _rule("MET-007", HARM, "Deux documents n'ont ni le meme uniqueId ni la meme URI", _XDS)
+MEMBER = _rule("MET-006", FORM, "Une association HasMember lie le lot de soumission à chaque document", _XDS)
+SAME_ID = _rule("MET-007", HARM, "Deux documents n'ont ni le même uniqueId ni la même URI", _XDS)
 
 # Each document against what METADATA.XML says of it.  req: FMT-3, FMT-4
-URI = _rule("DOC-001", HARM, "L'URI nomme un fichier de l'archive, a cote de METADATA.XML", _XDM)
-URI_CASE = _rule("DOC-002", ADVICE, "L'URI a la meme casse que le nom du fichier", _XDM)
-HASH = _rule("DOC-003", HARM, "Le hash est le SHA-1 du fichier, en hexadecimal", _XDS)
+URI = _rule("DOC-001", HARM, "L'URI nomme un fichier de l'archive, à côté de METADATA.XML", _XDM)
+URI_CASE = _rule("DOC-002", ADVICE, "L'URI a la même casse que le nom du fichier", _XDM)
+HASH = _rule("DOC-003", HARM, "Le hash est le SHA-1 du fichier, en hexadécimal", _XDS)
 SIZE = _rule("DOC-004", HARM, "La taille (size) est celle du fichier, en octets", _XDS)
 MIME = _rule(
-    "DOC-005", HARM, "Le mimeType d'un CDA est text/xml, ou application/xslt+xml s'il est auto-presentable", _ANS
+    "DOC-005", HARM, "Le mimeType d'un CDA est text/xml, ou application/xslt+xml s'il est auto-présentable", _ANS
 )
-NOT_CDA = _rule("DOC-006", FORM, "Un document decrit est un CDA R2", _ANS)
+NOT_CDA = _rule("DOC-006", FORM, "Un document décrit est un CDA R2", _ANS)
 NOT_ITS_MIME = _rule("DOC-007", HARM, "Un document est du type que dit son mimeType", _XDS)
 PATIENT = _rule("DOC-008", DANGER, "Le patientId est l'INS du patient du document, ou l'un de ses identifiants", _ANS)
-PATIENT_KEY = _rule("DOC-009", HARM, "Le patientId et l'INS du document ont la meme cle et la meme autorite", _ANS)
-PATIENT_FORM = _rule("DOC-010", HARM, "Le patientId est present, de forme identifiant^^^&OID&ISO^NH", _ANS)
+PATIENT_KEY = _rule("DOC-009", HARM, "Le patientId et l'INS du document ont la même clé et la même autorité", _ANS)
+PATIENT_FORM = _rule("DOC-010", HARM, "Le patientId est présent, de forme identifiant^^^&OID&ISO^NH", _ANS)
 UNIQUE_ID = _rule("DOC-011", HARM, "Le uniqueId est l'id du document : root, puis ^extension s'il y en a une", _ANS)
 TYPE = _rule("DOC-012", HARM, "Le typeCode et son codingScheme sont le code du document", _ANS)
 PATIENT_TYPE = _rule("DOC-013", ADVICE, "Le type de l'identifiant dans patientId est NH", _ANS)
 CLASS = _rule(
     "DOC-020", ADVICE, "Le classCode est une classe de documents (1.2.250.1.213.1.1.4.1), selon le type", _ANS
 )
-FORMAT = _rule("DOC-021", ADVICE, "Le formatCode est celui du corps N1 ou du modele du document", _ANS)
+FORMAT = _rule("DOC-021", ADVICE, "Le formatCode est celui du corps N1 ou du modèle du document", _ANS)
 LANGUAGE = _rule("DOC-022", ADVICE, "Le languageCode est celui du document", _ANS)
 CONFIDENTIALITY = _rule("DOC-023", ADVICE, "Le premier confidentialityCode est celui du document", _ANS)
 FACILITY = _rule("DOC-024", ADVICE, "Le healthcareFacilityTypeCode est le code du lieu de la prise en charge", _ANS)

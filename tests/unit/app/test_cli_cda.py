@@ -143,7 +143,26 @@ def test_every_rule_is_listed_once_with_its_severities(run, run_json):
     (other,) = [each for each in rules if each["rule"] == "CDA-COH-001"]
     assert [other[policy] for policy in ("strict", "standard", "observe")] == ["reject"] * 3
     assert all(each["sentence"] and each["source"] for each in rules)
+    assert all(each["why"] and each["mending"] for each in rules)
     assert run("cda", "rules").stdout.count("\n") == len(ids) + 1
+
+
+def test_a_rule_is_explained(run, run_json):
+    """What it asks, why, what to do, and how grave it is; in any case of letters."""
+    told = run("cda", "rules", "--explain", "cda-ins-003", "--explain", "GRD-XML-003").stdout
+    (key, _) = run_json("cda", "rules", "--explain", "CDA-INS-003", "--explain", "GRD-XML-003")
+    for words in (
+        "CDA-INS-003",
+        key["sentence"],
+        f"Pourquoi : {key['why']}",
+        f"Corriger : {key['mending']}",
+        "GRD-XML-003",
+    ):
+        assert words in told
+    assert "strict: warn, standard: warn, observe: warn" in told
+    unknown = run("cda", "rules", "--explain", "CDA-XXX-001")
+    assert unknown.exit_code == 65
+    assert "CDA-XXX-001: no such rule" in unknown.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("--structured",), ("--date", "2025-11-03T14:30:00+01:00", "--title", "<&>")])
