@@ -83,6 +83,21 @@ class Rule:
         )
 
 
+class Rulebook(dict[str, Rule]):
+    """Rules by id. ``prefix``: how all of their ids begin that are entered without it."""
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__()
+        self._prefix = prefix
+
+    def enter(self, number: str, weight: Weight, sentence: str, source: str) -> Rule:
+        """A rule under an id that no other has. Raises ValueError when one does."""
+        rule = Rule(id=self._prefix + number, weight=weight, sentence=sentence, source=source)
+        if self.setdefault(rule.id, rule) is not rule:
+            raise ValueError(f"{rule.id} stands twice in the rulebook")
+        return rule
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Where a document breaks a rule. ``line`` from 1; ``xpath`` without prefixes, all of it in urn:hl7-org:v3.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mssgw.core.clinical import Environment, Finding, Profile, Rule, Weight
+from mssgw.core.clinical import Environment, Finding, Profile, Rule, Rulebook
 from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
 from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
@@ -14,15 +14,8 @@ from mssgw.formats.safexsd import Schema
 
 TOLD = 10  # findings of one rule in one document: the next 100,000 say nothing new
 
-RULES: dict[str, Rule] = {}  # every rule about CDA documents, by id; complete once formats.cda.rulebook is imported
-
-
-def rule(number: str, weight: Weight, sentence: str, source: str) -> Rule:
-    """Enter a rule into the rulebook, under an id that no other has."""
-    entered = Rule(id=number, weight=weight, sentence=sentence, source=source)
-    if RULES.setdefault(entered.id, entered) is not entered:
-        raise ValueError(f"{entered.id} stands twice in the rulebook")
-    return entered
+RULES = Rulebook()  # every rule about CDA documents; complete once formats.cda.rulebook is imported
+rule = RULES.enter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

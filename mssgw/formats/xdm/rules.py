@@ -1,21 +1,15 @@
 """The rules about XDM archives: their layout, METADATA.XML, and what it says of each document."""
 
-from mssgw.core.clinical import Rule, Weight
+from mssgw.core.clinical import Rulebook, Weight
 
-RULES: dict[str, Rule] = {}
+RULES = Rulebook("XDM-")
+_rule = RULES.enter
 
 _XDM = "IHE ITI TF-2 3.32 (XDM)"
 _XDS = "IHE ITI TF-3 4.2"
 _ANS = "CI-SIS, volet Échange de documents de santé"
 _OURS = "passerelle"
 DANGER, HARM, FORM, ADVICE = Weight.DANGER, Weight.HARM, Weight.FORM, Weight.ADVICE
-
-
-def _rule(number: str, weight: Weight, sentence: str, source: str) -> Rule:
-    entered = Rule(id=f"XDM-{number}", weight=weight, sentence=sentence, source=source)
-    if RULES.setdefault(entered.id, entered) is not entered:
-        raise ValueError(f"{entered.id} stands twice in the rulebook")
-    return entered
 
 
 # The archive.  req: FMT-2
