@@ -26,6 +26,7 @@ from mssgw.app.telemetry.events import Silence
 from mssgw.core.clinical import Profile
 from mssgw.core.report import Order, Report
 from mssgw.edges.validators import ProcessValidators
+from mssgw.formats.cda.making import make
 from mssgw.formats.wire import to_wire
 from tests import clinical_letters
 from tests.canaries import MATRICULES
@@ -76,7 +77,7 @@ def large() -> bytes:
     """A letter that is a document with 7 MB of PDF in it, as octets: in base64 once more it would be too large."""
     pdf = clinical_letters.order(MATRICULES[0]).shown()
     made = clinical_letters.order(MATRICULES[0], pdf=pdf[:-6] + b"%" * (PDF - len(pdf)) + pdf[-6:])
-    document = clinical_letters.make(made).replace(b"\n", b"\r\n")
+    document = make(made).replace(b"\n", b"\r\n")
     return f"{_HEAD}Content-Type: text/xml\r\nContent-Transfer-Encoding: 8bit\r\n\r\n".encode() + document
 
 

@@ -1,7 +1,7 @@
 """Base64 without any fault, decoded fast: most octets of a clinical letter are in it, often twice over.
 
 ``binascii`` decodes 300 MB a second. OpenSSL, which is loaded anyway, does six times as much, but takes ``=`` for a
-zero wherever it stands: it only gets what was seen to be faultless. Where it cannot be reached, ``binascii`` does it.
+zero wherever it stands: that is looked for before. Where it cannot be reached, ``binascii`` does it.
 """
 
 import _hashlib
@@ -9,7 +9,6 @@ import binascii
 import ctypes
 from collections.abc import Callable
 
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACES = b" \t\r\n"
 _SMALL = 1_024  # octets below which crossing over costs more than it saves
 
@@ -23,17 +22,15 @@ def strictly(octets: bytes, *, padded: bool = True) -> bytes:
 
     ``padded`` False: the padding may be left out. Raises NotBase64.
     """
-    others = octets.translate(None, _ALPHABET)
-    padding = others.translate(None, _SPACES) if others else b""
-    letters = octets if len(padding) == len(others) else octets.translate(None, _SPACES)
-    if not padded and not padding:
-        padding = b"=" * (-len(letters) % 4)
-        letters += padding
-    if len(letters) % 4 or padding not in (b"", b"=", b"==") or not letters.endswith(padding):
+    spaced = any(space in octets for space in (b"\n", b"\r", b" ", b"\t"))
+    letters = octets.translate(None, _SPACES) if spaced else octets
+    if not padded and not letters.endswith(b"="):
+        letters += b"=" * (-len(letters) % 4)
+    first = letters.find(b"=")
+    padding = len(letters) - first if first >= 0 else 0
+    if len(letters) % 4 or padding > 2 or (padding == 2 and letters[-1:] != b"="):
         raise NotBase64
-    if len(letters) < _SMALL:
-        return binascii.a2b_base64(letters)
-    return _decoded(letters, len(letters) // 4 * 3 - len(padding))
+    return (_decoded if len(letters) > _SMALL else _by_python)(letters, len(letters) // 4 * 3 - padding)
 
 
 def _by_openssl() -> Callable[[bytes, int], bytes]:
@@ -54,7 +51,10 @@ def _by_openssl() -> Callable[[bytes, int], bytes]:
 
 
 def _by_python(letters: bytes, _length: int) -> bytes:
-    return binascii.a2b_base64(letters)
+    try:
+        return binascii.a2b_base64(letters, strict_mode=True)
+    except binascii.Error:
+        raise NotBase64 from None
 
 
 try:
