@@ -58,6 +58,7 @@ def _all() -> Iterator[Attack]:
         yield Attack(name=f"flood: {name}", file="A.XML", make=_flooded(flood), rule="CDA-HDR-003")
     yield _named("PDF in a document that is a program", "A.XML", _program_inside, "CDA-BOD-010")
     yield _named("PDF in an archive that is a program", "IHE_XDM.ZIP", _program_beside, "XDM-ARC-002")
+    yield _named("PDF in a letter that is a program", "A.EML", _program_attached, guard.LETTER["program"].id)
     yield _named("an archive with two patients", "IHE_XDM.ZIP", _two_patients, "XDM-MET-004")
     yield _named("a document under metadata of another", "IHE_XDM.ZIP", _exchanged, "XDM-DOC-008")
     yield _named("a letter with two patients", "A.EML", _two_letters, "CDA-COH-004")
@@ -97,6 +98,10 @@ def _program_beside() -> bytes:
     return zips.zipped({**right(), "COPY.PDF": _PROGRAM})
 
 
+def _program_attached() -> bytes:
+    return letter_of(("text/plain", b"Bonjour"), ("application/pdf; name=LETTRE.PDF", _PROGRAM))
+
+
 def _two_patients() -> bytes:
     return zips.zipped(right(order(), order(OTHER)))
 
@@ -110,7 +115,7 @@ _HEAD = (
 )
 
 
-def _letter(*parts: tuple[str, bytes]) -> bytes:
+def letter_of(*parts: tuple[str, bytes]) -> bytes:
     """Parts by type, in base64."""
     lines = [_HEAD.format("x")]
     for kind, content in parts:
@@ -120,7 +125,7 @@ def _letter(*parts: tuple[str, bytes]) -> bytes:
 
 
 def _two_letters() -> bytes:
-    return _letter(("text/xml", make(order())), ("text/xml", make(order(OTHER))))
+    return letter_of(("text/xml", make(order())), ("text/xml", make(order(OTHER))))
 
 
 def _parts(number: int) -> bytes:
@@ -134,4 +139,4 @@ def _nested(number: int) -> bytes:
 
 def _two_readings() -> bytes:
     """A reader that passes over what is not base64 sees a document; one that stops there sees none."""
-    return _letter(("text/xml", b"")).replace(b"base64\n\n", b"base64\n\n!" + base64.encodebytes(make(order())), 1)
+    return letter_of(("text/xml", b"")).replace(b"base64\n\n", b"base64\n\n!" + base64.encodebytes(make(order())), 1)

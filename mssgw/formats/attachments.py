@@ -25,6 +25,8 @@ _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _BEGIN = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.M)
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
+_HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
+_HARMLESS_TYPES = ("application/pdf", "image/", "text/")
 _CLAIMED = re.compile(r"(?:application|text)/(?:.{1,80}\+xml|xml|(?:x-)?zip(?:-compressed)?)")
 
 
@@ -53,6 +55,11 @@ class Item:
     def calls_itself_document(self) -> bool:
         """Whether name or type say that it is XML or a zip."""
         return bool(_CLAIMED.fullmatch(self.media_type)) or any(name.endswith(_CLAIMING) for name in self.names)
+
+    @property
+    def calls_itself_harmless(self) -> bool:
+        """Whether name or type say that it is something to be read or looked at."""
+        return self.media_type.startswith(_HARMLESS_TYPES) or any(name.endswith(_HARMLESS) for name in self.names)
 
 
 class Attachment:

@@ -63,7 +63,7 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
     match what:
         case Kind.XML:
             return not (kind in ("text/html", "text/plain") and _HTML.match(content))
-        case Kind.ZIP:
+        case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
             return True
         case _:
             return b"ClinicalDocument" in content or b"begin 6" in content

@@ -84,6 +84,7 @@ LETTER = {
     "structure": _letter(2, "Toutes les messageries voient les mêmes parties dans la lettre et celles qu'elle joint"),
     "depth": _letter(3, "Une lettre jointe n'en contient pas d'autres sur plus de 5 niveaux"),
     "documents": _letter(4, "Une lettre ne porte pas plus de 200 documents, ni 200 000 éléments en tout"),
+    "program": _letter(6, "Une pièce jointe qui se dit PDF, image ou texte n'est pas un programme"),
     "partial": _letter(5, "Une lettre n'est pas découpée en plusieurs messages (message/partial)"),
 }
 

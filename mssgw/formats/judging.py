@@ -163,12 +163,14 @@ class _Judging:
         elif _is_archive(item, item.content):
             self.archive(name, item.content)
         elif not self.document(name, item.content):
-            self._other(item)
+            self._other(name, item)
 
-    def _other(self, item: Item) -> None:
+    def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if kind in _KINDS:
+        if kind is Kind.PROGRAM and item.calls_itself_harmless:
+            self._stop(name, Stopped(guard.LETTER["program"]))
+        elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
             if kind is Kind.PDF:
                 self._company.pdfs.append(together.digest_of(item.content))

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from mssgw.core.clinical import Severity, Verdict
+from mssgw.formats.judging import judge_file
 from tests import attacks
-from tests.attacks import Attack
+from tests.attacks import Attack, letter_of
 from tests.watchdog import watchdog
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,12 @@ def test_bad_input_is_refused_with_its_reason(attack: Attack) -> None:
     report = attacks.judged(attack, attack.make())
     assert report.verdict is Verdict.REJECT
     assert attack.rule in {finding.rule for finding in report.findings if finding.severity is Severity.REJECT}
+
+
+def test_a_program_that_hides_nothing_is_no_matter_of_documents() -> None:
+    """Whether programs may be sent is for those to say who filter mail."""
+    content = letter_of(("application/octet-stream; name=SETUP.EXE", b"MZ\x90\0" + bytes(60)))
+    assert judge_file(content, attacks.ORDER, name="A.EML").verdict is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize("attack", [each for each in ALL if each.name.startswith("flood")], ids=lambda each: each.name)

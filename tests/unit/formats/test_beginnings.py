@@ -40,6 +40,7 @@ def part(content: bytes, kind: str, *, name: str = "", encoding: str = "base64")
         part(CDA.decode().encode("utf-16"), "application/octet-stream"),
         part(b" " * 5_000 + CDA, "application/octet-stream"),
         part(b"PK\3\4....", "application/octet-stream"),
+        part(b"MZ\x90\0" + bytes(60), "application/pdf", name="lettre.pdf"),
         part(b"anything", "application/zip"),
         part(b"anything", "application/octet-stream", name="IHE_XDM.ZIP"),
         part(b"anything", "application/hl7+json"),
