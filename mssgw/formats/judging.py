@@ -150,7 +150,7 @@ class _Judging:
             if (
                 item.calls_itself_document
                 or not item.readings
-                or any(_is_document(item, each) for each in item.readings)
+                or any(_is_document(item, each) or _is_disguised(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
         elif _is_letter(item):
@@ -168,7 +168,7 @@ class _Judging:
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if kind is Kind.PROGRAM and item.calls_itself_harmless:
+        if _is_disguised(item, item.content):
             self._stop(name, Stopped(guard.LETTER["program"]))
         elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
@@ -266,6 +266,10 @@ def _is_document(item: Item, content: bytes) -> bool:
         return _is_archive(item, content) or documents.read(content) is not None
     except Stopped:
         return True
+
+
+def _is_disguised(item: Item, content: bytes) -> bool:
+    return kind_of(content) is Kind.PROGRAM and item.calls_itself_harmless
 
 
 def _bounded(judged: Sequence[Judged]) -> tuple[Judged, ...]:

@@ -200,7 +200,9 @@ _TREE_WAYS = (
 
 
 def _value(dice: Random) -> str:
-    return "".join(letter for letter in dice.choice(_VALUES) if letter not in _IN_NO_XML and letter.isprintable())
+    """Often somebody's: where a code should stand, a name may."""
+    value = dice.choice(_CANARIES if dice.random() < 0.4 else _VALUES)
+    return "".join(letter for letter in value if letter not in _IN_NO_XML and letter.isprintable())
 
 
 def _misspelt(text: str, dice: Random) -> str:

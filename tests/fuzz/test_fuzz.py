@@ -42,7 +42,7 @@ def test_seeds_are_made_as_they_stand() -> None:
 
 
 @given(DOCUMENTS)
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 def test_damaged_documents_are_judged(content: bytes) -> None:
     """The short form."""
     judge(content)
