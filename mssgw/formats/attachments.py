@@ -166,7 +166,9 @@ def _uuencoded(text: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
 def _uu_lines(text: bytes, at: int) -> tuple[bytes, ...]:
     """Up to ``end``. One that never ends, or with a line that is none, has no certain reading: what was read, twice."""
     read: list[bytes] = []
-    while (end := text.find(b"\n", at)) >= 0:
+    while at < len(text):
+        end = text.find(b"\n", at)
+        end = end if end >= 0 else len(text)
         line = text[at:end].rstrip(b"\r")
         if line in (b"end", b"end "):
             return (b"".join(read),)

@@ -49,11 +49,15 @@ class Package:
 
 
 def is_xdm(name: str, content: bytes) -> bool:
-    """Whether this is judged as an XDM archive: a zip of that name or with that layout inside (SD-14)."""
-    if kind_of(content) is not Kind.ZIP:
-        return name.strip().lower() == _NAME
+    """Whether this is judged as an XDM archive: of that name, or a zip with that layout inside (SD-14).
+
+    A zip may begin with anything, such as a PDF: programs look for its directory at the end.
+    """
+    if name.strip().lower() == _NAME:
+        return True
+    end = content[-65_600:]
     # Names stand in clear before each entry, and in the directory at the end.
-    return name.strip().lower() == _NAME or b"IHE_XDM/" in (content[:4_096] + content[-65_536:]).upper()
+    return (kind_of(content) is Kind.ZIP or b"PK\5\6" in end) and b"IHE_XDM/" in (content[:4_096] + end).upper()
 
 
 def read(content: bytes, profile: Profile) -> Package:
