@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,8 @@ from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.validators import ProcessValidators
 from mssgw.formats.wire import to_wire
 from mssgw.ports import Validators
-from tests import clinical_letters
+from tests import attacks, clinical_letters
+from tests.attacks import Attack
 from tests.canaries import MATRICULES
 
 ROOT = Path(__file__).parents[2]
@@ -375,6 +378,48 @@ async def test_a_process_has_given_up_files_connections_and_children(processes: 
             assert line.split()[-3:-1] == [most, most] or line.split()[-2:] == [most, most]
         assert (home / "environ").read_bytes() == b""
         assert "NoNewPrivs:\t1" in (home / "status").read_text()
+
+
+_TRACER = """#!/bin/sh
+exec {strace} -D -o {trace} -s 8 {python} "$@"
+"""
+_CALL = re.compile(r"^(\w+)\(", re.M)
+# Reading orders, writing answers, memory, and the end.
+_ALLOWED = {"read", "recvfrom", "write", "mmap", "munmap", "mremap", "brk", "madvise", "exit_group"}
+
+
+@pytest.mark.skipif(shutil.which("strace") is None and os.environ.get("CI") != "true", reason="needs strace")
+async def test_no_attack_makes_it_ask_the_kernel_for_anything(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From when it is warm it reads letters, writes reports and takes memory: XXE, zips and all."""
+    tracer, trace = tmp_path / "tracer", tmp_path / "trace"
+    tracer.write_text(_TRACER.format(strace=shutil.which("strace"), trace=trace, python=sys.executable))
+    tracer.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(tracer))
+    attackers = list(attacks.attacks())
+    refused = 0
+    async with ProcessValidators(count=1, telemetry=told, deadline=60, patience=120) as validators:
+        for attack in attackers:
+            report = await validators.judge(pieces(_sent(attack)), attacks.ORDER)
+            assert report.complete, attack.name
+            refused += report.verdict is Verdict.REJECT
+    assert refused >= len(attackers) - 5
+    assert told.alarms == []
+    lines = trace.read_text(errors="replace").splitlines()
+    (begin,) = [number for number, line in enumerate(lines) if line.startswith('write(1, "W\\0\\0\\0')]
+    loading, judging = (set(_CALL.findall("\n".join(each))) for each in (lines[:begin], lines[begin:]))
+    assert judging <= _ALLOWED
+    assert "openat" in loading  # the trace does show
+
+
+def _sent(attack: Attack) -> bytes:
+    """As an attachment, or the letter that it is."""
+    content = attack.make()
+    if attack.file.lower().endswith(".eml"):
+        return to_wire(content)
+    part = clinical_letters.attached(content, attack.file, "application/octet-stream")
+    return to_wire(f'{FIELDS}Content-Type: multipart/mixed; boundary="B"\n\n--B\n{part}--B--\n'.encode())
 
 
 async def test_a_stop_of_the_service_does_not_reach_them_first(processes: ProcessValidators) -> None:
