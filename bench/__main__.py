@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import latency, machine, memory, nodes_throughput, throughput, trust
+from bench import documents, latency, machine, memory, nodes_throughput, throughput, trust
 from bench.bars import BARS
 from bench.part import Figures, Missing, parser, say
 from bench.pictures import picture
@@ -40,6 +40,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "queue": queue,
     "nodes": nodes_throughput.figures,
     "trust": trust.figures,
+    "documents": documents.figures,
 }
 
 

@@ -106,4 +106,13 @@ BARS = (
     ),
     *_white_list("unsigned"),
     *_white_list("signed"),
+    Bar(
+        what="documents judged a second, ANS samples, 2 processes",
+        path=("documents", "given", "per_second"),
+        limit=400,
+        at_least=True,
+    ),
+    Bar(what="judging one, ANS samples, p95", path=("documents", "given", "ms", "p95"), limit=15, unit=" ms"),
+    Bar(what="judging a PDF of 7 MB in a document", path=("documents", "own", "pdf_ms"), limit=60, unit=" ms"),
+    Bar(what="memory of a validator", path=("documents", "given", "worker_mb"), limit=120, unit=" MB"),
 )

@@ -1,7 +1,7 @@
 """How fast documents are judged: warm validators over folders of documents, and the largest PDF that a letter takes.
 
     python -m bench.documents                                    the project's own samples
-    python -m bench.documents --folder DIR --material DIR        other documents; XSD and value sets from there
+    python -m bench.documents --folder DIR --material DIR        and other documents; XSD and value sets from there
 
 In the suite, the environment says so: MSSGW_DOCUMENTS and MSSGW_MATERIAL. Each file (.xml, .zip, .eml) goes as a letter
 through the pipe to one of two processes, as in the gateway; two letters are on their way at any time. What is timed is
@@ -153,21 +153,27 @@ def installed(material: Path | None) -> Iterator[Path | None]:
 
 
 def figures(*, quick: bool, folder: Path | None = None, material: Path | None = None) -> Figures:
-    """Documents a second, times and memory."""
-    folder = folder or Path(os.environ.get("MSSGW_DOCUMENTS", OWN))
-    given = os.environ.get("MSSGW_MATERIAL")
-    material = material or (Path(given) if given else None)
-    letters = letters_in(folder)
-    say(f"  {len(letters)} files{' with XSD' if material else ''}")
-    rounds = 2 if quick else max(3, 2_000 // len(letters))
+    """Documents a second, times and memory: of our own samples, and of a folder that is given."""
+    folder, material = folder or _told("MSSGW_DOCUMENTS"), material or _told("MSSGW_MATERIAL")
+    found: Figures = {"xsd": material is not None}
     with installed(material) as state_dir:
-        found = asyncio.run(measured(letters, state_dir, rounds=rounds))
-    return {"own": folder == OWN, "xsd": material is not None, **found}
+        for name, each in (("own", OWN), ("given", folder)):
+            if each is not None:
+                letters = letters_in(each)
+                say(f"  {name}: {len(letters)} files{' with XSD' if material else ''}")
+                rounds = 2 if quick else max(3, 2_000 // len(letters))
+                found[name] = asyncio.run(measured(letters, state_dir, rounds=rounds))
+    return found
+
+
+def _told(variable: str) -> Path | None:
+    told = os.environ.get(variable)
+    return Path(told) if told else None
 
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--folder", type=Path, help="documents (default: cda_samples/valid)")
+    arguments.add_argument("--folder", type=Path, help="documents, besides cda_samples/valid")
     arguments.add_argument("--material", type=Path, help="folder or zip with the ANS's XSD and value sets")
     given = arguments.parse_args()
     show(figures(quick=given.quick, folder=given.folder, material=given.material))

@@ -11,6 +11,7 @@ _PANELS = {
     "Memory, and letters beside a crowd of idle TLS clients (share of the limit)": "memory",
     "Queue of 200,000 (share of the limit)": "queue",
     "Trust: mutual TLS on both sides, and the white list (share of the limit)": "trust",
+    "Clinical documents (share of the limit)": "documents",
 }
 
 

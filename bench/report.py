@@ -201,6 +201,27 @@ def _white_list(figures: Mapping[str, Any]) -> str:
     return table(("white list", *(name for name, _ in forms)), rows) + held
 
 
+def _documents(results: Results) -> str:
+    figures = _figures(results, "documents")
+    if not figures:
+        return NOT_MEASURED
+    names = {
+        "letters": "letters judged",
+        "mean_kb": "octets of a letter, mean (kB)",
+        "per_second": "documents a second",
+        "worker_mb": "resident, the larger process (MB)",
+        "pdf_ms": "a PDF of 7 MB in a document (ms)",
+        "worker_after_pdf_mb": "resident, after several of these (MB)",
+    }
+    runs = [figures[name] for name in ("own", "given") if name in figures]
+    rows = [[name, *(f"{run[key]:,}" for run in runs)] for key, name in names.items()]
+    times = (
+        [f"judging a letter, {share} (ms)", *(run["ms"][share] for run in runs)] for share in ("p50", "p95", "max")
+    )
+    schema = "with" if figures["xsd"] else "without"
+    return table((f"documents, {schema} XSD", "own samples", "given")[: 1 + len(runs)], [*rows, *times])
+
+
 BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "machine": _machine,
     "bars": _bars,
@@ -210,6 +231,7 @@ BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "queue": _queue,
     "nodes": _nodes,
     "trust": _trust,
+    "documents": _documents,
 }
 
 

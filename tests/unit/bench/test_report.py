@@ -17,6 +17,16 @@ _CLAIMS = {"few": 900.0, "many": 600.0, "ratio": 0.667}
 _READ = {"seconds": 0.25, "idle_mb": 80.0, "above_mb": 30.0, "stays_mb": 25.0, "next_above_mb": 35.0}
 _LIST = {"octets": 3_700_000, "entries": 6_554, "domains": 5_002, "operators": 392, "unsigned": _READ, "signed": _READ}
 _QUESTIONS = ("claims_per_second", "claim_cpu_ms", "queue_list_seconds", "queue_list_cpu_seconds")
+_JUDGED = {
+    "letters": 2_000,
+    "documents": 2_000,
+    "mean_kb": 300,
+    "per_second": 450.0,
+    "ms": {"p50": 4.0, "p95": 14.0, "max": 30.0},
+    "pdf_ms": 50.0,
+    "worker_mb": 60.0,
+    "worker_after_pdf_mb": 80.0,
+}
 FIGURES = {
     "throughput": {
         "absent": {"postfix+milter": "needs <python3-milter>"},
@@ -58,6 +68,7 @@ FIGURES = {
         },
         "white_list": {"made": _LIST},
     },
+    "documents": {"xsd": True, "own": _JUDGED, "given": _JUDGED},
 }
 _ENTRY = {
     "at": "2026-11-21T22:00:00+00:00",
@@ -88,7 +99,7 @@ def test_the_bars_are_those_that_were_promised():
     paths = [bar.path for bar in BARS]
     assert len(set(paths)) == len(paths)
     named = {path[0] for path in paths}
-    assert named == {"throughput", "latency", "memory", "queue", "trust"}
+    assert named == {"throughput", "latency", "memory", "queue", "trust", "documents"}
 
 
 def test_every_block_is_written_and_what_stands_between_them_is_kept():
@@ -107,6 +118,9 @@ def test_every_block_is_written_and_what_stands_between_them_is_kept():
         "| gateway / Postfix, mutual TLS on both sides, 300 kB | >= 1 x | 1.25 x | holds |",
         "| letters of 300 kB a second | 100.0 | 110.0 |  | 125.0 |",
         "| gateway / this one | 1.25 | 1.14 |  |  |",
+        "| documents judged a second, ANS samples, 2 processes | >= 400 | 450 | holds |",
+        "| documents a second | 450.0 | 450.0 |",
+        "| judging a letter, p95 (ms) | 14.0 | 14.0 |",
         "| white list of 6,554 entries read, signed | < 0.5 s | 0.25 s | holds |",
         "| white list | made, unsigned | made, signed |",
         "| above it, at most (MB) | 30.0 | 30.0 |",
@@ -118,7 +132,7 @@ def test_what_was_not_measured_says_so_and_why():
     results = copy.deepcopy(RESULTS)
     results["parts"] = {"nodes": {**_ENTRY, "missing": "needs smtp-source: apt-get install postfix"}}
     page = filled(PAGE, results)
-    assert page.count("Not measured yet.") == 6
+    assert page.count("Not measured yet.") == 7
     assert "apt-get install postfix" in page
     assert "not measured" in page
 
