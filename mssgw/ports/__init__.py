@@ -8,6 +8,7 @@ from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow
+from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
@@ -19,6 +20,7 @@ from mssgw.ports.vitals import Census, Vitals
 __all__ = [
     "INLINE_LIMIT",
     "Acceptance",
+    "Account",
     "Body",
     "BodySink",
     "Census",
@@ -30,6 +32,8 @@ __all__ = [
     "Letter",
     "LetterIn",
     "Login",
+    "Mailbox",
+    "Mailboxes",
     "Meter",
     "NoticeSeen",
     "Question",
