@@ -17,7 +17,7 @@ from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Clock, Desk, Meter, Spool, Store, Telemetry, Vitals
+from mssgw.ports import Clock, Desk, Directory, Meter, Spool, Store, Telemetry, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class AtRest:
 
     store: Store
     desk: Desk
+    directory: Directory
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -64,7 +65,14 @@ async def at_rest(
             spool = _spool(config, opened, hot, meter)
             try:
                 yield AtRest(
-                    opened.store, opened.desk, spool, opened.vitals, hot, clock=opened.clock, on_work=opened.on_work
+                    opened.store,
+                    opened.desk,
+                    opened.directory,
+                    spool,
+                    opened.vitals,
+                    hot,
+                    clock=opened.clock,
+                    on_work=opened.on_work,
                 )
             finally:
                 await spool.close()

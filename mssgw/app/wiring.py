@@ -160,6 +160,7 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         space=patient_space(config),
         routes=routes(config, listed),
         mailboxes=mailboxes(config),
+        directory_max_age=config.directory.max_age if config.directory is not None else None,
         owners=owners(config),
         observe=observe,
         enforce_from=datetime.combine(policy.enforce_from, time(), UTC) if observe and policy.enforce_from else None,

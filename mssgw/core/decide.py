@@ -46,7 +46,7 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...]) -> Verdict:
     worst = strictest(findings)
     reply = (worst and worst.reply) or INTERNAL_ERROR
     match worst.severity if worst else Severity.NOTE:
-        case Severity.REFUSE:
+        case Severity.REFUSE | Severity.DEFER:
             return Refuse(findings=findings, reply=reply)
         case Severity.HOLD:
             all_moves = moves(facts)

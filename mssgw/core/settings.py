@@ -22,12 +22,14 @@ class Settings:
 
     ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
     ``size_limit`` in octets, for letters as establishments send them (SD-1).
+    ``directory_max_age``: how old the directory may be; None: it is not gone by.
     """
 
     hostname: str
     space: PatientSpace = PatientSpace()
     routes: RouteTable
     mailboxes: Mapping[str, Bal] = field(default_factory=dict)
+    directory_max_age: timedelta | None = None
     owners: Mapping[str, str] = field(default_factory=dict)
     observe: bool = False
     enforce_from: datetime | None = None

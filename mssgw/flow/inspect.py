@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, Party
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Pair
+from mssgw.core.directory import judged
 from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.message import Content, MessageHead
@@ -36,7 +38,7 @@ class Inspector:
         """
         sender = _policy_sender(settings, envelope, None)
         exchange = _exchange(settings, client, sender, forward_path)
-        exchanges = await self._with_knowledge((exchange,), None)
+        exchanges = await self._with_knowledge(settings, (exchange,), None)
         return self._facts(settings, client, envelope, 0, None, exchanges, sender)
 
     async def of_letter(
@@ -44,7 +46,7 @@ class Inspector:
     ) -> Facts:
         """Facts after DATA, with everything the store knows. Raises SpaceUnknown, StoreUnavailable."""
         sender = _policy_sender(settings, envelope, head)
-        exchanges = await self._with_knowledge(_exchanges(settings, client, envelope, sender), head)
+        exchanges = await self._with_knowledge(settings, _exchanges(settings, client, envelope, sender), head)
         return self._facts(settings, client, envelope, size, head, exchanges, sender)
 
     def of_letter_unknown(
@@ -84,14 +86,20 @@ class Inspector:
             taken_at=now,
         )
 
-    async def _with_knowledge(self, exchanges: tuple[Exchange, ...], head: MessageHead | None) -> tuple[Exchange, ...]:
+    async def _with_knowledge(
+        self, settings: Settings, exchanges: tuple[Exchange, ...], head: MessageHead | None
+    ) -> tuple[Exchange, ...]:
         pairs = tuple(exchange.pair for exchange in exchanges if exchange.pair is not None)
         if not pairs:
             return exchanges
         receipt_for = head.mdn.original_message_id if head and head.content is Content.MDN and head.mdn else None
-        question = Question(pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for)
+        to_look_up = any(_is_for_the_directory(settings, exchange) for exchange in exchanges)
+        question = Question(
+            pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for, directory=to_look_up
+        )
         known = dict(zip(pairs, await self._store.know(question), strict=True))
-        return tuple(_informed(exchange, known) for exchange in exchanges)
+        informed = (_informed(exchange, known) for exchange in exchanges)
+        return tuple(_looked_up(settings, exchange, known, self._clock.now()) for exchange in informed)
 
 
 def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | None) -> Sender:  # req: SD-5
@@ -150,6 +158,20 @@ def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
         receipt_due=about.receipt_due,
         account=about.account,
     )
+
+
+def _is_for_the_directory(settings: Settings, exchange: Exchange) -> bool:  # req: WHO-3
+    """A patient writes to a mailbox of which the configuration says nothing."""
+    written_to = exchange.pair is not None and exchange.party is Party.PROFESSIONAL
+    return written_to and exchange.forward_path.address.key not in settings.mailboxes
+
+
+def _looked_up(settings: Settings, exchange: Exchange, known: dict[Pair, Known], now: datetime) -> Exchange:
+    word = known[exchange.pair].word if exchange.pair is not None else None
+    if word is None or not _is_for_the_directory(settings, exchange):
+        return exchange
+    bal, unusable = judged(word, settings.directory_max_age, now)
+    return replace(exchange, bal=bal, directory_unusable=unusable)
 
 
 def letters_pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:

@@ -83,6 +83,11 @@ class Reception:
         if not isinstance(verdict, Refuse):
             return None
         path = facts.exchanges[0].forward_path if facts.exchanges else None
+        if verdict.reply.transient:  # it is tried again until that is known
+            worst = strictest(verdict.findings)
+            rule, requirement = (worst.rule, worst.requirement) if worst else ("", "")
+            self._log(stage, facts.envelope, verdict.reply, rule, requirement, path.address if path else None)
+            return verdict.reply
         await self._journal(stage, facts.envelope, verdict.reply, path, verdict)
         return verdict.reply
 

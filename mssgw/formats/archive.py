@@ -1,5 +1,8 @@
 """The one place that opens zips: in memory, within bounds, all of it or nothing. Nothing is ever written out.
 
+What somebody sends is unpacked whole (``safe_unzip``). Of a large file that is published alone in a zip, only the zip
+is in memory, and what it holds comes in pieces (``only_file``): whoever reads them takes nothing before the last.
+
 We read the format ourselves instead of with zipfile, which takes what two readers would read in two ways: octets
 before, between and after the entries, a second directory, names given twice, headers that contradict each other. What
 passes here has one reading only:
@@ -25,6 +28,7 @@ MAX_ENTRIES = 200
 MAX_ENTRY = 16 * 1024 * 1024
 MAX_TOTAL = 48 * 1024 * 1024
 MAX_RATIO = 120
+_PIECE = 256 * 1024
 _SMALL = 65_536  # octets that nobody fears, however well they compress
 
 _END = struct.Struct("<4s4H2LH")
@@ -35,6 +39,29 @@ _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, masked headers
 _DESCRIPTOR, _UTF8 = 0x8, 0x800
 _NO_SIZE = 0xFFFFFFFF  # ZIP64 tells it elsewhere
 _UNICODE_PATH = 0x7075  # a second name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What an archive may take, in octets; ``ratio``: of one entry to what it is packed into."""
+
+    archive: int = MAX_ARCHIVE
+    entries: int = MAX_ENTRIES
+    entry: int = MAX_ENTRY
+    total: int = MAX_TOTAL
+    ratio: int = MAX_RATIO
+
+
+MAIL = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyFile:
+    """The one file of an archive. ``pieces`` can be gone through once; raises guard.Stopped, at the end at latest."""
+
+    path: str = field(repr=False)
+    size: int
+    pieces: Iterator[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +88,30 @@ class _Listed(NamedTuple):
 
 def safe_unzip(content: bytes) -> tuple[Entry, ...]:
     """All files of a zip in the order of its directory, folders left out. Raises guard.Stopped."""
-    if len(content) > MAX_ARCHIVE:
+    return tuple(
+        Entry(path=each.path, content=_inflated(content, each, place)) for each, place in _files(content, MAIL)
+    )
+
+
+def only_file(content: bytes, limits: Limits) -> OnlyFile:
+    """The file of a zip that holds one. Raises guard.Stopped: also for a zip of none or several."""
+    files = _files(content, limits)
+    if len(files) != 1:
+        raise Stopped(ZIP["entries"], found=str(len(files)))
+    each, place = files[0]
+    return OnlyFile(path=each.path, size=each.size, pieces=_in_pieces(content, each, place))
+
+
+def _files(content: bytes, limits: Limits) -> "list[tuple[_Listed, int]]":
+    """Each file with where its data begins, in the order of the directory."""
+    if len(content) > limits.archive:
         raise Stopped(ZIP["size"])
-    start, listed = _directory(content)
+    start, listed = _directory(content, limits)
     if (twice := first_clash([each.path for each in listed])) is not None:
         raise _stop("duplicate", listed[twice])
-    _check_sizes(listed)
+    _check_sizes(listed, limits)
     data = _places(content, listed, start)
-    return tuple(
-        Entry(path=each.path, content=_inflated(content, each, place))
-        for each, place in zip(listed, data, strict=True)
-        if not each.path.endswith("/")
-    )
+    return [(each, place) for each, place in zip(listed, data, strict=True) if not each.path.endswith("/")]
 
 
 def is_encrypted(content: bytes) -> bool:
@@ -80,7 +119,7 @@ def is_encrypted(content: bytes) -> bool:
     return content[:4] == b"PK\3\4" and bool(int.from_bytes(content[6:8], "little") & _ENCRYPTED)
 
 
-def _directory(content: bytes) -> tuple[int, list[_Listed]]:
+def _directory(content: bytes, limits: Limits) -> tuple[int, list[_Listed]]:
     """Where the directory begins, and what it lists."""
     if len(content) < _END.size:
         raise Stopped(ZIP["structure"])
@@ -91,21 +130,21 @@ def _directory(content: bytes) -> tuple[int, list[_Listed]]:
         raise Stopped(ZIP["around" if b"PK\5\6" in content[-66_000:] else "structure"])
     if disk or first or here != entries or 0xFFFF in (here, entries) or _NO_SIZE in (size, start):
         raise Stopped(ZIP["zip64"])
-    if entries > MAX_ENTRIES:
+    if entries > limits.entries:
         raise Stopped(ZIP["entries"], found=str(entries))
     if comment or start + size != end:
         raise Stopped(ZIP["zip64" if content[end - 20 : end - 16] == b"PK\6\7" else "around"])
-    listed = list(_lines(content, start, end))
+    listed = list(_lines(content, start, end, limits))
     if len(listed) != entries:
         raise Stopped(ZIP["structure"])
     return start, listed
 
 
-def _lines(content: bytes, at: int, end: int) -> Iterator[_Listed]:
+def _lines(content: bytes, at: int, end: int, limits: Limits) -> Iterator[_Listed]:
     number = 0
     while at < end:
         number += 1
-        if number > MAX_ENTRIES or end - at < _CENTRAL.size:
+        if number > limits.entries or end - at < _CENTRAL.size:
             raise Stopped(ZIP["structure"])
         (mark, made, _, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, attributes, offset) = (
             _CENTRAL.unpack_from(content, at)
@@ -160,15 +199,15 @@ def _check_second_name(extra: bytes, listed: _Listed) -> None:
         at += 4 + size
 
 
-def _check_sizes(listed: list[_Listed]) -> None:
+def _check_sizes(listed: list[_Listed], limits: Limits) -> None:
     total = 0
     for each in listed:
         total += each.size
-        if each.size > MAX_ENTRY:
+        if each.size > limits.entry:
             raise _stop("entry-size", each)
-        if total > MAX_TOTAL:
+        if total > limits.total:
             raise _stop("total", each)
-        if each.size > max(_SMALL, MAX_RATIO * each.packed):
+        if each.size > max(_SMALL, limits.ratio * each.packed):
             raise _stop("ratio", each)
 
 
@@ -222,16 +261,38 @@ def _is_descriptor(gap: bytes, each: _Listed) -> bool:
 
 def _inflated(content: bytes, each: _Listed, place: int) -> bytes:
     """The octets of an entry. Never more than announced are made."""
-    packed = content[place : place + each.packed]
-    if each.method == _STORED:
-        plain, whole = packed, True
-    else:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        try:
-            plain = inflater.decompress(packed, each.size + 1)
-        except zlib.error:
-            raise _stop("content", each) from None
-        whole = inflater.eof and not inflater.unused_data
-    if not whole or len(plain) != each.size or zlib.crc32(plain) != each.crc:
+    return b"".join(_in_pieces(content, each, place))
+
+
+def _in_pieces(content: bytes, each: _Listed, place: int) -> Iterator[bytes]:
+    """The same, piece by piece. Whether they are what was announced shows at the end."""
+    made, crc = 0, 0
+    try:
+        for piece in _unpacked(content, each, place):
+            made, crc = made + len(piece), zlib.crc32(piece, crc)
+            if made > each.size:
+                raise _stop("content", each)
+            yield piece
+    except zlib.error:
+        raise _stop("content", each) from None
+    if (made, crc) != (each.size, each.crc):
         raise _stop("content", each)
-    return plain
+
+
+def _unpacked(content: bytes, each: _Listed, place: int) -> Iterator[bytes]:
+    """Raises zlib.error, also when the stream ends before or after its entry."""
+    packed = memoryview(content)[place : place + each.packed]
+    if each.method == _STORED:
+        yield from map(bytes, (packed[at : at + _PIECE] for at in range(0, len(packed), _PIECE)))
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for at in range(0, len(packed), _PIECE):
+        rest: bytes | memoryview = packed[at : at + _PIECE]
+        while rest and not inflater.eof:
+            yield inflater.decompress(rest, _PIECE)
+            rest = inflater.unconsumed_tail
+        if inflater.eof and at + _PIECE < len(packed):
+            raise zlib.error
+    yield inflater.flush()
+    if not inflater.eof or inflater.unused_data:
+        raise zlib.error

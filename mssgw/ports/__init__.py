@@ -8,6 +8,7 @@ from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow
+from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
@@ -28,6 +29,7 @@ __all__ = [
     "Conflict",
     "ConversationRow",
     "Desk",
+    "Directory",
     "Known",
     "Letter",
     "LetterIn",

@@ -8,6 +8,7 @@ from typing import Protocol
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Conversation, Pair
 from mssgw.core.delivery import Delivery, Lease, Outcome
+from mssgw.core.directory import Word
 from mssgw.core.envelope import Envelope
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
@@ -22,21 +23,24 @@ class Question:
     """What accept asks about each pair of a message: one look-up for all.
 
     ``thread``: Message-IDs that the letter answers (SD-3). ``receipt_for``: Original-Message-ID of an MDN (SD-4).
+    ``directory``: also what the directory says of the mailboxes.
     """
 
     pairs: tuple[Pair, ...]
     thread: tuple[str, ...] = ()
     receipt_for: str | None = None
+    directory: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The answer for one pair; see Exchange for the meaning of each field."""
+    """The answer for one pair; see Exchange for the meaning of each field. ``word``: None when it was not asked for."""
 
     conversation: Conversation = Conversation()
     in_closed_thread: bool = False
     receipt_due: bool = False
     account: AccountState | None = None
+    word: Word | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,9 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
+from mssgw.core.bal import Bal, BalKind
 from mssgw.core.conversation import Event, State
+from mssgw.core.directory import Edition, Listing
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.edges.clock import FixedClock
@@ -63,6 +65,7 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
     notice = NoticeSeen(account=AccountState.CLOSED, patient=PATIENT, subject="Re: x", thread=("<0>",))
     return {
         "know": lambda: place.known(**read),
+        "know a mailbox": lambda: place.known(directory=True),
         "accept": lambda: place.keep("N", letters=(letter(closes=True),), moves=(Event.PROFESSIONAL_CLOSED,)),
         "accept a receipt": lambda: place.keep("R", receipt=receipt()),
         "accept a notice": lambda: place.keep("S", notice=notice),
@@ -92,6 +95,9 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "trace by Message-ID": lambda: desk.trace(message_id="<1@chu>", limit=50),
         "trace by address": lambda: desk.trace(address=PATIENT, limit=50),
         "trust domain": lambda: desk.traffic(since=now - timedelta(hours=1)),
+        "directory status": opened.directory.edition,
+        "directory set": lambda: opened.directory.put(DOCTOR, Bal(), operator="anne", now=now),
+        "directory unset": lambda: opened.directory.withdraw(DOCTOR, operator="anne", now=now),
         "conversation list": lambda: desk.conversations(limit=50),
         "conversation list --state": lambda: desk.conversations(limit=50, state=State.CLOSED),
         "conversation list --patient": lambda: desk.conversations(limit=50, patient=PATIENT),
@@ -102,12 +108,16 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
 
 
 async def prepare(opened: Opened, clock: FixedClock) -> None:
-    """Letters that wait, one that is held; a pair, and an opposition."""
+    """Letters that wait, one that is held; a pair, an opposition, and a directory."""
     place = Place(opened.store, opened.desk, clock)
     for name in "ABCDE":
         await place.keep(name, letters=(letter(receipt_to=(DOCTOR.key,)),), moves=(Event.PROFESSIONAL_WROTE,))
     await place.keep("H", held=True)
     await opened.desk.set_block(OTHER_PATIENT, None, blocked=True, operator="anne", now=clock.now())
+    generation = await opened.directory.begin(clock.now())
+    await opened.directory.stage(generation, [Listing(mailbox=DOCTOR.key, kind=BalKind.PER)])
+    edition = Edition(made_at=clock.now(), imported_at=clock.now())
+    await opened.directory.adopt(generation, edition, operator="anne", detail="import")
 
 
 async def looks_at_all(
@@ -212,6 +222,8 @@ def crowd(server: PostgresServer, since: int) -> None:
                              sender, recipient, message_id)
             SELECT {due}, 'accepted', 'Z' || n, '', '', '', 0, '', '', '', '', d, d, d
             FROM (SELECT n, sha256(n::text::bytea) AS d {numbers}) AS each;
+        INSERT INTO directory_mailboxes SELECT 1, 'z' || n, 'PER', '', 0, '', '' {numbers};
+        INSERT INTO directory_overrides SELECT 'z' || n, 'PER', 0 {numbers};
         ANALYZE""",
         "contract",
     )

@@ -10,7 +10,7 @@ from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
-from mssgw.core.journal import WHITE_LIST, Entry
+from mssgw.core.journal import THE_DIRECTORY, WHITE_LIST, Entry
 
 
 @click.command(short_help="Tell the whole life of a letter.")
@@ -50,8 +50,8 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     desk = office.desk
     if subject.startswith("<") and subject.endswith(">"):
         return await _lives(office, await desk.trace(message_id=subject, limit=limit), limit)
-    if subject == WHITE_LIST:
-        return await desk.trace(spool_id=WHITE_LIST, limit=limit)
+    if subject in (WHITE_LIST, THE_DIRECTORY):
+        return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
         address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)
         found = await _lives(office, await desk.trace(address=address, limit=limit), limit)

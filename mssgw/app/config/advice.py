@@ -33,6 +33,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _tls,
         _trust,
         _logins,
+        _directory,
         _going_live,
         _trace,
         _key_files,
@@ -143,6 +144,17 @@ def _logins(config: Config) -> Found:
         yield Complaint(("login", 0), "no listener has auth = true: nobody can log in")
     if asked and not config.logins:
         yield Complaint(("listener", asked[0], "auth"), "there is no [[login]]: nobody can log in")
+
+
+def _directory(config: Config) -> Found:  # req: DIR-4
+    if config.directory is None:
+        return
+    if config.directory.max_age < timedelta(hours=48):
+        message = "the directory may be published 48 hours late: patients' first letters would wait each time (DIR-4)"
+        yield Complaint(("directory", "max_age"), message)
+    elif config.directory.max_age > timedelta(days=31):
+        message = "a mailbox that is no pharmacy's any more would take patients' first letters for so long (WHO-3)"
+        yield Complaint(("directory", "max_age"), message)
 
 
 def _going_live(config: Config) -> Found:  # req: SD-9

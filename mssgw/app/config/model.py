@@ -213,6 +213,12 @@ class TrustSettings(_Table):
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
+class DirectorySettings(_Table):
+    """[directory]: given, the imported directory says which mailboxes patients may write to first (WHO-3)."""
+
+    max_age: Duration = timedelta(days=7)
+
+
 class Retention(_Table):
     """[retention]: how long the trace stays (TRC-2)."""
 
@@ -247,6 +253,7 @@ class Config(_Table):
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None
+    directory: DirectorySettings | None = None
     retention: Retention = Retention()
     log: Log = Log()
     metrics: MetricsSettings = MetricsSettings()

@@ -7,9 +7,11 @@ from mssgw.core.facts import Exchange, Facts
 from mssgw.core.ins import Matricule
 from mssgw.core.message import Content
 from mssgw.core.replies import Reply
-from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.rules.findings import defer, not_allowed, note, refuse
 from mssgw.core.trust import UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding, Severity
+
+DIRECTORY_UNUSABLE = Reply(451, "4.7.1", "Annuaire des boites MSSante indisponible ou trop ancien, reessayez plus tard")
 
 
 def opposition_is_honoured(facts: Facts, exchange: Exchange) -> Finding | None:  # req: SD-12, WHO-8
@@ -71,9 +73,13 @@ def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # re
     match exchange.conversation.state:
         case State.OPEN:
             return None
+        case State.CLOSED if exchange.directory_unusable:  # a pharmacy's would open again (FIN-6)
+            return _unknown_kind()
         case State.CLOSED:
             text = "Echange clos par le professionnel : il ne peut plus recevoir de reponse"
             return refuse("patient-may-write", "FIN-7", not_allowed(text), "closed")
+        case State.ABSENT if exchange.directory_unusable and facts.policy.enforcing:
+            return _unknown_kind()
         case State.ABSENT:
             return _never_opened(facts.policy.enforcing)
 
@@ -95,6 +101,11 @@ def _may_hide_its_thread(facts: Facts, exchange: Exchange) -> bool:  # req: SD-3
 def _closed_reply() -> Finding:
     text = "Cet echange avec la pharmacie est clos : ecrivez un nouveau message au lieu de repondre"
     return refuse("patient-may-write", "SD-3 FIN-6", not_allowed(text), "closed-thread")
+
+
+def _unknown_kind() -> Finding:  # req: WHO-3, DIR-4
+    """It may be a pharmacy's: the patient's server tries again, and hears more once the directory is up to date."""
+    return defer("patient-may-write", "WHO-3 DIR-4", DIRECTORY_UNUSABLE, "directory-unusable")
 
 
 def _never_opened(enforcing: bool) -> Finding:

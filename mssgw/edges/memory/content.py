@@ -9,6 +9,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.directory import Listing
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
 from mssgw.edges.clock import SystemClock
@@ -69,6 +70,7 @@ class Content:
     accounts: dict[Address, AccountState] = field(default_factory=dict)
     strikes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
+    set_by_hand: dict[str, Listing] = field(default_factory=dict)
 
 
 class MemoryPart:

@@ -12,12 +12,13 @@ from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.desk import MemoryDesk
+from mssgw.edges.memory.directory import MemoryDirectory
 from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryDesk, MemoryVitals):
-    """See ports.Store; it is its own desk, and its own vitals."""
+class MemoryStore(MemoryDesk, MemoryVitals, MemoryDirectory):
+    """See ports.Store; it is its own desk, directory and vitals."""
 
     async def know(self, question: Question) -> Sequence[Known]:
         await asyncio.sleep(0)  # as a real store, let others run meanwhile
@@ -41,6 +42,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
                 for each in has.letters
             ),
             account=has.accounts.get(pair.patient),
+            word=self._word(pair.bal) if question.directory else None,
         )
 
     async def strike(self, letter: str, now: datetime) -> int:

@@ -13,6 +13,7 @@ from mssgw.edges.clock import FollowingClock, SteadyClock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.desk import SqlDesk
 from mssgw.edges.sql.dialects import Database, database
+from mssgw.edges.sql.directory import SqlDirectory
 from mssgw.edges.sql.migrations import migrate
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.store import SqlStore
@@ -24,18 +25,19 @@ from mssgw.ports import Clock, Meter
 if TYPE_CHECKING:
     from mssgw.edges.sql.presence import Presence
 
-__all__ = ["Opened", "SqlDesk", "SqlStore", "SqlVitals", "migrate", "open_store"]
+__all__ = ["Opened", "SqlDesk", "SqlDirectory", "SqlStore", "SqlVitals", "migrate", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open store, its desk and its vitals: one writer thread and one reader thread, and one that counts.
+    """An open store, its desk, directory and vitals: one writer thread and one reader thread, and one that counts.
 
     ``clock``: what leases go by; all nodes of one PostgreSQL follow its time. ``presence``: where nodes meet, or None.
     """
 
     store: SqlStore
     desk: SqlDesk
+    directory: SqlDirectory
     vitals: SqlVitals
     database: Database
     clock: SteadyClock
@@ -77,6 +79,7 @@ async def open_store(
             yield Opened(
                 store=SqlStore(session, damaged),
                 desk=SqlDesk(session, clock or steady),
+                directory=SqlDirectory(session),
                 vitals=SqlVitals(session),
                 database=place,
                 clock=steady,

@@ -1,4 +1,5 @@
-"""The tables. What names a person is a keyed hash (16 bytes) or sealed; times are microseconds since 1970.
+"""The tables. What names a person is a keyed hash (16 bytes) or sealed, but for what is published of professionals;
+times are microseconds since 1970.
 
 The migrations build exactly this; a test compares them.
 """
@@ -196,3 +197,56 @@ for _column in (journal.c.message_id, journal.c.sender, journal.c.recipient):
     )
 Index("journal_at", journal.c.at)
 Index("journal_spool_id", journal.c.spool_id)
+
+# The directory of mailboxes: published, so in clear. An import is staged under a generation of its own, sorted, and
+# takes the place of the edition in force when its ``standing`` changes: all of it at once, by one small commit.
+directory_editions = Table(
+    "directory_editions",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("standing", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("imported_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("mailboxes", Integer, nullable=False),
+    Column("pharmacies", Integer, nullable=False),
+    Column("structures", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+Index("directory_editions_standing", directory_editions.c.standing)
+
+directory_mailboxes = Table(
+    "directory_mailboxes",
+    metadata,
+    Column("generation", BigInteger, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("structure", Text, nullable=False),
+    Column("pharmacy", SmallInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    PrimaryKeyConstraint("generation", "mailbox"),
+    sqlite_with_rowid=False,
+)
+
+# Structures that are pharmacies: an import that brings no list of them goes on with the one before.
+directory_pharmacies = Table(
+    "directory_pharmacies",
+    metadata,
+    Column("generation", BigInteger, nullable=False),
+    Column("structure", Text, nullable=False),
+    PrimaryKeyConstraint("generation", "structure"),
+    sqlite_with_rowid=False,
+)
+
+# What operators set by hand; who and when is in the journal.
+directory_overrides = Table(
+    "directory_overrides",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("pharmacy", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
