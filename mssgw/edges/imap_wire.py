@@ -175,6 +175,8 @@ class Wire(IMAP4ClientProtocol):
         answer = await self.ask("STARTTLS", limit=self.limits.connect)
         if answer.status.kind != "OK":
             raise MailboxDistrusted(f"{self.name}: STARTTLS is refused")
+        if self._lost is not None:
+            raise self._lost
         plain = cast(asyncio.Transport, self.transport)
         self._sealed = False
         try:
