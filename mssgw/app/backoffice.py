@@ -30,7 +30,7 @@ from mssgw.flow.receipt import Notices
 from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
-from mssgw.ports import Desk, QueueRow, Store
+from mssgw.ports import Desk, Directory, QueueRow, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -62,6 +62,14 @@ class BackOffice:
     @property
     def store(self) -> Store:
         return self._rest.store
+
+    @property
+    def directory(self) -> Directory:
+        return self._rest.directory
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     @property
     def space(self) -> PatientSpace:

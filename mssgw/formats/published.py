@@ -35,7 +35,7 @@ class Published:
 
     @property
     def stamp(self) -> datetime | None:
-        """When it was made, if its name says so: in the time of Paris, read as UTC, for an hour or two do not matter."""
+        """When it was made, if its name says so: in the time of Paris, read as UTC; an hour or two do not matter."""
         found = _STAMP.search(self.name)
         try:
             return datetime.strptime(found[1], "%Y%m%d%H%M").replace(tzinfo=UTC) if found else None

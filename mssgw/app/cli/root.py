@@ -12,6 +12,7 @@ from mssgw.app.cli.cda import cda
 from mssgw.app.cli.check import check
 from mssgw.app.cli.conversation import conversation
 from mssgw.app.cli.db import db
+from mssgw.app.cli.directory import directory
 from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
@@ -83,5 +84,5 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, cda, queue, conversation, trace, explain, trust, key, db, password):
+for command in (serve, check, ins, cda, queue, conversation, trace, explain, directory, trust, key, db, password):
     main.add_command(command)

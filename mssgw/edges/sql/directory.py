@@ -168,7 +168,7 @@ class SqlDirectory:
         while True:
             last = select(key).where(of == generation, key > after).order_by(key).offset(AT_ONCE - 1).limit(1)
             until = await self._session.reader.ask(partial(_scalar, statement=last))
-            bound = [] if until is None else [key <= until]
+            bound = [key > after] if until is None else [key > after, key <= until]
             some = delete(key.table).where(of == generation, *bound)
             erased = await self._between_letters(Unit(work=partial(_execute, statement=some)))
             advance(erased)
