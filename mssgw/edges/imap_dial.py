@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.routes import TlsPolicy
-from mssgw.edges.imap_wire import AUTH, Answer, Limits, Wire
+from mssgw.edges.imap_answers import Answer
+from mssgw.edges.imap_limits import Limits
+from mssgw.edges.imap_wire import AUTH, Wire
 from mssgw.edges.resolver import Resolver, Unreachable
 from mssgw.formats.imap_writing import Unwritable, quoted
 from mssgw.ports.mailbox import Account, LoginRefused, MailboxDistrusted, MailboxLost, MailboxTrouble

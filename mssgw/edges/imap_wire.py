@@ -10,54 +10,19 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterable, Awaitable, Iterator
-from dataclasses import dataclass, field
 from typing import cast
 
 from aioimaplib.aioimaplib import AUTH, CONNECTED, LOGOUT, NONAUTH, SELECTED, Command, Commands, IMAP4ClientProtocol
 
 from mssgw.core.errors import Undecryptable
+from mssgw.edges.imap_answers import Answer
+from mssgw.edges.imap_limits import BUDGET, Limits
 from mssgw.formats.imap_reading import Data, Garbled, GoOn, Responses, Status, read
 from mssgw.ports.mailbox import MailboxDistrusted, MailboxLost, MailboxTrouble
 
-__all__ = ["AUTH", "NONAUTH", "SELECTED", "Answer", "Limits", "Wire"]
+__all__ = ["AUTH", "SELECTED", "Wire"]
 
-BUDGET = 2_097_152  # octets of an answer, unless it may be more
 HIGH_WATER = 262_144
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Seconds that each wait may last. ``connect``: TCP, TLS and greeting, each; ``progress``: no octet went out.
-
-    ``store``: the answer to a whole letter; long, for giving up there means to search for it. ``idle``: an IDLE is
-    begun anew after so long, and its end, which tells whether anybody still listens, may take ``probe``; ``poll``:
-    between looks where IDLE is missing; ``farewell``: the answer to LOGOUT.
-    """
-
-    connect: float = 20.0
-    command: float = 60.0
-    probe: float = 10.0
-    progress: float = 60.0
-    store: float = 180.0
-    idle: float = 240.0
-    poll: float = 10.0
-    farewell: float = 2.0
-
-
-@dataclass(slots=True)
-class Answer:
-    """What the server said to a command: how it ended, and what came before that."""
-
-    status: Status = field(default_factory=lambda: Status("", ""))
-    data: list[Data] = field(default_factory=list)
-    notes: list[Status] = field(default_factory=list)  # untagged OK, NO, BAD
-
-    def named(self, name: str) -> list[Data]:
-        return [each for each in self.data if each.name == name]
-
-    def note(self, code: str) -> Status | None:
-        """The last note, or the end, with that response code."""
-        return next((each for each in (self.status, *reversed(self.notes)) if each.code == code), None)
 
 
 class Wire(IMAP4ClientProtocol):
@@ -121,8 +86,7 @@ class Wire(IMAP4ClientProtocol):
                     break
                 self.say(piece)
                 await self._bounded(self._room.wait(), self.limits.progress)
-                if self._lost is not None:
-                    raise self._lost
+                self.check()
             if sent != size:
                 raise Undecryptable("the letter does not have the size that was said")
             self.say(b"\r\n")
@@ -130,8 +94,7 @@ class Wire(IMAP4ClientProtocol):
 
     def begin(self, name: str, *args: str, prefix: str | None = None, budget: int = BUDGET) -> None:
         """Send a command; end() waits for it. Raises MailboxLost."""
-        if self._lost is not None:
-            raise self._lost
+        self.check()
         if self.state not in Commands[name].valid_states or self._done is not None:
             raise self.fail("a command at the wrong moment")
         command = Command(name, self.new_tag(), *args, prefix=prefix or "", loop=self.loop)
@@ -151,8 +114,13 @@ class Wire(IMAP4ClientProtocol):
         """Wait for the end of the command that is out. Raises MailboxLost."""
         assert self._done is not None
         await self._bounded(self._done, limit)
-        self._done = None
-        return self._answer
+        answer, self._done, self._answer = self._answer, None, Answer()  # which may hold a piece of a letter
+        return answer
+
+    def check(self) -> None:
+        """Raises MailboxLost when the connection is of no more use."""
+        if self._lost is not None:
+            raise self._lost
 
     def say(self, octets: bytes) -> None:
         """Send octets that belong to the command that is out."""
@@ -162,8 +130,7 @@ class Wire(IMAP4ClientProtocol):
     async def greeted(self) -> Status:
         """The greeting. Raises MailboxLost."""
         await self._bounded(asyncio.wait((self.greeting,)), self.limits.connect)
-        if self._lost is not None:
-            raise self._lost
+        self.check()
         return self.greeting.result()
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
@@ -175,8 +142,7 @@ class Wire(IMAP4ClientProtocol):
         answer = await self.ask("STARTTLS", limit=self.limits.connect)
         if answer.status.kind != "OK":
             raise MailboxDistrusted(f"{self.name}: STARTTLS is refused")
-        if self._lost is not None:
-            raise self._lost
+        self.check()
         plain = cast(asyncio.Transport, self.transport)
         self._sealed = False
         try:

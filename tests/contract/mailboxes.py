@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.imap import ImapMailboxes
-from mssgw.edges.imap_wire import Limits
+from mssgw.edges.imap_limits import Limits
 from mssgw.edges.memory.mailbox import MemoryMailStore, Message
 from mssgw.edges.tls import client_context
 from mssgw.ports import Account, Mailboxes

@@ -11,7 +11,7 @@ import pytest
 from mssgw.core.errors import GatewayError
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.imap import ImapMailbox, ImapMailboxes
-from mssgw.edges.imap_wire import Limits
+from mssgw.edges.imap_limits import Limits
 from mssgw.ports.mailbox import (
     INBOX,
     PIECE,

@@ -10,7 +10,7 @@ import pytest
 
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.imap import ImapMailbox, ImapMailboxes
-from mssgw.edges.imap_wire import Limits
+from mssgw.edges.imap_limits import Limits
 from mssgw.edges.tls import server_context
 from mssgw.ports.mailbox import INBOX, MailboxDistrusted, MailboxLost
 from tests.contract.mailboxes import account_of
