@@ -17,7 +17,7 @@ from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Clock, Desk, Directory, Meter, Spool, Store, Telemetry, Vitals
+from mssgw.ports import Clock, Desk, Directory, Meter, Patients, Spool, Store, Telemetry, Vitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class AtRest:
     store: Store
     desk: Desk
     directory: Directory
+    patients: Patients
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -68,6 +69,7 @@ async def at_rest(
                     opened.store,
                     opened.desk,
                     opened.directory,
+                    opened.patients,
                     spool,
                     opened.vitals,
                     hot,

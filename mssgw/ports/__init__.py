@@ -10,6 +10,8 @@ from mssgw.ports.clock import Clock
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow
 from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
+from mssgw.ports.patients import Patients
+from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
@@ -39,6 +41,8 @@ __all__ = [
     "Meter",
     "NoticeSeen",
     "Question",
+    "NotificationQueue",
+    "Patients",
     "QueueRow",
     "ReceiptSeen",
     "Reception",

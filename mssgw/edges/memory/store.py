@@ -13,12 +13,17 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.desk import MemoryDesk
 from mssgw.edges.memory.directory import MemoryDirectory
+from mssgw.edges.memory.patients import MemoryPatients
 from mssgw.edges.memory.vitals import MemoryVitals
-from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
+from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
 class MemoryStore(MemoryDesk, MemoryVitals, MemoryDirectory):
-    """See ports.Store; it is its own desk, directory and vitals."""
+    """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self.patients = MemoryPatients(self._has)
 
     async def know(self, question: Question) -> Sequence[Known]:
         await asyncio.sleep(0)  # as a real store, let others run meanwhile

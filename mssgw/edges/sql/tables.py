@@ -250,3 +250,18 @@ directory_overrides = Table(
     Column("pharmacy", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# The patients whose mailboxes we keep. ``patient``: keyed hash of the matricule.
+patients = Table(
+    "patients",
+    metadata,
+    Column("patient", LargeBinary, primary_key=True),
+    Column("sealed_matricule", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("sealed_email", LargeBinary),
+    Column("sealed_password", LargeBinary),
+    sqlite_with_rowid=False,
+)
+Index("patients_since", patients.c.since)
+Index("patients_state", patients.c.state, patients.c.since)
