@@ -41,7 +41,6 @@ __all__ = [
     "Meter",
     "NoticeSeen",
     "Question",
-    "NotificationQueue",
     "Patients",
     "QueueRow",
     "ReceiptSeen",
