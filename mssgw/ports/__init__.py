@@ -11,7 +11,6 @@ from mssgw.ports.desk import ConversationRow, Desk, QueueRow
 from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.patients import Patients
-from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
