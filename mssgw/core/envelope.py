@@ -11,6 +11,7 @@ class Role(StrEnum):
 
     ESTABLISHMENT = "establishment"
     TRUST_SPACE = "trust-space"
+    PATIENT_SPACE = "patient-space"  # patients of ours, each with a login
     OURSELVES = "ourselves"
 
 

@@ -25,7 +25,8 @@ class Route:
     """A next hop. ``host`` is a host name or IP address, or the domain itself when ``mx``: its MX are looked up.
 
     ``inward``: leads to an establishment of ours. Operators of the trust space may use inward routes only, so that
-    we never carry mail between strangers. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
+    we never carry mail between strangers. ``patients``: to mailboxes that we keep for patients; their registry says
+    first what becomes of a letter. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Route:
     mx: bool = False
     tls: TlsPolicy = TlsPolicy.REQUIRE
     inward: bool = False
+    patients: bool = False
     domain: str = ""
     login: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)

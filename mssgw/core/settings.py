@@ -24,6 +24,7 @@ class Settings:
     ``size_limit`` in octets, for letters as establishments send them (SD-1).
     ``directory_max_age``: how old the directory may be; None: it is not gone by.
     """
+    ``patients_hear_from``: who signs what patients of ours are told at their ordinary addresses; None: nothing is.
 
     hostname: str
     space: PatientSpace = PatientSpace()
@@ -34,6 +35,7 @@ class Settings:
     observe: bool = False
     enforce_from: datetime | None = None
     patient_receipts_after_data: bool = False
+    patients_hear_from: Address | None = None
     size_limit: int = 10_485_760
     max_received: int = 30
     inspection_limit: timedelta = timedelta(seconds=2)

@@ -133,7 +133,7 @@ def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath
         bal=settings.bal(address),
         relayable=route is not None,
         unlisted=route is None and client.relays_outward and settings.is_unlisted(address.domain),
-        pair=_pair(sender, party, address, receiver),
+        pair=None if settings.space.is_nobodys(address) else _pair(sender, party, address, receiver),
     )
 
 
