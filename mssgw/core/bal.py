@@ -24,11 +24,13 @@ class Bal:
 
     ``pharmacy`` is true for an ORG mailbox of a pharmacy: the only kind that a patient may write to first (WHO-3).
     ``responsible`` is the professional who answers for an ORG or APP mailbox (BAL-4), "" when not given.
+    ``closes_on_send``: every letter of this APP mailbox closes its exchange with the patient (FIN-4).
     """
 
     kind: BalKind = BalKind.UNKNOWN
     pharmacy: bool = False
     responsible: str = ""
+    closes_on_send: bool = False
 
     @property
     def takes_first_letters(self) -> bool:

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
+from mssgw.core.closing import Silence
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
+from mssgw.core.notifying import Notifications
 from mssgw.core.routes import Route, RouteTable, SpaceUnknown
 
 TRACE_ROOM = 65_536  # req: SD-1
@@ -24,6 +26,8 @@ class Settings:
     ``size_limit`` in octets, for letters as establishments send them (SD-1).
     ``directory_max_age``: how old the directory may be; None: it is not gone by.
     """
+    ``close_after``: mailboxes whose exchanges close after so long a silence (FIN-4). ``unread_after``: from what age on
+    a letter that nobody has read is told of; ``unread_alarm``: aloud.
     ``patients_hear_from``: who signs what patients of ours are told at their ordinary addresses; None: nothing is.
 
     hostname: str
@@ -40,6 +44,14 @@ class Settings:
     max_received: int = 30
     inspection_limit: timedelta = timedelta(seconds=2)
     retry: RetryPolicy = RetryPolicy()
+    close_after: tuple[tuple[Address, timedelta], ...] = ()
+    unread_after: timedelta = timedelta(days=7)
+    unread_alarm: bool = False
+    notifications: Notifications = Notifications()
+
+    def silences(self, now: datetime) -> tuple[Silence, ...]:  # req: FIN-4
+        """Which exchanges are to close by themselves at this moment."""
+        return tuple(Silence(bal=bal, before=now - lasted, lasted=lasted) for bal, lasted in self.close_after)
 
     def policy(self, now: datetime, role: Role) -> Policy:
         """The policy in force at this moment, on listeners of this role."""

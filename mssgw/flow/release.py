@@ -15,7 +15,7 @@ from mssgw.core.envelope import Role
 from mssgw.core.errors import Gone
 from mssgw.core.facts import Facts
 from mssgw.core.journal import JournalEvent
-from mssgw.core.moves import HOLDING_EVENTS
+from mssgw.core.moves import closes_at_once
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold, Verdict
 from mssgw.flow import record
@@ -97,7 +97,7 @@ def _effects(facts: Facts, admitted: Admit) -> Effects:
     Its FIN is left out: that closed when the letter came, and the exchange may have been opened anew since.
     """
     return Effects(
-        moves=[move for move in admitted.moves if move.event not in HOLDING_EVENTS],
+        moves=[move for move in admitted.moves if not closes_at_once(facts, move)],
         receipt=record.receipt_seen(facts),
         notice=record.notice_seen(facts),
     )

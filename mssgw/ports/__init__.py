@@ -7,10 +7,11 @@ kept.
 from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
-from mssgw.ports.desk import ConversationRow, Desk, QueueRow
+from mssgw.ports.desk import ConversationRow, Desk, QueueRow, UnreadCount, UnreadRow
 from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.patients import Patients
+from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.reception import LetterIn, Login, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
@@ -31,6 +32,7 @@ __all__ = [
     "ConversationRow",
     "Desk",
     "Directory",
+    "Hooks",
     "Known",
     "Letter",
     "LetterIn",
@@ -39,8 +41,9 @@ __all__ = [
     "Mailboxes",
     "Meter",
     "NoticeSeen",
-    "Question",
+    "NotificationQueue",
     "Patients",
+    "Question",
     "QueueRow",
     "ReceiptSeen",
     "Reception",
@@ -53,5 +56,8 @@ __all__ = [
     "Telemetry",
     "Transport",
     "Trust",
+    "UnreadCount",
+    "UnreadRow",
+    "Untold",
     "Vitals",
 ]

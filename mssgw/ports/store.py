@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from mssgw.core.addresses import Address
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Conversation, Pair
 from mssgw.core.delivery import Delivery, Lease, Outcome
 from mssgw.core.directory import Word
@@ -13,6 +14,7 @@ from mssgw.core.envelope import Envelope
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.core.verdict import Verdict
 from mssgw.ports.acceptance import Acceptance
 from mssgw.ports.bodies import Body
@@ -59,13 +61,15 @@ class Stored:
 class Settlement:
     """The outcome of one attempt, fenced: it counts only while ``lease`` still owns the delivery.
 
-    ``after`` is the delivery as it is from now on (state, attempts, due_at, warned, last_reply).
+    ``after`` is the delivery as it is from now on (state, attempts, due_at, warned, last_reply). ``notify``: whose
+    readers are to be told of it (NotificationQueue).
     """
 
     after: Delivery
     lease: Lease
     outcome: Outcome
     entries: tuple[Entry, ...] = ()
+    notify: Notification | None = None
 
 
 class Conflict(Exception):
@@ -118,6 +122,15 @@ class Store(Protocol):
         """Erase key, body, envelope and facts of messages whose deliveries are all final; return their ids.
 
         When it returns, the wrapped keys are in neither database nor WAL.
+        """
+
+    async def leads(self) -> bool:
+        """Whether what one process does for all, such as sweeping, is this one's task."""
+
+    async def close_silent(self, silences: Sequence[Silence], *, now: datetime) -> int:
+        """Close the exchanges that fell silent (core.closing.is_silent) as a FIN would, with a journal line each.
+
+        Some at a time, so that letters get in between. Returns how many; 0 where another process leads.
         """
 
     async def forget(self, *, before: datetime) -> int:

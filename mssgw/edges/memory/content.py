@@ -12,6 +12,7 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.directory import Listing
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.edges.clock import SystemClock
 from mssgw.ports import Clock, Letter, Stored
 
@@ -69,6 +70,7 @@ class Content:
     letters: list[Remembered] = field(default_factory=list)
     accounts: dict[Address, AccountState] = field(default_factory=dict)
     strikes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    notifications: dict[Address, tuple[Notification, datetime]] = field(default_factory=dict)  # with when it is due
     journal: list[Entry] = field(default_factory=list)
     set_by_hand: dict[str, Listing] = field(default_factory=dict)
 

@@ -5,20 +5,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from mssgw.core.closing import Silence, is_silent
 from mssgw.core.conversation import Conversation, Pair, State
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.content import Queued, Remembered
-from mssgw.edges.memory.desk import MemoryDesk
 from mssgw.edges.memory.directory import MemoryDirectory
 from mssgw.edges.memory.patients import MemoryPatients
+from mssgw.edges.memory.notifications import MemoryNotifications
+from mssgw.edges.memory.unread import MemoryUnread
 from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryDesk, MemoryVitals, MemoryDirectory):
+class MemoryStore(MemoryUnread, MemoryNotifications, MemoryVitals, MemoryDirectory):
     """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -106,6 +108,8 @@ class MemoryStore(MemoryDesk, MemoryVitals, MemoryDirectory):
             return False
         row.delivery, row.lease = settlement.after, None
         self._has.journal += settlement.entries
+        if settlement.notify is not None:
+            self._one_more_waits(settlement.notify)
         return True
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
@@ -136,6 +140,25 @@ class MemoryStore(MemoryDesk, MemoryVitals, MemoryDirectory):
                 del self._has.queue[spool_id, row.delivery.number]
             self._has.journal.append(Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id))
         return erased
+
+    async def leads(self) -> bool:
+        return True
+
+    async def close_silent(self, silences: Sequence[Silence], *, now: datetime) -> int:
+        silent = [(pair, each) for each in silences for pair in self._has.conversations if self._is_silent(pair, each)]
+        for pair, silence in silent:
+            self._has.conversations[pair] = State.CLOSED, now
+            self._close_letters(pair)
+            event = JournalEvent.CONVERSATION
+            self._has.journal.append(
+                Entry(at=now, event=event, sender=pair.bal, recipient=pair.patient, detail=silence.detail)
+            )
+        return len(silent)
+
+    def _is_silent(self, pair: Pair, silence: Silence) -> bool:
+        state, since = self._has.conversations[pair]
+        last = max((each.seen_at for each in self._has.letters if each.letter.pair == pair), default=None)
+        return pair.bal == silence.bal and is_silent(Conversation(state=state, since=since), last, silence)
 
     async def forget(self, *, before: datetime) -> int:
         has = self._has

@@ -14,6 +14,7 @@ from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.notifying import Notification
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Finding, Verdict
 from mssgw.edges.linking import subject_key
@@ -137,6 +138,10 @@ class Records:
             state.value,
             since,
         )
+
+    def notification(self, due: Notification) -> Row:
+        mailbox, sealed = self.address(due.mailbox), self.sealed_address(due.mailbox)
+        return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
 
     def closing(self, pair: Pair) -> Row:
         return self.address(pair.patient), self.pair(pair)

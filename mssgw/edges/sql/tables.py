@@ -112,7 +112,7 @@ conversations = Table(
     sqlite_with_rowid=False,
 )
 Index("conversations_patient", conversations.c.patient)
-Index("conversations_bal", conversations.c.bal)
+Index("conversations_bal", conversations.c.bal, conversations.c.state, conversations.c.since)
 Index("conversations_state", conversations.c.state, conversations.c.since)
 
 # Oppositions (SD-12). ``bal`` is empty when the patient is opposed to all mailboxes.
@@ -146,6 +146,28 @@ letters = Table(
 )
 Index("letters_message_id", letters.c.message_id)
 Index("letters_patient", letters.c.patient)
+UNREAD = "receipt_at IS NULL AND length(receipt_to) > 0"  # asked for a receipt, and has none
+Index("letters_unread", letters.c.seen_at, sqlite_where=text(UNREAD), postgresql_where=text(UNREAD))
+
+# Whose readers are to be told that letters wait: ``waiting`` so many since they were last. One row a mailbox, for good:
+# ``due_at`` also says until when they are left in peace.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("mailbox", LargeBinary, primary_key=True),
+    Column("sealed_mailbox", LargeBinary, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "notifications_due",
+    notifications.c.due_at,
+    sqlite_where=text("waiting > 0"),
+    postgresql_where=text("waiting > 0"),
+)
 
 accounts = Table(
     "accounts",
