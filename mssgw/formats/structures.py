@@ -49,7 +49,7 @@ def from_finess(table: Published) -> frozenset[str]:
     named = places(first)
     if _NUMBER in named and _CATEGORY in named:
         return _some(_pharmacies(rows, {name: named[name] for name in _PLACES if name in named}))
-    marked = (row for row in chain([first], rows) if row[0] == _ROW)  # others place them on a map
+    marked = (row for row in chain([first], rows) if row[:1] == [_ROW])  # others place them on a map
     return _some(_pharmacies(marked, _PLACES))
 
 

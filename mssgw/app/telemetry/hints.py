@@ -8,6 +8,7 @@ from collections.abc import Mapping
 _DEFECT = "a defect of ours: report this line"
 _STORE = "disk full, or database down? new letters get 451 and stay with their senders; it tries again itself"
 _SWEEP = "what should be erased is not yet; it tries again itself: look at database and disk if this goes on"
+_DIRECTORY = "patients' first letters wait (451), but to mailboxes set by hand: mssgw directory import FILE"
 
 HINTS: Mapping[str, str] = {
     "config.needs_restart": "systemctl restart mssgw takes it into use",
@@ -15,6 +16,9 @@ HINTS: Mapping[str, str] = {
     "delivery.deferred": "the letter waits and is tried again: mssgw queue show ID says what the next hop answered",
     "delivery.lease_lost": "another process has taken the letter over, and may send it twice; nothing to do",
     "delivery.failed": f"the letter waits and is tried again; {_DEFECT}",
+    "directory.expired": _DIRECTORY,
+    "directory.missing": _DIRECTORY,
+    "directory.stale": "patients' first letters will wait (451) when it is twice as old: mssgw directory import FILE",
     "disk.reserve_reached": "new letters get 452 until there is room under state_dir again: df -h, make room",
     "gateway.task_fell": f"the gateway stops, and systemd starts it again; {_DEFECT}",
     "gateway.worker_died": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
