@@ -241,7 +241,7 @@ class Wire(IMAP4ClientProtocol):
         if said.kind not in ("OK", "PREAUTH"):
             self.fail("the server greeted with BYE")
             return
-        self.state = AUTH if said.kind == "PREAUTH" else NONAUTH
+        self.state = NONAUTH  # PREAUTH, too: imap_dial goes no further then
         self.greeting.set_result(said)
 
     def _take_end(self, said: Status) -> None:

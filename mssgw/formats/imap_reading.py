@@ -62,7 +62,7 @@ class Responses:
             if not end:
                 return
             at = end
-            if self._end_line():
+            if self._end_line(len(data) - at):
                 parts, self._parts = tuple(self._parts), []
                 yield parts
 
@@ -74,15 +74,15 @@ class Responses:
             self._literal = bytearray()
         return len(data)
 
-    def _end_line(self) -> bool:
-        """Whether the response ends with this line, and not a literal follows."""
+    def _end_line(self, at_hand: int) -> bool:
+        """Whether the response ends with this line, and not a literal follows. ``at_hand``: octets that have come."""
         line = bytes(self._line).removesuffix(b"\n").removesuffix(b"\r")
         self._line.clear()
         size = self._announced(line)
         if size is None:
             self._parts.append(line)
             return True
-        if size > self.budget:  # at once: not when the octets have come
+        if size > self.budget + at_hand:  # at once: not when the octets have come
             raise Garbled("a literal larger than what it was asked for")
         self._parts.append(line[: line.rindex(b"{")])
         if size:

@@ -16,6 +16,7 @@ from mssgw.edges.memory.mailbox import MemoryMailStore, Message
 from mssgw.edges.tls import client_context
 from mssgw.ports import Account, Mailboxes
 from tests.peers.mail_store import HOST, PASSWORD, SMALL, MailStore
+from tests.peers.ports import free_port
 
 T = TypeVar("T")
 
@@ -50,6 +51,10 @@ class Owner(ABC):
         """Delete the folder."""
 
     @abstractmethod
+    def stopped(self) -> Account:
+        """An account of a store that is down."""
+
+    @abstractmethod
     def small(self) -> Account:
         """An account that may hold SMALL_QUOTA octets."""
 
@@ -77,6 +82,10 @@ class MemoryOwner(Owner):
 
     async def forget(self, folder: str) -> None:
         del self.store.boxes[self.account.login].folders[folder]
+
+    def stopped(self) -> Account:
+        self.store.down = True
+        return self.account
 
     def small(self) -> Account:
         return replace(self.account, login=SMALL)
@@ -126,6 +135,9 @@ class ImapOwner(Owner):
 
     async def forget(self, folder: str) -> None:
         await self._visit(lambda client: client.delete(folder))
+
+    def stopped(self) -> Account:
+        return replace(self.account, port=free_port())
 
     def small(self) -> Account:
         return replace(self.account, login=SMALL)

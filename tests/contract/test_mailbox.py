@@ -333,3 +333,10 @@ async def test_a_wrong_password_is_an_error_of_its_own(owner: Owner) -> None:
             pass
     assert "faux" not in str(refused.value)
     assert owner.account.login not in str(refused.value) + repr(wrong)
+
+
+async def test_a_store_that_is_down(owner: Owner) -> None:
+    """An error that passes: the letter waits."""
+    with pytest.raises(MailboxLost):
+        async with owner.mailboxes.open(owner.stopped()):
+            pass

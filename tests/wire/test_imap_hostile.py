@@ -137,6 +137,12 @@ class TestLies:
         """Or the tests below could not fail."""
         assert await fetched(text(LETTER) + OK) == LETTER
 
+    async def test_an_honest_letter_of_several_pieces(self) -> None:
+        """Full ones, as fast as they come in clear."""
+        piece = b"x" * PIECE
+        answers = [text(piece, size=PIECE * 2 + 1, offset=offset) + OK for offset in (0, PIECE)]
+        assert await fetched(*answers, text(b"y", size=PIECE * 2 + 1, offset=PIECE * 2) + OK) == piece * 2 + b"y"
+
     @pytest.mark.parametrize("announced", [4_294_967_296, 99_999_999_999, PIECE + 200_000])
     async def test_a_literal_larger_than_what_was_asked_for_is_refused_before_it_comes(self, announced: int) -> None:
         """Memory stays bounded."""
@@ -206,6 +212,22 @@ class TestLies:
             await mailbox.open(INBOX)
             assert await mailbox.search(above=3) == [4, 5, 9]
             assert await mailbox.search(among=[5, 7]) == [5]
+
+    async def test_a_folder_with_more_than_one_answer_holds_is_looked_through_in_parts(self) -> None:
+        """Oldest first, and no further than one asks for; however large the UIDs."""
+        full = b"* 25000 EXISTS\r\n* OK [UIDVALIDITY 7] .\r\n* OK [UIDNEXT 4294967295] .\r\n" + OK
+        found: list[Answer] = [OK, b"* SEARCH 5 6\r\n" + OK, b"* SEARCH 9999999 5\r\n" + OK, OK]
+        async with ScriptedImap({"SELECT": full, "UID SEARCH": found}) as server, session(server) as mailbox:
+            await mailbox.open(INBOX)
+            assert await mailbox.search(above=4, limit=3) == [5, 6, 9_999_999]
+            assert await mailbox.search(above=4_294_940_000) == []
+        assert [each.split()[3] for each in server.said("UID SEARCH")] == [
+            "5:4294971",
+            "4294972:8589938",
+            "8589939:12884905",
+            "4294940001:4294960000",
+            "4294960001:*",
+        ]
 
     async def test_a_folder_without_uid_validity(self) -> None:
         """Its UIDs would mean nothing tomorrow."""

@@ -75,6 +75,15 @@ def test_whatever_comes_is_read_or_garbled(data: bytes) -> None:
         pass
 
 
+@pytest.mark.parametrize("step", [7, 100, 5_000])
+def test_what_was_asked_for_comes_in_however_large_the_steps(step: int) -> None:
+    """A literal that fills the budget, all at once too."""
+    data = b"* 1 FETCH (B {2000}\r\n" + b"x" * 2_000 + b")\r\n"
+    responses = Responses(len(data))
+    got = [raw for at in range(0, len(data), step) for raw in responses.feed(data[at : at + step])]
+    assert [len(part) for part in got[0]] == [len(b"* 1 FETCH (B "), 2_000, 1]
+
+
 @pytest.mark.parametrize(
     "data",
     [b"x" * (MAX_LINE + 1), b"* X {5000}\r\n", b"* X {1}\r\na" * 600, b"* 1 EXISTS\r\n" * 200],
