@@ -58,7 +58,7 @@ def _professional_writes(facts: Facts, pair: Pair) -> Iterator[Move]:  # req: FI
 
 
 def _patient_writes(facts: Facts, exchange: Exchange, pair: Pair) -> Iterator[Move]:  # req: WHO-2, WHO-3, SD-9
-    if facts.automatic:
+    if facts.automatic or facts.client.answers_unseen:
         return
     if exchange.bal.takes_first_letters:
         yield Move(pair, Event.PATIENT_OPENED)

@@ -64,8 +64,8 @@ class Settings:
         )
 
     def limit_for(self, role: Role) -> int:
-        """The size limit in octets: between operators there is room for the trace headers of earlier hops (SD-1)."""
-        return self.size_limit + (TRACE_ROOM if role is Role.TRUST_SPACE else 0)
+        """The size limit in octets: from other operators there is room for the trace headers of earlier hops (SD-1)."""
+        return self.size_limit + (TRACE_ROOM if role.from_outside else 0)
 
     def bal(self, address: Address) -> Bal:
         """What is configured of this mailbox; unknown mailboxes are no pharmacy (WHO-3)."""

@@ -9,7 +9,7 @@ from mssgw.core.bal import Bal, Party
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Pair
 from mssgw.core.directory import judged
-from mssgw.core.envelope import Envelope, ForwardPath, Role
+from mssgw.core.envelope import Envelope, ForwardPath
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.settings import Settings
@@ -113,7 +113,7 @@ def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | N
     if party is Party.PATIENT or head is None or len(head.from_) != 1:
         return sender, party
     author = head.from_[0]
-    shows_a_patient = author.domain == settings.space.domain and envelope.origin.role is Role.TRUST_SPACE
+    shows_a_patient = author.domain == settings.space.domain and envelope.origin.role.from_outside
     if party in (Party.NOBODY, Party.PATIENT_SPACE) or shows_a_patient:
         return author, settings.space.sender(author)
     return sender, party
@@ -125,15 +125,15 @@ def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Send
 
 def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath) -> Exchange:
     (sender, party), address = who, path.address
-    receiver = settings.space.recipient(address)
+    receiver, mailbox = settings.space.recipient(address), client.bal or address
     route = settings.route_for(client, address.domain)
     return Exchange(
         forward_path=path,
         party=receiver,
-        bal=settings.bal(address),
+        bal=settings.bal(mailbox),
         relayable=route is not None,
         unlisted=route is None and client.relays_outward and settings.is_unlisted(address.domain),
-        pair=None if settings.space.is_nobodys(address) else _pair(sender, party, address, receiver),
+        pair=None if settings.space.is_nobodys(address) else _pair(sender, party, mailbox, receiver),
     )
 
 
@@ -162,8 +162,9 @@ def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
 
 def _is_for_the_directory(settings: Settings, exchange: Exchange) -> bool:  # req: WHO-3
     """A patient writes to a mailbox of which the configuration says nothing."""
-    written_to = exchange.pair is not None and exchange.party is Party.PROFESSIONAL
-    return written_to and exchange.forward_path.address.key not in settings.mailboxes
+    if exchange.pair is None or exchange.party is not Party.PROFESSIONAL:
+        return False
+    return exchange.pair.bal.key not in settings.mailboxes
 
 
 def _looked_up(settings: Settings, exchange: Exchange, known: dict[Pair, Known], now: datetime) -> Exchange:

@@ -7,6 +7,8 @@ from email.utils import format_datetime
 
 from mssgw.core.envelope import Origin
 
+COLLECTED_BY = "IMAP"  # the protocol of letters that we fetched from a mailbox
+
 _HELO = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _IP = re.compile(r"[0-9A-Fa-f.:]{2,45}")
 _PROTOCOL = re.compile(r"[A-Z0-9]{1,16}")
@@ -32,10 +34,12 @@ def _literal(ip: str) -> str:
     return f"[IPv6:{ip}]" if ":" in ip else f"[{ip}]"
 
 
-def own_hop(fields: Iterable[str], hostname: str) -> bool:
+def own_hop(fields: Iterable[str], hostname: str, *, collected: bool = False) -> bool:
     """Whether one of these Received: values, unfolded or not, says that ``hostname`` wrote it: the letter loops.
 
-    A forged one only stops the letter of its forger.
+    A forged one only stops the letter of its forger. ``collected``: it may have passed through us on its way to the
+    mailbox that it was fetched from; it loops when it was fetched before.
     """
-    looks_like_ours = re.compile(rf"(?:^|\s)by\s+{re.escape(hostname)}(?=[\s;(]|$)", re.IGNORECASE)
+    how = rf"\s+with\s+{COLLECTED_BY}" if collected else ""
+    looks_like_ours = re.compile(rf"(?:^|\s)by\s+{re.escape(hostname)}{how}(?=[\s;(]|$)", re.IGNORECASE)
     return any(looks_like_ours.search(value) for value in fields)

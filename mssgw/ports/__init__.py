@@ -7,6 +7,7 @@ kept.
 from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
+from mssgw.ports.collecting import AlreadyCollected, Collected, CollectedLetters
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow, UnreadCount, UnreadRow
 from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
@@ -24,10 +25,13 @@ __all__ = [
     "INLINE_LIMIT",
     "Acceptance",
     "Account",
+    "AlreadyCollected",
     "Body",
     "BodySink",
     "Census",
     "Clock",
+    "Collected",
+    "CollectedLetters",
     "Conflict",
     "ConversationRow",
     "Desk",

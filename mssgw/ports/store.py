@@ -95,7 +95,10 @@ class Store(Protocol):
         """
 
     async def accept(self, acceptance: Acceptance) -> None:
-        """Keep it all, durably, before returning. Raises Conflict when a receipt was already counted meanwhile."""
+        """Keep it all, durably, before returning.
+
+        Raises Conflict when a receipt was already counted meanwhile, AlreadyCollected.
+        """
 
     async def note(self, entries: Sequence[Entry]) -> None:
         """Journal lines that belong to no commit: refusals. May be durable a little later."""

@@ -1,5 +1,7 @@
 """Who may write to whom: one exchange at a time, so that at RCPT a recipient is refused alone (SD-7)."""
 
+from dataclasses import replace
+
 from mssgw.core.bal import Party
 from mssgw.core.conversation import State
 from mssgw.core.errors import MalformedMatricule
@@ -55,11 +57,23 @@ def receipt_is_expected(facts: Facts, exchange: Exchange) -> Finding | None:  # 
     """An automatic receipt passes only as the answer to a letter that asked for it, once."""
     if not _is_patient_mdn(facts) or facts.envelope.reverse_path is not None or exchange.receipt_due:
         return None
-    return refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+    finding = refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+    return _judged_or_observed(facts, finding)
 
 
 def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-2, WHO-3, FIN-6, FIN-7, SD-3
     """A patient writes where a professional wrote and has not closed, and first to a pharmacy's ORG mailbox only."""
+    return _judged_or_observed(facts, _what_state_allows(facts, exchange))
+
+
+def _judged_or_observed(facts: Facts, finding: Finding | None) -> Finding | None:  # req: SD-9
+    """Of a mailbox whose answers we do not see, conversations cannot be judged: its own operator does that."""
+    if finding is None or not facts.client.answers_unseen:
+        return finding
+    return replace(finding, severity=min(finding.severity, Severity.WOULD_REFUSE))
+
+
+def _what_state_allows(facts: Facts, exchange: Exchange) -> Finding | None:
     if facts.sender_party is not Party.PATIENT or exchange.party is not Party.PROFESSIONAL:
         return None
     if _is_patient_mdn(facts) and (exchange.receipt_due or facts.envelope.reverse_path is None):

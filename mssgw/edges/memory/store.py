@@ -11,6 +11,7 @@ from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.memory.collecting import MemoryCollecting
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.directory import MemoryDirectory
 from mssgw.edges.memory.patients import MemoryPatients
@@ -20,7 +21,7 @@ from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryUnread, MemoryNotifications, MemoryVitals, MemoryDirectory):
+class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryVitals, MemoryDirectory):
     """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -60,6 +61,7 @@ class MemoryStore(MemoryUnread, MemoryNotifications, MemoryVitals, MemoryDirecto
     async def accept(self, acceptance: Acceptance) -> None:
         await asyncio.sleep(0)
         self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
+        self._refuse_collected(acceptance.collected)
         spool_id, at = acceptance.body.spool_id, acceptance.facts.taken_at
         self._has.messages[spool_id] = Stored(
             spool_id=spool_id,
@@ -83,6 +85,7 @@ class MemoryStore(MemoryUnread, MemoryNotifications, MemoryVitals, MemoryDirecto
                 self._close_letters(letter.pair)
         self._has.journal += acceptance.entries
         self._link(acceptance.receipt, acceptance.notice, at)
+        self._remember_collected(acceptance.collected, at)
 
     async def note(self, entries: Sequence[Entry]) -> None:
         self._has.journal += entries
@@ -172,5 +175,6 @@ class MemoryStore(MemoryUnread, MemoryNotifications, MemoryVitals, MemoryDirecto
         forgotten = len(has.journal) - len(journal) + len(has.letters) - len(letters)
         forgotten += len(has.conversations) - len(kept)
         has.journal, has.letters, has.conversations = journal, letters, kept
+        has.collected = {key: value for key, value in has.collected.items() if value[1] >= before}
         has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
         return forgotten

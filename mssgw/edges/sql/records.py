@@ -21,7 +21,7 @@ from mssgw.edges.linking import subject_key
 from mssgw.edges.sql.codec import Codec, dumps, micros, moment
 from mssgw.edges.sql.rows import Row
 from mssgw.edges.vault import DIGEST_SIZE, MessageCipher, Vault
-from mssgw.ports import Acceptance, Body, Letter, Stored
+from mssgw.ports import Acceptance, Body, Collected, Letter, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +142,13 @@ class Records:
     def notification(self, due: Notification) -> Row:
         mailbox, sealed = self.address(due.mailbox), self.sealed_address(due.mailbox)
         return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
+
+    def collected(self, message: Collected, seen_at: int) -> Row:
+        where = (message.collector, message.uid_validity, message.uid)
+        return *where, self.message_id(message.message_id) if message.message_id else None, self.content(message), seen_at
+
+    def content(self, message: Collected) -> bytes:
+        return self.vault.digest("content", f"{message.collector} {message.digest.hex()}")
 
     def closing(self, pair: Pair) -> Row:
         return self.address(pair.patient), self.pair(pair)

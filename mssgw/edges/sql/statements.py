@@ -7,7 +7,7 @@ from sqlalchemy import Table, case, cast, select, union_all, update
 
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.rows import MOST_ROWS, Place, Rows
-from mssgw.edges.sql.tables import accounts, conversations, data_keys, deliveries, journal, letters, messages, notifications
+from mssgw.edges.sql.tables import accounts, collected, conversations, data_keys, deliveries, journal, letters, messages, notifications
 
 SETTLED = ("state", "due_at", "attempts", "warned", "last_reply")  # what an attempt changes of a delivery
 
@@ -25,6 +25,7 @@ class Statements:
         self.move = self._insert(conversations, conflict=_unless_in_state)
         self.account = self._insert(accounts, conflict=_latest_account)
         self.notification = self._insert(notifications, conflict=_one_more_waits)
+        self.collected = self._insert(collected, conflict=lambda statement: statement.on_conflict_do_nothing())
         self.settle = Rows(deliveries, ("spool_id", "number", "lease_token", *SETTLED), database.dialect, _settle)
         self.close_letters = Rows(
             letters, ("patient", "pair"), database.dialect, _close_letters, at_once=1, contended=True

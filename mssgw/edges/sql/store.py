@@ -14,6 +14,7 @@ from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.sql.closing import Closing
 from mssgw.edges.sql.codec import micros, moment
+from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.notifications import SqlNotifications
@@ -39,7 +40,7 @@ class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, SqlNotifications):
+class SqlStore(Closing, SqlNotifications, SqlCollecting):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
@@ -244,6 +245,7 @@ class SqlStore(Closing, SqlNotifications):
                 forgotten += gone
         while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
             pass
+        await self._forget_collected(limit)
         return forgotten
 
     async def _forget_letters(self, before: int) -> int:

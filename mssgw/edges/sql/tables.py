@@ -178,6 +178,32 @@ accounts = Table(
     sqlite_with_rowid=False,
 )
 
+# Messages of mailboxes that were collected; ``seen_at``: when one was last seen in its folder.
+collected = Table(
+    "collected",
+    metadata,
+    Column("collector", Text, nullable=False),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("message_id", LargeBinary),
+    Column("content", LargeBinary, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("collector", "uid_validity", "uid"),
+    sqlite_with_rowid=False,
+)
+Index("collected_content", collected.c.content)
+Index("collected_seen_at", collected.c.seen_at)
+
+# What one process does for all nodes, by name; ``until`` is the time of the clock that all nodes follow.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 strikes = Table(
     "strikes",
     metadata,
