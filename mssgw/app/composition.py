@@ -9,6 +9,9 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.patient_door import PatientDoor
+from mssgw.flow.patient_space import PatientNotices, PatientTransport
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper

@@ -8,6 +8,7 @@ from functools import lru_cache
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import LIST_UNUSABLE, Distrust
 
+PATIENTS_HEAR = "notifications:patients"  # in place of a domain, which holds no colon: to their ordinary addresses
 BY_THE_LIST = "trust-space:mx"  # how the names of routes begin that the white list alone gives
 
 

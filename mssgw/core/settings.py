@@ -28,7 +28,7 @@ class Settings:
     """
     ``close_after``: mailboxes whose exchanges close after so long a silence (FIN-4). ``unread_after``: from what age on
     a letter that nobody has read is told of; ``unread_alarm``: aloud.
-    ``patients_hear_from``: who signs what patients of ours are told at their ordinary addresses; None: nothing is.
+    """
 
     hostname: str
     space: PatientSpace = PatientSpace()
@@ -39,7 +39,6 @@ class Settings:
     observe: bool = False
     enforce_from: datetime | None = None
     patient_receipts_after_data: bool = False
-    patients_hear_from: Address | None = None
     size_limit: int = 10_485_760
     max_received: int = 30
     inspection_limit: timedelta = timedelta(seconds=2)

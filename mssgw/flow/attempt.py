@@ -16,6 +16,7 @@ from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.receipt import Notices, Result
+from mssgw.flow.patient_space import PatientNotices
 from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class Attempts:
         store: Store,
         spool: Spool,
         transport: Transport,
-        notices: Notices,
+        notices: Notices | PatientNotices,
         clock: Clock,
         telemetry: Telemetry,
         live: Live,

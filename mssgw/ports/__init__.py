@@ -13,7 +13,8 @@ from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.patients import Patients
 from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
-from mssgw.ports.reception import LetterIn, Login, Reception
+from mssgw.ports.patients import Patients
+from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
@@ -45,6 +46,7 @@ __all__ = [
     "Mailboxes",
     "Meter",
     "NoticeSeen",
+    "PatientDoor",
     "NotificationQueue",
     "Patients",
     "Question",
