@@ -39,7 +39,8 @@ _REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadOptions:
-    """What reading depends on: our own ``hostname`` (loops; ``collected``: see own_hop), and where this client names the person (SD-6)."""
+    """What reading depends on: our own ``hostname`` (loops; ``collected``: see own_hop), and where this client names
+    the person (SD-6)."""
 
     hostname: str = ""
     collected: bool = False

@@ -46,8 +46,9 @@ class Scanner:
     """Fed with a body in wire form (dot-stuffed, CRLF; see ports.Body) in any pieces; says what the letter is.
 
     The octets are meant to hold no CR or LF alone: the listener refuses or repairs those, for they could make a
-    delimiter that we do not see. ``hostname`` is ours (loops; ``collected``: see own_hop); ``person_header`` and ``person_received`` say where
-    this client names the person behind a shared mailbox (SD-6). ``keepers`` are offered every leaf (parts.Keeper).
+    delimiter that we do not see. ``hostname`` is ours (loops; ``collected``: see own_hop); ``person_header``
+    and ``person_received`` say where this client names the person behind a shared mailbox (SD-6). ``keepers`` are
+    offered every leaf (parts.Keeper).
     """
 
     def __init__(
