@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import latency, machine, memory, nodes_throughput, throughput, trust
+from bench import directory, latency, machine, memory, nodes_throughput, throughput, trust
 from bench.bars import BARS
 from bench.part import Figures, Missing, parser, say
 from bench.pictures import picture
@@ -39,6 +39,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "queue": queue,
     "nodes": nodes_throughput.figures,
     "trust": trust.figures,
+    "directory": directory.figures,
 }
 
 

@@ -1,6 +1,7 @@
 """``mssgw directory import``: read everything, write it beside the mail, say what changes, and only then go by it."""
 
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,9 +54,9 @@ async def import_(
     known = await _pharmacies(office, structures, finess)
     opened, read, made = _read(file, known)
     edition = Edition(
-        made_at=made_at(opened.stamp or _stamp(file), _written_at(file), now := datetime.now(UTC)),
+        made_at=made_at(opened.stamp or _stamp(file), _stat(file)[1], now := datetime.now(UTC)),
         imported_at=now,
-        source=PurePath(file.name).name,
+        source=_name(file),
         fingerprint=opened.fingerprint,
         mailboxes=len(made),
         pharmacies=made.pharmacies,
@@ -85,13 +86,13 @@ async def _pharmacies(office: Office, structures: BinaryIO | None, finess: Binar
 
 def _whole(file: BinaryIO, read: Callable[[Published], frozenset[str]]) -> frozenset[str]:
     with _failing(file):
-        return read(published(file, PurePath(file.name).name))
+        return read(published(file, _name(file)))
 
 
 def _read(file: BinaryIO, known: frozenset[str]) -> tuple[Published, Extraction, Draft]:
     """All of the extraction. Raises Failure."""
     with _failing(file):
-        opened = published(file, PurePath(file.name).name, os.fstat(file.fileno()).st_size or None)
+        opened = published(file, _name(file), _stat(file)[0])
         read = Extraction(opened)
         with _progress("reading", opened.size) as advance:
             return opened, read, draft(_counted(read, opened, advance), known)
@@ -111,15 +112,26 @@ def _failing(file: BinaryIO) -> Iterator[None]:
     try:
         yield
     except UnusableDirectory as error:
-        raise Failure(Code.DATA, f"{file.name}: {error}; nothing imported") from None
+        raise Failure(Code.DATA, f"{getattr(file, 'name', '<stdin>')}: {error}; nothing imported") from None
 
 
 def _stamp(file: BinaryIO) -> datetime | None:
-    return Published(name=PurePath(file.name).name, size=None, pieces=iter(())).stamp
+    return Published(name=_name(file), size=None, pieces=iter(())).stamp
 
 
-def _written_at(file: BinaryIO) -> datetime:
-    return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+def _name(file: BinaryIO) -> str:
+    return PurePath(getattr(file, "name", "<stdin>")).name
+
+
+def _stat(file: BinaryIO) -> tuple[int | None, datetime]:
+    """Size, if known, and when it was written last: a pipe is written now."""
+    try:
+        found = os.fstat(file.fileno())
+    except OSError:
+        return None, datetime.now(UTC)
+    if not stat.S_ISREG(found.st_mode):
+        return None, datetime.now(UTC)
+    return found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
 
 
 def _confirmed(edition: Edition, change: Change, against: list[str]) -> bool:
