@@ -9,13 +9,14 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
+from mssgw.flow.notify import Notifier
 from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.patient_door import PatientDoor
 from mssgw.flow.patient_space import PatientNotices, PatientTransport
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
-from mssgw.ports import Clock, Spool, Store, Telemetry, Transport, Trust
+from mssgw.ports import Clock, Desk, Hooks, NotificationQueue, Patients, Spool, Store, Telemetry, Transport, Trust
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Flow:
     deliverer: Deliverer
     notices: Notices
     sweeper: Sweeper
+    notifier: Notifier | None
     inspector: Inspector
 
 
@@ -42,10 +44,15 @@ def assemble(
     lease: timedelta = LEASE,
     trace: timedelta = timedelta(days=365),
     trust: Trust | None = None,
+    desk: Desk | None = None,
+    notifications: NotificationQueue | None = None,
+    hooks: Hooks | None = None,
 ) -> Flow:
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use.
 
-    ``trust``: certificates tell who an operator is; None: networks do.
+    ``trust``: certificates tell who an operator is; None: networks do. ``patients``: whose mailboxes we keep, where the
+    configuration has a patient space; None: it cannot have one. ``desk``: what nobody has read is counted there.
+    ``notifications``, ``hooks``: who is to be told that letters wait, and how; without both nobody is.
     """
     inspector = Inspector(store, clock)
     notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
@@ -72,6 +79,24 @@ def assemble(
         reception=Reception(means, live, trust),
         deliverer=deliverer,
         notices=notices,
-        sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace),
+        sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace, live=live, desk=desk),
+        notifier=_notifier(notifications, hooks, store, transport, clock, telemetry, live),
         inspector=inspector,
     )
+
+
+def _notifier(
+    queue: NotificationQueue | None,
+    hooks: Hooks | None,
+    store: Store,
+    transport: Transport,
+    clock: Clock,
+    telemetry: Telemetry,
+    live: Live,
+) -> Notifier | None:
+    if queue is None or hooks is None:
+        return None
+    return Notifier(
+        queue=queue, store=store, transport=transport, hooks=hooks, clock=clock, telemetry=telemetry, live=live
+    )
+

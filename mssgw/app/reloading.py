@@ -31,8 +31,8 @@ from mssgw.ports import Telemetry
 class Ready:
     """What a reload swaps. ``waiting``: keys that changed in the file and wait for a restart.
 
-    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms. ``identity``: who we are
-    to operators, with [trust].
+    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms. ``hooks_tls``: how
+    webhooks are. ``identity``: who we are to operators, with [trust].
     """
 
     config: Config
@@ -42,6 +42,7 @@ class Ready:
     tls: ssl.SSLContext = field(repr=False)
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
+    hooks_tls: ssl.SSLContext = field(repr=False)
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
         """The context of a connection to that next hop. Raises TlsMisconfigured."""
@@ -66,7 +67,7 @@ def made_of(
     ``anchors``: those of the start, which a reload leaves in force.
     Raises TlsMisconfigured, and OSError when a password is unreadable.
     """
-    ca_file = config.delivery.ca_file
+    ca_file, hooks_ca = config.delivery.ca_file, config.notifications.ca_file
     settings = wiring.settings(config, listed)
     identity = _identity(config.trust, telemetry or Silence(), anchors) if config.trust else None
     return Ready(
@@ -78,6 +79,7 @@ def made_of(
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
     )
+        hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
 
 
 def with_certificate_renewed(ready: Ready, seat: Seat) -> Ready:

@@ -17,7 +17,19 @@ from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Clock, Desk, Directory, Meter, Patients, Spool, Store, Telemetry, Vitals
+from mssgw.ports import (
+    Clock,
+    CollectedLetters,
+    Desk,
+    Directory,
+    Meter,
+    NotificationQueue,
+    Patients,
+    Spool,
+    Store,
+    Telemetry,
+    Vitals,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ class AtRest:
     desk: Desk
     directory: Directory
     patients: Patients
+    notifications: NotificationQueue
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -71,6 +84,7 @@ async def at_rest(
                     opened.directory,
                     opened.patients,
                     spool,
+                    opened.store,
                     opened.vitals,
                     hot,
                     clock=opened.clock,

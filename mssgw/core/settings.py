@@ -25,7 +25,6 @@ class Settings:
     ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
     ``size_limit`` in octets, for letters as establishments send them (SD-1).
     ``directory_max_age``: how old the directory may be; None: it is not gone by.
-    """
     ``close_after``: mailboxes whose exchanges close after so long a silence (FIN-4). ``unread_after``: from what age on
     a letter that nobody has read is told of; ``unread_alarm``: aloud.
     """
@@ -69,6 +68,10 @@ class Settings:
     def bal(self, address: Address) -> Bal:
         """What is configured of this mailbox; unknown mailboxes are no pharmacy (WHO-3)."""
         return self.mailboxes.get(address.key, Bal())
+
+    def route_to(self, client: Client, mailbox: Address) -> Route | None:
+        """The route this client may use to that mailbox. Raises SpaceUnknown: see route_for()."""
+        return self.routes.by_address.get(mailbox.key) or self.route_for(client, mailbox.domain)
 
     def route_for(self, client: Client, domain: str) -> Route | None:
         """The route this client may use to that domain: operators reach our establishments only (WHO-9).

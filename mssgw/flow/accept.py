@@ -143,7 +143,10 @@ class IncomingLetter:
             moves=verdict.moves,
             receipt=None if held else record.receipt_seen(facts),  # req: SD-10
             notice=None if held else record.notice_seen(facts),
-            entries=record.accepted(self.spool_id, facts, verdict, now),
+            entries=(
+                *record.accepted(self.spool_id, facts, verdict, now),
+                *record.closed_on_send(self.spool_id, facts, verdict, now),
+            ),
             collected=self.collected,
         )
         try:

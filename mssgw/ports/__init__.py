@@ -11,7 +11,6 @@ from mssgw.ports.collecting import AlreadyCollected, Collected, CollectedLetters
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow, UnreadCount, UnreadRow
 from mssgw.ports.directory import Directory
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
-from mssgw.ports.patients import Patients
 from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.patients import Patients
 from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
@@ -46,8 +45,8 @@ __all__ = [
     "Mailboxes",
     "Meter",
     "NoticeSeen",
-    "PatientDoor",
     "NotificationQueue",
+    "PatientDoor",
     "Patients",
     "Question",
     "QueueRow",

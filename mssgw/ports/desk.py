@@ -98,10 +98,12 @@ class Desk(Protocol):
         moves: Sequence[Move],
         receipt: ReceiptSeen | None = None,
         notice: NoticeSeen | None = None,
+        entries: Sequence[Entry] = (),
     ) -> int:
         """Queue a held message's deliveries as if created now; record, once, what waited for that (SD-10).
 
-        ``receipt`` and ``notice``: as in Acceptance. Raises Conflict when the receipt was already counted meanwhile.
+        ``receipt``, ``notice`` and ``entries``: as in Acceptance. Raises Conflict when the receipt was already counted
+        meanwhile.
         """
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:

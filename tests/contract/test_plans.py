@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import pytest
 from sqlalchemy import Engine, event
 
 from mssgw.core.bal import Bal, BalKind
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, State
 from mssgw.core.directory import Edition, Listing
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.codec import micros
@@ -46,6 +49,7 @@ Heard = list[tuple[str, Any]]  # statements and their parameters
 COUNTING = "census"  # on a thread of its own, for a twentieth of the time at most
 FORGETTING = "forget"  # letters have no index by time, for each would pay for it: once a day, by that same thread
 OPPOSITIONS = ("conversation list", "conversation list --bal")  # written by people: the latest on, until enough
+FIRST = "next_notification"  # from one end of an index on, and only its first row
 CROWD = 20_000  # rows of each kind, on PostgreSQL: it reads small tables whole
 FEW = 500  # of them at most
 
@@ -58,8 +62,11 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
 
     async def settle() -> None:
         done, late, *_ = await store.claim(now=now, lease=lease, limit=2)
-        assert all(await store.settle([settlement(done, lease), deferral(late, lease, minutes=5)]))
+        told = replace(settlement(done, lease), notify=waits)
+        assert all(await store.settle([told, deferral(late, lease, minutes=5)]))
 
+    soon, waits = now + timedelta(seconds=1), Notification(mailbox=DOCTOR, waiting=1, since=now)
+    silence = Silence(bal=DOCTOR, before=soon, lasted=timedelta(days=30))
     read = {"thread": ("<1@chu>",), "receipt_for": "<1@chu>"}
     entry = Entry(at=now, event=JournalEvent.HELD, spool_id="E", detail="unreadable")
     notice = NoticeSeen(account=AccountState.CLOSED, patient=PATIENT, subject="Re: x", thread=("<0>",))
@@ -94,6 +101,15 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "trace by queue id": lambda: desk.trace(spool_id="C", limit=50),
         "trace by Message-ID": lambda: desk.trace(message_id="<1@chu>", limit=50),
         "trace by address": lambda: desk.trace(address=PATIENT, limit=50),
+        "close_silent": lambda: store.close_silent([silence], now=now),
+        "leads": store.leads,
+        "next_notification": opened.store.next_notification,
+        "take_notifications": lambda: opened.store.take_notifications(now=now, until=lease.until, limit=10),
+        "notified": lambda: opened.store.notified(waits, next_at=now),
+        "notify_later": lambda: opened.store.notify_later(waits, due_at=now),
+        "count unread letters": lambda: desk.count_unread(before=soon, fresh_since=now),
+        "report unread": lambda: desk.unread(before=soon, limit=50),
+        "report unread --sender": lambda: desk.unread(before=soon, limit=50, sender=DOCTOR),
         "trust domain": lambda: desk.traffic(since=now - timedelta(hours=1)),
         "directory status": opened.directory.edition,
         "directory set": lambda: opened.directory.put(DOCTOR, Bal(), operator="anne", now=now),
@@ -185,6 +201,7 @@ async def test_no_regular_question_scans_a_table_of_sqlite(database: Path) -> No
         COUNTING: ["SCAN deliveries"],
         FORGETTING: ["SCAN letters"],
         **{name: ["SCAN blocks USING INDEX blocks_since"] for name in OPPOSITIONS},
+        FIRST: ["SCAN notifications USING INDEX notifications_due"],
     }
 
 
@@ -222,6 +239,7 @@ def crowd(server: PostgresServer, since: int) -> None:
                              sender, recipient, message_id)
             SELECT {due}, 'accepted', 'Z' || n, '', '', '', 0, '', '', '', '', d, d, d
             FROM (SELECT n, sha256(n::text::bytea) AS d {numbers}) AS each;
+        INSERT INTO notifications SELECT sha256(n::text::bytea), '', 0, {due}, {due}, 0 {numbers};
         INSERT INTO directory_mailboxes SELECT 1, 'z' || n, 'PER', '', 0, '', '' {numbers};
         INSERT INTO directory_overrides SELECT 'z' || n, 'PER', 0 {numbers};
         ANALYZE""",

@@ -43,6 +43,8 @@ async def operate(world: World, what: dict[str, Any]) -> None:
         case _:
             raise ValueError(f"no operator does {do}")
 
+        case "sweep":
+            await world.flow.sweeper.close()
 
 async def _release(world: World) -> None:
     """The one held letter leaves if the rules admit it as things stand; its FIN closed when it came (SD-10)."""
@@ -61,3 +63,4 @@ async def _release(world: World) -> None:
             receipt=effects.receipt,
             notice=effects.notice,
         )
+            entries=effects.entries,

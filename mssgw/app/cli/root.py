@@ -18,6 +18,7 @@ from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
 from mssgw.app.cli.password import password
 from mssgw.app.cli.queue import queue
+from mssgw.app.cli.report import report
 from mssgw.app.cli.serve import serve
 from mssgw.app.cli.trace import trace
 from mssgw.app.cli.trust import trust
@@ -84,5 +85,20 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, cda, queue, conversation, trace, explain, directory, trust, key, db, password):
+for command in (
+    serve,
+    check,
+    ins,
+    cda,
+    queue,
+    conversation,
+    trace,
+    report,
+    explain,
+    directory,
+    trust,
+    key,
+    db,
+    password,
+):
     main.add_command(command)

@@ -35,6 +35,8 @@ def blemishes(config: Config) -> list[Complaint]:
         _logins,
         _directory,
         _going_live,
+        _closing,
+        _reports,
         _trace,
         _key_files,
         _out_of_reach,
@@ -170,6 +172,19 @@ def _going_live(config: Config) -> Found:  # req: SD-9
 
 def _trace(config: Config) -> Found:  # req: TRC-2
     if config.retention.trace < timedelta(days=180):
+def _closing(config: Config) -> Found:  # req: FIN-4
+    for n, mailbox in enumerate(config.mailboxes):
+        if mailbox.close_after is not None and mailbox.close_after < timedelta(days=7):
+            message = "a patient who opens the letter after some days could not answer any more (FIN-7)"
+            yield Complaint(("mailbox", n, "close_after"), message)
+
+
+def _reports(config: Config) -> Found:  # req: TRC-2
+    if config.reports.unread_after > config.retention.trace:
+        message = "longer than retention.trace: what nobody read is forgotten before it is told of"
+        yield Complaint(("reports", "unread_after"), message)
+
+
         yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
 
 
@@ -191,6 +206,7 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
 
 def _named(files: Iterable[tuple[lines.Path, SecretFile | None]]) -> Iterator[tuple[lines.Path, Path]]:
     for at, file in files:
+        (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
         if file is not None and file.path is not None and not file.credential:
             yield at, file.path
 
@@ -199,7 +215,8 @@ def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     """All files that the service opens by their names."""
     yield from _secrets(config)
     yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
-    yield from _named([(("delivery", "ca_file"), config.delivery.ca_file)])
+    authorities = ("delivery", config.delivery.ca_file), ("notifications", config.notifications.ca_file)
+    yield from _named(((table, "ca_file"), file) for table, file in authorities)
     if (trust := config.trust) is not None:
         names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
         yield from _named((("trust", name), getattr(trust, name)) for name in names)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
 from mssgw.app.config.model import (
+from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
     Conversations,
     DeliverySettings,
     Establishment,
@@ -311,3 +312,4 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     delivery_files_exist,
     *TRUST_CHECKS,
 )
+    *MAILBOX_CHECKS,

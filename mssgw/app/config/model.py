@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
     Count,
@@ -145,13 +146,39 @@ class Login(_Table):
 
 
 class Mailbox(_Table):
-    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3)."""
+    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3).
+
+    ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
+    from patients wait in it.
+    """
 
     address: MailAddress
     kind: Literal[BalKind.PER, BalKind.ORG, BalKind.APP, BalKind.CAB]
     pharmacy: Flag = False
     responsible: Text = ""
 
+    close_after: Duration | None = None
+    close_on_send: Flag = False
+    notify: Notify | None = Field(default=None, repr=False)
+
+
+class NotificationSettings(_Table):
+    """[notifications]: how those are told whom [[mailbox]] notify names. ``next_hop`` is for addresses only."""
+
+    next_hop: NextHop | None = None
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_login: LoginName | None = None
+    next_hop_password_file: File | None = None
+    sender: MailAddress | None = None
+    every: Duration = timedelta(minutes=5)
+    ca_file: File | None = None
+
+
+class Reports(_Table):
+    """[reports]: letters that asked to be acknowledged, and that nobody has read (MDN-2)."""
+
+    unread_after: Duration = timedelta(days=7)
+    unread_alarm: Flag = False
 
 class PolicySettings(_Table):
     """[policy]: SD-9 and SD-4."""
@@ -268,6 +295,8 @@ class Config(_Table):
 
     @property
     def database_url(self) -> str:
+    notifications: NotificationSettings = NotificationSettings()
+    reports: Reports = Reports()
         """[store] url with the state directory in place."""
         return self.store.url.replace("{state_dir}", str(self.gateway.state_dir))
 

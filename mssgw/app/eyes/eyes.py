@@ -45,10 +45,12 @@ class Eyes:
         self._listeners: list[SmtpIn] = []
         self.others: Callable[[], Sequence[Check]] = tuple  # what readiness asks besides
         self._health: Health | None = None
+        self._unread_after = config.reports.unread_after
 
     def follow(self, ready: Ready) -> None:
         """Look as this configuration says, at the start and after a reload."""
         self._disk.reserve = ready.config.limits.disk_reserve
+        self._unread_after = ready.config.reports.unread_after
         if self._directory is not None:
             self._directory.max_age = ready.settings.directory_max_age
         routes = ready.settings.routes
@@ -89,9 +91,11 @@ class Eyes:
         others = [asyncio.create_task(sampling.measure_lag(self.metrics), name="measure-lag")]
         if self._seat.first:
             counting = sampling.count_queue(rest.vitals, rest.clock, self.metrics)
+            unread = sampling.count_unread(rest.desk, rest.clock, self.metrics, lambda: self._unread_after)
             telling = sampling.tell_systemd(health, self.metrics, self._seat.say)
             others += [
                 asyncio.create_task(counting, name="count-queue"),
+                asyncio.create_task(unread, name="count-unread"),
                 asyncio.create_task(telling, name="tell-systemd"),
             ]
         if self._directory is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mssgw.app.telemetry.metrics import OTHER, OUTCOMES, SWEEPS, Metrics
+from mssgw.app.telemetry.metrics import OTHER, OUTCOMES, SWEEPS, TOLD, Metrics
 from mssgw.flow.accept import STRIKES_BEFORE_HOLD
 
 Fields = Mapping[str, Any]
@@ -30,6 +30,8 @@ class CountingTelemetry:
 
     def event(
         self,
+        for result in TOLD:
+            self._known[f"notification.{result}"] = partial(self._told, result)
         name: str,
         *,
         alarm: bool = False,
@@ -64,6 +66,9 @@ class CountingTelemetry:
 
 
 def _why(fields: Fields) -> str:
+    def _told(self, result: str, _fields: Fields) -> None:
+        self._metrics.told.add(result)
+
     """Why a letter stays with its sender."""
     if fields.get("rule"):
         return "rule"

@@ -35,7 +35,8 @@ RULES = (
 )
 DEFERRALS = ("disk", "inspection", "rule", "slow-sender", "store", OTHER)
 OUTCOMES = ("delivered", "deferred", "bounced", "lease_lost")
-SWEEPS = ("erase", "garbage", "forget")
+SWEEPS = ("erase", "garbage", "forget", "close")
+TOLD = ("sent", "failed", "given_up")
 COMMITS = ("kept", "failed")
 SPOOL_STEPS = ("write", "sync")
 # What the listeners refuse by themselves, by reply code and status.
@@ -92,12 +93,17 @@ ALARMS = (
     "trust.certificate_refused",
     "trust.crl_expired",
     "trust.crl_expiring",
+    "notification.failed",
+    "notification.given_up",
     "trust.crl_failed",
     "trust.crl_missing",
+    "report.unread",
     "trust.crl_refused",
+    "sweep.close_failed",
     "trust.crl_unreachable",
     "trust.list_expired",
     "trust.list_failed",
+    "sweep.report_failed",
     "trust.list_lost",
     "trust.list_missing",
     "trust.list_not_kept",
@@ -180,6 +186,10 @@ class Metrics:
         lag = Histogram("mssgw_event_loop_lag_seconds", "How late a timer fires.", buckets=_FAST, registry=registry)
         self._distributions = {"commit.seconds": commit, "commit.units": units, "loop.lag": lag}
         self._distributions |= {f"spool.{step}": spool.labels(step) for step in SPOOL_STEPS}
+        self.told = Labelled(
+            registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
+        )
+
         self.commits = Labelled(registry, "mssgw_commits", "Transactions of the writer.", "result", COMMITS)
         build = Gauge(
             "mssgw_build_info", "Version of the gateway and of Python.", ("version", "python"), registry=registry
@@ -218,6 +228,11 @@ class Metrics:
         elif name == "smtp.error":
             self.smtp_errors.inc()
 
+        self.unread = Gauge(
+            "mssgw_letters_unread",
+            "Letters that asked for a read receipt and have none after [reports] unread_after.",
+            registry=registry,
+        )
     # --- what events tell --------------------------------------------------------------------------------------
 
     def alarm(self, event: str) -> None:

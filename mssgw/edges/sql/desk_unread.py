@@ -64,7 +64,7 @@ def _pages(connection: Connection, before: int) -> Iterator[Sequence[Any]]:
     rows = select(letters.c.id, letters.c.spool_id, letters.c.patient, letters.c.receipt_to, letters.c.seen_at)
     last: Any = None
     while True:
-        of = [_ASKED, letters.c.seen_at < before]
+        of: list[Any] = [_ASKED, letters.c.seen_at < before]
         if last is not None:  # behind the page before; of those of one moment, behind its last
             at = letters.c.seen_at
             of = [_ASKED, at <= last.seen_at, (at < last.seen_at) | (letters.c.id < last.id)]
