@@ -42,8 +42,8 @@ from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
-from mssgw.flow.live import Live
 from mssgw.edges.webhook import Webhooks
+from mssgw.flow.live import Live
 from mssgw.ports import Login, Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
@@ -177,13 +177,13 @@ class Daemon:
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
             trust=self._trust,
+            desk=self._rest.desk,
+            notifications=self._rest.notifications,
+            hooks=Webhooks(lambda: self._ready.hooks_tls),
         )
         if self._space is not None:
             await self._space.start()
         self._rest.on_work(flow.deliverer.wake)
-            desk=self._rest.desk,
-            notifications=self._rest.notifications,
-            hooks=Webhooks(lambda: self._ready.hooks_tls),
         vigil = Vigil(lambda: self._ready, clock=self._rest.clock, aloud=self._aloud, renewed=self._renewed)
         tasks = [  # before the listeners: no letter may be leased until the leases of our predecessor are freed
             asyncio.create_task(flow.deliverer.run(), name="deliver"),
@@ -194,13 +194,13 @@ class Daemon:
         tasks += self._space.work() if self._space is not None else ()
         if self._seat.first:
             tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
+            if flow.notifier is not None:
+                tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
             async with self._eyes.open(self._rest) as looking, self._listening(flow):
                 for task in looking:
-            if flow.notifier is not None:
-                tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
                     task.add_done_callback(self._stop_if_it_fell)
                 yield
                 self._eyes.stopping()

@@ -40,9 +40,9 @@ class Ready:
     settings: Settings
     clients: wiring.Clients = field(repr=False)
     tls: ssl.SSLContext = field(repr=False)
+    hooks_tls: ssl.SSLContext = field(repr=False)
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
-    hooks_tls: ssl.SSLContext = field(repr=False)
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
         """The context of a connection to that next hop. Raises TlsMisconfigured."""
@@ -76,10 +76,10 @@ def made_of(
         settings=settings,
         clients=wiring.clients(config),
         tls=client_context(ca_file=ca_file.require() if ca_file else None),
+        hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
     )
-        hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
 
 
 def with_certificate_renewed(ready: Ready, seat: Seat) -> Ready:

@@ -14,8 +14,8 @@ from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.envelope import Role
-from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.notifying import Notifications
+from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
 
@@ -170,7 +170,28 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         max_received=config.limits.received_hops,
         inspection_limit=config.limits.inspection,
         retry=retry_policy(config),
+        close_after=tuple((each.address, each.close_after) for each in config.mailboxes if each.close_after),
+        unread_after=config.reports.unread_after,
+        unread_alarm=config.reports.unread_alarm,
+        notifications=notifications(config),
     )
+
+
+def notifications(config: Config) -> Notifications:
+    """Who is told that letters wait, and how. Raises OSError when the password is unreadable."""
+    given = config.notifications
+    route = None
+    if given.next_hop is not None:
+        route = Route(
+            name="notifications",
+            host=given.next_hop.host,
+            port=given.next_hop.port,
+            tls=given.next_hop_tls,
+            login=given.next_hop_login,
+            password=password(given.next_hop_password_file),
+        )
+    targets = {each.address.key: each.notify for each in config.mailboxes if each.notify is not None}
+    return Notifications(targets=targets, every=given.every, route=route, sender=given.sender)
 
 
 def patient_space(config: Config) -> PatientSpace:
@@ -197,30 +218,9 @@ def owners(config: Config) -> dict[str, str]:
     entries = (*config.establishments, *(config.trusted_domains if config.trust is None else ()))
     return {domain: each.name for each in entries for domain in each.domains}
 
-        close_after=tuple((each.address, each.close_after) for each in config.mailboxes if each.close_after),
-        unread_after=config.reports.unread_after,
-        unread_alarm=config.reports.unread_alarm,
-        notifications=notifications(config),
 
 def retry_policy(config: Config) -> RetryPolicy:
     """When deliveries are tried again, warned about and given up."""
-def notifications(config: Config) -> Notifications:
-    """Who is told that letters wait, and how. Raises OSError when the password is unreadable."""
-    given = config.notifications
-    route = None
-    if given.next_hop is not None:
-        route = Route(
-            name="notifications",
-            host=given.next_hop.host,
-            port=given.next_hop.port,
-            tls=given.next_hop_tls,
-            login=given.next_hop_login,
-            password=password(given.next_hop_password_file),
-        )
-    targets = {each.address.key: each.notify for each in config.mailboxes if each.notify is not None}
-    return Notifications(targets=targets, every=given.every, route=route, sender=given.sender)
-
-
     delivery = config.delivery
     return RetryPolicy(
         first=delivery.first_retry,

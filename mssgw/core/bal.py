@@ -57,9 +57,9 @@ class PatientSpace:
 
     domain: str = "patient.mssante.fr"
     exceptions: frozenset[str] = frozenset({"reponse.automatique-test@patient.mssante.fr"})
+    takes_any: bool = False
 
     def is_patient(self, address: Address) -> bool:
-    takes_any: bool = False
         """Whether the address is meant to be a patient's, well-formed or not."""
         return address.domain == self.domain and address.key not in self.exceptions
 
@@ -71,8 +71,6 @@ class PatientSpace:
             self.matricule(address)
         return Party.PATIENT
 
-    def sender(self, address: Address | None) -> Party:
-        """Who writes from this address; None is the null reverse-path.
     def matricule(self, address: Address) -> Matricule | None:
         """The number of a patient's address; None for an exception, which has none. Raises MalformedMatricule."""
         return None if address.key in self.exceptions else Matricule.parse(address.local)
@@ -87,6 +85,8 @@ class PatientSpace:
             return True
         return False
 
+    def sender(self, address: Address | None) -> Party:
+        """Who writes from this address; None is the null reverse-path.
 
         Raises MalformedMatricule for a local part that was meant to be a matricule: 15 characters beginning with a
         digit, or a matricule and more behind it. Other local parts of the patient domain belong to its robots (SD-4).

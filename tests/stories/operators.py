@@ -38,13 +38,13 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             world.live.settings = replace(world.configured, routes=RouteTable(routes))
         case "erase":
             await world.flow.sweeper.erase()
+        case "sweep":
+            await world.flow.sweeper.close()
         case "forget":
             await world.flow.sweeper.forget()
         case _:
             raise ValueError(f"no operator does {do}")
 
-        case "sweep":
-            await world.flow.sweeper.close()
 
 async def _release(world: World) -> None:
     """The one held letter leaves if the rules admit it as things stand; its FIN closed when it came (SD-10)."""
@@ -62,5 +62,5 @@ async def _release(world: World) -> None:
             moves=effects.moves,
             receipt=effects.receipt,
             notice=effects.notice,
-        )
             entries=effects.entries,
+        )

@@ -34,9 +34,9 @@ def blemishes(config: Config) -> list[Complaint]:
         _trust,
         _logins,
         _directory,
-        _going_live,
         _closing,
         _reports,
+        _going_live,
         _trace,
         _key_files,
         _out_of_reach,
@@ -159,19 +159,6 @@ def _directory(config: Config) -> Found:  # req: DIR-4
         yield Complaint(("directory", "max_age"), message)
 
 
-def _going_live(config: Config) -> Found:  # req: SD-9
-    policy, today = config.policy, datetime.now(UTC).date()
-    if policy.conversations is not Conversations.OBSERVE:
-        return
-    if policy.enforce_from is None:
-        message = "no end: mail on unknown pairs is admitted until somebody changes this; set enforce_from (SD-9)"
-        yield Complaint(("policy", "conversations"), message)
-    elif policy.enforce_from <= today:
-        yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce", and remove this line')
-
-
-def _trace(config: Config) -> Found:  # req: TRC-2
-    if config.retention.trace < timedelta(days=180):
 def _closing(config: Config) -> Found:  # req: FIN-4
     for n, mailbox in enumerate(config.mailboxes):
         if mailbox.close_after is not None and mailbox.close_after < timedelta(days=7):
@@ -185,6 +172,19 @@ def _reports(config: Config) -> Found:  # req: TRC-2
         yield Complaint(("reports", "unread_after"), message)
 
 
+def _going_live(config: Config) -> Found:  # req: SD-9
+    policy, today = config.policy, datetime.now(UTC).date()
+    if policy.conversations is not Conversations.OBSERVE:
+        return
+    if policy.enforce_from is None:
+        message = "no end: mail on unknown pairs is admitted until somebody changes this; set enforce_from (SD-9)"
+        yield Complaint(("policy", "conversations"), message)
+    elif policy.enforce_from <= today:
+        yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce", and remove this line')
+
+
+def _trace(config: Config) -> Found:  # req: TRC-2
+    if config.retention.trace < timedelta(days=180):
         yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
 
 
@@ -193,6 +193,7 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     files: list[tuple[lines.Path, SecretFile | None]] = [
         (("store", "master_key_file"), config.master_key),
         (("store", "password_file"), config.store.password_file),
+        (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
     ]
     if config.trust is not None:
         files.append((("trust", "key"), config.trust.key))
@@ -206,7 +207,6 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
 
 def _named(files: Iterable[tuple[lines.Path, SecretFile | None]]) -> Iterator[tuple[lines.Path, Path]]:
     for at, file in files:
-        (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
         if file is not None and file.path is not None and not file.credential:
             yield at, file.path
 

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
-from mssgw.app.config.model import (
 from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
+from mssgw.app.config.model import (
     Conversations,
     DeliverySettings,
     Establishment,
@@ -310,6 +310,6 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     master_key_exists,
     the_database_password_exists,
     delivery_files_exist,
+    *MAILBOX_CHECKS,
     *TRUST_CHECKS,
 )
-    *MAILBOX_CHECKS,

@@ -156,7 +156,6 @@ class Mailbox(_Table):
     kind: Literal[BalKind.PER, BalKind.ORG, BalKind.APP, BalKind.CAB]
     pharmacy: Flag = False
     responsible: Text = ""
-
     close_after: Duration | None = None
     close_on_send: Flag = False
     notify: Notify | None = Field(default=None, repr=False)
@@ -179,6 +178,7 @@ class Reports(_Table):
 
     unread_after: Duration = timedelta(days=7)
     unread_alarm: Flag = False
+
 
 class PolicySettings(_Table):
     """[policy]: SD-9 and SD-4."""
@@ -281,6 +281,8 @@ class Config(_Table):
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None
     directory: DirectorySettings | None = None
+    notifications: NotificationSettings = NotificationSettings()
+    reports: Reports = Reports()
     retention: Retention = Retention()
     log: Log = Log()
     metrics: MetricsSettings = MetricsSettings()
@@ -295,8 +297,6 @@ class Config(_Table):
 
     @property
     def database_url(self) -> str:
-    notifications: NotificationSettings = NotificationSettings()
-    reports: Reports = Reports()
         """[store] url with the state directory in place."""
         return self.store.url.replace("{state_dir}", str(self.gateway.state_dir))
 

@@ -25,13 +25,13 @@ class CountingTelemetry:
         }
         for outcome in OUTCOMES:
             self._known[f"delivery.{outcome}"] = partial(self._attempted, outcome)
+        for result in TOLD:
+            self._known[f"notification.{result}"] = partial(self._told, result)
         for sweep in SWEEPS:
             self._known[f"sweep.{sweep}"] = partial(self._swept, sweep)
 
     def event(
         self,
-        for result in TOLD:
-            self._known[f"notification.{result}"] = partial(self._told, result)
         name: str,
         *,
         alarm: bool = False,
@@ -61,14 +61,14 @@ class CountingTelemetry:
         if outcome == "delivered":
             self._metrics.octets_out.inc(fields.get("size") or 0)
 
+    def _told(self, result: str, _fields: Fields) -> None:
+        self._metrics.told.add(result)
+
     def _swept(self, sweep: str, _fields: Fields) -> None:
         self._metrics.swept(sweep)
 
 
 def _why(fields: Fields) -> str:
-    def _told(self, result: str, _fields: Fields) -> None:
-        self._metrics.told.add(result)
-
     """Why a letter stays with its sender."""
     if fields.get("rule"):
         return "rule"

@@ -81,29 +81,29 @@ ALARMS = (
     "notice.failed",
     "notice.no_route",
     "notice.without_letter",
+    "notification.failed",
+    "notification.given_up",
     "queue.failed",
     "queue.unavailable",
+    "report.unread",
     "store.not_writable",
+    "sweep.close_failed",
     "sweep.erase_failed",
     "sweep.garbage_failed",
     "sweep.forget_failed",
+    "sweep.report_failed",
     "trust.anchors_changed",
     "trust.certificate_ends",
     "trust.certificate_expired",
     "trust.certificate_refused",
     "trust.crl_expired",
     "trust.crl_expiring",
-    "notification.failed",
-    "notification.given_up",
     "trust.crl_failed",
     "trust.crl_missing",
-    "report.unread",
     "trust.crl_refused",
-    "sweep.close_failed",
     "trust.crl_unreachable",
     "trust.list_expired",
     "trust.list_failed",
-    "sweep.report_failed",
     "trust.list_lost",
     "trust.list_missing",
     "trust.list_not_kept",
@@ -173,6 +173,10 @@ class Metrics:
         self.octets_out = Counter("mssgw_octets_delivered", "Octets of delivered letters.", registry=registry)
         self.notices = Counter("mssgw_notices_sent", "Failure and delay notices to senders.", registry=registry)
 
+        self.told = Labelled(
+            registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
+        )
+
     def _machine(self, registry: CollectorRegistry) -> None:
         commit = Histogram("mssgw_commit_seconds", "One transaction of the writer.", buckets=_FAST, registry=registry)
         units = Histogram("mssgw_commit_units", "What shared one transaction.", buckets=_UNITS, registry=registry)
@@ -186,10 +190,6 @@ class Metrics:
         lag = Histogram("mssgw_event_loop_lag_seconds", "How late a timer fires.", buckets=_FAST, registry=registry)
         self._distributions = {"commit.seconds": commit, "commit.units": units, "loop.lag": lag}
         self._distributions |= {f"spool.{step}": spool.labels(step) for step in SPOOL_STEPS}
-        self.told = Labelled(
-            registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
-        )
-
         self.commits = Labelled(registry, "mssgw_commits", "Transactions of the writer.", "result", COMMITS)
         build = Gauge(
             "mssgw_build_info", "Version of the gateway and of Python.", ("version", "python"), registry=registry
@@ -201,6 +201,11 @@ class Metrics:
 
     def _housekeeping(self, registry: CollectorRegistry) -> None:
         registry.register(self.census)
+        self.unread = Gauge(
+            "mssgw_letters_unread",
+            "Letters that asked for a read receipt and have none after [reports] unread_after.",
+            registry=registry,
+        )
         age = Gauge("mssgw_sweep_age_seconds", "Time since this sweep last ended well.", ("sweep",), registry=registry)
         for step in SWEEPS:
             age.labels(step).set_function(lambda step=step: time.time() - self._swept[step])  # type: ignore[misc]
@@ -228,11 +233,6 @@ class Metrics:
         elif name == "smtp.error":
             self.smtp_errors.inc()
 
-        self.unread = Gauge(
-            "mssgw_letters_unread",
-            "Letters that asked for a read receipt and have none after [reports] unread_after.",
-            registry=registry,
-        )
     # --- what events tell --------------------------------------------------------------------------------------
 
     def alarm(self, event: str) -> None:
