@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mssgw.app import config as configuration
 from mssgw.app import wiring
+from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
@@ -24,6 +25,7 @@ from mssgw.edges.identity import Files, Identity
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.edges.tls_mutual import PeerContext, peer_context
+from mssgw.flow.fetching import Plan
 from mssgw.ports import Telemetry
 
 
@@ -43,6 +45,7 @@ class Ready:
     hooks_tls: ssl.SSLContext = field(repr=False)
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
+    collecting: Sequence[Plan] = ()
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
         """The context of a connection to that next hop. Raises TlsMisconfigured."""
@@ -79,6 +82,7 @@ def made_of(
         hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
+        collecting=plans(config),
     )
 
 

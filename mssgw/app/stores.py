@@ -41,6 +41,7 @@ class AtRest:
     directory: Directory
     patients: Patients
     notifications: NotificationQueue
+    collected: CollectedLetters
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -83,6 +84,7 @@ async def at_rest(
                     opened.desk,
                     opened.directory,
                     opened.patients,
+                    opened.store,
                     opened.store,
                     spool,
                     opened.vitals,

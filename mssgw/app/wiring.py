@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
 from mssgw.core.addresses import Address
@@ -51,12 +52,13 @@ def clients(config: Config) -> Clients:
     """Establishments and their logins, operators of the trust space (SD-5)."""
     ours = {each.name: _establishment(each) for each in config.establishments}
     theirs = {each.name: _operator(each) for each in config.trusted_domains}
+    collected = {each.name: _collector(each) for each in config.collectors}
     networks = [(Role.ESTABLISHMENT, net, ours[each.name]) for each in config.establishments for net in each.networks]
     networks += [(Role.TRUST_SPACE, net, theirs[each.name]) for each in config.trusted_domains for net in each.networks]
     logins = {
         each.user: (_narrowed(ours[each.establishment], each.addresses), each.password_hash) for each in config.logins
     }
-    return Clients(networks=tuple(networks), logins=logins, named=ours | theirs)
+    return Clients(networks=tuple(networks), logins=logins, named=ours | theirs | collected)
 
 
 def _establishment(each: Establishment) -> Client:
@@ -74,6 +76,12 @@ def _establishment(each: Establishment) -> Client:
 
 def _operator(each: TrustedDomain) -> Client:
     return Client(name=each.name, role=Role.TRUST_SPACE, domains=frozenset(each.domains))
+
+
+def _collector(each: Collector) -> Client:
+    """A mailbox that we collect from: its operator vouches for who wrote there."""
+    unseen = not each.sends_through_us
+    return Client(name=each.name, role=Role.COLLECTED, bal=each.bal, answers_unseen=unseen)
 
 
 def _narrowed(home: Client, addresses: Sequence[Address]) -> Client:

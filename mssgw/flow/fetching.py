@@ -26,7 +26,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.reading import LONG
 from mssgw.flow.reception import Reception
 from mssgw.formats.data_phase import Problem
-from mssgw.formats.fetched import WireForm, header_of, message_id_of, reverse_path_of
+from mssgw.formats.fetched import WireForm, has_header, header_of, message_id_of, reverse_path_of
 from mssgw.formats.headers import Header
 from mssgw.formats.received import COLLECTED_BY
 from mssgw.ports import Account, AlreadyCollected, Clock, Collected, CollectedLetters, Mailbox, Telemetry
@@ -155,6 +155,7 @@ class _Message:
     def __init__(self, plan: Plan, reception: Reception, limit: int) -> None:
         self._plan, self._reception, self._limit = plan, reception, limit
         self._form, self._digest = WireForm(limit), hashlib.sha256()
+        self._beginning = bytearray()  # until its header is whole
         self._letter: IncomingLetter | None = None
         self._over = False
         self._message_id: str | None = None
@@ -165,28 +166,41 @@ class _Message:
         async with contextlib.aclosing(mailbox.fetch(uid)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 self._digest.update(piece)
-                if (refusal := await self._pass_on(self._form.feed(piece))) is not None:
+                if (refusal := await self._take(piece)) is not None:
                     return refusal
-        return await self._pass_on(self._form.end(), ended=True)
+        if self._letter is None:  # a header and no more, or less than that
+            if (refusal := await self._begin()) is not None:
+                return refusal
+            if (refusal := await self._pass_on(self._form.feed(bytes(self._beginning)))) is not None:
+                return refusal
+        return await self._pass_on(self._form.end())
 
-    async def _pass_on(self, wire: bytes, *, ended: bool = False) -> Reply | None:
-        problem = self._form.problem
-        begins = self._letter is None and (wire or problem or ended)
-        if begins and (refusal := await self._begin(wire)) is not None:
-            return refusal
-        if problem is not None:
+    async def _take(self, piece: bytes) -> Reply | None:
+        if self._letter is None:
+            self._beginning += piece
+            if not has_header(self._beginning):
+                return None
+            if (refusal := await self._begin()) is not None:
+                return refusal
+            piece, self._beginning = bytes(self._beginning), bytearray()
+        return await self._pass_on(self._form.feed(piece))
+
+    async def _pass_on(self, wire: bytes) -> Reply | None:
+        assert self._letter is not None
+        if (problem := self._form.problem) is not None:
             reply = too_big(self._limit) if problem is Problem.TOO_BIG else problem.value
             await self.abandon(reply)
             return reply
         if wire:
-            assert self._letter is not None
             await self._letter.write(wire)
         return None
 
-    async def _begin(self, wire: bytes) -> Reply | None:
+    async def _begin(self) -> Reply | None:
         """What MAIL FROM would have said, and what would have been answered."""
-        long = len(wire) > LONG and b"\r\n\r\n" not in wire[:LONG]
-        header: Header = await asyncio.to_thread(header_of, wire) if long else header_of(wire)
+        beginning = bytes(self._beginning)
+        header: Header = (
+            await asyncio.to_thread(header_of, beginning) if len(beginning) > LONG else header_of(beginning)
+        )
         self._message_id = message_id_of(header)
         envelope = self._envelope(reverse_path_of(header))
         refusal = await self._reception.sender(self._plan.client, envelope, 0)

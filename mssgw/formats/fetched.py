@@ -1,14 +1,15 @@
 """A letter as a mailbox gives it: into wire form as SMTP would have brought it, and who had sent it."""
 
+import re
 from io import BytesIO
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 from mssgw.formats.data_phase import LINE_LIMIT, DataDecoder, Problem
-from mssgw.formats.headers import Header, message_id, read_header, without_comments
+from mssgw.formats.headers import MAX_HEADER, Header, message_id, read_header, without_comments
 from mssgw.formats.mailboxes import Allowance, read_addresses
 
-_BLANK = b"\r\n\r\n"
+_BLANK = re.compile(rb"(?:\A|\n)\r?\n")
 _TAIL = 2  # octets before a piece that decide whether a dot in it begins a line
 
 
@@ -62,10 +63,16 @@ class WireForm:
         return self._decoder.feed(wire)
 
 
+def has_header(beginning: bytes | bytearray) -> bool:
+    """Whether the header of a letter is in these first octets of it, or will never be, for it is too long."""
+    return bool(_BLANK.search(beginning)) or len(beginning) > MAX_HEADER
+
+
 def header_of(beginning: bytes) -> Header:
-    """The header of a letter in wire form, as far as ``beginning`` holds it. Linear; some 100 kB take milliseconds."""
-    end = (b"\r\n" + beginning).find(_BLANK)
-    return read_header(beginning if end < 0 else beginning[:end])
+    """The header, as far as these first octets hold it, whatever ends its lines. Linear; 100 kB take milliseconds."""
+    blank = _BLANK.search(beginning)
+    block = beginning[: blank.start()] if blank else beginning[:MAX_HEADER]
+    return read_header(block if b"\r" in block else block.replace(b"\n", b"\r\n"))
 
 
 def reverse_path_of(header: Header) -> Address | None:

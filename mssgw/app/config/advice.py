@@ -202,6 +202,7 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
         files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
     for n, operator in enumerate(config.trusted_domains):
         files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
+    files += [(("collector", n, "password_file"), each.password_file) for n, each in enumerate(config.collectors)]
     return _named(files)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from mssgw.app.config.collector import Collector
 from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
@@ -276,6 +277,7 @@ class Config(_Table):
     trusted_domains: Annotated[tuple[TrustedDomain, ...], _LIST, Field(alias="trusted_domain")] = ()
     logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
     mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
+    collectors: Annotated[tuple[Collector, ...], _LIST, Field(alias="collector")] = ()
     policy: PolicySettings = PolicySettings()
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()

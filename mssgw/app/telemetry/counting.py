@@ -23,6 +23,11 @@ class CountingTelemetry:
             "letter.inspection_timed_out": self._timed_out,
             "notice.sent": lambda fields: metrics.notices.inc(),
         }
+        self._known |= {
+            "collector.started": lambda fields: metrics.collecting(str(fields["collector"])),
+            "collector.stopped": lambda fields: metrics.collects_no_more(str(fields["collector"])),
+            "collector.looked": self._looked,
+        }
         for outcome in OUTCOMES:
             self._known[f"delivery.{outcome}"] = partial(self._attempted, outcome)
         for result in TOLD:
@@ -63,6 +68,10 @@ class CountingTelemetry:
 
     def _told(self, result: str, _fields: Fields) -> None:
         self._metrics.told.add(result)
+
+    def _looked(self, fields: Fields) -> None:
+        whole = not fields.get("broken_off")
+        self._metrics.collected(str(fields["collector"]), fields, whole=whole)
 
     def _swept(self, sweep: str, _fields: Fields) -> None:
         self._metrics.swept(sweep)

@@ -11,6 +11,16 @@ _SWEEP = "what should be erased is not yet; it tries again itself: look at datab
 _DIRECTORY = "patients' first letters wait (451), but to mailboxes set by hand: mssgw directory import FILE"
 
 HINTS: Mapping[str, str] = {
+    "collector.distrusted": "nothing is collected, nothing lost: its certificate for this host? delivery.ca_file?",
+    "collector.failed": f"the letters wait in their mailbox and are tried again; {_DEFECT}",
+    "collector.folder_missing": "there is no such collector.folder: was it renamed? it looks again itself",
+    "collector.login_refused": "nothing is collected, nothing lost: mend user or password_file, systemctl reload mssgw",
+    "collector.not_marked": "they are kept once and are not taken again; done_folder or mark possible, mailbox full?",
+    "collector.not_put_aside": "refused letters stay in the folder: can refused_folder be made, is the mailbox full?",
+    "collector.refused": "nobody tells its sender: mssgw trace ID says why; it lies in refused_folder, with a note",
+    "collector.stuck": "this letter waits in its mailbox: look at letter.deferred_at_intake before this one",
+    "collector.unreachable": "letters wait in their mailbox: is the server up, the network open? it tries again itself",
+    "collector.waiting_for_store": _STORE,
     "config.needs_restart": "systemctl restart mssgw takes it into use",
     "config.refused": "the old configuration stays in force: mend this line, mssgw check, systemctl reload mssgw",
     "delivery.deferred": "the letter waits and is tried again: mssgw queue show ID says what the next hop answered",

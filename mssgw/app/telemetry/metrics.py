@@ -6,6 +6,7 @@ never fires. Values are codes and configured names, never anything that a letter
 One registry a process: ``Metrics`` owns it. Several workers: app/eyes/family.py.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -37,6 +38,7 @@ DEFERRALS = ("disk", "inspection", "rule", "slow-sender", "store", OTHER)
 OUTCOMES = ("delivered", "deferred", "bounced", "lease_lost")
 SWEEPS = ("erase", "garbage", "forget", "close")
 TOLD = ("sent", "failed", "given_up")
+COLLECTED = ("collected", "already", "refused", "later")
 COMMITS = ("kept", "failed")
 SPOOL_STEPS = ("write", "sync")
 # What the listeners refuse by themselves, by reply code and status.
@@ -65,6 +67,16 @@ SMTP_REFUSALS: Mapping[str, str] = {
 # Every event that workers raise with alarm=True; a test looks for those that are missing. Not the supervisor's
 # (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0004-eyes.md).
 ALARMS = (
+    "collector.distrusted",
+    "collector.failed",
+    "collector.folder_missing",
+    "collector.login_refused",
+    "collector.not_marked",
+    "collector.not_put_aside",
+    "collector.refused",
+    "collector.stuck",
+    "collector.unreachable",
+    "collector.waiting_for_store",
     "config.needs_restart",
     "config.refused",
     "delivery.deferred",
@@ -135,6 +147,7 @@ class Metrics:
         self._watched: dict[str, Gauge] = {}
         self._letters(registry)
         self._deliveries(registry)
+        self._collectors(registry)
         self._machine(registry)
         self._alarms(registry)
         self._swept = dict.fromkeys(SWEEPS, time.time())
@@ -175,6 +188,18 @@ class Metrics:
 
         self.told = Labelled(
             registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
+        )
+
+    def _collectors(self, registry: CollectorRegistry) -> None:
+        self._collected = Counter(
+            "mssgw_collector_letters", "Messages of a mailbox, by what became of them.", ("collector", "fate"),
+            registry=registry,
+        )
+        self._looked = Gauge(
+            "mssgw_collector_age_seconds",
+            "Time since this mailbox was last looked through; of those that this node collects from.",
+            ("collector",),
+            registry=registry,
         )
 
     def _machine(self, registry: CollectorRegistry) -> None:
@@ -243,6 +268,28 @@ class Metrics:
     def outcome(self, route: str, outcome: str) -> None:
         known = short_route(route) if short_route(route) in self._routes else OTHER
         self._outcomes.labels(known, outcome if outcome in OUTCOMES else OTHER).inc()
+
+    def collecting(self, collector: str) -> None:
+        """This node collects from that mailbox, beginning now."""
+        for fate in COLLECTED:
+            self._collected.labels(collector, fate)
+        self._looked_now(collector)
+
+    def collects_no_more(self, collector: str) -> None:
+        """Another node does, or nobody."""
+        with contextlib.suppress(KeyError):
+            self._looked.remove(collector)
+
+    def collected(self, collector: str, fates: Mapping[str, int], *, whole: bool) -> None:
+        """What a look through that mailbox brought; ``whole``: it came to the end."""
+        for fate in COLLECTED:
+            self._collected.labels(collector, fate).inc(fates.get(fate, 0))
+        if whole:
+            self._looked_now(collector)
+
+    def _looked_now(self, collector: str) -> None:
+        now = time.monotonic()
+        self._looked.labels(collector).set_function(lambda: time.monotonic() - now)
 
     def swept(self, sweep: str) -> None:
         if sweep in self._swept:
