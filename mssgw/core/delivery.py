@@ -44,6 +44,7 @@ class Delivery:
     attempts: int = 0
     warned: bool = False  # a delay warning went out
     last_reply: Reply | None = None
+    fresh: bool = field(default=False, compare=False)  # accepted by this very process, and nobody has tried it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Send
 def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath) -> Exchange:
     (sender, party), address = who, path.address
     receiver, mailbox = settings.space.recipient(address), client.bal or address
-    route = settings.route_for(client, address.domain)
+    route = settings.route_to(client, address)
     return Exchange(
         forward_path=path,
         party=receiver,

@@ -91,7 +91,7 @@ class PatientNotices:
         return told
 
     def _is_a_patients(self, delivery: Delivery) -> bool:
-        route = self._live.settings.routes.find(delivery.domain)
+        route = self._live.settings.routes.of(delivery)
         return route is not None and route.patients
 
     async def _answer(self, stored: Stored, delivery: Delivery, account: AccountState) -> tuple[Entry, ...]:
@@ -100,7 +100,7 @@ class PatientNotices:
         if sender is None or not may_be_answered(stored.facts) or not path.wants(Notify.FAILURE):  # req: NDR-7
             self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=account.value)
             return ()
-        if settings.routes.find(sender.domain) is None:
+        if settings.routes.to(sender) is None:
             self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=account.value)
             return ()
         spool_id, message_id = self._new_id()

@@ -54,7 +54,7 @@ class Notices:
     async def _send_one(self, stored: Stored, kind: Notify, group: Sequence[Result]) -> list[tuple[Delivery, Entry]]:
         sender = stored.envelope.reverse_path
         assert sender is not None
-        if self._live.settings.routes.find(sender.domain) is None:
+        if self._live.settings.routes.to(sender) is None:
             # The letter's journal says what happened; nobody can be told by mail.
             self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=kind.value)
             return []

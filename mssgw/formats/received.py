@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from email.utils import format_datetime
 
+from mssgw.core.addresses import Address
 from mssgw.core.envelope import Origin
 
 COLLECTED_BY = "IMAP"  # the protocol of letters that we fetched from a mailbox
@@ -27,6 +28,11 @@ def received(origin: Origin, *, hostname: str, spool_id: str, accepted_at: datet
     return (
         f"Received: {came_from}by {hostname}{protocol} id {spool_id};\r\n\t{format_datetime(accepted_at)}\r\n"
     ).encode("ascii")
+
+
+def return_path(reverse_path: Address | None) -> bytes:
+    """The field of a letter that has arrived in its mailbox (RFC 5321 section 4.4); UTF-8 where the address is."""
+    return f"Return-Path: <{reverse_path.text if reverse_path is not None else ''}>\r\n".encode()
 
 
 def _literal(ip: str) -> str:
