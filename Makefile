@@ -70,5 +70,7 @@ peers:
 		echo "note: the tests with real peers need Debian's packages: apt-get install$$missing" >&2; \
 	elif ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
 		echo "note: the tests with PostgreSQL need Debian's package: apt-get install postgresql" >&2; \
+	elif [ ! -x /usr/lib/dovecot/imap ] || [ ! -x /usr/lib/dovecot/lmtp ]; then \
+		echo "note: the tests with Dovecot need Debian's packages: apt-get install dovecot-imapd dovecot-lmtpd" >&2; \
 	elif [ "$$(id -u)" != 0 ]; then \
-		echo "note: the tests with Postfix run as root only (it drops to its own user); they will be skipped" >&2; fi
+		echo "note: the tests with Postfix and Dovecot run as root only (they drop to their own users); they will be skipped" >&2; fi

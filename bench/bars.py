@@ -97,6 +97,15 @@ BARS = (
     ),
     *_queue("sqlite", "SQLite"),
     *_queue("postgresql", "PostgreSQL"),
+    *(
+        Bar(
+            what=f"import of the directory, 536,000 rows, {what}",
+            path=("directory", "sqlite", "second", key),
+            limit=limit,
+            unit=unit,
+        )
+        for what, key, limit, unit in (("time", "seconds", 90, " s"), ("memory", "mb", 300, " MB"))
+    ),
     Bar(
         what="gateway / Postfix, mutual TLS on both sides, 300 kB",
         path=("trust", "ratio"),

@@ -33,7 +33,7 @@ from mssgw.flow.receipt import Notices
 from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
-from mssgw.ports import Desk, QueueRow, Store
+from mssgw.ports import Desk, Directory, QueueRow, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -66,6 +66,14 @@ class BackOffice:
     @property
     def store(self) -> Store:
         return self._rest.store
+
+    @property
+    def directory(self) -> Directory:
+        return self._rest.directory
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
 
     @property
     def space(self) -> PatientSpace:
@@ -118,7 +126,10 @@ class BackOffice:
         wire = to_wire(await asyncio.to_thread(path.read_bytes))
         who = self._client(client, sender)
         scanner = Scanner(
-            hostname=self._settings.hostname, person_header=who.person_header, person_received=who.person_received
+            hostname=self._settings.hostname,
+            collected=who.role is Role.COLLECTED,
+            person_header=who.person_header,
+            person_received=who.person_received,
         )
         scanner.feed(wire)
         envelope = Envelope(
@@ -170,7 +181,8 @@ class BackOffice:
             if (named := self._clients.named.get(name)) is None:
                 raise NoSuchClient("no client of that name in the configuration")
             return named
-        fitting = [each for each in self._clients.named.values() if sender is not None and each.may_send_as(sender)]
+        senders = [each for each in self._clients.named.values() if each.role is not Role.COLLECTED]
+        fitting = [each for each in senders if sender is not None and each.may_send_as(sender)]
         if len(fitting) != 1:
             found = ", ".join(sorted(each.name for each in fitting)) or "no client"
             known = "" if fitting else f" (of {', '.join(sorted(self._clients.named))})"

@@ -10,10 +10,22 @@ from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
+from mssgw.flow.notify import Notifier
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
-from mssgw.ports import Clock, Spool, Store, Telemetry, Transport, Trust, Validators
+from mssgw.ports import (
+    Clock,
+    Desk,
+    Hooks,
+    NotificationQueue,
+    Spool,
+    Store,
+    Telemetry,
+    Transport,
+    Trust,
+    Validators,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +36,7 @@ class Flow:
     deliverer: Deliverer
     notices: Notices
     sweeper: Sweeper
+    notifier: Notifier | None
     inspector: Inspector
     documents: Documents
 
@@ -42,10 +55,15 @@ def assemble(
     trace: timedelta = timedelta(days=365),
     trust: Trust | None = None,
     validators: Validators,
+    desk: Desk | None = None,
+    notifications: NotificationQueue | None = None,
+    hooks: Hooks | None = None,
 ) -> Flow:
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use.
 
-    ``trust``: certificates tell who an operator is; None: networks do.
+    ``trust``: certificates tell who an operator is; None: networks do. ``patients``: whose mailboxes we keep, where the
+    configuration has a patient space; None: it cannot have one. ``desk``: what nobody has read is counted there.
+    ``notifications``, ``hooks``: who is to be told that letters wait, and how; without both nobody is.
     """
     inspector = Inspector(store, clock)
     notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
@@ -81,7 +99,24 @@ def assemble(
         reception=Reception(means, live, trust),
         deliverer=deliverer,
         notices=notices,
-        sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace),
+        sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace, live=live, desk=desk),
+        notifier=_notifier(notifications, hooks, store, transport, clock, telemetry, live),
         inspector=inspector,
         documents=documents,
+    )
+
+
+def _notifier(
+    queue: NotificationQueue | None,
+    hooks: Hooks | None,
+    store: Store,
+    transport: Transport,
+    clock: Clock,
+    telemetry: Telemetry,
+    live: Live,
+) -> Notifier | None:
+    if queue is None or hooks is None:
+        return None
+    return Notifier(
+        queue=queue, store=store, transport=transport, hooks=hooks, clock=clock, telemetry=telemetry, live=live
     )

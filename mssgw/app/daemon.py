@@ -13,6 +13,7 @@ from pathlib import Path
 import mssgw
 from mssgw.app import signals, wiring
 from mssgw.app.admission import Admission
+from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
@@ -35,6 +36,8 @@ from mssgw.edges.smtp_in import SmtpIn
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
+from mssgw.edges.webhook import Webhooks
+from mssgw.flow.collectors import Collectors
 from mssgw.flow.live import Live
 from mssgw.ports import Trust
 
@@ -73,6 +76,7 @@ class Daemon:
         eyes.follow(ready)
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
+        self._collectors: Collectors | None = None
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -103,6 +107,9 @@ class Daemon:
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
             trust=self._trust,
+            desk=self._rest.desk,
+            notifications=self._rest.notifications,
+            hooks=Webhooks(lambda: self._ready.hooks_tls),
         )
         if self._space is not None:
             await self._space.start()
@@ -124,6 +131,10 @@ class Daemon:
         tasks += self._space.work() if self._space is not None else ()
         if self._seat.first:
             tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
+            if flow.notifier is not None:
+                tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
+            self._collectors = self._collecting(flow)
+            tasks.append(asyncio.create_task(self._collectors.run(), name="collect"))
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
@@ -131,18 +142,36 @@ class Daemon:
                 for task in looking:
                     task.add_done_callback(self._stop_if_it_fell)
                 yield
+                for task in tasks:
+                    if task.get_name() == "collect":  # no new letters, as at the listeners
+                        task.cancel()
                 self._eyes.stopping()
                 self._seat.say(systemd.STOPPING)
                 self._event("gateway.stopping")
         finally:
             for task in tasks:
-                task.cancel()
+                if not task.cancelling():
+                    task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await flow.deliverer.stop(DRAIN_DELIVERIES)
             await transport.close()
             await validators.close()
             self._passwords.close()
             self._event("gateway.stopped")
+
+    def _collecting(self, flow: Flow) -> Collectors:
+        collecting = collectors(
+            reception=flow.reception,
+            memory=self._rest.collected,
+            live=self._live,
+            clock=self._rest.clock,
+            telemetry=self._telemetry,
+            node=f"{self._ready.config.node}-{self._seat.number}",
+            tls=lambda: self._ready.tls,
+            closed=lambda: self._eyes.intake.refusal is not None,
+        )
+        collecting.follow(self._ready.collecting)
+        return collecting
 
     async def until_told_to_stop(self) -> None:
         """Say that we are ready, then wait for a signal. Raises TaskFell."""
@@ -198,6 +227,8 @@ class Daemon:
         self._live.login = admission.login
         for server in self._servers:  # new connections follow it; those that are open keep what they were told
             server.listener = ready.listeners[server.listener.name]
+        if self._collectors is not None:
+            self._collectors.follow(ready.collecting)
         self._eyes.follow(ready)
         log.configure(ready.config.log.level, ready.config.log.format)
         if ready.waiting and self._seat.first:  # one of us is enough

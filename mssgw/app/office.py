@@ -10,9 +10,10 @@ from mssgw.core.bal import PatientSpace
 from mssgw.core.errors import GatewayError
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
+from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
 from mssgw.flow.release import Judgement
-from mssgw.ports import Desk, Store
+from mssgw.ports import Desk, Directory, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -30,6 +31,13 @@ class Office(Protocol):
     @property
     def space(self) -> PatientSpace:
         """The configured patient domain: a bare matricule on the command line means a mailbox in it."""
+
+    @property
+    def directory(self) -> Directory: ...
+
+    @property
+    def settings(self) -> Settings:
+        """As configured, without a white list."""
 
     async def trust(self) -> "TrustDesk":
         """The trust space, as it is kept now. Raises NoTrustSpace."""

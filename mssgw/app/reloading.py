@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mssgw.app import config as configuration
 from mssgw.app import wiring
+from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
@@ -24,6 +25,7 @@ from mssgw.edges.identity import Files, Identity
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.edges.tls_mutual import PeerContext, peer_context
+from mssgw.flow.fetching import Plan
 from mssgw.ports import Telemetry
 
 
@@ -31,8 +33,8 @@ from mssgw.ports import Telemetry
 class Ready:
     """What a reload swaps. ``waiting``: keys that changed in the file and wait for a restart.
 
-    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms. ``identity``: who we are
-    to operators, with [trust].
+    ``tls``: how next hops are verified; one for all connections, since making it takes 20 ms. ``hooks_tls``: how
+    webhooks are. ``identity``: who we are to operators, with [trust].
     """
 
     config: Config
@@ -40,8 +42,10 @@ class Ready:
     settings: Settings
     clients: wiring.Clients = field(repr=False)
     tls: ssl.SSLContext = field(repr=False)
+    hooks_tls: ssl.SSLContext = field(repr=False)
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
+    collecting: Sequence[Plan] = ()
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
         """The context of a connection to that next hop. Raises TlsMisconfigured."""
@@ -66,7 +70,7 @@ def made_of(
     ``anchors``: those of the start, which a reload leaves in force.
     Raises TlsMisconfigured, and OSError when a password is unreadable.
     """
-    ca_file = config.delivery.ca_file
+    ca_file, hooks_ca = config.delivery.ca_file, config.notifications.ca_file
     settings = wiring.settings(config, listed)
     identity = _identity(config.trust, telemetry or Silence(), anchors) if config.trust else None
     return Ready(
@@ -75,8 +79,10 @@ def made_of(
         settings=settings,
         clients=wiring.clients(config),
         tls=client_context(ca_file=ca_file.require() if ca_file else None),
+        hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
+        collecting=plans(config),
     )
 
 

@@ -17,7 +17,19 @@ from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
-from mssgw.ports import Clock, Desk, Meter, Spool, Store, Telemetry, Vitals
+from mssgw.ports import (
+    Clock,
+    CollectedLetters,
+    Desk,
+    Directory,
+    Meter,
+    NotificationQueue,
+    Patients,
+    Spool,
+    Store,
+    Telemetry,
+    Vitals,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,10 @@ class AtRest:
 
     store: Store
     desk: Desk
+    directory: Directory
+    patients: Patients
+    notifications: NotificationQueue
+    collected: CollectedLetters
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -64,7 +80,17 @@ async def at_rest(
             spool = _spool(config, opened, hot, meter)
             try:
                 yield AtRest(
-                    opened.store, opened.desk, spool, opened.vitals, hot, clock=opened.clock, on_work=opened.on_work
+                    opened.store,
+                    opened.desk,
+                    opened.directory,
+                    opened.patients,
+                    opened.store,
+                    opened.store,
+                    spool,
+                    opened.vitals,
+                    hot,
+                    clock=opened.clock,
+                    on_work=opened.on_work,
                 )
             finally:
                 await spool.close()

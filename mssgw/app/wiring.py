@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
 from mssgw.core.addresses import Address
@@ -16,6 +17,7 @@ from mssgw.core.clinical import Environment
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.document_policy import DocumentPolicies, DocumentPolicy
 from mssgw.core.envelope import Role
+from mssgw.core.notifying import Notifications
 from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
@@ -52,12 +54,13 @@ def clients(config: Config) -> Clients:
     """Establishments and their logins, operators of the trust space (SD-5)."""
     ours = {each.name: _establishment(each) for each in config.establishments}
     theirs = {each.name: _operator(each) for each in config.trusted_domains}
+    collected = {each.name: _collector(each) for each in config.collectors}
     networks = [(Role.ESTABLISHMENT, net, ours[each.name]) for each in config.establishments for net in each.networks]
     networks += [(Role.TRUST_SPACE, net, theirs[each.name]) for each in config.trusted_domains for net in each.networks]
     logins = {
         each.user: (_narrowed(ours[each.establishment], each.addresses), each.password_hash) for each in config.logins
     }
-    return Clients(networks=tuple(networks), logins=logins, named=ours | theirs)
+    return Clients(networks=tuple(networks), logins=logins, named=ours | theirs | collected)
 
 
 def _establishment(each: Establishment) -> Client:
@@ -75,6 +78,12 @@ def _establishment(each: Establishment) -> Client:
 
 def _operator(each: TrustedDomain) -> Client:
     return Client(name=each.name, role=Role.TRUST_SPACE, domains=frozenset(each.domains))
+
+
+def _collector(each: Collector) -> Client:
+    """A mailbox that we collect from: its operator vouches for who wrote there."""
+    unseen = not each.sends_through_us
+    return Client(name=each.name, role=Role.COLLECTED, bal=each.bal, answers_unseen=unseen)
 
 
 def _narrowed(home: Client, addresses: Sequence[Address]) -> Client:
@@ -162,6 +171,7 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         space=patient_space(config),
         routes=routes(config, listed),
         mailboxes=mailboxes(config),
+        directory_max_age=config.directory.max_age if config.directory is not None else None,
         owners=owners(config),
         observe=observe,
         enforce_from=datetime.combine(policy.enforce_from, time(), UTC) if observe and policy.enforce_from else None,
@@ -174,6 +184,10 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         adds_fields=config.mss.add_headers,
         products=products(config),
         own_product=config.mss.product or "",
+        close_after=tuple((each.address, each.close_after) for each in config.mailboxes if each.close_after),
+        unread_after=config.reports.unread_after,
+        unread_alarm=config.reports.unread_alarm,
+        notifications=notifications(config),
     )
 
 
@@ -204,6 +218,23 @@ def products(config: Config) -> dict[str, str]:
     return {each.name: each.product for each in config.establishments if each.product}
 
 
+def notifications(config: Config) -> Notifications:
+    """Who is told that letters wait, and how. Raises OSError when the password is unreadable."""
+    given = config.notifications
+    route = None
+    if given.next_hop is not None:
+        route = Route(
+            name="notifications",
+            host=given.next_hop.host,
+            port=given.next_hop.port,
+            tls=given.next_hop_tls,
+            login=given.next_hop_login,
+            password=password(given.next_hop_password_file),
+        )
+    targets = {each.address.key: each.notify for each in config.mailboxes if each.notify is not None}
+    return Notifications(targets=targets, every=given.every, route=route, sender=given.sender)
+
+
 def patient_space(config: Config) -> PatientSpace:
     """The patient domain and its addresses that are no matricule (INS-10)."""
     exceptions = frozenset(address.key for address in config.gateway.patient_exceptions)
@@ -213,7 +244,12 @@ def patient_space(config: Config) -> PatientSpace:
 def mailboxes(config: Config) -> dict[str, Bal]:
     """What is known of each mailbox, by Address key (WHO-3)."""
     return {
-        each.address.key: Bal(kind=each.kind, pharmacy=each.pharmacy, responsible=each.responsible)
+        each.address.key: Bal(
+            kind=each.kind,
+            pharmacy=each.pharmacy,
+            responsible=each.responsible,
+            closes_on_send=each.close_on_send,
+        )
         for each in config.mailboxes
     }
 

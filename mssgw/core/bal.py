@@ -24,11 +24,13 @@ class Bal:
 
     ``pharmacy`` is true for an ORG mailbox of a pharmacy: the only kind that a patient may write to first (WHO-3).
     ``responsible`` is the professional who answers for an ORG or APP mailbox (BAL-4), "" when not given.
+    ``closes_on_send``: every letter of this APP mailbox closes its exchange with the patient (FIN-4).
     """
 
     kind: BalKind = BalKind.UNKNOWN
     pharmacy: bool = False
     responsible: str = ""
+    closes_on_send: bool = False
 
     @property
     def takes_first_letters(self) -> bool:
@@ -49,11 +51,13 @@ class Party(StrEnum):
 class PatientSpace:
     """The patient domain and the addresses in it that are no matricule on purpose (INS-1, INS-10).
 
-    ``exceptions`` are whole addresses as Address keys.
+    ``exceptions`` are whole addresses as Address keys. ``takes_any``: letters to malformed addresses are taken too, and
+    answered by a notice (NDR-4): so does a gateway that serves the domain itself, where it is configured to.
     """
 
     domain: str = "patient.mssante.fr"
     exceptions: frozenset[str] = frozenset({"reponse.automatique-test@patient.mssante.fr"})
+    takes_any: bool = False
 
     def is_patient(self, address: Address) -> bool:
         """Whether the address is meant to be a patient's, well-formed or not."""
@@ -63,9 +67,23 @@ class PatientSpace:
         """Who receives at this address. Raises MalformedMatricule for a bad patient address (INS-1, NDR-8)."""
         if address.domain != self.domain:
             return Party.PROFESSIONAL
-        if address.key not in self.exceptions:
-            Matricule.parse(address.local)
+        if not self.takes_any:
+            self.matricule(address)
         return Party.PATIENT
+
+    def matricule(self, address: Address) -> Matricule | None:
+        """The number of a patient's address; None for an exception, which has none. Raises MalformedMatricule."""
+        return None if address.key in self.exceptions else Matricule.parse(address.local)
+
+    def is_nobodys(self, address: Address) -> bool:
+        """Whether it is a patient's address by its domain, and malformed: no exchange can be with it."""
+        if not self.is_patient(address):
+            return False
+        try:
+            self.matricule(address)
+        except MalformedMatricule:
+            return True
+        return False
 
     def sender(self, address: Address | None) -> Party:
         """Who writes from this address; None is the null reverse-path.

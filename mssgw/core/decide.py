@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mssgw.core.facts import Facts
-from mssgw.core.moves import HOLDING_EVENTS, moves
+from mssgw.core.moves import closes_at_once, moves
 from mssgw.core.replies import INTERNAL_ERROR
 from mssgw.core.rules.rulebook import NEED_THE_STORE, RULEBOOK, Rulebook
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity, Verdict, strictest
@@ -51,12 +51,12 @@ def _verdict(facts: Facts, findings: tuple[Finding, ...]) -> Verdict:
     worst = strictest(findings)
     reply = (worst and worst.reply) or INTERNAL_ERROR
     match worst.severity if worst else Severity.NOTE:
-        case Severity.REFUSE:
+        case Severity.REFUSE | Severity.DEFER:
             return Refuse(findings=findings, reply=reply)
         case Severity.HOLD:
             all_moves = moves(facts)
-            now = tuple(move for move in all_moves if move.event in HOLDING_EVENTS)
-            later = tuple(move for move in all_moves if move.event not in HOLDING_EVENTS)
+            now = tuple(move for move in all_moves if closes_at_once(facts, move))
+            later = tuple(move for move in all_moves if not closes_at_once(facts, move))
             return Hold(findings=findings, moves=now, withheld=later)
         case _:
             return Admit(findings=findings, moves=moves(facts))

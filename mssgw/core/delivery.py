@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mssgw.core.envelope import ForwardPath
+from mssgw.core.message import AccountState
 from mssgw.core.replies import Reply
 
 DISTRUSTED = "4.7.5"  # the status of our replies about a next hop that is not trusted, and of no other of ours
@@ -43,6 +44,7 @@ class Delivery:
     attempts: int = 0
     warned: bool = False  # a delay warning went out
     last_reply: Reply | None = None
+    fresh: bool = field(default=False, compare=False)  # accepted by this very process, and nobody has tried it yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +73,11 @@ class Deferred:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounced:
-    """Refused for good."""
+    """Refused for good. ``account``: by us, for what there is of that patient; a notice says so (NDR-2 to NDR-4)."""
 
     reply: Reply
     next_hop: str = ""
+    account: AccountState | None = None
 
 
 Outcome = Delivered | Deferred | Bounced

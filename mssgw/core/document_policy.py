@@ -37,7 +37,7 @@ class DocumentPolicies:
 
     def for_letter(self, role: Role, sender: str | None, recipients: Iterable[str]) -> DocumentPolicy:
         """By the domain that sends outward, or those that receive: the strictest profile, and refusal before hold."""
-        if role is not Role.TRUST_SPACE:
+        if not role.from_outside:
             return self.outbound_of.get(sender or "", self.outbound)
         found = [self.inbound_of.get(domain, self.inbound) for domain in recipients] or [self.inbound]
         strictest = min(found, key=lambda each: list(Profile).index(each.profile))

@@ -11,7 +11,14 @@ class Role(StrEnum):
 
     ESTABLISHMENT = "establishment"
     TRUST_SPACE = "trust-space"
+    PATIENT_SPACE = "patient-space"  # patients of ours, each with a login
+    COLLECTED = "collected"  # fetched from a mailbox that another operator hosts
     OURSELVES = "ourselves"
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether its letters come from other operators to us: other senders, other limits, no way out again."""
+        return self in (Role.TRUST_SPACE, Role.COLLECTED)
 
 
 class Notify(StrEnum):

@@ -42,6 +42,8 @@ class Exchange:
     ``in_closed_thread``: the letter answers one that this pair saw before its last FIN (SD-3).
     ``receipt_due``: the MDN at hand answers a letter relayed to that patient which asked this recipient to be told,
     and no receipt was seen for it yet (SD-4). ``account``: what an earlier notice said of this patient.
+    ``bal``: as configured, as set by hand, or as the directory has it when a patient writes; ``directory_unusable``:
+    that could not be known, for the directory is missing or too old.
     """
 
     forward_path: ForwardPath
@@ -54,6 +56,7 @@ class Exchange:
     in_closed_thread: bool = False
     receipt_due: bool = False
     account: AccountState | None = None
+    directory_unusable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,13 @@ class JournalEvent(StrEnum):
     ERASED = "erased"  # the content is gone for good
     CONVERSATION = "conversation"  # an operator closed, reopened, blocked, unblocked or imported a pair
     TRUST = "trust"  # an operator accepted a white list by hand; ``detail`` says which, and what came of it
+    PATIENT = "patient"  # an operator changed the registry of patients; one of them is the ``recipient``
+    DIRECTORY = "directory"  # an operator imported the directory, or set what a mailbox is, the ``recipient``
 
 
 WHITE_LIST = "white-list"  # stands for the queue id in a TRUST line: what it is about is no letter
+THE_DIRECTORY = "directory"  # the same in a DIRECTORY line
+THE_PATIENTS = "patients"  # the same in a PATIENT line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

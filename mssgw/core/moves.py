@@ -6,8 +6,6 @@ from mssgw.core.bal import BalKind, Party
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.facts import Exchange, Facts
 
-HOLDING_EVENTS = frozenset({Event.PROFESSIONAL_CLOSED})  # FIN closes even while its letter is held (SD-10)
-
 
 def moves(facts: Facts) -> tuple[Move, ...]:
     """The moves of an admitted letter, at most one for each pair. Needs ``facts.head``."""
@@ -25,6 +23,11 @@ def counts_as_letter(facts: Facts) -> bool:  # req: SD-4
         and facts.head is not None
         and facts.head.auto_submitted == "auto-generated"
     )
+
+
+def closes_at_once(facts: Facts, move: Move) -> bool:  # req: SD-10
+    """Whether the move is made even while the letter is held: a FIN's, not that of a mailbox which closes by itself."""
+    return move.event is Event.PROFESSIONAL_CLOSED and facts.head is not None and facts.head.closes
 
 
 def _of_exchange(facts: Facts, exchange: Exchange) -> Iterator[Move]:
@@ -51,10 +54,12 @@ def _professional_writes(facts: Facts, pair: Pair) -> Iterator[Move]:  # req: FI
         # The patient's answers go to Reply-To: that mailbox becomes authorised, the sender's does not.
         for opened in named or [pair]:
             yield Move(opened, Event.PROFESSIONAL_WROTE)
+        if facts.sender_bal.closes_on_send:  # its own exchange only: who reads Reply-To has said nothing  # req: FIN-4
+            yield Move(pair, Event.PROFESSIONAL_CLOSED)
 
 
 def _patient_writes(facts: Facts, exchange: Exchange, pair: Pair) -> Iterator[Move]:  # req: WHO-2, WHO-3, SD-9
-    if facts.automatic:
+    if facts.automatic or facts.client.answers_unseen:
         return
     if exchange.bal.takes_first_letters:
         yield Move(pair, Event.PATIENT_OPENED)

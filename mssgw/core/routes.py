@@ -1,13 +1,16 @@
-"""Where a letter goes next: the route of a domain."""
+"""Where a letter goes next: the route of a domain, or of one mailbox."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
+from mssgw.core.addresses import Address
+from mssgw.core.delivery import Delivery
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import LIST_UNUSABLE, Distrust
 
+PATIENTS_HEAR = "notifications:patients"  # in place of a domain, which holds no colon: to their ordinary addresses
 BY_THE_LIST = "trust-space:mx"  # how the names of routes begin that the white list alone gives
 
 
@@ -20,23 +23,41 @@ class TlsPolicy(StrEnum):
     MUTUAL = "mutual"  # STARTTLS, verified, our certificate shown and the peer's DN listed for the domain (TLS-6)
 
 
+class RouteKind(StrEnum):
+    """How letters are handed over."""
+
+    SMTP = "smtp"
+    IMAP = "imap"  # put into the mailbox itself
+    LMTP = "lmtp"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """A next hop. ``host`` is a host name or IP address, or the domain itself when ``mx``: its MX are looked up.
 
     ``inward``: leads to an establishment of ours. Operators of the trust space may use inward routes only, so that
-    we never carry mail between strangers. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
+    we never carry mail between strangers. ``patients``: to mailboxes that we keep for patients; their registry says
+    first what becomes of a letter. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
+
+    For LMTP, ``host`` may be the path of a unix socket. For IMAP, letters go into the first of ``folders`` and may have
+    been moved to the others since; with ``master``, ``login`` opens the mailbox of any login: that of ``mailbox``, or
+    when that is empty, the recipient's address.
     """
 
     name: str
+    kind: RouteKind = RouteKind.SMTP
     host: str
     port: int = 25
     mx: bool = False
     tls: TlsPolicy = TlsPolicy.REQUIRE
     inward: bool = False
+    patients: bool = False
     domain: str = ""
     login: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    folders: tuple[str, ...] = field(default=(), repr=False)
+    master: bool = False
+    mailbox: str = field(default="", repr=False)
 
 
 class SpaceUnknown(GatewayError):
@@ -47,7 +68,9 @@ class SpaceUnknown(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Domain (A-labels, lower case) to route. What is not listed has none (WHO-9).
+    """Domain (A-labels, lower case) to route, and Address key for mailboxes of their own. What is not listed has none
+
+    (WHO-9).
 
     ``listed`` is ports.Trust.listed where the white list decides: then each domain that it names has a route, by MX,
     besides those configured; and a route configured as ``mutual`` is one as long as the list names its domain.
@@ -57,6 +80,17 @@ class RouteTable:
     by_domain: Mapping[str, Route]
     listed: Callable[[str], bool | Distrust] | None = field(default=None, repr=False, compare=False)
     ours: frozenset[str] = frozenset()
+    by_address: Mapping[str, Route] = field(default_factory=dict)
+
+    def of(self, delivery: Delivery) -> Route | None:
+        """The route of a delivery: that of its mailbox, unless it takes another lane than its domain's; see find()."""
+        mailbox = delivery.forward_path.address
+        return self.to(mailbox) if delivery.domain == mailbox.domain else self.find(delivery.domain)
+
+    def to(self, mailbox: Address) -> Route | None:
+        """The route to a mailbox: its own, or that of its domain; see find()."""
+        own = self.by_address.get(mailbox.key) if self.by_address else None
+        return own or self.find(mailbox.domain)
 
     def find(self, domain: str, *, sure: bool = False) -> Route | None:  # req: WHO-9, WL-8
         """The route of a domain. Without a usable white list what it should tell is taken as listed: it decides again

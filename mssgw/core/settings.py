@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
+from mssgw.core.closing import Silence
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.document_policy import DocumentPolicies
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
+from mssgw.core.notifying import Notifications
 from mssgw.core.routes import Route, RouteTable, SpaceUnknown
 
 TRACE_ROOM = 65_536  # req: SD-1
@@ -24,12 +26,16 @@ class Settings:
     ``observe``: conversation rules only observe; with ``enforce_from`` set, they do so until that moment (SD-9).
     ``size_limit`` in octets, for letters as establishments send them (SD-1). ``adds_fields``, ``products``: see Policy,
     by the name of the client; ``own_product``: the same for messages of ours.
+    ``directory_max_age``: how old the directory may be; None: it is not gone by.
+    ``close_after``: mailboxes whose exchanges close after so long a silence (FIN-4). ``unread_after``: from what age on
+    a letter that nobody has read is told of; ``unread_alarm``: aloud.
     """
 
     hostname: str
     space: PatientSpace = PatientSpace()
     routes: RouteTable
     mailboxes: Mapping[str, Bal] = field(default_factory=dict)
+    directory_max_age: timedelta | None = None
     owners: Mapping[str, str] = field(default_factory=dict)
     observe: bool = False
     enforce_from: datetime | None = None
@@ -42,6 +48,14 @@ class Settings:
     adds_fields: bool = False
     products: Mapping[str, str] = field(default_factory=dict)
     own_product: str = ""
+    close_after: tuple[tuple[Address, timedelta], ...] = ()
+    unread_after: timedelta = timedelta(days=7)
+    unread_alarm: bool = False
+    notifications: Notifications = Notifications()
+
+    def silences(self, now: datetime) -> tuple[Silence, ...]:  # req: FIN-4
+        """Which exchanges are to close by themselves at this moment."""
+        return tuple(Silence(bal=bal, before=now - lasted, lasted=lasted) for bal, lasted in self.close_after)
 
     def policy(
         self, now: datetime, role: Role, *, client: str = "", sender: str | None = None, recipients: Iterable[str] = ()
@@ -59,12 +73,16 @@ class Settings:
         )
 
     def limit_for(self, role: Role) -> int:
-        """The size limit in octets: between operators there is room for the trace headers of earlier hops (SD-1)."""
-        return self.size_limit + (TRACE_ROOM if role is Role.TRUST_SPACE else 0)
+        """The size limit in octets: from other operators there is room for the trace headers of earlier hops (SD-1)."""
+        return self.size_limit + (TRACE_ROOM if role.from_outside else 0)
 
     def bal(self, address: Address) -> Bal:
         """What is configured of this mailbox; unknown mailboxes are no pharmacy (WHO-3)."""
         return self.mailboxes.get(address.key, Bal())
+
+    def route_to(self, client: Client, mailbox: Address) -> Route | None:
+        """The route this client may use to that mailbox. Raises SpaceUnknown: see route_for()."""
+        return self.routes.by_address.get(mailbox.key) or self.route_for(client, mailbox.domain)
 
     def route_for(self, client: Client, domain: str) -> Route | None:
         """The route this client may use to that domain: operators reach our establishments only (WHO-9).

@@ -14,6 +14,7 @@ class Severity(IntEnum):
     NOTE = 0
     WOULD_REFUSE = 1  # observed, not enforced yet (SD-9)
     HOLD = 2
+    DEFER = 3  # it depends on what is not to be known now: the sender tries again
     REFUSE = 4  # the numbers are stored
 
 
@@ -51,13 +52,13 @@ class Hold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
-    """5xx: the sender's own server tells its user."""
+    """5xx: the sender's own server tells its user. 4xx, when a rule defers: it tries again."""
 
     findings: tuple[Finding, ...]
     reply: Reply
 
 
-# No verdict defers: 451 is for what could not be judged, and there is none then (SD-10).
+# What could not be judged in time has no verdict: 451 (SD-10).
 Verdict = Admit | Hold | Refuse
 
 

@@ -1,4 +1,5 @@
-"""One HTTP/1.1 GET over asyncio: enough to fetch a published file from a server that may be hostile.
+"""One HTTP/1.1 request over asyncio: enough to fetch a published file from a server that may be hostile, and to tell
+a webhook something.
 
 Not http.client in a thread: its waits end one by one, so that a server which drips holds it for hours, and a thread
 cannot be cancelled when the daemon stops. Here the caller's time-out ends everything at once, and closes the socket.
@@ -53,6 +54,23 @@ async def get(
         writer.transport.abort()  # it was told that we close; its farewell is nothing to wait for
 
 
+async def post(
+    url: SplitResult, headers: Mapping[str, str], content: bytes, *, tls: ssl.SSLContext, thread: LoneThread
+) -> int:
+    """The status of the answer to that content; the rest of the answer is not read. See get()."""
+    reader, writer = await _connected(url, tls, thread)
+    try:
+        length = {"Content-Length": str(len(content))}
+        writer.write(_request(url, {**headers, **length}, method="POST") + content)
+        await writer.drain()
+        status, _ = await _head(reader)
+        return status
+    except (asyncio.LimitOverrunError, ValueError):
+        raise HttpTrouble("the answer is not HTTP") from None
+    finally:
+        writer.transport.abort()
+
+
 async def _connected(
     url: SplitResult, tls: ssl.SSLContext | None, thread: LoneThread
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -80,10 +98,10 @@ def _addresses(host: str, port: int) -> Sequence[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
-def _request(url: SplitResult, headers: Mapping[str, str]) -> bytes:
+def _request(url: SplitResult, headers: Mapping[str, str], *, method: str = "GET") -> bytes:
     target = (url.path or "/") + (f"?{url.query}" if url.query else "")
     host = url.netloc.rpartition("@")[2]
-    lines = [f"GET {target} HTTP/1.1", f"Host: {host}", "Connection: close", "Accept-Encoding: identity"]
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", "Connection: close", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     text = "\r\n".join(lines)
     if any(not (" " <= each <= "~") for line in lines for each in line):

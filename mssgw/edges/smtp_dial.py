@@ -126,7 +126,7 @@ class Dialer:
 
     async def _open(self, route: Route, host: str, address: str) -> Connection:
         try:
-            context = self._verifying_context(route)
+            context = verifying_context(route, self._tls_contexts)
             client = aiosmtplib.SMTP(
                 hostname=host,
                 sock=await self._connect(host, address, route.port),
@@ -158,17 +158,6 @@ class Dialer:
             raise
         return sock
 
-    def _verifying_context(self, route: Route) -> ssl.SSLContext | None:
-        if route.tls is TlsPolicy.NONE:
-            return None
-        try:
-            context = self._tls_contexts(route)
-        except (GatewayError, OSError, ValueError):  # a certificate file that cannot be used; SSLError is an OSError
-            raise Refused(NOT_TRUSTED) from None
-        if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
-            raise Refused(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy
-        return context
-
     def _log_failure(self, route: Route, trouble: Unreachable) -> None:
         outcome = trouble.outcome
         if isinstance(cause := trouble.__cause__, NotTrusted):
@@ -184,6 +173,19 @@ class Dialer:
             status=outcome.reply.status,
             why=why(trouble),
         )
+
+
+def verifying_context(route: Route, contexts: TlsContexts) -> ssl.SSLContext | None:
+    """The context that a route asks for; None without TLS. Raises Refused when it would not verify everything."""
+    if route.tls is TlsPolicy.NONE:
+        return None
+    try:
+        context = contexts(route)
+    except (GatewayError, OSError, ValueError):  # a certificate file that cannot be used; SSLError is an OSError
+        raise Refused(NOT_TRUSTED) from None
+    if context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname:
+        raise Refused(NOT_TRUSTED)  # a context that trusts anybody is a mistake, never a policy
+    return context
 
 
 async def _introduce(

@@ -15,40 +15,25 @@ from mssgw.edges.resolver import DnsResolver, Resolver, Unreachable
 from mssgw.edges.smtp_body import Outgoing
 from mssgw.edges.smtp_dial import Dialer, TlsContexts
 from mssgw.edges.smtp_limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, PoolLimits, Timeouts
-from mssgw.edges.smtp_pool import Pool
+from mssgw.edges.smtp_pool import Dials, Pool
 from mssgw.edges.smtp_replies import LOST, SILENT, Lost
 from mssgw.edges.smtp_transaction import Transaction
 from mssgw.formats.trace_fields import trace_fields
 from mssgw.ports import Spool, Stored, Trust
 
 
-class SmtpTransport:
-    """ports.Transport over SMTP. At least once: a letter whose final dot got no answer is deferred, and sent again."""
+class HopTransport:
+    """ports.Transport over connections to next hops. At least once: a letter whose final dot got no answer is deferred,
 
-    def __init__(
-        self,
-        *,
-        hostname: str,
-        spool: Spool,
-        tls_contexts: TlsContexts,
-        resolver: Resolver | None = None,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        limits: PoolLimits = DEFAULT_LIMITS,
-        trust: Trust | None = None,
-    ) -> None:
-        """``hostname``: our name in EHLO and Received. ``tls_contexts``: the client context of a route, asked for
-        at each new connection so that a renewed one applies; it has to verify certificate and host name, or nothing
-        is sent. ``resolver``: default the system's. ``trust``: who may have letters on ``mutual`` routes; without it
-        nobody."""
+    and sent again. Who dials, and how a transaction goes, is the protocol's: SMTP here, LMTP in lmtp_out.
+    """
+
+    transaction: type[Transaction] = Transaction
+
+    def __init__(self, dialer: Dials, *, hostname: str, spool: Spool, timeouts: Timeouts, limits: PoolLimits) -> None:
         self._hostname, self._spool, self._timeouts, self._limits = hostname, spool, timeouts, limits
-        self._dialer = Dialer(
-            hostname=hostname,
-            tls_contexts=tls_contexts,
-            resolver=resolver or DnsResolver(),
-            timeouts=timeouts,
-            trust=trust,
-        )
-        self._pool = Pool(self._dialer, limits, timeouts)
+        self._dialer = dialer
+        self._pool = Pool(dialer, limits, timeouts)
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
         """One attempt; an outcome for each delivery number, whatever peer and network do. Takes at most
@@ -73,14 +58,17 @@ class SmtpTransport:
         """Take no more letters and say QUIT on idle connections; those in use finish and quit by themselves."""
         await self._pool.close()
 
+    def trace(self, stored: Stored) -> bytes:
+        """The header fields that we prepend."""
+        return trace_fields(
+            stored.facts, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        )
+
     async def _attempt(
         self, route: Route, stored: Stored, deliveries: Sequence[Delivery], outcomes: dict[int, Outcome]
     ) -> None:
         envelope = stored.envelope
-        trace = trace_fields(
-            stored.facts, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
-        )
-        letter = Outgoing(trace, stored.body, self._spool)
+        letter = Outgoing(self.trace(stored), stored.body, self._spool)
         for start in range(0, len(deliveries), self._limits.recipients):
             batch = deliveries[start : start + self._limits.recipients]
             if not await self._batch(route, envelope, letter, batch, outcomes):
@@ -106,7 +94,7 @@ class SmtpTransport:
             connection = await self._pool.take(route, fresh=fresh)
             kept = connection.used > 0
             still_trusted = partial(self._dialer.still_trusts, route, connection)
-            transaction = Transaction(connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted)
+            transaction = self.transaction(connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted)
             try:
                 await transaction.run()
             except Lost as lost:
@@ -121,3 +109,31 @@ class SmtpTransport:
                 raise
             self._pool.give_back(route, connection)
             return True
+
+
+class SmtpTransport(HopTransport):
+    """ports.Transport over SMTP."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        spool: Spool,
+        tls_contexts: TlsContexts,
+        resolver: Resolver | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        limits: PoolLimits = DEFAULT_LIMITS,
+        trust: Trust | None = None,
+    ) -> None:
+        """``hostname``: our name in EHLO and Received. ``tls_contexts``: the client context of a route, asked for
+        at each new connection so that a renewed one applies; it has to verify certificate and host name, or nothing
+        is sent. ``resolver``: default the system's. ``trust``: who may have letters on ``mutual`` routes; without it
+        nobody."""
+        dialer = Dialer(
+            hostname=hostname,
+            tls_contexts=tls_contexts,
+            resolver=resolver or DnsResolver(),
+            timeouts=timeouts,
+            trust=trust,
+        )
+        super().__init__(dialer, hostname=hostname, spool=spool, timeouts=timeouts, limits=limits)

@@ -5,15 +5,26 @@ A route is a whole value: after a reload that changes its TLS policy or login, o
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mssgw.core.delivery import Deferred
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.edges.resolver import Unreachable
-from mssgw.edges.smtp_dial import Connection, Dialer
+from mssgw.edges.smtp_dial import Connection
 from mssgw.edges.smtp_limits import PoolLimits, Timeouts
 
 CLOSING = Reply(451, "4.3.2", "La passerelle s'arrete")
+
+
+class Dials(Protocol):
+    """Who opens the connections."""
+
+    async def dial(self, route: Route) -> Connection:
+        """Raises Unreachable."""
+
+    def still_trusts(self, route: Route, connection: Connection) -> bool:
+        """Whether a letter may go out on a kept connection."""
 
 
 @dataclass(slots=True, eq=False)
@@ -26,7 +37,7 @@ class _Hop:
 class Pool:
     """All connections to next hops, in use or idle, a bounded number to each route."""
 
-    def __init__(self, dialer: Dialer, limits: PoolLimits, timeouts: Timeouts) -> None:
+    def __init__(self, dialer: Dials, limits: PoolLimits, timeouts: Timeouts) -> None:
         self._dialer, self._limits, self._timeouts = dialer, limits, timeouts
         self._hops: dict[Route, _Hop] = {}
         self._leaving: set[asyncio.Future[None]] = set()  # connections that said QUIT

@@ -53,6 +53,7 @@ class Wire(asyncio.Protocol):
         self._transport = transport
         self._rest = b""  # of a line
         self._lines: list[str] = []  # of a reply that is not complete
+        self.latest: tuple[str, ...] = ()  # lines of the latest reply, without code
         self._code = 0
         self._size = 0  # of a reply so far, in octets
         self._replies: deque[Reply] = deque()
@@ -65,6 +66,10 @@ class Wire(asyncio.Protocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=HIGH_WATER)
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        return self._transport
 
     @property
     def usable(self) -> bool:
@@ -175,6 +180,7 @@ class Wire(asyncio.Protocol):
         if found[2] == b"-":
             return
         reply = to_reply(code, self._lines)
+        self.latest = tuple(self._lines)
         self._lines, self._size = [], 0
         if not self._owed:  # nobody asked: a shutdown, a refusal in the middle of a body, or an injection
             raise Lost(reply, peer_said=True) if reply.code >= 400 else Lost(GARBLED)

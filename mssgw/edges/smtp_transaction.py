@@ -75,11 +75,18 @@ class Transaction:
                 if await self._say(commands):
                     await self._stream(first, segments)
         if self.dot_sent:
-            reply = self._checked(await self._wire.reply(self._timeouts.final))
-            if reply.ok and reply.code >= 300:  # it waits for more: the next letter would become a part of this one
-                raise Lost(GARBLED)
+            await self._hear_fate()
             self._connection.in_transaction = False
-            self._settle_all(reply)
+
+    async def _hear_fate(self) -> None:
+        """The reply to the final dot: one for all who were accepted."""
+        self._settle_all(await self._final_reply())
+
+    async def _final_reply(self) -> Reply:
+        reply = self._checked(await self._wire.reply(self._timeouts.final))
+        if reply.ok and reply.code >= 300:  # it waits for more: the next letter would become a part of this one
+            raise Lost(GARBLED)
+        return reply
 
     def settle_rest(self, lost: Lost) -> None:
         """What the loss of the connection means for those without an outcome."""
@@ -203,7 +210,11 @@ class Transaction:
 
     def _end(self, data: bytes) -> None:
         self._sending = self.dot_sent = True
-        self._wire.write(data, replies=1)
+        self._wire.write(data, replies=self._final_replies)
+
+    @property
+    def _final_replies(self) -> int:
+        return 1
 
     def _settle_all(self, reply: Reply, *, about_us: bool = False) -> None:
         for delivery in list(self._waiting.values()):

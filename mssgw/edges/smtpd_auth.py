@@ -1,9 +1,10 @@
-"""AUTH PLAIN and LOGIN (RFC 4954), over TLS, for establishments."""
+"""AUTH PLAIN and LOGIN (RFC 4954), over TLS, for establishments and patients."""
 
 import asyncio
 import binascii
 from base64 import b64decode
 
+from mssgw.core.envelope import Role
 from mssgw.core.replies import Reply
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_tls import TlsDialogue
@@ -35,9 +36,18 @@ class AuthDialogue(TlsDialogue):
         self.person: str | None = None
         self.login: Login | None = None
 
+    async def login_stands(self) -> bool:  # req: SD-5, WHO-3
+        """Asked as a letter begins. Of a patient the registry is asked: he may have closed his mailbox meanwhile."""
+        if self.login is None or self.listener.role is not Role.PATIENT_SPACE:
+            return True
+        patients = self.reception.patients
+        return patients is not None and await patients.stands(self.login)
+
     def login_now(self) -> Login | None:  # req: SD-5
         """The login as things stand: None when a reload withdrew it, or changed its password, since it was given."""
         given = self.login
+        if self.listener.role is Role.PATIENT_SPACE:
+            return given  # see login_stands
         now = self.reception.login(self.listener.role, given.name) if given else None
         return now if given and now and now.password_hash == given.password_hash else None
 
@@ -104,9 +114,8 @@ class AuthDialogue(TlsDialogue):
     async def _log_in(self, login: str, password: str) -> None:
         try:
             async with self.door.turn_to_log_in(self.peer) as turn:
-                known = self.reception.login(self.listener.role, login)  # before: a reload may come while we wait
-                client = await self.reception.authenticate(self.listener.role, login, password)
-                turn.told(right=client is not None)
+                found = await self._checked(login, password)
+                turn.told(right=found is not None)
         except TimeoutError:  # others guess passwords: no defect of ours
             self.log.login_waited()
             await self._failed(CANNOT_CHECK)
@@ -115,12 +124,23 @@ class AuthDialogue(TlsDialogue):
             self.log.error(error)
             await self._failed(CANNOT_CHECK)
             return
-        if client is None or known is None:
-            await self._failed(BAD_CREDENTIALS)
+        if not isinstance(found, Login):
+            await self._failed(found or BAD_CREDENTIALS)
             return
-        self.login, self.person, self.session.authenticated = known, login, True  # req: SD-6, BAL-3
-        self.log.client = client.name
+        self.login, self.session.authenticated = found, True
+        self.person = login if self.listener.role is Role.ESTABLISHMENT else None  # req: SD-6, BAL-3
+        self.log.client = found.client.name
         await self.say(AUTHENTICATED)
+
+    async def _checked(self, name: str, password: str) -> Login | Reply | None:
+        """The login; None when name or password are wrong; a reply when they are right and something else is not."""
+        role = self.listener.role
+        if role is Role.PATIENT_SPACE:
+            patients = self.reception.patients
+            return await patients.log_in(name, password) if patients is not None else None
+        known = self.reception.login(role, name)  # before: a reload may come while we wait
+        client = await self.reception.authenticate(role, name, password)
+        return known if client is not None else None
 
     async def _failed(self, reply: Reply) -> None:
         self.auth_failures += 1

@@ -28,7 +28,8 @@ class Listener:
     """One listener. Times in seconds, sizes in octets. Raises ValueError when the fields contradict each other.
 
     ``size_limit``: the message size that is advertised and taken, exactly (SD-1). ``require_tls``: nothing but
-    EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments.
+    EHLO, HELO, NOOP, QUIT and STARTTLS before TLS. ``auth``: offer PLAIN and LOGIN, over TLS, to establishments, and
+    to patients, who are known by nothing else.
     ``peers``: operators are known by their certificates, which ``context`` asks for (TLS-6).
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
     ``data_total``: how long DATA may last in all: a trickle above that rate would hold its place for hours.
@@ -67,5 +68,7 @@ class Listener:
             raise ValueError(f"listener {self.name}: require_tls needs a TLS mode")
         if self.peers and (self.role is not Role.TRUST_SPACE or not self.require_tls):
             raise ValueError(f"listener {self.name}: certificates are asked of operators, over TLS that is required")
-        if self.auth and (self.role is not Role.ESTABLISHMENT or self.tls is TlsMode.NONE):
-            raise ValueError(f"listener {self.name}: AUTH is for establishments, over TLS")
+        if self.auth and (self.role is Role.TRUST_SPACE or self.tls is TlsMode.NONE):
+            raise ValueError(f"listener {self.name}: AUTH is for establishments and patients, over TLS")
+        if self.role is Role.PATIENT_SPACE and not (self.auth and self.require_tls):
+            raise ValueError(f"listener {self.name}: patients log in, over TLS that is required")

@@ -30,7 +30,7 @@ class MailDialogue(HelloDialogue):
             return
         if await self.check_helo_needed():
             return
-        client = self.client
+        client = self.client if await self.login_stands() else None
         if client is None and self.login is not None:
             self.hang_up(LOGIN_CHANGED)
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
-from mssgw.core.envelope import Envelope
+from mssgw.core.envelope import Envelope, Role
 from mssgw.core.errors import GatewayError, StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
@@ -30,7 +30,7 @@ from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import TOO_SLOW, Reading
 from mssgw.formats.mime import Scanner
-from mssgw.ports import Acceptance, Body, Clock, Conflict, Spool, Store, Stored, Telemetry
+from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
 LOOKS = 3  # at what the store knows, when it changes under our eyes
@@ -59,12 +59,16 @@ class IncomingLetter:
         self._means, self._settings, self._client, self._envelope = means, settings, client, envelope
         self.spool_id = new_id(means.clock.now())
         scanner = Scanner(
-            hostname=settings.hostname, person_header=client.person_header, person_received=client.person_received
+            hostname=settings.hostname,
+            collected=client.role is Role.COLLECTED,
+            person_header=client.person_header,
+            person_received=client.person_received,
         )
         self._reading = Reading(scanner, means.long_headers)
         self._sink = means.spool.create(self.spool_id)
         self._body: Body | None = None
         self._report: Report | None = None
+        self.collected: Collected | None = None  # the message of a mailbox that it is
 
     async def write(self, chunk: bytes) -> None:
         await self._reading.take(chunk)
@@ -171,7 +175,11 @@ class IncomingLetter:
             moves=verdict.moves,
             receipt=None if held else record.receipt_seen(facts),  # req: SD-10
             notice=None if held else record.notice_seen(facts),
-            entries=record.accepted(self.spool_id, facts, verdict, now),
+            entries=(
+                *record.accepted(self.spool_id, facts, verdict, now),
+                *record.closed_on_send(self.spool_id, facts, verdict, now),
+            ),
+            collected=self.collected,
         )
         try:
             await self._means.store.accept(acceptance)

@@ -5,16 +5,18 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
-from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Outcome
+from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.notifying import Notification
 from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
+from mssgw.flow.patient_space import PatientNotices
 from mssgw.flow.receipt import Notices, Result
 from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
 
@@ -37,7 +39,7 @@ class Attempts:
         store: Store,
         spool: Spool,
         transport: Transport,
-        notices: Notices,
+        notices: Notices | PatientNotices,
         clock: Clock,
         telemetry: Telemetry,
         live: Live,
@@ -68,7 +70,7 @@ class Attempts:
 
     async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
         settings, domain = self._live.settings, job.deliveries[0].domain
-        route = settings.routes.find(domain)
+        route = settings.routes.of(job.deliveries[0])
         if route is None:
             unlisted = settings.is_unlisted(domain)
             reply = WITHDRAWN if unlisted else ROUTE_LOST
@@ -121,6 +123,7 @@ class Attempts:
                 lease=job.lease,
                 outcome=outcome,
                 entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),
+                notify=self._notification(stored, after, outcome, now),
             )
             for after, outcome in results
         ]
@@ -130,6 +133,13 @@ class Attempts:
         if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
             with suppress(StoreUnavailable):  # the outcome is recorded; what stays, the sweep removes
                 await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
+
+    def _notification(self, stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Notification | None:
+        """Kept with the outcome, told later (flow/notify): what cannot be told delays no letter."""
+        mailbox = after.forward_path.address
+        if not isinstance(outcome, Delivered) or not self._live.settings.notifications.due(stored.facts, mailbox):
+            return None
+        return Notification(mailbox=mailbox, waiting=1, since=now)
 
     async def _tell(
         self, stored: Stored, job: Job, results: Sequence[Result], *, late: bool
@@ -157,7 +167,7 @@ class Attempts:
 
     def _log(self, stored: Stored, settlement: Settlement, kept: bool) -> None:
         outcome, after = settlement.outcome, settlement.after
-        route = self._live.settings.routes.find(after.domain)
+        route = self._live.settings.routes.of(after)
         name = type(outcome).__name__.lower() if kept else "lease_lost"
         self._telemetry.event(
             f"delivery.{name}",

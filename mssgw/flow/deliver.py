@@ -9,6 +9,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
@@ -68,7 +69,8 @@ class Deliverer:
 
     def take(self, stored: Stored, deliveries: Sequence[Delivery], lease: Lease) -> None:
         """The letter was kept under a lease from reserve(): deliver it from memory."""
-        for route_name, job in self._by_route(deliveries, lease, stored):
+        fresh = tuple(replace(each, fresh=True) for each in deliveries)
+        for route_name, job in self._by_route(fresh, lease, stored):
             self._enqueue(route_name, job)
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -155,7 +157,7 @@ class Deliverer:
         routes = self._live.settings.routes
         grouped: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
-            route = routes.find(delivery.domain)
+            route = routes.of(delivery)
             grouped.setdefault(route.name if route else "", []).append(delivery)
         return [
             (name, Job(spool_id=group[0].spool_id, deliveries=tuple(group), lease=lease, stored=stored))

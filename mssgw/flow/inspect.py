@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, Party
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Pair
-from mssgw.core.envelope import Envelope, ForwardPath, Role
+from mssgw.core.directory import judged
+from mssgw.core.envelope import Envelope, ForwardPath
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.settings import Settings
@@ -36,7 +38,7 @@ class Inspector:
         """
         sender = _policy_sender(settings, envelope, None)
         exchange = _exchange(settings, client, sender, forward_path)
-        exchanges = await self._with_knowledge((exchange,), None)
+        exchanges = await self._with_knowledge(settings, (exchange,), None)
         return self._facts(settings, client, envelope, 0, None, exchanges, sender)
 
     async def of_letter(
@@ -44,7 +46,7 @@ class Inspector:
     ) -> Facts:
         """Facts after DATA, with everything the store knows. Raises SpaceUnknown, StoreUnavailable."""
         sender = _policy_sender(settings, envelope, head)
-        exchanges = await self._with_knowledge(_exchanges(settings, client, envelope, sender), head)
+        exchanges = await self._with_knowledge(settings, _exchanges(settings, client, envelope, sender), head)
         return self._facts(settings, client, envelope, size, head, exchanges, sender)
 
     def of_letter_unknown(
@@ -90,14 +92,20 @@ class Inspector:
             taken_at=now,
         )
 
-    async def _with_knowledge(self, exchanges: tuple[Exchange, ...], head: MessageHead | None) -> tuple[Exchange, ...]:
+    async def _with_knowledge(
+        self, settings: Settings, exchanges: tuple[Exchange, ...], head: MessageHead | None
+    ) -> tuple[Exchange, ...]:
         pairs = tuple(exchange.pair for exchange in exchanges if exchange.pair is not None)
         if not pairs:
             return exchanges
         receipt_for = head.mdn.original_message_id if head and head.content is Content.MDN and head.mdn else None
-        question = Question(pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for)
+        to_look_up = any(_is_for_the_directory(settings, exchange) for exchange in exchanges)
+        question = Question(
+            pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for, directory=to_look_up
+        )
         known = dict(zip(pairs, await self._store.know(question), strict=True))
-        return tuple(_informed(exchange, known) for exchange in exchanges)
+        informed = (_informed(exchange, known) for exchange in exchanges)
+        return tuple(_looked_up(settings, exchange, known, self._clock.now()) for exchange in informed)
 
 
 def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | None) -> Sender:  # req: SD-5
@@ -111,7 +119,7 @@ def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | N
     if party is Party.PATIENT or head is None or len(head.from_) != 1:
         return sender, party
     author = head.from_[0]
-    shows_a_patient = author.domain == settings.space.domain and envelope.origin.role is Role.TRUST_SPACE
+    shows_a_patient = author.domain == settings.space.domain and envelope.origin.role.from_outside
     if party in (Party.NOBODY, Party.PATIENT_SPACE) or shows_a_patient:
         return author, settings.space.sender(author)
     return sender, party
@@ -123,15 +131,15 @@ def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Send
 
 def _exchange(settings: Settings, client: Client, who: Sender, path: ForwardPath) -> Exchange:
     (sender, party), address = who, path.address
-    receiver = settings.space.recipient(address)
-    route = settings.route_for(client, address.domain)
+    receiver, mailbox = settings.space.recipient(address), client.bal or address
+    route = settings.route_to(client, address)
     return Exchange(
         forward_path=path,
         party=receiver,
-        bal=settings.bal(address),
+        bal=settings.bal(mailbox),
         relayable=route is not None,
         unlisted=route is None and client.relays_outward and settings.is_unlisted(address.domain),
-        pair=_pair(sender, party, address, receiver),
+        pair=None if settings.space.is_nobodys(address) else _pair(sender, party, mailbox, receiver),
     )
 
 
@@ -156,6 +164,21 @@ def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
         receipt_due=about.receipt_due,
         account=about.account,
     )
+
+
+def _is_for_the_directory(settings: Settings, exchange: Exchange) -> bool:  # req: WHO-3
+    """A patient writes to a mailbox of which the configuration says nothing."""
+    if exchange.pair is None or exchange.party is not Party.PROFESSIONAL:
+        return False
+    return exchange.pair.bal.key not in settings.mailboxes
+
+
+def _looked_up(settings: Settings, exchange: Exchange, known: dict[Pair, Known], now: datetime) -> Exchange:
+    word = known[exchange.pair].word if exchange.pair is not None else None
+    if word is None or not _is_for_the_directory(settings, exchange):
+        return exchange
+    bal, unusable = judged(word, settings.directory_max_age, now)
+    return replace(exchange, bal=bal, directory_unusable=unusable)
 
 
 def letters_pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:

@@ -9,12 +9,18 @@ from mssgw.core.settings import Settings
 from mssgw.ports import Login
 
 
+async def nobody_fits(hashed: str | None, password: str) -> bool:
+    """Where no passwords are checked."""
+    return False
+
+
 @dataclass(slots=True)
 class Live:
     """The one mutable value of the flow. Each of MAIL, RCPT, DATA and a delivery reads it when it begins.
 
     ``client_at``: role and IP address to the client of that network. ``authenticate``: role, login and password to
     the client of that login; checks off the event loop. ``login``: role and login to what is configured of it.
+    ``check_password``: an Argon2id hash, None where there is none, and a password, to whether it is right.
     ``purposes``: what the certificate of an operator that connects to us may be made for.
     """
 
@@ -22,4 +28,5 @@ class Live:
     client_at: Callable[[Role, str], Client | None]
     authenticate: Callable[[Role, str, str], Awaitable[Client | None]]
     login: Callable[[Role, str], Login | None] = lambda role, name: None
+    check_password: Callable[[str | None, str], Awaitable[bool]] = nobody_fits
     purposes: frozenset[str] = frozenset({"clientAuth"})

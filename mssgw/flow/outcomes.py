@@ -17,7 +17,7 @@ def after_attempt(
     delivery: Delivery, outcome: Outcome, retry: RetryPolicy, now: datetime, dice: float
 ) -> tuple[Delivery, Outcome]:
     """The delivery after this outcome; a deferral that comes too late becomes a bounce. ``dice``: see retry_at."""
-    after = partial(replace, delivery, attempts=delivery.attempts + 1, last_reply=outcome.reply)
+    after = partial(replace, delivery, attempts=delivery.attempts + 1, last_reply=outcome.reply, fresh=False)
     match outcome:
         case Delivered():
             return after(state=State.DELIVERED), outcome

@@ -3,25 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from mssgw.core.addresses import Address
-from mssgw.core.bal import Party
-from mssgw.core.clients import Client
 from mssgw.core.delivery import Delivery, Outcome, RetryPolicy
-from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
+from mssgw.core.envelope import Notify
 from mssgw.core.errors import Gone, Undecryptable
-from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.core.message import Content, MessageHead
+from mssgw.core.message import Content
 from mssgw.core.receipts import may_be_answered, notice_due
-from mssgw.core.verdict import Admit
-from mssgw.flow import record
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.formats import dsn
-from mssgw.formats.wire import stuffed, unstuffed
-from mssgw.ports import Acceptance, Clock, Spool, Store, Stored, Telemetry
-
-OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
+from mssgw.formats.wire import unstuffed
+from mssgw.ports import Clock, Spool, Store, Stored, Telemetry
 
 ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
 
@@ -32,8 +25,9 @@ class Notices:
     """Writes and keeps the notices that outcomes call for."""
 
     def __init__(self, *, store: Store, spool: Spool, clock: Clock, telemetry: Telemetry, live: Live) -> None:
-        self._store, self._spool, self._clock = store, spool, clock
+        self._spool, self._clock = spool, clock
         self._telemetry, self._live = telemetry, live
+        self._own = OwnLetters(store=store, spool=spool, live=live)
 
     async def send(
         self, stored: Stored, results: Sequence[Result], *, is_late: bool
@@ -60,7 +54,7 @@ class Notices:
     async def _send_one(self, stored: Stored, kind: Notify, group: Sequence[Result]) -> list[tuple[Delivery, Entry]]:
         sender = stored.envelope.reverse_path
         assert sender is not None
-        if self._live.settings.routes.find(sender.domain) is None:
+        if self._live.settings.routes.to(sender) is None:
             # The letter's journal says what happened; nobody can be told by mail.
             self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=kind.value)
             return []
@@ -84,7 +78,8 @@ class Notices:
                 retry_until=_given_up_at(group, self._live.settings.retry),
             )
         )
-        await self._keep(spool_id, message_id, written, sender, now)
+        notice = OwnLetter(spool_id=spool_id, message_id=message_id, written=written, to=sender, content=Content.DSN)
+        await self._own.keep(notice, now)
         self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=kind.value, notice=spool_id)
         return [(delivery, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
 
@@ -101,53 +96,6 @@ class Notices:
             self._telemetry.event("notice.without_letter", alarm=True, queue_id=stored.spool_id)
             return b""
         return unstuffed(wire)
-
-    async def _keep(self, spool_id: str, message_id: str, written: dsn.Written, to: Address, now: datetime) -> None:
-        sink = self._spool.create(spool_id)
-        try:
-            await sink.write(stuffed(written.content))
-            body = await sink.close(size=len(written.content))
-        except BaseException:
-            await sink.discard()
-            raise
-        facts = self._facts(message_id, written, to, now)
-        verdict = Admit()
-        try:
-            await self._store.accept(
-                Acceptance(
-                    body=body,
-                    facts=facts,
-                    verdict=verdict,
-                    deliveries=record.deliveries(spool_id, facts, verdict, now),
-                    lease=None,
-                    entries=record.accepted(spool_id, facts, verdict, now),
-                )
-            )
-        except Exception:  # not when cancelled: then it may be kept all the same, and a file without a row is swept
-            await self._spool.remove(spool_id)
-            raise
-
-    def _facts(self, message_id: str, written: dsn.Written, to: Address, now: datetime) -> Facts:
-        """What a notice is: automatic mail of ours to one sender. Nothing about it is left to decide."""
-        path = ForwardPath(address=to, notify=frozenset({Notify.NEVER}))
-        settings = self._live.settings
-        return Facts(
-            envelope=Envelope(
-                reverse_path=None,
-                forward_paths=(path,),
-                origin=Origin(role=Role.OURSELVES, client=OURSELVES.name, helo=settings.hostname),
-                eight_bit=written.eight_bit,
-                smtputf8=written.smtputf8,
-            ),
-            client=OURSELVES,
-            sender=None,
-            sender_party=Party.NOBODY,
-            size=len(written.content),
-            head=MessageHead(message_id=message_id, content=Content.DSN, auto_submitted="auto-replied"),
-            exchanges=(Exchange(forward_path=path, party=settings.space.sender(to), relayable=True),),
-            policy=settings.policy(now, Role.OURSELVES),
-            taken_at=now,
-        )
 
 
 def _given_up_at(group: Sequence[Result], retry: RetryPolicy) -> datetime:

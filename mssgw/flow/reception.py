@@ -17,18 +17,23 @@ from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
-from mssgw.ports import Login, Trust
+from mssgw.ports import Login, PatientDoor, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
+
+UNKNOWN_PATIENT = Reply(530, "5.7.0", "Authentification requise : votre matricule INS et votre mot de passe")
+UNKNOWN = {Role.TRUST_SPACE: UNKNOWN_OPERATOR, Role.PATIENT_SPACE: UNKNOWN_PATIENT}
 
 
 class Reception:
     """ports.Reception: what stands behind every inbound edge."""
 
-    def __init__(self, means: Means, live: Live, trust: Trust | None = None) -> None:
-        """``trust``: where certificates tell who an operator is; None: its networks do."""
-        self._means, self._live, self._trust = means, live, trust
+    def __init__(
+        self, means: Means, live: Live, trust: Trust | None = None, patients: PatientDoor | None = None
+    ) -> None:
+        """``trust``: where certificates tell who an operator is; None: networks do. ``patients``: where ours log in."""
+        self._means, self._live, self._trust, self.patients = means, live, trust, patients
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self._live.client_at(role, peer)
@@ -46,7 +51,7 @@ class Reception:
 
     async def sender(self, client: Client | None, envelope: Envelope, declared_size: int) -> Reply | None:
         if client is None:
-            reply = UNKNOWN_OPERATOR if envelope.origin.role is Role.TRUST_SPACE else UNKNOWN_CLIENT
+            reply = UNKNOWN.get(envelope.origin.role, UNKNOWN_CLIENT)
             self._log("mail", envelope, reply, "client-is-known", "SD-5", None)  # strangers do not fill the journal
             return reply
         try:
@@ -83,6 +88,11 @@ class Reception:
         if not isinstance(verdict, Refuse):
             return None
         path = facts.exchanges[0].forward_path if facts.exchanges else None
+        if verdict.reply.transient:  # it is tried again until that is known
+            worst = strictest(verdict.findings)
+            rule, requirement = (worst.rule, worst.requirement) if worst else ("", "")
+            self._log(stage, facts.envelope, verdict.reply, rule, requirement, path.address if path else None)
+            return verdict.reply
         await self._journal(stage, facts.envelope, verdict.reply, path, verdict)
         return verdict.reply
 

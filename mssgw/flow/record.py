@@ -5,6 +5,9 @@ from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
+from mssgw.core.closing import ON_SEND
+from mssgw.core.conversation import Event
+from mssgw.core.conversation import State as PairState
 from mssgw.core.delivery import Delivery, State
 from mssgw.core.envelope import Envelope, Notify
 from mssgw.core.facts import Facts
@@ -104,6 +107,20 @@ def accepted(spool_id: str, facts: Facts, verdict: Admit | Hold, now: datetime) 
     event = JournalEvent.ACCEPTED if isinstance(verdict, Admit) else JournalEvent.HELD
     reply = Reply(250, "2.0.0", "queued")
     return _lines(spool_id, event, facts.envelope, facts, reply, verdict.findings, now)
+
+
+def closed_on_send(spool_id: str, facts: Facts, verdict: Admit | Hold, now: datetime) -> tuple[Entry, ...]:
+    """A line for each open exchange that this letter of an APP mailbox closes by itself (FIN-4)."""
+    if facts.head is None or facts.head.closes or not facts.sender_bal.closes_on_send:
+        return ()
+    closed = {exchange.pair for exchange in facts.exchanges if exchange.conversation.state is PairState.CLOSED}
+    pairs = (move.pair for move in verdict.moves if move.event is Event.PROFESSIONAL_CLOSED)
+    event = JournalEvent.CONVERSATION
+    return tuple(
+        Entry(at=now, event=event, spool_id=spool_id, sender=pair.bal, recipient=pair.patient, detail=ON_SEND)
+        for pair in pairs
+        if pair not in closed
+    )
 
 
 def refused(

@@ -14,8 +14,8 @@ from mssgw.core.delivery import State
 from mssgw.core.envelope import Role
 from mssgw.core.errors import Gone
 from mssgw.core.facts import Facts
-from mssgw.core.journal import JournalEvent
-from mssgw.core.moves import HOLDING_EVENTS
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.moves import closes_at_once
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold, Verdict
 from mssgw.flow import record
@@ -33,6 +33,7 @@ class Effects:
     moves: Sequence[Move] = ()
     receipt: ReceiptSeen | None = None
     notice: NoticeSeen | None = None
+    entries: Sequence[Entry] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Judge:
         counted = await self._has_counted(stored)
         facts = await self._facts(stored, settings, {row.delivery.number for row in rows}, counted=counted)
         verdict = decide(facts)
-        effects = NONE if counted or not isinstance(verdict, Admit) else _effects(facts, verdict)
+        effects = NONE if counted or not isinstance(verdict, Admit) else _effects(facts, verdict, spool_id)
         return Judgement(verdict=verdict, effects=effects)
 
     async def _has_counted(self, stored: Stored) -> bool:  # req: SD-7, SD-10
@@ -96,13 +97,14 @@ class Judge:
         return replace(facts, exchanges=tuple(exchange for _, exchange in exchanges))
 
 
-def _effects(facts: Facts, admitted: Admit) -> Effects:
+def _effects(facts: Facts, admitted: Admit, spool_id: str) -> Effects:
     """What waited for the release.
 
     Its FIN is left out: that closed when the letter came, and the exchange may have been opened anew since.
     """
     return Effects(
-        moves=[move for move in admitted.moves if move.event not in HOLDING_EVENTS],
+        moves=[move for move in admitted.moves if not closes_at_once(facts, move)],
         receipt=record.receipt_seen(facts),
         notice=record.notice_seen(facts),
+        entries=record.closed_on_send(spool_id, facts, admitted, facts.taken_at),
     )

@@ -1,5 +1,8 @@
 """The one place that opens zips: in memory, within bounds, all of it or nothing. Nothing is ever written out.
 
+What somebody sends is unpacked whole (``safe_unzip``). Of a large file that is published alone in a zip, only the zip
+is in memory, and what it holds comes in pieces (``only_file``): whoever reads them takes nothing before the last.
+
 We read the format ourselves instead of with zipfile, which takes what two readers would read in two ways: octets
 before, between and after the entries, a second directory, names given twice, headers that contradict each other. What
 passes here has one reading only:
@@ -22,6 +25,7 @@ from mssgw.formats.guard import ZIP, Stopped
 
 _MO = 1024 * 1024
 MAX_ENTRY = 16 * _MO  # of what comes by mail
+_PIECE = 256 * 1024
 _SMALL = 65_536  # octets that nobody fears, however well they compress
 
 _END = struct.Struct("<4s4H2LH")
@@ -33,6 +37,15 @@ _ENCRYPTED = 0x2041  # encrypted, strongly encrypted, masked headers
 _DESCRIPTOR, _UTF8 = 0x8, 0x800
 _NO_SIZE = 0xFFFFFFFF  # ZIP64 tells it elsewhere
 _UNICODE_PATH = 0x7075  # a second name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnlyFile:
+    """The one file of an archive. ``pieces`` can be gone through once; raises guard.Stopped, at the end at latest."""
+
+    path: str = field(repr=False)
+    size: int
+    pieces: Iterator[bytes] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +95,21 @@ def safe_unzip(
 
     ``wanted``: by their paths, the only files that are unpacked, and whose sizes count.
     """
+    files = _files(content, bounds, wanted)
+    return tuple(Entry(path=each.path, content=_inflated(content, each, place)) for each, place in files)
+
+
+def only_file(content: bytes, bounds: Bounds) -> OnlyFile:
+    """The file of a zip that holds one. Raises guard.Stopped: also for a zip of none or several."""
+    files = _files(content, bounds)
+    if len(files) != 1:
+        raise Stopped(ZIP["entries"], found=str(len(files)))
+    each, place = files[0]
+    return OnlyFile(path=each.path, size=each.size, pieces=_in_pieces(content, each, place))
+
+
+def _files(content: bytes, bounds: Bounds, wanted: Callable[[str], bool] | None = None) -> list[tuple["_Listed", int]]:
+    """Each file with where its data begins, in the order of the directory."""
     if len(content) > bounds.archive:
         raise Stopped(ZIP["size"])
     start, listed = _directory(content, bounds)
@@ -90,11 +118,7 @@ def safe_unzip(
     chosen = [each for each in listed if wanted is None or wanted(each.path)]
     _check_sizes(chosen, bounds)
     data = _places(content, listed, start)
-    return tuple(
-        Entry(path=each.path, content=_inflated(content, each, data[each.number - 1]))
-        for each in chosen
-        if not each.path.endswith("/")
-    )
+    return [(each, data[each.number - 1]) for each in chosen if not each.path.endswith("/")]
 
 
 def is_encrypted(content: bytes) -> bool:
@@ -265,3 +289,37 @@ def _inflated(content: bytes, each: _Listed, place: int) -> bytes:
     if not whole or len(plain) != each.size or zlib.crc32(plain) != each.crc:
         raise _stop("content", each)
     return plain
+
+
+def _in_pieces(content: bytes, each: _Listed, place: int) -> Iterator[bytes]:
+    """The same, piece by piece. Whether they are what was announced shows at the end."""
+    made, crc = 0, 0
+    try:
+        for piece in _unpacked(content, each, place):
+            made, crc = made + len(piece), zlib.crc32(piece, crc)
+            if made > each.size:
+                raise _stop("content", each)
+            yield piece
+    except zlib.error:
+        raise _stop("content", each) from None
+    if (made, crc) != (each.size, each.crc):
+        raise _stop("content", each)
+
+
+def _unpacked(content: bytes, each: _Listed, place: int) -> Iterator[bytes]:
+    """Raises zlib.error, also when the stream ends before or after its entry."""
+    packed = memoryview(content)[place : place + each.packed]
+    if each.method == _STORED:
+        yield from map(bytes, (packed[at : at + _PIECE] for at in range(0, len(packed), _PIECE)))
+        return
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    for at in range(0, len(packed), _PIECE):
+        rest: bytes | memoryview = packed[at : at + _PIECE]
+        while rest and not inflater.eof:
+            yield inflater.decompress(rest, _PIECE)
+            rest = inflater.unconsumed_tail
+        if inflater.eof and at + _PIECE < len(packed):
+            raise zlib.error
+    yield inflater.flush()
+    if not inflater.eof or inflater.unused_data:
+        raise zlib.error

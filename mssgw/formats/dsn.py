@@ -4,10 +4,7 @@ The notice is 7-bit ASCII, its lines at most 998 octets, unless it returns an 8-
 internationalised address: Written says so.
 """
 
-import binascii
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from email.utils import format_datetime
 from hashlib import sha256
 
@@ -15,6 +12,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope
 from mssgw.formats.dsn_text import subject_of, text_of_notice
 from mssgw.formats.fates import Action, Fate, NoticeOf
+from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, text_part, thread_fields
 from mssgw.formats.words import encoded
 
 __all__ = ["Action", "Fate", "NoticeOf", "Written", "returns_whole", "write_notice"]
@@ -22,17 +20,7 @@ __all__ = ["Action", "Fate", "NoticeOf", "Written", "returns_whole", "write_noti
 WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a notice carries the header only.  req: SD-1
 HEADER_LIMIT = 65_536  # octets of a returned header
 _LINE = 998
-_UNSAFE = re.compile(r"[^\x20-\x7e]")
 _XCHAR = re.compile(r"\+([0-9A-F]{2})")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """A finished message: CRLF, not dot-stuffed (see wire.stuffed). The flags say what its next hop must offer."""
-
-    content: bytes = field(repr=False)
-    eight_bit: bool = False
-    smtputf8: bool = False
 
 
 def returns_whole(action: Action, envelope: Envelope, size: int) -> bool:
@@ -46,21 +34,21 @@ def write_notice(notice: NoticeOf) -> Written:
     assert to is not None
     returned, eight_bit = _returned(notice)
     parts = (
-        _text_part("text/plain; charset=utf-8", text_of_notice(notice).encode("utf-8")),
-        _part("message/delivery-status", "7bit", _status(notice)),
+        text_part("text/plain; charset=utf-8", text_of_notice(notice).encode("utf-8")),
+        mime_part("message/delivery-status", "7bit", _status(notice)),
         returned,
     )
     boundary = _boundary(notice, parts)
     fields = (
         b"From: " + encoded("Passerelle de messagerie sécurisée").encode("ascii")
-        + b"\r\n " + _plain(f"<MAILER-DAEMON@{notice.hostname}>"),
+        + b"\r\n " + header_value(f"<MAILER-DAEMON@{notice.hostname}>"),
         b"To: <" + to.text.encode("utf-8") + b">",
         b"Subject: " + encoded(subject_of(notice)).encode("ascii"),
-        b"Date: " + _plain(format_datetime(notice.written_at)),
-        b"Message-ID: " + _plain(notice.message_id),
-        *_thread(notice.original_message_id),
+        b"Date: " + header_value(format_datetime(notice.written_at)),
+        b"Message-ID: " + header_value(notice.message_id),
+        *thread_fields(notice.original_message_id),
         b"Auto-Submitted: auto-replied",
-        *([b"X-MSS-NIL: " + _plain(notice.product)] if notice.product else ()),
+        *([b"X-MSS-NIL: " + header_value(notice.product)] if notice.product else ()),
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="' + boundary + b'"',
         b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),
@@ -78,25 +66,6 @@ def _boundary(notice: NoticeOf, parts: tuple[bytes, ...]) -> bytes:
             return b"=_" + seed  # "=_" occurs in neither base64 nor quoted-printable
 
 
-def _plain(value: str) -> bytes:
-    """A header value: nothing in it can begin another line or field, and it fits into one."""
-    return _UNSAFE.sub("?", value)[:900].encode("ascii")
-
-
-def _thread(original: str | None) -> Iterator[bytes]:
-    if original is not None and len(original) <= 900 and not _UNSAFE.search(original):
-        yield b"In-Reply-To: " + original.encode("ascii")
-        yield b"References: " + original.encode("ascii")
-
-
-def _part(kind: str, encoding: str, content: bytes) -> bytes:
-    return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode("ascii") + content
-
-
-def _text_part(kind: str, content: bytes) -> bytes:
-    return _part(kind, "quoted-printable", binascii.b2a_qp(content))
-
-
 # The machine part
 
 
@@ -110,7 +79,7 @@ def _status(notice: NoticeOf) -> bytes:
     ]
     groups = [letter, *(_fate_fields(fate, notice) for fate in notice.fates)]
     return b"\r\n".join(
-        b"".join(_plain(f"{name}: {value}") + b"\r\n" for name, value in group if value) for group in groups
+        b"".join(header_value(f"{name}: {value}") + b"\r\n" for name, value in group if value) for group in groups
     )
 
 
@@ -141,7 +110,7 @@ def _recipient(address: Address) -> str:
 def _decoded_xtext(xtext: str) -> str:
     """ENVID and ORCPT as the sender meant them (RFC 3461 section 4); undecoded if that would not be plain ASCII."""
     plain = _XCHAR.sub(lambda hexa: chr(int(hexa[1], 16)), xtext)
-    return xtext if _UNSAFE.search(plain) else plain
+    return xtext if UNSAFE.search(plain) else plain
 
 
 # The returned letter
@@ -155,12 +124,12 @@ def _returned(notice: NoticeOf) -> tuple[bytes, bool]:
     whole = bool(letter) and returns_whole(notice.action, notice.envelope, size)
     if whole and header.isascii() and _fits(letter):
         eight_bit = not letter.isascii()
-        return _part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
+        return mime_part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
     if len(header) > HEADER_LIMIT:
         header = header[:HEADER_LIMIT].rpartition(b"\r\n")[0]
     clean = b"\r\n".join(re.sub(rb"[\r\n\0]", b"?", line) for line in header.split(b"\r\n"))
     charset = "utf-8" if _is_utf8(clean) else "iso-8859-1"
-    return _text_part(f"text/rfc822-headers; charset={charset}", clean + b"\r\n"), False
+    return text_part(f"text/rfc822-headers; charset={charset}", clean + b"\r\n"), False
 
 
 def _is_utf8(octets: bytes) -> bool:

@@ -42,9 +42,11 @@ _REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadOptions:
-    """What reading depends on: our own ``hostname`` (loops), and where this client names the person (SD-6)."""
+    """What reading depends on: our own ``hostname`` (loops; ``collected``: see own_hop), and where this client names
+    the person (SD-6)."""
 
     hostname: str = ""
+    collected: bool = False
     person_header: str | None = None
     person_received: bool = False
 
@@ -83,7 +85,7 @@ def compose(
         receipt_to=receipt_to.found,
         return_receipt_to=bool(header.first("return-receipt-to")),
         received=len(header.all("received")),
-        own_hop=bool(options.hostname) and own_hop(header.texts("received"), options.hostname),
+        own_hop=_own_hop(header, options),
         person=_person(header, options),
         mdn=_mdn(content, kept),
         notice=_notice(kept),
@@ -93,6 +95,10 @@ def compose(
         mss=_mss(header),
         malformed=_malformed(header, troubles) if Unreadable.MALFORMED_HEADER in unreadable else "",
     )
+
+
+def _own_hop(header: Header, options: HeadOptions) -> bool:
+    return bool(options.hostname) and own_hop(header.texts("received"), options.hostname, collected=options.collected)
 
 
 def _malformed(header: Header, troubles: tuple[Unreadable, ...]) -> str:

@@ -48,19 +48,26 @@ class Scanner:
     """Fed with a body in wire form (dot-stuffed, CRLF; see ports.Body) in any pieces; says what the letter is.
 
     The octets are meant to hold no CR or LF alone: the listener refuses or repairs those, for they could make a
-    delimiter that we do not see. ``hostname`` is ours (loops); ``person_header`` and ``person_received`` say where
-    this client names the person behind a shared mailbox (SD-6). ``keepers`` are offered every leaf (parts.Keeper).
+    delimiter that we do not see. ``hostname`` is ours (loops; ``collected``: see own_hop); ``person_header``
+    and ``person_received`` say where this client names the person behind a shared mailbox (SD-6). ``keepers`` are
+    offered every leaf (parts.Keeper).
     """
 
     def __init__(
         self,
         *,
         hostname: str = "",
+        collected: bool = False,
         person_header: str | None = None,
         person_received: bool = False,
         keepers: Sequence[Keeper] = (),
     ) -> None:
-        self._options = HeadOptions(hostname=hostname, person_header=person_header, person_received=person_received)
+        self._options = HeadOptions(
+            hostname=hostname,
+            collected=collected,
+            person_header=person_header,
+            person_received=person_received,
+        )
         self._kept = FirstParts(KEPT)
         self._beginnings = Beginnings()
         self._keepers: tuple[Keeper, ...] = (self._kept, self._beginnings, *keepers)

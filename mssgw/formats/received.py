@@ -5,7 +5,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from email.utils import format_datetime
 
+from mssgw.core.addresses import Address
 from mssgw.core.envelope import Origin
+
+COLLECTED_BY = "IMAP"  # the protocol of letters that we fetched from a mailbox
 
 _HELO = re.compile(r"[A-Za-z0-9.:_\[\]-]{1,255}")
 _IP = re.compile(r"[0-9A-Fa-f.:]{2,45}")
@@ -27,15 +30,22 @@ def received(origin: Origin, *, hostname: str, spool_id: str, accepted_at: datet
     ).encode("ascii")
 
 
+def return_path(reverse_path: Address | None) -> bytes:
+    """The field of a letter that has arrived in its mailbox (RFC 5321 section 4.4); UTF-8 where the address is."""
+    return f"Return-Path: <{reverse_path.text if reverse_path is not None else ''}>\r\n".encode()
+
+
 def _literal(ip: str) -> str:
     """An address literal: RFC 5321 section 4.1.3."""
     return f"[IPv6:{ip}]" if ":" in ip else f"[{ip}]"
 
 
-def own_hop(fields: Iterable[str], hostname: str) -> bool:
+def own_hop(fields: Iterable[str], hostname: str, *, collected: bool = False) -> bool:
     """Whether one of these Received: values, unfolded or not, says that ``hostname`` wrote it: the letter loops.
 
-    A forged one only stops the letter of its forger.
+    A forged one only stops the letter of its forger. ``collected``: it may have passed through us on its way to the
+    mailbox that it was fetched from; it loops when it was fetched before.
     """
-    looks_like_ours = re.compile(rf"(?:^|\s)by\s+{re.escape(hostname)}(?=[\s;(]|$)", re.IGNORECASE)
+    how = rf"\s+with\s+{COLLECTED_BY}" if collected else ""
+    looks_like_ours = re.compile(rf"(?:^|\s)by\s+{re.escape(hostname)}{how}(?=[\s;(]|$)", re.IGNORECASE)
     return any(looks_like_ours.search(value) for value in fields)

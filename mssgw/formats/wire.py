@@ -9,6 +9,31 @@ def unstuffed(wire: bytes) -> bytes:
     return plain[1:] if plain.startswith(b"..") else plain
 
 
+class Unstuffer:
+    """unstuffed() for wire bytes that come in pieces of any length. What it gives is at most some octets late."""
+
+    def __init__(self) -> None:
+        self._kept = b"\r\n"  # of the piece before, so that a line that begins in this one is seen; first, none
+        self._begun = False
+
+    def feed(self, piece: bytes) -> bytes:
+        """The octets without stuffed dots, up to where the next piece may matter."""
+        return self._take(self._kept + piece, last=False)
+
+    def end(self) -> bytes:
+        """The rest."""
+        return self._take(self._kept, last=True)
+
+    def _take(self, wire: bytes, *, last: bool) -> bytes:
+        # A stuffed line begins CRLF..; held back is what may become the first three octets of that.
+        held = 0 if last else next((n for n in (3, 2, 1) if wire.endswith(b"\r\n."[:n])), 0)
+        plain = (wire[: len(wire) - held]).replace(b"\r\n..", b"\r\n.")
+        self._kept = wire[len(wire) - held :]
+        if not self._begun and plain:
+            self._begun, plain = True, plain[2:]
+        return plain
+
+
 def stuffed(content: bytes) -> bytes:
     """Put content (CRLF line ends) into wire form, without the final ``.CRLF``."""
     wire = content.replace(b"\r\n.", b"\r\n..") if b"\r\n." in content else content

@@ -7,8 +7,13 @@ kept.
 from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
 from mssgw.ports.bodies import INLINE_LIMIT, Body
 from mssgw.ports.clock import Clock
-from mssgw.ports.desk import ConversationRow, Desk, QueueRow
-from mssgw.ports.reception import LetterIn, Login, Reception
+from mssgw.ports.collecting import AlreadyCollected, Collected, CollectedLetters
+from mssgw.ports.desk import ConversationRow, Desk, QueueRow, UnreadCount, UnreadRow
+from mssgw.ports.directory import Directory
+from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
+from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
+from mssgw.ports.patients import Patients
+from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
@@ -20,19 +25,30 @@ from mssgw.ports.vitals import Census, Vitals
 __all__ = [
     "INLINE_LIMIT",
     "Acceptance",
+    "Account",
+    "AlreadyCollected",
     "Body",
     "BodySink",
     "Census",
     "Clock",
+    "Collected",
+    "CollectedLetters",
     "Conflict",
     "ConversationRow",
     "Desk",
+    "Directory",
+    "Hooks",
     "Known",
     "Letter",
     "LetterIn",
     "Login",
+    "Mailbox",
+    "Mailboxes",
     "Meter",
     "NoticeSeen",
+    "NotificationQueue",
+    "PatientDoor",
+    "Patients",
     "Question",
     "QueueRow",
     "ReceiptSeen",
@@ -46,6 +62,9 @@ __all__ = [
     "Telemetry",
     "Transport",
     "Trust",
+    "UnreadCount",
+    "UnreadRow",
+    "Untold",
     "Validators",
     "Vitals",
 ]

@@ -10,6 +10,7 @@ from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
 from mssgw.core.verdict import Hold, Verdict, strictest
 from mssgw.ports.bodies import Body
+from mssgw.ports.collecting import Collected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ class NoticeSeen:
 class Acceptance:
     """All that one 250 stands for: kept in one transaction, or not at all.
 
-    ``deliveries`` are leased to ``lease`` when it is given; held ones never are.
+    ``deliveries`` are leased to ``lease`` when it is given; held ones never are. ``collected``: the message of a mailbox
+    that it is; AlreadyCollected when it was kept before.
     """
 
     body: Body
@@ -63,6 +65,7 @@ class Acceptance:
     receipt: ReceiptSeen | None = None
     notice: NoticeSeen | None = None
     entries: tuple[Entry, ...] = ()
+    collected: Collected | None = None
 
     @property
     def holding_rule(self) -> str:

@@ -45,6 +45,32 @@ class ConversationRow:
     blocked: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadRow:
+    """A letter to a patient that asked for a read receipt and has none.
+
+    ``receipt_to``: who asked to be told; the alias of an address that nothing else here names. ``delivered_at`` None:
+    it waits or is held. ``account``: what a notice said of the patient's account in answer to it. ``sender`` and
+    ``patient`` None: the journal line is damaged.
+    """
+
+    spool_id: str
+    sent_at: datetime
+    sender: Address | None
+    patient: Address | None
+    receipt_to: tuple[Address | str, ...]
+    delivered_at: datetime | None = None
+    account: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadCount:
+    """How many such letters there are; ``fresh``: how many of them came of age since a given moment."""
+
+    total: int = 0
+    fresh: int = 0
+
+
 class Desk(Protocol):
     """What an operator does to the store from the command line, beside a running daemon.
 
@@ -72,10 +98,12 @@ class Desk(Protocol):
         moves: Sequence[Move],
         receipt: ReceiptSeen | None = None,
         notice: NoticeSeen | None = None,
+        entries: Sequence[Entry] = (),
     ) -> int:
         """Queue a held message's deliveries as if created now; record, once, what waited for that (SD-10).
 
-        ``receipt`` and ``notice``: as in Acceptance. Raises Conflict when the receipt was already counted meanwhile.
+        ``receipt``, ``notice`` and ``entries``: as in Acceptance. Raises Conflict when the receipt was already counted
+        meanwhile.
         """
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:
@@ -115,6 +143,17 @@ class Desk(Protocol):
 
         The latest ``limit`` of them, oldest first.
         """
+
+    async def unread(
+        self, *, before: datetime, limit: int, sender: Address | None = None, domain: str | None = None
+    ) -> Sequence[UnreadRow]:
+        """Letters from before that time which asked for a receipt and have none, latest first (MDN-2).
+
+        One for each patient. Not those that bounced: their senders were told. ``domain``: of the sender.
+        """
+
+    async def count_unread(self, *, before: datetime, fresh_since: datetime) -> UnreadCount:
+        """How many there are; as fresh count those not from before ``fresh_since``. Does not hold up letters."""
 
     async def traffic(self, *, since: datetime) -> Sequence[Traffic]:
         """What was accepted and delivered since then, between which domains. Reads every line of that time."""

@@ -18,6 +18,19 @@ class Login:
     password_hash: str = field(repr=False)
 
 
+class PatientDoor(Protocol):
+    """Who logs in on a listener of patients. Never blocks the loop; may raise StoreUnavailable."""
+
+    async def log_in(self, name: str, password: str) -> Login | Reply | None:
+        """The login of a patient who may write; the reply to one who may not although the password is right; or None.
+
+        ``name``: his matricule or address. A wrong password, and nobody of that name, take as long.
+        """
+
+    async def stands(self, login: Login) -> bool:
+        """Whether the patient may still write, and the password is the one that was given."""
+
+
 class LetterIn(Protocol):
     """One message during DATA. Exactly one of end() and abort() ends it."""
 
@@ -40,6 +53,10 @@ class LetterIn(Protocol):
 
 class Reception(Protocol):
     """What inbound edges call, in the order of an SMTP dialogue. A Reply refuses; None lets the dialogue go on."""
+
+    @property
+    def patients(self) -> PatientDoor | None:
+        """Where patients log in; None: nowhere."""
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         """The client whose networks hold this IP address, on a listener of that role."""

@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Protocol
 
 from mssgw.core.addresses import Address
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Conversation, Pair
 from mssgw.core.delivery import Delivery, Lease, Outcome
+from mssgw.core.directory import Word
 from mssgw.core.envelope import Envelope
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.core.verdict import Verdict
 from mssgw.ports.acceptance import Acceptance
 from mssgw.ports.bodies import Body
@@ -22,21 +25,24 @@ class Question:
     """What accept asks about each pair of a message: one look-up for all.
 
     ``thread``: Message-IDs that the letter answers (SD-3). ``receipt_for``: Original-Message-ID of an MDN (SD-4).
+    ``directory``: also what the directory says of the mailboxes.
     """
 
     pairs: tuple[Pair, ...]
     thread: tuple[str, ...] = ()
     receipt_for: str | None = None
+    directory: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The answer for one pair; see Exchange for the meaning of each field."""
+    """The answer for one pair; see Exchange for the meaning of each field. ``word``: None when it was not asked for."""
 
     conversation: Conversation = Conversation()
     in_closed_thread: bool = False
     receipt_due: bool = False
     account: AccountState | None = None
+    word: Word | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +61,15 @@ class Stored:
 class Settlement:
     """The outcome of one attempt, fenced: it counts only while ``lease`` still owns the delivery.
 
-    ``after`` is the delivery as it is from now on (state, attempts, due_at, warned, last_reply).
+    ``after`` is the delivery as it is from now on (state, attempts, due_at, warned, last_reply). ``notify``: whose
+    readers are to be told of it (NotificationQueue).
     """
 
     after: Delivery
     lease: Lease
     outcome: Outcome
     entries: tuple[Entry, ...] = ()
+    notify: Notification | None = None
 
 
 class Conflict(Exception):
@@ -87,7 +95,10 @@ class Store(Protocol):
         """
 
     async def accept(self, acceptance: Acceptance) -> None:
-        """Keep it all, durably, before returning. Raises Conflict when a receipt was already counted meanwhile."""
+        """Keep it all, durably, before returning.
+
+        Raises Conflict when a receipt was already counted meanwhile, AlreadyCollected.
+        """
 
     async def note(self, entries: Sequence[Entry]) -> None:
         """Journal lines that belong to no commit: refusals. May be durable a little later."""
@@ -114,6 +125,15 @@ class Store(Protocol):
         """Erase key, body, envelope and facts of messages whose deliveries are all final; return their ids.
 
         When it returns, the wrapped keys are in neither database nor WAL.
+        """
+
+    async def leads(self) -> bool:
+        """Whether what one process does for all, such as sweeping, is this one's task."""
+
+    async def close_silent(self, silences: Sequence[Silence], *, now: datetime) -> int:
+        """Close the exchanges that fell silent (core.closing.is_silent) as a FIN would, with a journal line each.
+
+        Some at a time, so that letters get in between. Returns how many; 0 where another process leads.
         """
 
     async def forget(self, *, before: datetime) -> int:

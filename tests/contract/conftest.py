@@ -46,7 +46,7 @@ def open_sqlite(database: Path) -> OpenPlace:
     async def open_place(key: bytes = KEY) -> AsyncIterator[Place]:
         clock = FixedClock()
         async with open_store(f"sqlite:///{database}", key, clock=clock, upgrade=False) as opened:
-            yield Place(opened.store, opened.desk, clock)
+            yield Place(opened.store, opened.desk, clock, opened.directory, opened.patients)
 
     return open_place
 
@@ -69,7 +69,7 @@ def open_postgres(server: PostgresServer) -> OpenPlace:
     async def open_place(key: bytes = KEY) -> AsyncIterator[Place]:
         clock = FixedClock()
         async with open_store(server.url("contract"), key, clock=clock, upgrade=False) as opened:
-            yield Place(opened.store, opened.desk, clock)
+            yield Place(opened.store, opened.desk, clock, opened.directory, opened.patients)
 
     return open_place
 
@@ -91,7 +91,7 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     if request.param == "memory":
         clock = FixedClock()
         twin = MemoryStore(clock)
-        yield Place(twin, twin, clock)
+        yield Place(twin, twin, clock, twin, twin.patients)
     else:
         async with request.getfixturevalue(f"open_{request.param}")() as opened:
             yield opened

@@ -17,7 +17,7 @@ from mssgw.core.message import Content, MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, Severity
 from mssgw.edges.clock import FixedClock
-from mssgw.ports import Acceptance, Body, Desk, Letter, Question, ReceiptSeen, Settlement, Store
+from mssgw.ports import Acceptance, Body, Desk, Directory, Letter, Patients, Question, ReceiptSeen, Settlement, Store
 
 PATIENT = Address.parse("279035121518989@patient.mssante.fr")
 OTHER_PATIENT = Address.parse("177012A12345670@patient.mssante.fr")
@@ -38,6 +38,8 @@ class Place:
     store: Store
     desk: Desk
     clock: FixedClock
+    directory: Directory | None = None
+    patients: Patients | None = None
 
     def lease(self, token: str = "node.1", minutes: float = 20) -> Lease:
         return Lease(token=token, until=self.clock.now() + timedelta(minutes=minutes))

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ import psycopg
 import pytest
 from sqlalchemy import Engine, event
 
+from mssgw.core.bal import Bal, BalKind
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, State
+from mssgw.core.directory import Edition, Listing
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.codec import micros
 from mssgw.edges.sql import Opened, open_store
@@ -44,6 +49,7 @@ Heard = list[tuple[str, Any]]  # statements and their parameters
 COUNTING = "census"  # on a thread of its own, for a twentieth of the time at most
 FORGETTING = "forget"  # letters have no index by time, for each would pay for it: once a day, by that same thread
 OPPOSITIONS = ("conversation list", "conversation list --bal")  # written by people: the latest on, until enough
+FIRST = "next_notification"  # from one end of an index on, and only its first row
 CROWD = 20_000  # rows of each kind, on PostgreSQL: it reads small tables whole
 FEW = 500  # of them at most
 
@@ -56,13 +62,17 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
 
     async def settle() -> None:
         done, late, *_ = await store.claim(now=now, lease=lease, limit=2)
-        assert all(await store.settle([settlement(done, lease), deferral(late, lease, minutes=5)]))
+        told = replace(settlement(done, lease), notify=waits)
+        assert all(await store.settle([told, deferral(late, lease, minutes=5)]))
 
+    soon, waits = now + timedelta(seconds=1), Notification(mailbox=DOCTOR, waiting=1, since=now)
+    silence = Silence(bal=DOCTOR, before=soon, lasted=timedelta(days=30))
     read = {"thread": ("<1@chu>",), "receipt_for": "<1@chu>"}
     entry = Entry(at=now, event=JournalEvent.HELD, spool_id="E", detail="unreadable")
     notice = NoticeSeen(account=AccountState.CLOSED, patient=PATIENT, subject="Re: x", thread=("<0>",))
     return {
         "know": lambda: place.known(**read),
+        "know a mailbox": lambda: place.known(directory=True),
         "accept": lambda: place.keep("N", letters=(letter(closes=True),), moves=(Event.PROFESSIONAL_CLOSED,)),
         "accept a receipt": lambda: place.keep("R", receipt=receipt()),
         "accept a notice": lambda: place.keep("S", notice=notice),
@@ -91,7 +101,19 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "trace by queue id": lambda: desk.trace(spool_id="C", limit=50),
         "trace by Message-ID": lambda: desk.trace(message_id="<1@chu>", limit=50),
         "trace by address": lambda: desk.trace(address=PATIENT, limit=50),
+        "close_silent": lambda: store.close_silent([silence], now=now),
+        "leads": store.leads,
+        "next_notification": opened.store.next_notification,
+        "take_notifications": lambda: opened.store.take_notifications(now=now, until=lease.until, limit=10),
+        "notified": lambda: opened.store.notified(waits, next_at=now),
+        "notify_later": lambda: opened.store.notify_later(waits, due_at=now),
+        "count unread letters": lambda: desk.count_unread(before=soon, fresh_since=now),
+        "report unread": lambda: desk.unread(before=soon, limit=50),
+        "report unread --sender": lambda: desk.unread(before=soon, limit=50, sender=DOCTOR),
         "trust domain": lambda: desk.traffic(since=now - timedelta(hours=1)),
+        "directory status": opened.directory.edition,
+        "directory set": lambda: opened.directory.put(DOCTOR, Bal(), operator="anne", now=now),
+        "directory unset": lambda: opened.directory.withdraw(DOCTOR, operator="anne", now=now),
         "conversation list": lambda: desk.conversations(limit=50),
         "conversation list --state": lambda: desk.conversations(limit=50, state=State.CLOSED),
         "conversation list --patient": lambda: desk.conversations(limit=50, patient=PATIENT),
@@ -102,12 +124,16 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
 
 
 async def prepare(opened: Opened, clock: FixedClock) -> None:
-    """Letters that wait, one that is held; a pair, and an opposition."""
+    """Letters that wait, one that is held; a pair, an opposition, and a directory."""
     place = Place(opened.store, opened.desk, clock)
     for name in "ABCDE":
         await place.keep(name, letters=(letter(receipt_to=(DOCTOR.key,)),), moves=(Event.PROFESSIONAL_WROTE,))
     await place.keep("H", held=True)
     await opened.desk.set_block(OTHER_PATIENT, None, blocked=True, operator="anne", now=clock.now())
+    generation = await opened.directory.begin(clock.now())
+    await opened.directory.stage(generation, [Listing(mailbox=DOCTOR.key, kind=BalKind.PER)])
+    edition = Edition(made_at=clock.now(), imported_at=clock.now())
+    await opened.directory.adopt(generation, edition, operator="anne", detail="import")
 
 
 async def looks_at_all(
@@ -175,6 +201,7 @@ async def test_no_regular_question_scans_a_table_of_sqlite(database: Path) -> No
         COUNTING: ["SCAN deliveries"],
         FORGETTING: ["SCAN letters"],
         **{name: ["SCAN blocks USING INDEX blocks_since"] for name in OPPOSITIONS},
+        FIRST: ["SCAN notifications USING INDEX notifications_due"],
     }
 
 
@@ -212,6 +239,9 @@ def crowd(server: PostgresServer, since: int) -> None:
                              sender, recipient, message_id)
             SELECT {due}, 'accepted', 'Z' || n, '', '', '', 0, '', '', '', '', d, d, d
             FROM (SELECT n, sha256(n::text::bytea) AS d {numbers}) AS each;
+        INSERT INTO notifications SELECT sha256(n::text::bytea), '', 0, {due}, {due}, 0 {numbers};
+        INSERT INTO directory_mailboxes SELECT 1, 'z' || n, 'PER', '', 0, '', '' {numbers};
+        INSERT INTO directory_overrides SELECT 'z' || n, 'PER', 0 {numbers};
         ANALYZE""",
         "contract",
     )

@@ -3,11 +3,13 @@
 import asyncio
 import itertools
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, Pair, State, after
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
@@ -24,6 +26,7 @@ STEPS = st.one_of(
     st.tuples(st.just("state"), st.sampled_from(PAIRS), st.sampled_from(State)),
     st.tuples(st.just("block"), st.sampled_from(PAIRS), st.booleans()),
     st.tuples(st.just("block-all"), st.sampled_from(PAIRS), st.booleans()),
+    st.tuples(st.just("silence"), st.sampled_from(PAIRS), st.integers(min_value=1, max_value=5)),
     st.tuples(st.just("forget"), st.sampled_from(PAIRS), st.integers(min_value=1, max_value=5)),
 )
 _names = itertools.count()
@@ -44,6 +47,9 @@ async def play(place: Place, steps: list[tuple[str, Pair, object]], name: str) -
                 await place.desk.set_block(pair.patient, pair.bal, blocked=what, operator="root", now=now)
             case "block-all", bool():
                 await place.desk.set_block(pair.patient, None, blocked=what, operator="root", now=now)
+            case "silence", int():
+                silence = Silence(bal=pair.bal, before=now - timedelta(minutes=what), lasted=timedelta(days=what))
+                await place.store.close_silent([silence], now=now)
             case "forget", int():
                 await place.store.forget(before=now.replace(minute=max(0, now.minute - what)))
     threads = tuple(f"<{number}>" for number in range(len(steps)))

@@ -158,6 +158,23 @@ async def notice(world: World, wanted: dict[str, Any], seen: Seen) -> None:
     assert wanted.get("returns", returned.get_content_type()) == returned.get_content_type()
 
 
+async def word(world: World, wanted: dict[str, Any], seen: Seen) -> None:
+    """The one plain letter of the gateway's own that arrived: Mon espace santé's notice, or that something waits."""
+    (arrival,) = (each for each in seen.arrivals if each.sender == "" and each.recipient == address(wanted["to"]))
+    letter = arrival.parsed
+    assert letter.get_content_type() == "text/plain"
+    assert letter["auto-submitted"] in ("auto-replied", "auto-generated")
+    for key, field_name in (("from", "from"), ("subject", "subject")):
+        if key in wanted:
+            assert letter[field_name] == filled(address(wanted[key])), letter[field_name]
+    if "answers" in wanted:
+        assert letter["in-reply-to"] == letter["references"] == message_id(wanted["answers"])
+    text = letter.get_content().replace("\r\n", "\n").rstrip("\n")
+    assert text == filled(wanted.get("text", text)), text
+    for phrase in wanted.get("says", []):
+        assert filled(phrase) in text, text
+
+
 Check = Callable[[World, Any, Seen], Awaitable[None]]
 CHECKS: dict[str, Check] = {
     each.__name__: each
@@ -176,5 +193,6 @@ CHECKS: dict[str, Check] = {
         waiting,
         trace,
         notice,
+        word,
     )
 }

@@ -5,11 +5,13 @@ from typing import Any
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.patients import PatientState, Wish
 from mssgw.core.routes import RouteTable
 from mssgw.core.verdict import Admit
 from mssgw.flow.release import Judge
-from tests.stories.people import address
-from tests.stories.worlds import World
+from tests.stories.people import PASSWORD, address
+from tests.stories.worlds import World, hashed
 
 
 async def operate(world: World, what: dict[str, Any]) -> None:
@@ -36,12 +38,33 @@ async def operate(world: World, what: dict[str, Any]) -> None:
             routes = dict(world.configured.routes.by_domain)
             routes.pop(what.get("without", ""), None)
             world.live.settings = replace(world.configured, routes=RouteTable(routes))
+        case "patient":
+            assert patient is not None
+            await _register(world, patient, what)
         case "erase":
             await world.flow.sweeper.erase()
+        case "sweep":
+            await world.flow.sweeper.close()
         case "forget":
             await world.flow.sweeper.forget()
         case _:
             raise ValueError(f"no operator does {do}")
+
+
+async def _register(world: World, patient: Address, what: dict[str, Any]) -> None:
+    """As ``mssgw patient add``, ``set`` and ``password`` do."""
+    matricule = world.live.settings.space.matricule(patient)
+    assert matricule is not None
+    entry = Entry(at=world.clock.now(), event=JournalEvent.PATIENT, recipient=patient, operator="operator")
+    wish = Wish(
+        matricule=matricule,
+        state=PatientState(what["state"]) if "state" in what else None,
+        email=Address.parse(address(what["email"])) if what.get("email") else None,
+        keeps_email="email" not in what,
+    )
+    await world.patients.put([wish], entry)
+    if "password" in what:
+        assert await world.patients.set_password(matricule, hashed(what["password"] or PASSWORD), entry)
 
 
 async def _release(world: World) -> None:
@@ -66,4 +89,5 @@ async def _release(world: World) -> None:
             moves=effects.moves,
             receipt=effects.receipt,
             notice=effects.notice,
+            entries=effects.entries,
         )

@@ -17,11 +17,14 @@ PEOPLE = {
     "neighbour": f"{MATRICULES[1]}@patient.mssante.fr",  # another patient
     "corsican": f"{MATRICULES[2]}@patient.mssante.fr",
     "robot": "mailer-daemon@patient.mssante.fr",  # Mon espace santé itself
+    "inbox": f"{plant(Kind.NAME, 'une.personne.becfigue')}@fai.invalid",  # a patient's ordinary address
     "mallory": f"{plant(Kind.NAME, 'mallory.coucoupe')}@ailleurs.invalid",  # of no domain that anybody lists
 }
 NAMES = {address: name for name, address in PEOPLE.items()}
 SUBJECT = SUBJECTS[0]  # of letters whose subject does not matter
 NURSE = plant(Kind.NAME, "agathe.rossignou")  # never an address: who stands behind the ward's mailbox
+
+PASSWORD = plant(Kind.NAME, "perruche-ondulee-42")  # of every patient who has one
 
 # Who speaks: the loopback address it comes from and the listener it uses.
 PEERS = {
@@ -29,6 +32,7 @@ PEERS = {
     "pharmacy": ("127.0.0.3", "establishment"),
     "mes": ("127.0.0.4", "trust-space"),  # Mon espace santé
     "clinic": ("127.0.0.5", "trust-space"),  # another operator
+    "home": ("127.0.0.6", "patient-space"),  # a patient of ours, who logs in
     "stranger": ("127.0.0.9", "trust-space"),
     "outsider": ("127.0.0.9", "establishment"),
 }

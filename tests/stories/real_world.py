@@ -1,9 +1,11 @@
 """The world of real sockets: listeners, SQLite, encrypted spool, SMTP to a next hop. Only time is set by the story."""
 
 import asyncio
+import base64
 import contextlib
 import smtplib
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,10 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtp_out import SmtpTransport
+from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.edges.tls import client_context
 from tests.canaries import assert_no_leak
+from tests.pki import server_context
 from tests.stories.letters import message
 from tests.stories.people import PEERS
 from tests.stories.story import Story
@@ -63,6 +67,7 @@ class RealWorld:
     store: Any
     desk: Any
     spool: Any
+    patients: Any
 
     def __init__(self) -> None:
         self.clock, self.events = FixedClock(), Events()
@@ -91,6 +96,7 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
         stack.callback(server.close)
         rest = await stack.enter_async_context(at_rest(config))
         world.store, world.desk, world.spool = SlowStore(rest.store), rest.desk, rest.spool
+        world.patients = rest.patients
         transport = SmtpTransport(
             hostname=config.gateway.hostname, spool=rest.spool, tls_contexts=lambda route: client_context()
         )
@@ -102,14 +108,20 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
             clock=world.clock,
             telemetry=world.events,
             live=live,
+            patients=rest.patients,
         )
         stack.push_async_callback(transport.close)
-        for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE):
+        for role in {each.role for each in config.listeners}:
+            patients = role is Role.PATIENT_SPACE
             listener = Listener(
                 name=role.value,
                 role=role,
                 hostname=config.gateway.hostname,
                 size_limit=live.settings.limit_for(role),
+                tls=TlsMode.STARTTLS if patients else TlsMode.NONE,
+                context=server_context(folder / "listener.pem") if patients else None,
+                require_tls=patients,
+                auth=patients,
             )
             door = await stack.enter_async_context(SmtpIn(world.flow.reception, listener))
             world.ports[role.value] = await door.listen("127.0.0.1", 0)
@@ -125,10 +137,16 @@ def files_at_rest(folder: Path) -> list[Path]:
 
 def smtp_dialogue(port: int, peer: str, send: dict[str, Any]) -> Answer:
     """One letter by a plain client that stops at the first refusal of its whole."""
-    with smtplib.SMTP(source_address=(peer, 0), timeout=20) as smtp:
-        smtp.connect("127.0.0.1", port)
+    with smtplib.SMTP("127.0.0.1", port, source_address=(peer, 0), timeout=20) as smtp:
         smtp.ehlo("client.invalid")
-        if "login" in send:
+        if "password" in send:
+            smtp.starttls(context=ssl._create_unverified_context())
+            smtp.ehlo("client.invalid")
+            plain = base64.b64encode(f"\0{send['login']}\0{send['password']}".encode()).decode()
+            code, text = smtp.docmd(f"AUTH PLAIN {plain}")
+            if code >= 400:
+                return Answer("auth", f"{code} {text.decode()}")
+        elif "login" in send:
             assert smtp.docmd(f"XCLIENT LOGIN={send['login']}")[0] == 220
             smtp.ehlo("client.invalid")
         code, text = smtp.docmd(f"MAIL FROM:<{send['from']}> {send.get('mail', '')}".strip())

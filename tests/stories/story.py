@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.canaries import Kind, plant
-from tests.stories.people import HOME, PEERS, address, filled
+from tests.stories.people import HOME, PASSWORD, PEERS, address, filled
 
 HERE = Path(__file__).parent
-CONFIG = (HERE / "mssgw.toml").read_text("utf-8")
 ACTS = frozenset({"send", "pass_", "operator"})
 
 
@@ -43,14 +42,15 @@ class Story:
 
 
 def load(folder: Path) -> Story:
-    """Read one folder's story.toml; ``extra`` in it is appended to the configuration."""
+    """Read one folder's story.toml; ``extra`` in it is appended to the configuration, which ``base`` names."""
     raw = tomllib.loads((folder / "story.toml").read_text("utf-8"))
+    base = (HERE / raw.pop("base", "mssgw.toml")).read_text("utf-8").replace("{bad_key}", raw.pop("bad_key", "refuse"))
     steps = [_step(step, number, folder) for number, step in enumerate(raw.pop("step"), 1)]
     return Story(
         name=folder.name,
         title=raw.pop("title"),
         requirements=tuple(raw.pop("requirements")),
-        config=filled(CONFIG + raw.pop("extra", "")),
+        config=filled(base + raw.pop("extra", "")),
         steps=tuple(steps),
         **raw,
     )
@@ -74,6 +74,8 @@ def _send(send: dict[str, Any], number: int, folder: Path) -> dict[str, Any]:
     }
     send.setdefault("as", HOME.get(sender.rpartition("@")[2]))
     assert send["as"] in PEERS, f"step {number}: as whom?"
+    if send["as"] == "home":
+        send = {"login": sender, "password": PASSWORD, **send}
     if "login" in send:
         send["login"] = filled(send["login"])
     if "letter" in send:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,11 +24,13 @@ from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
+from mssgw.edges.smtpd_auth import BAD_CREDENTIALS
 from mssgw.flow.live import Live
 from mssgw.formats.smtp_args import parse_mail, parse_rcpt
 from mssgw.formats.trace_fields import trace_fields
 from mssgw.formats.wire import unstuffed
-from mssgw.ports import Desk, Known, Question, Spool, Store, Stored
+from mssgw.ports import Desk, Known, Login, Patients, Question, Spool, Store, Stored
+from tests.pki import Authority
 from tests.stories.letters import message
 from tests.stories.people import PEERS, filled, name
 from tests.stories.story import Story
@@ -105,6 +108,7 @@ class World(Protocol):
     store: SlowStore
     desk: Desk
     spool: Spool
+    patients: Patients
     clock: FixedClock
     events: Events
     arrivals: list[Arrival]
@@ -138,7 +142,7 @@ class CapturingTransport:
         return outcomes
 
     def _outcome(self, delivery: Delivery, hop: str) -> Outcome:
-        code, status, text = answer_of(self._hops, delivery.domain).split(" ", 2)
+        code, status, text = answer_of(self._hops, delivery.forward_path.address.domain).split(" ", 2)
         reply = Reply(int(code), status, text)
         if reply.ok:
             return Delivered(reply=reply, next_hop=hop)
@@ -157,6 +161,7 @@ class MemoryWorld:
         self.store = SlowStore(twin)
         self.desk: Desk = twin
         self.spool: Spool = spool
+        self.patients: Patients = twin.patients
         self.flow = assemble(
             validators=MemoryValidators(),
             store=self.store,
@@ -165,19 +170,24 @@ class MemoryWorld:
             clock=self.clock,
             telemetry=self.events,
             live=self.live,
+            patients=self.patients,
         )
 
     async def send(self, send: dict[str, Any]) -> Answer:
         """The dialogue that an edge would have with the flow."""
         peer, role_name = PEERS[send["as"]]
         client = self.flow.reception.client_at(Role(role_name), peer)
+        person = send.get("login")
+        if "password" in send:
+            found = await self._logged_in(send["login"], send["password"])
+            if not isinstance(found, Login):
+                return Answer("auth", str(found or BAD_CREDENTIALS))
+            client, person = found.client, None
         asked = parse_mail(f"FROM:<{send['from']}> {send.get('mail', '')}".strip())
         envelope = Envelope(
             reverse_path=asked.reverse_path,
             forward_paths=(),
-            origin=Origin(
-                role=Role(role_name), client=client.name if client else "", peer=peer, person=send.get("login")
-            ),
+            origin=Origin(role=Role(role_name), client=client.name if client else "", peer=peer, person=person),
             ret=asked.ret,
             envid=asked.envid,
         )
@@ -194,6 +204,13 @@ class MemoryWorld:
         if not envelope.forward_paths:
             return Answer("rcpt", list(refused.values())[-1], refused)
         return Answer("data", str(await self._data(client, envelope, message(send))), refused)
+
+    async def _logged_in(self, name: str, password: str) -> Login | Reply | None:
+        door = self.flow.reception.patients
+        assert door is not None
+        found = await door.log_in(name, password)
+        assert not isinstance(found, Login) or await door.stands(found)
+        return found
 
     async def _data(self, client: Client, envelope: Envelope, content: bytes) -> Reply:
         letter = self.flow.reception.letter(client, envelope)
@@ -224,12 +241,23 @@ def live_of(config: configuration.Config) -> Live:
     async def nobody(role: Role, login: str, password: str) -> None:
         return None
 
-    return Live(wiring.settings(config), wiring.clients(config).at, nobody)
+    async def check(known: str | None, password: str) -> bool:
+        return known == hashed(password)
+
+    return Live(wiring.settings(config), wiring.clients(config).at, nobody, check_password=check)
+
+
+def hashed(password: str) -> str:
+    """What stands for an Argon2id hash, in no time."""
+    return hashlib.sha256(password.encode()).hexdigest()
 
 
 def load_config(story: Story, folder: Path, ports: dict[str, int]) -> configuration.Config:
     """The story's configuration, through the real loader."""
-    values = {"dir": folder, "establishment_port": 2525, "trust_port": 2526, "sink_port": 2527, **ports}
+    values = {"dir": folder, "establishment_port": 2525, "trust_port": 2526, "sink_port": 2527, "patient_port": 2528}
+    values |= ports
+    if "listener.pem" in story.config:
+        Authority().issue(folder, "gw.mssgw.invalid").rename(folder / "listener.pem")
     key = folder / "master.key"
     key.write_bytes(bytes(range(32)))
     key.chmod(0o600)

@@ -11,7 +11,7 @@ NOTHING = "-"
 # What leaves the row for lines of its own when the screen is too narrow, first to last: words before addresses,
 # addresses before the little that sums a row up. What is not named stays.
 LEAVING = (
-    *("detail", "sentence", "reply", "last reply", "why", "operators", "source", "file"),
+    *("detail", "sentence", "reply", "last reply", "why", "operators", "source", "file", "receipt to"),
     *("recipient", "mailbox", "sender", "patient", "who", "domain", "state", "requirement"),
     *("subject", "issuer", "asked"),
 )

@@ -9,6 +9,7 @@ import click
 from mssgw.app.cli.opening import is_the_gateways_user
 from mssgw.app.office import NoSuchClient, NoTrustSpace
 from mssgw.app.telemetry.redact import scrub
+from mssgw.core.directory import Overtaken, UnusableDirectory
 from mssgw.core.errors import (
     GatewayError,
     Gone,
@@ -73,6 +74,8 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
     (NoTrustSpace, Code.CONFIG),
     (Gone, Code.NO),
     (IllegalMove, Code.NO),
+    (UnusableDirectory, Code.DATA),
+    (Overtaken, Code.UNAVAILABLE),
     (StoreUnavailable, Code.UNAVAILABLE),
     (SourceUnavailable, Code.UNAVAILABLE),
     (Undecryptable, Code.UNAVAILABLE),

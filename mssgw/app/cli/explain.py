@@ -171,7 +171,12 @@ def _fin(facts: Facts) -> str:
 
 def _exchange_cells(number: int, exchange: Exchange, full: bool) -> tuple[object, ...]:
     known = exchange.conversation
-    words = (str(known.state), "blocked" if known.blocked else "", "closed thread" if exchange.in_closed_thread else "")
+    words = (
+        str(known.state),
+        "blocked" if known.blocked else "",
+        "closed thread" if exchange.in_closed_thread else "",
+        "directory unusable" if exchange.directory_unusable else "",
+    )
     return (
         number,
         shown(exchange.forward_path.address, full=full),
@@ -200,4 +205,6 @@ def _json(facts: Facts | None, verdict: Verdict) -> dict[str, Any]:
 
 
 def _word(verdict: Verdict) -> str:
+    if isinstance(verdict, Refuse) and verdict.reply.transient:
+        return "defer"
     return type(verdict).__name__.lower()

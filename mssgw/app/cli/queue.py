@@ -184,6 +184,7 @@ async def _release(office: Office, spool_id: str, effects: Effects) -> int:
         moves=effects.moves,
         receipt=effects.receipt,
         notice=effects.notice,
+        entries=effects.entries,
     )
 
 

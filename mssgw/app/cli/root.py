@@ -12,11 +12,13 @@ from mssgw.app.cli.cda import cda
 from mssgw.app.cli.check import check
 from mssgw.app.cli.conversation import conversation
 from mssgw.app.cli.db import db
+from mssgw.app.cli.directory import directory
 from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
 from mssgw.app.cli.password import password
 from mssgw.app.cli.queue import queue
+from mssgw.app.cli.report import report
 from mssgw.app.cli.serve import serve
 from mssgw.app.cli.trace import trace
 from mssgw.app.cli.trust import trust
@@ -83,5 +85,20 @@ def main(debug: bool) -> None:
     """
 
 
-for command in (serve, check, ins, cda, queue, conversation, trace, explain, trust, key, db, password):
+for command in (
+    serve,
+    check,
+    ins,
+    cda,
+    queue,
+    conversation,
+    trace,
+    report,
+    explain,
+    directory,
+    trust,
+    key,
+    db,
+    password,
+):
     main.add_command(command)

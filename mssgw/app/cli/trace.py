@@ -7,10 +7,12 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.passage import passage_json, print_passages
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
-from mssgw.core.journal import WHITE_LIST, Entry
+from mssgw.core.journal import THE_DIRECTORY, WHITE_LIST, Entry
+from mssgw.core.passage import passages
 
 
 @click.command(short_help="Tell the whole life of a letter.")
@@ -24,14 +26,16 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
 
     By queue id, by <Message-ID>, by the address (or bare matricule) of a sender or recipient, or by the keyed hash
     that stands for an address in the log. Names the person behind a shared mailbox and the operator of a command;
-    masks patients without --addresses. `white-list` tells who accepted a white list by hand. Exit code 1 when the
-    journal knows nothing of it.
+    masks patients without --addresses. Ends with a summary: for each recipient when it was accepted, delivered and, if
+    a receipt came, read; with --json, lines whose event is "summary". `white-list` tells who accepted a white list by
+    hand. Exit code 1 when the journal knows nothing of it.
 
     \b
     Examples:
       mssgw trace 1M8Z7Q4X9TB20KEV
       mssgw trace '<20260301.8421@chu-exemple.mssante.fr>'
       mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
+      mssgw trace 1M8Z7Q4X9TB20KEV --json | jq -r 'select(.event == "summary") | .read // "not read"'
     """
     entries = await _find(office, subject.strip(), limit)
     if not entries:
@@ -39,9 +43,12 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
     if as_json:
         for entry in entries:
             paper.json_line(letters.entry_json(entry), full=full)
+        for passage in passages(entries):
+            paper.json_line(passage_json(passage), full=full)
     else:
         several = len({entry.spool_id for entry in entries}) > 1
         letters.print_timeline(entries, full=full, with_id=several)
+        print_passages(passages(entries), office.space, full=full, with_id=several)
         if len(entries) >= limit:
             click.echo(f"stopped at {limit} lines; see --limit", err=True)
 
@@ -50,8 +57,8 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     desk = office.desk
     if subject.startswith("<") and subject.endswith(">"):
         return await _lives(office, await desk.trace(message_id=subject, limit=limit), limit)
-    if subject == WHITE_LIST:
-        return await desk.trace(spool_id=WHITE_LIST, limit=limit)
+    if subject in (WHITE_LIST, THE_DIRECTORY):
+        return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
         address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)
         found = await _lives(office, await desk.trace(address=address, limit=limit), limit)

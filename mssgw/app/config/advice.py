@@ -33,6 +33,9 @@ def blemishes(config: Config) -> list[Complaint]:
         _tls,
         _trust,
         _logins,
+        _directory,
+        _closing,
+        _reports,
         _going_live,
         _trace,
         _key_files,
@@ -145,6 +148,30 @@ def _logins(config: Config) -> Found:
         yield Complaint(("listener", asked[0], "auth"), "there is no [[login]]: nobody can log in")
 
 
+def _directory(config: Config) -> Found:  # req: DIR-4
+    if config.directory is None:
+        return
+    if config.directory.max_age < timedelta(hours=48):
+        message = "the directory may be published 48 hours late: patients' first letters would wait each time (DIR-4)"
+        yield Complaint(("directory", "max_age"), message)
+    elif config.directory.max_age > timedelta(days=31):
+        message = "a mailbox that is no pharmacy's any more would take patients' first letters for so long (WHO-3)"
+        yield Complaint(("directory", "max_age"), message)
+
+
+def _closing(config: Config) -> Found:  # req: FIN-4
+    for n, mailbox in enumerate(config.mailboxes):
+        if mailbox.close_after is not None and mailbox.close_after < timedelta(days=7):
+            message = "a patient who opens the letter after some days could not answer any more (FIN-7)"
+            yield Complaint(("mailbox", n, "close_after"), message)
+
+
+def _reports(config: Config) -> Found:  # req: TRC-2
+    if config.reports.unread_after > config.retention.trace:
+        message = "longer than retention.trace: what nobody read is forgotten before it is told of"
+        yield Complaint(("reports", "unread_after"), message)
+
+
 def _going_live(config: Config) -> Found:  # req: SD-9
     policy, today = config.policy, datetime.now(UTC).date()
     if policy.conversations is not Conversations.OBSERVE:
@@ -166,6 +193,7 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     files: list[tuple[lines.Path, SecretFile | None]] = [
         (("store", "master_key_file"), config.master_key),
         (("store", "password_file"), config.store.password_file),
+        (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
     ]
     if config.trust is not None:
         files.append((("trust", "key"), config.trust.key))
@@ -174,6 +202,7 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
         files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
     for n, operator in enumerate(config.trusted_domains):
         files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
+    files += [(("collector", n, "password_file"), each.password_file) for n, each in enumerate(config.collectors)]
     return _named(files)
 
 
@@ -187,7 +216,8 @@ def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     """All files that the service opens by their names."""
     yield from _secrets(config)
     yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
-    yield from _named([(("delivery", "ca_file"), config.delivery.ca_file)])
+    authorities = ("delivery", config.delivery.ca_file), ("notifications", config.notifications.ca_file)
+    yield from _named(((table, "ca_file"), file) for table, file in authorities)
     if (trust := config.trust) is not None:
         names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
         yield from _named((("trust", name), getattr(trust, name)) for name in names)

@@ -14,7 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
+from mssgw.app.config.collector import COLLECTOR_CHECKS
 from mssgw.app.config.files import readable
+from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
 from mssgw.app.config.model import (
     Conversations,
     DeliverySettings,
@@ -327,5 +329,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     master_key_exists,
     the_database_password_exists,
     delivery_files_exist,
+    *MAILBOX_CHECKS,
+    *COLLECTOR_CHECKS,
     *TRUST_CHECKS,
 )

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
+from mssgw.app.config.collector import Collector
+from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
     Count,
@@ -149,12 +151,38 @@ class Login(_Table):
 
 
 class Mailbox(_Table):
-    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3)."""
+    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3).
+
+    ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
+    from patients wait in it.
+    """
 
     address: MailAddress
     kind: Literal[BalKind.PER, BalKind.ORG, BalKind.APP, BalKind.CAB]
     pharmacy: Flag = False
     responsible: Text = ""
+    close_after: Duration | None = None
+    close_on_send: Flag = False
+    notify: Notify | None = Field(default=None, repr=False)
+
+
+class NotificationSettings(_Table):
+    """[notifications]: how those are told whom [[mailbox]] notify names. ``next_hop`` is for addresses only."""
+
+    next_hop: NextHop | None = None
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_login: LoginName | None = None
+    next_hop_password_file: File | None = None
+    sender: MailAddress | None = None
+    every: Duration = timedelta(minutes=5)
+    ca_file: File | None = None
+
+
+class Reports(_Table):
+    """[reports]: letters that asked to be acknowledged, and that nobody has read (MDN-2)."""
+
+    unread_after: Duration = timedelta(days=7)
+    unread_alarm: Flag = False
 
 
 class PolicySettings(_Table):
@@ -246,6 +274,12 @@ class TrustSettings(_Table):
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
+class DirectorySettings(_Table):
+    """[directory]: given, the imported directory says which mailboxes patients may write to first (WHO-3)."""
+
+    max_age: Duration = timedelta(days=7)
+
+
 class Retention(_Table):
     """[retention]: how long the trace stays (TRC-2)."""
 
@@ -276,6 +310,7 @@ class Config(_Table):
     trusted_domains: Annotated[tuple[TrustedDomain, ...], _LIST, Field(alias="trusted_domain")] = ()
     logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
     mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
+    collectors: Annotated[tuple[Collector, ...], _LIST, Field(alias="collector")] = ()
     policy: PolicySettings = PolicySettings()
     documents: DocumentSettings = DocumentSettings()
     document_policies: Annotated[tuple[DocumentException, ...], _LIST, Field(alias="document_policy")] = ()
@@ -283,6 +318,9 @@ class Config(_Table):
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None
+    directory: DirectorySettings | None = None
+    notifications: NotificationSettings = NotificationSettings()
+    reports: Reports = Reports()
     retention: Retention = Retention()
     log: Log = Log()
     metrics: MetricsSettings = MetricsSettings()

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from mssgw.app.config import Config
 from mssgw.app.eyes import sampling
+from mssgw.app.eyes.directory import DirectoryWatch
 from mssgw.app.eyes.disk import Disk
 from mssgw.app.eyes.family import Family
 from mssgw.app.eyes.health import Check, Health, StoreWatch
@@ -40,13 +41,18 @@ class Eyes:
             intake=self.intake,
             telemetry=self.telemetry if seat.first else Silence(),  # all see the same disk: one alarm is enough
         )
+        self._directory = DirectoryWatch(self.metrics, self.telemetry) if seat.first else None
         self._listeners: list[SmtpIn] = []
         self.others: Callable[[], Sequence[Check]] = tuple  # what readiness asks besides
         self._health: Health | None = None
+        self._unread_after = config.reports.unread_after
 
     def follow(self, ready: Ready) -> None:
         """Look as this configuration says, at the start and after a reload."""
         self._disk.reserve = ready.config.limits.disk_reserve
+        self._unread_after = ready.config.reports.unread_after
+        if self._directory is not None:
+            self._directory.max_age = ready.settings.directory_max_age
         routes = ready.settings.routes
         self.metrics.routes(route.name for route in routes.by_domain.values())
         self.metrics.routes((BY_THE_LIST,) if routes.listed is not None else ())
@@ -85,11 +91,16 @@ class Eyes:
         others = [asyncio.create_task(sampling.measure_lag(self.metrics), name="measure-lag")]
         if self._seat.first:
             counting = sampling.count_queue(rest.vitals, rest.clock, self.metrics)
+            unread = sampling.count_unread(rest.desk, rest.clock, self.metrics, lambda: self._unread_after)
             telling = sampling.tell_systemd(health, self.metrics, self._seat.say)
             others += [
                 asyncio.create_task(counting, name="count-queue"),
+                asyncio.create_task(unread, name="count-unread"),
                 asyncio.create_task(telling, name="tell-systemd"),
             ]
+        if self._directory is not None:
+            watching = self._directory.run(rest.directory, rest.clock)
+            others.append(asyncio.create_task(watching, name="watch-directory"))
         for task in others:
             task.add_done_callback(self._say_if_it_fell)
         try:

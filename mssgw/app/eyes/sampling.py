@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import timedelta
 
 from mssgw.app.eyes.health import Health
 from mssgw.app.telemetry.metrics import AGES, Metrics
 from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
-from mssgw.ports import Census, Clock, Vitals
+from mssgw.ports import Census, Clock, Desk, Vitals
 
 COUNT_EVERY = 5.0  # seconds, or longer: counting takes a twentieth of one reader's time at most
+UNREAD_EVERY = 600.0  # seconds
 _SHARE = 20
 TICK = 0.05  # seconds: a stall of that length or more is never missed
 _STATUS_EVERY = 1.0
@@ -24,6 +26,15 @@ async def count_queue(vitals: Vitals, clock: Clock, metrics: Metrics) -> None:
         with contextlib.suppress(GatewayError):  # the readiness check says so
             metrics.census.latest = await vitals.census(now=clock.now(), ages=AGES)
         await asyncio.sleep(max(COUNT_EVERY, _SHARE * (loop.time() - started)))
+
+
+async def count_unread(desk: Desk, clock: Clock, metrics: Metrics, after: Callable[[], timedelta]) -> None:
+    """Until cancelled: how many letters asked to be acknowledged and are not read ``after`` so long (MDN-2)."""
+    while True:
+        with contextlib.suppress(GatewayError):  # the readiness check says so
+            before = clock.now() - after()
+            metrics.unread.set((await desk.count_unread(before=before, fresh_since=before)).total)
+        await asyncio.sleep(UNREAD_EVERY)
 
 
 async def measure_lag(metrics: Metrics) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mssgw.app.telemetry.metrics import DOCUMENTS, OTHER, OUTCOMES, SWEEPS, Metrics
+from mssgw.app.telemetry.metrics import DOCUMENTS, OTHER, OUTCOMES, SWEEPS, TOLD, Metrics
 from mssgw.core.clinical import Verdict
 from mssgw.flow.accept import STRIKES_BEFORE_HOLD
 
@@ -25,8 +25,15 @@ class CountingTelemetry:
             "letter.documents_unverified": partial(self._timed_out, "documents"),
             "notice.sent": lambda fields: metrics.notices.inc(),
         }
+        self._known |= {
+            "collector.started": lambda fields: metrics.collecting(str(fields["collector"])),
+            "collector.stopped": lambda fields: metrics.collects_no_more(str(fields["collector"])),
+            "collector.looked": self._looked,
+        }
         for outcome in OUTCOMES:
             self._known[f"delivery.{outcome}"] = partial(self._attempted, outcome)
+        for result in TOLD:
+            self._known[f"notification.{result}"] = partial(self._told, result)
         for sweep in SWEEPS:
             self._known[f"sweep.{sweep}"] = partial(self._swept, sweep)
 
@@ -73,6 +80,13 @@ class CountingTelemetry:
         self._metrics.outcome(str(fields.get("route") or ""), outcome)
         if outcome == "delivered":
             self._metrics.octets_out.inc(fields.get("size") or 0)
+
+    def _told(self, result: str, _fields: Fields) -> None:
+        self._metrics.told.add(result)
+
+    def _looked(self, fields: Fields) -> None:
+        whole = not fields.get("broken_off")
+        self._metrics.collected(str(fields["collector"]), fields, whole=whole)
 
     def _swept(self, sweep: str, _fields: Fields) -> None:
         self._metrics.swept(sweep)

@@ -29,6 +29,7 @@ LIBRARIES = {
     "mail.debug": logging.CRITICAL + 1,
     "aiosmtpd": logging.CRITICAL + 1,
     "aiosmtplib": logging.WARNING,
+    "aioimaplib": logging.CRITICAL + 1,  # it would print logins and letters; edges/imap_wire leaves it nothing to print
     "asyncio": logging.WARNING,
     "sqlalchemy": logging.WARNING,  # at INFO the engine prints parameters
     "alembic": logging.WARNING,

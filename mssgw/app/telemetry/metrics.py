@@ -6,6 +6,7 @@ never fires. Values are codes and configured names, never anything that a letter
 One registry a process: ``Metrics`` owns it. Several workers: app/eyes/family.py.
 """
 
+import contextlib
 import math
 import sys
 import time
@@ -48,7 +49,9 @@ VERDICTS = tuple(verdict.value for verdict in Verdict)
 CARRIED = (*(each.value for each in Carried), "pdf-only", "patient-unchecked")
 DEFERRALS = ("disk", "documents", "inspection", "rule", "slow-sender", "store", OTHER)
 OUTCOMES = ("delivered", "deferred", "bounced", "lease_lost")
-SWEEPS = ("erase", "garbage", "forget")
+SWEEPS = ("erase", "garbage", "forget", "close")
+TOLD = ("sent", "failed", "given_up")
+COLLECTED = ("collected", "already", "refused", "later")
 COMMITS = ("kept", "failed")
 SPOOL_STEPS = ("write", "sync")
 # What the listeners refuse by themselves, by reply code and status.
@@ -77,10 +80,23 @@ SMTP_REFUSALS: Mapping[str, str] = {
 # Every event that workers raise with alarm=True; a test looks for those that are missing. Not the supervisor's
 # (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0004-eyes.md).
 ALARMS = (
+    "collector.distrusted",
+    "collector.failed",
+    "collector.folder_missing",
+    "collector.login_refused",
+    "collector.not_marked",
+    "collector.not_put_aside",
+    "collector.refused",
+    "collector.stuck",
+    "collector.unreachable",
+    "collector.waiting_for_store",
     "config.needs_restart",
     "config.refused",
     "delivery.deferred",
     "delivery.failed",
+    "directory.expired",
+    "directory.missing",
+    "directory.stale",
     "disk.reserve_reached",
     "gateway.task_fell",
     "letter.deferred_at_intake",
@@ -91,12 +107,17 @@ ALARMS = (
     "notice.failed",
     "notice.no_route",
     "notice.without_letter",
+    "notification.failed",
+    "notification.given_up",
     "queue.failed",
     "queue.unavailable",
+    "report.unread",
     "store.not_writable",
+    "sweep.close_failed",
     "sweep.erase_failed",
     "sweep.garbage_failed",
     "sweep.forget_failed",
+    "sweep.report_failed",
     "trust.anchors_changed",
     "trust.certificate_ends",
     "trust.certificate_expired",
@@ -148,6 +169,7 @@ class Metrics:
         self._watched: dict[str, Gauge] = {}
         self._letters(registry)
         self._deliveries(registry)
+        self._collectors(registry)
         self._machine(registry)
         self._alarms(registry)
         self._swept = dict.fromkeys(SWEEPS, time.time())
@@ -200,6 +222,24 @@ class Metrics:
         self.octets_out = Counter("mssgw_octets_delivered", "Octets of delivered letters.", registry=registry)
         self.notices = Counter("mssgw_notices_sent", "Failure and delay notices to senders.", registry=registry)
 
+        self.told = Labelled(
+            registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
+        )
+
+    def _collectors(self, registry: CollectorRegistry) -> None:
+        self._collected = Counter(
+            "mssgw_collector_letters",
+            "Messages of a mailbox, by what became of them.",
+            ("collector", "fate"),
+            registry=registry,
+        )
+        self._looked = Gauge(
+            "mssgw_collector_age_seconds",
+            "Time since this mailbox was last looked through; of those that this node collects from.",
+            ("collector",),
+            registry=registry,
+        )
+
     def _machine(self, registry: CollectorRegistry) -> None:
         commit = Histogram("mssgw_commit_seconds", "One transaction of the writer.", buckets=_FAST, registry=registry)
         units = Histogram("mssgw_commit_units", "What shared one transaction.", buckets=_UNITS, registry=registry)
@@ -224,6 +264,11 @@ class Metrics:
 
     def _housekeeping(self, registry: CollectorRegistry) -> None:
         registry.register(self.census)
+        self.unread = Gauge(
+            "mssgw_letters_unread",
+            "Letters that asked for a read receipt and have none after [reports] unread_after.",
+            registry=registry,
+        )
         age = Gauge("mssgw_sweep_age_seconds", "Time since this sweep last ended well.", ("sweep",), registry=registry)
         for step in SWEEPS:
             age.labels(step).set_function(lambda step=step: time.time() - self._swept[step])  # type: ignore[misc]
@@ -261,6 +306,28 @@ class Metrics:
     def outcome(self, route: str, outcome: str) -> None:
         known = short_route(route) if short_route(route) in self._routes else OTHER
         self._outcomes.labels(known, outcome if outcome in OUTCOMES else OTHER).inc()
+
+    def collecting(self, collector: str) -> None:
+        """This node collects from that mailbox, beginning now."""
+        for fate in COLLECTED:
+            self._collected.labels(collector, fate)
+        self._looked_now(collector)
+
+    def collects_no_more(self, collector: str) -> None:
+        """Another node does, or nobody."""
+        with contextlib.suppress(KeyError):
+            self._looked.remove(collector)
+
+    def collected(self, collector: str, fates: Mapping[str, int], *, whole: bool) -> None:
+        """What a look through that mailbox brought; ``whole``: it came to the end."""
+        for fate in COLLECTED:
+            self._collected.labels(collector, fate).inc(fates.get(fate, 0))
+        if whole:
+            self._looked_now(collector)
+
+    def _looked_now(self, collector: str) -> None:
+        now = time.monotonic()
+        self._looked.labels(collector).set_function(lambda: time.monotonic() - now)
 
     def swept(self, sweep: str) -> None:
         if sweep in self._swept:

@@ -8,6 +8,10 @@ def refuse(rule: str, requirement: str, reply: Reply, detail: str = "") -> Findi
     return Finding(rule=rule, requirement=requirement, severity=Severity.REFUSE, reply=reply, detail=detail)
 
 
+def defer(rule: str, requirement: str, reply: Reply, detail: str = "") -> Finding:
+    return Finding(rule=rule, requirement=requirement, severity=Severity.DEFER, reply=reply, detail=detail)
+
+
 def note(rule: str, requirement: str, detail: str = "") -> Finding:
     return Finding(rule=rule, requirement=requirement, severity=Severity.NOTE, detail=detail)
 

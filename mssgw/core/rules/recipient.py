@@ -1,5 +1,7 @@
 """Who may write to whom: one exchange at a time, so that at RCPT a recipient is refused alone (SD-7)."""
 
+from dataclasses import replace
+
 from mssgw.core.bal import Party
 from mssgw.core.conversation import State
 from mssgw.core.errors import MalformedMatricule
@@ -7,9 +9,11 @@ from mssgw.core.facts import Exchange, Facts
 from mssgw.core.ins import Matricule
 from mssgw.core.message import Content
 from mssgw.core.replies import Reply
-from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.rules.findings import defer, not_allowed, note, refuse
 from mssgw.core.trust import UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding, Severity
+
+DIRECTORY_UNUSABLE = Reply(451, "4.7.1", "Annuaire des boites MSSante indisponible ou trop ancien, reessayez plus tard")
 
 
 def opposition_is_honoured(facts: Facts, exchange: Exchange) -> Finding | None:  # req: SD-12, WHO-8
@@ -53,11 +57,23 @@ def receipt_is_expected(facts: Facts, exchange: Exchange) -> Finding | None:  # 
     """An automatic receipt passes only as the answer to a letter that asked for it, once."""
     if not _is_patient_mdn(facts) or facts.envelope.reverse_path is not None or exchange.receipt_due:
         return None
-    return refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+    finding = refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+    return _judged_or_observed(facts, finding)
 
 
 def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # req: WHO-2, WHO-3, FIN-6, FIN-7, SD-3
     """A patient writes where a professional wrote and has not closed, and first to a pharmacy's ORG mailbox only."""
+    return _judged_or_observed(facts, _what_state_allows(facts, exchange))
+
+
+def _judged_or_observed(facts: Facts, finding: Finding | None) -> Finding | None:  # req: SD-9
+    """Of a mailbox whose answers we do not see, conversations cannot be judged: its own operator does that."""
+    if finding is None or not facts.client.answers_unseen:
+        return finding
+    return replace(finding, severity=min(finding.severity, Severity.WOULD_REFUSE))
+
+
+def _what_state_allows(facts: Facts, exchange: Exchange) -> Finding | None:
     if facts.sender_party is not Party.PATIENT or exchange.party is not Party.PROFESSIONAL:
         return None
     if _is_patient_mdn(facts) and (exchange.receipt_due or facts.envelope.reverse_path is None):
@@ -71,9 +87,13 @@ def patient_may_write(facts: Facts, exchange: Exchange) -> Finding | None:  # re
     match exchange.conversation.state:
         case State.OPEN:
             return None
+        case State.CLOSED if exchange.directory_unusable:  # a pharmacy's would open again (FIN-6)
+            return _unknown_kind()
         case State.CLOSED:
             text = "Echange clos par le professionnel : il ne peut plus recevoir de reponse"
             return refuse("patient-may-write", "FIN-7", not_allowed(text), "closed")
+        case State.ABSENT if exchange.directory_unusable and facts.policy.enforcing:
+            return _unknown_kind()
         case State.ABSENT:
             return _never_opened(facts.policy.enforcing)
 
@@ -95,6 +115,11 @@ def _may_hide_its_thread(facts: Facts, exchange: Exchange) -> bool:  # req: SD-3
 def _closed_reply() -> Finding:
     text = "Cet echange avec la pharmacie est clos : ecrivez un nouveau message au lieu de repondre"
     return refuse("patient-may-write", "SD-3 FIN-6", not_allowed(text), "closed-thread")
+
+
+def _unknown_kind() -> Finding:  # req: WHO-3, DIR-4
+    """It may be a pharmacy's: the patient's server tries again, and hears more once the directory is up to date."""
+    return defer("patient-may-write", "WHO-3 DIR-4", DIRECTORY_UNUSABLE, "directory-unusable")
 
 
 def _never_opened(enforcing: bool) -> Finding:

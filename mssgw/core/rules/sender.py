@@ -11,13 +11,17 @@ from mssgw.core.trust import FOREIGN_DOMAIN, UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding
 
 SENDERS_DOMAIN = "sender-is-the-clients-own"
+AS_HIMSELF = not_allowed("Un patient n'ecrit que sous sa propre adresse")
 
 
 def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
     """The reverse-path lies in what this client may use; a null one is judged by From: after DATA."""
     address = facts.envelope.reverse_path
-    if address is None or facts.client.may_send_as(address):
+    a_patients = facts.envelope.origin.role is Role.PATIENT_SPACE
+    if (address is None and not a_patients) or (address is not None and facts.client.may_send_as(address)):
         return None
+    if a_patients:  # nor does he send notices: his receipts are ours to write (SD-13)
+        return refuse(SENDERS_DOMAIN, "SD-5", AS_HIMSELF)
     if facts.sender_listed is not None:  # req: WL-8, TLS-6
         reply = FOREIGN_DOMAIN if facts.sender_listed else UNLISTED_DOMAIN
         return refuse(SENDERS_DOMAIN, "SD-5 TLS-6 WL-8", reply, "listed" if facts.sender_listed else "")
@@ -59,9 +63,7 @@ def _patient_signs_as_himself(facts: Facts, head: MessageHead, author: Address) 
         shown += [who for who in head.reply_to if space.is_patient(who)]
     if all(who == facts.sender for who in shown):
         return None
-    return refuse(
-        "one-honest-from", "SD-5 WHO-2", not_allowed("Un patient n'ecrit que sous sa propre adresse"), "other"
-    )
+    return refuse("one-honest-from", "SD-5 WHO-2", AS_HIMSELF, "other")
 
 
 def _is_a_patients(space: PatientSpace, address: Address) -> bool:

@@ -1,6 +1,9 @@
-"""In-memory twins of the store, its desk and the spool, for tests. tests/contract holds them to the real ones."""
+"""In-memory twins of the store, its desk, the spool and mail stores, for tests.
 
+tests/contract holds them to the real ones."""
+
+from mssgw.edges.memory.mailbox import MemoryMailStore
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
 
-__all__ = ["MemorySpool", "MemoryStore"]
+__all__ = ["MemoryMailStore", "MemorySpool", "MemoryStore"]

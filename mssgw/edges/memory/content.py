@@ -9,10 +9,12 @@ from mssgw.core.addresses import Address
 from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.directory import Listing
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
+from mssgw.core.notifying import Notification
 from mssgw.edges.clock import SystemClock
-from mssgw.ports import Clock, Letter, Stored
+from mssgw.ports import Clock, Collected, Letter, Stored
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +70,11 @@ class Content:
     letters: list[Remembered] = field(default_factory=list)
     accounts: dict[Address, AccountState] = field(default_factory=dict)
     strikes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    notifications: dict[Address, tuple[Notification, datetime]] = field(default_factory=dict)  # with when it is due
+    collected: dict[tuple[str, int, int], tuple[Collected, datetime]] = field(default_factory=dict)  # with when seen
+    leases: dict[str, Lease] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
+    set_by_hand: dict[str, Listing] = field(default_factory=dict)
 
 
 class MemoryPart:

@@ -70,6 +70,7 @@ class MemoryDesk(MemoryLinks):
         moves: Sequence[Move],
         receipt: ReceiptSeen | None = None,
         notice: NoticeSeen | None = None,
+        entries: Sequence[Entry] = (),
     ) -> int:
         rows = [row for row in self._rows([spool_id]) if row.delivery.state is DeliveryState.HELD]
         if rows:
@@ -81,6 +82,7 @@ class MemoryDesk(MemoryLinks):
         if released:
             self._move(moves, now)
             self._link(receipt, notice, now)
+            self._has.journal += entries
         return released
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:

@@ -5,19 +5,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from mssgw.core.closing import Silence, is_silent
 from mssgw.core.conversation import Conversation, Pair, State
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.memory.collecting import MemoryCollecting
 from mssgw.edges.memory.content import Queued, Remembered
-from mssgw.edges.memory.desk import MemoryDesk
+from mssgw.edges.memory.directory import MemoryDirectory
+from mssgw.edges.memory.notifications import MemoryNotifications
+from mssgw.edges.memory.patients import MemoryPatients
+from mssgw.edges.memory.unread import MemoryUnread
 from mssgw.edges.memory.vitals import MemoryVitals
-from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
+from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryDesk, MemoryVitals):
-    """See ports.Store; it is its own desk, and its own vitals."""
+class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryVitals, MemoryDirectory):
+    """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self.patients = MemoryPatients(self._has)
 
     async def know(self, question: Question) -> Sequence[Known]:
         await asyncio.sleep(0)  # as a real store, let others run meanwhile
@@ -41,6 +50,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
                 for each in has.letters
             ),
             account=has.accounts.get(pair.patient),
+            word=self._word(pair.bal) if question.directory else None,
         )
 
     async def strike(self, letter: str, now: datetime) -> int:
@@ -51,6 +61,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
     async def accept(self, acceptance: Acceptance) -> None:
         await asyncio.sleep(0)
         self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
+        self._refuse_collected(acceptance.collected)
         spool_id, at = acceptance.body.spool_id, acceptance.facts.taken_at
         self._has.messages[spool_id] = Stored(
             spool_id=spool_id,
@@ -74,6 +85,7 @@ class MemoryStore(MemoryDesk, MemoryVitals):
                 self._close_letters(letter.pair)
         self._has.journal += acceptance.entries
         self._link(acceptance.receipt, acceptance.notice, at)
+        self._remember_collected(acceptance.collected, at)
 
     async def note(self, entries: Sequence[Entry]) -> None:
         self._has.journal += entries
@@ -99,6 +111,8 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             return False
         row.delivery, row.lease = settlement.after, None
         self._has.journal += settlement.entries
+        if settlement.notify is not None:
+            self._one_more_waits(settlement.notify)
         return True
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
@@ -130,6 +144,25 @@ class MemoryStore(MemoryDesk, MemoryVitals):
             self._has.journal.append(Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id))
         return erased
 
+    async def leads(self) -> bool:
+        return True
+
+    async def close_silent(self, silences: Sequence[Silence], *, now: datetime) -> int:
+        silent = [(pair, each) for each in silences for pair in self._has.conversations if self._is_silent(pair, each)]
+        for pair, silence in silent:
+            self._has.conversations[pair] = State.CLOSED, now
+            self._close_letters(pair)
+            event = JournalEvent.CONVERSATION
+            self._has.journal.append(
+                Entry(at=now, event=event, sender=pair.bal, recipient=pair.patient, detail=silence.detail)
+            )
+        return len(silent)
+
+    def _is_silent(self, pair: Pair, silence: Silence) -> bool:
+        state, since = self._has.conversations[pair]
+        last = max((each.seen_at for each in self._has.letters if each.letter.pair == pair), default=None)
+        return pair.bal == silence.bal and is_silent(Conversation(state=state, since=since), last, silence)
+
     async def forget(self, *, before: datetime) -> int:
         has = self._has
         journal = [entry for entry in has.journal if entry.at >= before]
@@ -142,5 +175,6 @@ class MemoryStore(MemoryDesk, MemoryVitals):
         forgotten = len(has.journal) - len(journal) + len(has.letters) - len(letters)
         forgotten += len(has.conversations) - len(kept)
         has.journal, has.letters, has.conversations = journal, letters, kept
+        has.collected = {key: value for key, value in has.collected.items() if value[1] >= before}
         has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
         return forgotten

@@ -13,7 +13,9 @@ from mssgw.edges.clock import FollowingClock, SteadyClock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.desk import SqlDesk
 from mssgw.edges.sql.dialects import Database, database
+from mssgw.edges.sql.directory import SqlDirectory
 from mssgw.edges.sql.migrations import migrate
+from mssgw.edges.sql.patients import SqlPatients
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.store import SqlStore
 from mssgw.edges.sql.tables import store_secret
@@ -24,18 +26,20 @@ from mssgw.ports import Clock, Meter
 if TYPE_CHECKING:
     from mssgw.edges.sql.presence import Presence
 
-__all__ = ["Opened", "SqlDesk", "SqlStore", "SqlVitals", "migrate", "open_store"]
+__all__ = ["Opened", "SqlDesk", "SqlDirectory", "SqlPatients", "SqlStore", "SqlVitals", "migrate", "open_store"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An open store, its desk and its vitals: one writer thread and one reader thread, and one that counts.
+    """An open store with all that goes with it: one writer thread and one reader thread, and one that counts.
 
     ``clock``: what leases go by; all nodes of one PostgreSQL follow its time. ``presence``: where nodes meet, or None.
     """
 
     store: SqlStore
     desk: SqlDesk
+    directory: SqlDirectory
+    patients: SqlPatients
     vitals: SqlVitals
     database: Database
     clock: SteadyClock
@@ -77,6 +81,8 @@ async def open_store(
             yield Opened(
                 store=SqlStore(session, damaged),
                 desk=SqlDesk(session, clock or steady),
+                directory=SqlDirectory(session),
+                patients=SqlPatients(session),
                 vitals=SqlVitals(session),
                 database=place,
                 clock=steady,

@@ -11,12 +11,13 @@ from mssgw.core.journal import Entry
 from mssgw.edges.sql.desk_pairs import PairsDesk
 from mssgw.edges.sql.desk_queue import QueueDesk
 from mssgw.edges.sql.desk_traffic import TrafficDesk
+from mssgw.edges.sql.desk_unread import UnreadDesk
 from mssgw.edges.sql.rotation import rewrap
 from mssgw.edges.sql.tables import journal
 from mssgw.edges.sql.units import Unit
 
 
-class SqlDesk(QueueDesk, PairsDesk, TrafficDesk):
+class SqlDesk(QueueDesk, PairsDesk, TrafficDesk, UnreadDesk):
     """See ports.Desk. Made by ``open_store``."""
 
     async def trace(

@@ -93,6 +93,7 @@ class QueueDesk(DeskPart):
         moves: Sequence[Move],
         receipt: ReceiptSeen | None = None,
         notice: NoticeSeen | None = None,
+        entries: Sequence[Entry] = (),
     ) -> int:
         chosen = [deliveries.c.state == HELD, deliveries.c.spool_id == spool_id]
         entry = Entry(at=now, event=JournalEvent.RELEASED, operator=operator)
@@ -100,7 +101,8 @@ class QueueDesk(DeskPart):
         become = {"state": QUEUED, "created_at": micros(now), "due_at": micros(now), "held_because": ""}
 
         def effects(connection: Connection) -> None:
-            for step in self._session.intake.moves(tuple(moves), micros(now)):
+            steps = self._session.intake.moves(tuple(moves), micros(now))
+            for step in (*steps, *self._session.intake.entries(tuple(entries))):
                 step.rows.run(connection, [step.row])
             self._session.intake.link(connection, receipt, notice, now)
 

@@ -15,7 +15,7 @@ from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import body_segments, letters
 from mssgw.edges.sql.units import Step, Unit
-from mssgw.ports import Acceptance, Body, Conflict, NoticeSeen, ReceiptSeen
+from mssgw.ports import Acceptance, AlreadyCollected, Body, Conflict, NoticeSeen, ReceiptSeen
 
 # Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.
 # The others (a patient's letter on an open pair) change nothing.
@@ -49,6 +49,8 @@ class Intake:
         steps += self.moves(acceptance.moves, at)
         steps += self.closings([letter.pair for letter in acceptance.letters if letter.closes])
         steps += self.entries(acceptance.entries)
+        if acceptance.collected is not None:
+            steps.append(Step(do.collected, records.collected(acceptance.collected, at), AlreadyCollected()))
         wakes = acceptance.lease is None
         if acceptance.receipt is None and acceptance.notice is None and not self._rests_here(acceptance):
             return Unit(steps, wakes=wakes)

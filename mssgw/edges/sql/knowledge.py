@@ -5,12 +5,22 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from mssgw.core.bal import BalKind
 from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.directory import NOTHING, Listing, Word
 from mssgw.core.message import AccountState
 from mssgw.edges.codec import moment
 from mssgw.edges.sql.lookups import Lookup
 from mssgw.edges.sql.records import Records, digests
-from mssgw.edges.sql.tables import accounts, blocks, conversations, letters
+from mssgw.edges.sql.tables import (
+    accounts,
+    blocks,
+    conversations,
+    directory_editions,
+    directory_mailboxes,
+    directory_overrides,
+    letters,
+)
 from mssgw.ports import Known, Question
 
 _CONVERSATIONS = Lookup(conversations.c.pair, conversations.c.state, conversations.c.since, key=conversations.c.pair)
@@ -25,6 +35,14 @@ _LETTERS = Lookup(
     letters.c.receipt_at,
     key=letters.c.message_id,
 )
+IN_FORCE = "in-force"
+_EDITION = Lookup(directory_editions.c.generation, directory_editions.c.made_at, key=directory_editions.c.standing)
+_MAILBOXES = Lookup(
+    *(directory_mailboxes.c[name] for name in ("mailbox", "kind", "pharmacy")),
+    key=directory_mailboxes.c.mailbox,
+    of=directory_mailboxes.c.generation,
+)
+_OVERRIDES = Lookup(*directory_overrides.c, key=directory_overrides.c.mailbox)
 
 
 def know(connection: Connection, records: Records, questions: Sequence[Question]) -> list[list[Known]]:
@@ -38,8 +56,29 @@ def know(connection: Connection, records: Records, questions: Sequence[Question]
         blocks=_BLOCKS.rows(connection, patients),
         accounts=_ACCOUNTS.rows(connection, patients),
         letters=_LETTERS.rows(connection, cited),
+        words=_words(
+            connection, {pair.bal.key for question in questions if question.directory for pair in question.pairs}
+        ),
     )
     return [[table.known(question, pair) for pair in question.pairs] for question in questions]
+
+
+def _words(connection: Connection, mailboxes: set[str]) -> dict[str, Word]:
+    """What is said of these mailboxes: by hand, else in the edition in force."""
+    if not mailboxes:
+        return {}
+    listings: dict[str, Listing] = {}
+    made_at = None
+    for edition in _EDITION.rows(connection, [IN_FORCE]):
+        made_at = moment(edition.made_at)
+        rows = _MAILBOXES.rows(connection, mailboxes, edition.generation)
+        listings |= {row.mailbox: _listing(row, by_hand=False) for row in rows}
+    listings |= {row.mailbox: _listing(row, by_hand=True) for row in _OVERRIDES.rows(connection, mailboxes)}
+    return {mailbox: Word(listing=listings.get(mailbox), made_at=made_at) for mailbox in mailboxes}
+
+
+def _listing(row: Any, *, by_hand: bool) -> Listing:
+    return Listing(mailbox=row.mailbox, kind=BalKind(row.kind), pharmacy=bool(row.pharmacy), by_hand=by_hand)
 
 
 def _cited(question: Question) -> Iterable[str]:
@@ -52,9 +91,16 @@ class _Table:
     """The rows of one look-up, by key."""
 
     def __init__(
-        self, records: Records, *, conversations: list[Any], blocks: list[Any], accounts: list[Any], letters: list[Any]
+        self,
+        records: Records,
+        *,
+        conversations: list[Any],
+        blocks: list[Any],
+        accounts: list[Any],
+        letters: list[Any],
+        words: dict[str, Word],
     ) -> None:
-        self._records = records
+        self._records, self._words = records, words
         self._conversations = {row.pair: row for row in conversations}
         self._blocks = {(row.patient, row.bal) for row in blocks}
         self._accounts = {row.patient: AccountState(row.state) for row in accounts}
@@ -69,6 +115,7 @@ class _Table:
             in_closed_thread=self._in_closed_thread(question, pair),
             receipt_due=self._receipt_due(question, patient, self._records.address(pair.bal)),
             account=self._accounts.get(patient),
+            word=self._words.get(pair.bal.key, NOTHING) if question.directory else None,
         )
 
     def _conversation(self, pair: Pair, patient: bytes) -> Conversation:

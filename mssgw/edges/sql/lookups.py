@@ -17,21 +17,22 @@ _MOST = 512  # values in one IN list
 
 
 class Lookup:
-    """``columns`` of the rows whose ``key`` is among the values that are wanted."""
+    """``columns`` of the rows whose ``key`` is among the values that are wanted, and whose ``of`` is a given one."""
 
-    def __init__(self, *columns: Column[Any], key: Column[Any]) -> None:
-        self._columns, self._key = columns, key
+    def __init__(self, *columns: Column[Any], key: Column[Any], of: Column[Any] | None = None) -> None:
+        self._columns, self._key, self._of = columns, key, of
         self._row: Any = namedtuple("_row", [column.name for column in columns])  # type: ignore[misc]
         self._compiled: dict[tuple[str, int], Compiled] = {}
 
-    def rows(self, connection: Connection, wanted: Collection[bytes]) -> list[Any]:
+    def rows(self, connection: Connection, wanted: Collection[Any], of: Any = None) -> list[Any]:
         """Rows with the columns as attributes, in no order. Raises the driver's errors."""
+        given = [] if self._of is None else [of]
         every, found = sorted(wanted), list[Any]()
         for start in range(0, len(every), _MOST):
             some = every[start : start + _MOST]
             some += some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))  # few texts are ever compiled
             cursor = connection.connection.cursor()
-            cursor.execute(*self._for(connection.dialect, len(some)).bind(some))
+            cursor.execute(*self._for(connection.dialect, len(some)).bind(some + given))
             found += map(self._row._make, cursor.fetchall())
         return found
 
@@ -44,6 +45,9 @@ class Lookup:
     def _compile(self, dialect: Dialect, count: int) -> Compiled:
         names = [f"wanted_{number}" for number in range(count)]
         places: list[BindParameter[Any]] = [bindparam(name, type_=self._key.type) for name in names]
-        compiled = select(*self._columns).where(self._key.in_(places)).compile(dialect=dialect)
+        statement = select(*self._columns).where(self._key.in_(places))
+        if self._of is not None:
+            statement, names = statement.where(self._of == bindparam("of", type_=self._of.type)), [*names, "of"]
+        compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         return Compiled(compiled, names)

@@ -14,13 +14,14 @@ from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.notifying import Notification
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Finding, Verdict
 from mssgw.edges.codec import Codec, dumps, micros, moment
 from mssgw.edges.linking import subject_key
 from mssgw.edges.sql.rows import Row
 from mssgw.edges.vault import DIGEST_SIZE, MessageCipher, Vault
-from mssgw.ports import Acceptance, Body, Letter, Stored
+from mssgw.ports import Acceptance, Body, Collected, Letter, Stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +138,22 @@ class Records:
             state.value,
             since,
         )
+
+    def notification(self, due: Notification) -> Row:
+        mailbox, sealed = self.address(due.mailbox), self.sealed_address(due.mailbox)
+        return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
+
+    def collected(self, message: Collected, seen_at: int) -> Row:
+        where = (message.collector, message.uid_validity, message.uid)
+        return (
+            *where,
+            self.message_id(message.message_id) if message.message_id else None,
+            self.content(message),
+            seen_at,
+        )
+
+    def content(self, message: Collected) -> bytes:
+        return self.vault.digest("content", f"{message.collector} {message.digest.hex()}")
 
     def closing(self, pair: Pair) -> Row:
         return self.address(pair.patient), self.pair(pair)

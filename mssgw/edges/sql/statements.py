@@ -3,11 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Table, cast, select, union_all, update
+from sqlalchemy import Table, case, cast, select, union_all, update
 
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.rows import MOST_ROWS, Place, Rows
-from mssgw.edges.sql.tables import accounts, conversations, data_keys, deliveries, journal, letters, messages
+from mssgw.edges.sql.tables import (
+    accounts,
+    collected,
+    conversations,
+    data_keys,
+    deliveries,
+    journal,
+    letters,
+    messages,
+    notifications,
+)
 
 SETTLED = ("state", "due_at", "attempts", "warned", "last_reply")  # what an attempt changes of a delivery
 
@@ -24,6 +34,8 @@ class Statements:
         self.journal = self._insert(journal, leave_out="id")
         self.move = self._insert(conversations, conflict=_unless_in_state)
         self.account = self._insert(accounts, conflict=_latest_account)
+        self.notification = self._insert(notifications, conflict=_one_more_waits)
+        self.collected = self._insert(collected, conflict=lambda statement: statement.on_conflict_do_nothing())
         self.settle = Rows(deliveries, ("spool_id", "number", "lease_token", *SETTLED), database.dialect, _settle)
         self.close_letters = Rows(
             letters, ("patient", "pair"), database.dialect, _close_letters, at_once=1, contended=True
@@ -57,6 +69,20 @@ def _unless_in_state(statement: Any) -> Any:
 def _latest_account(statement: Any) -> Any:
     new = statement.excluded
     return statement.on_conflict_do_update(index_elements=["patient"], set_={"state": new.state, "at": new.at})
+
+
+def _one_more_waits(statement: Any) -> Any:
+    """The first that waits is told when the mailbox's time of peace is over; those that follow go with it."""
+    new, old = statement.excluded, notifications.c
+    first = old.waiting == 0
+    return statement.on_conflict_do_update(
+        index_elements=["mailbox"],
+        set_={
+            "waiting": old.waiting + new.waiting,
+            "since": case((first, new.since), else_=old.since),
+            "due_at": case((first & (new.due_at > old.due_at), new.due_at), else_=old.due_at),
+        },
+    )
 
 
 def _settle(place: Place, count: int) -> Any:

@@ -13,9 +13,11 @@ from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros, moment
+from mssgw.edges.sql.closing import Closing
+from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
-from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.notifications import SqlNotifications
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import (
     body_segments,
@@ -27,7 +29,7 @@ from mssgw.edges.sql.tables import (
     messages,
     strikes,
 )
-from mssgw.edges.sql.units import Step, Unit, Upkeep
+from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, finished, freed, renewed, unowned
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
@@ -38,18 +40,15 @@ class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore:
+class SqlStore(Closing, SqlNotifications, SqlCollecting):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
         """``damaged`` hears the queue id of each letter that a claim sets aside."""
-        self._session, self._damaged = session, damaged
+        super().__init__(session)
+        self._damaged = damaged
         self._erased: list[str] = []  # deleted, not yet scrubbed
         self._scrubbed = False  # an earlier process may have died between deleting and scrubbing
-
-    @property
-    def _records(self) -> Records:
-        return self._session.records
 
     @property
     def _intake(self) -> Intake:
@@ -174,9 +173,11 @@ class SqlStore:
 
     def _settling(self, settlement: Settlement) -> Unit[None]:
         row = self._records.settled(settlement.after, settlement.lease.token)
-        return Unit(
-            [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
-        )
+        steps = [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
+        if settlement.notify is not None:
+            waits = self._records.notification(settlement.notify)
+            steps.append(Step(self._session.statements.notification, waits))
+        return Unit(steps)
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
         def work(connection: Connection) -> None:
@@ -203,7 +204,7 @@ class SqlStore:
         return min((moment(each) for each in due if each is not None), default=None)
 
     async def erase_finished(self, *, now: datetime) -> Sequence[str]:
-        if not await self._leads():
+        if not await self.leads():
             return []
         done: list[str] = await self._session.reader.ask(
             lambda connection: list(connection.execute(finished()).scalars())
@@ -230,7 +231,7 @@ class SqlStore:
         return there
 
     async def forget(self, *, before: datetime) -> int:
-        if not await self._leads():
+        if not await self.leads():
             return 0
         limit = micros(before)
         closed = and_(conversations.c.state == "closed", conversations.c.since < limit)
@@ -244,6 +245,7 @@ class SqlStore:
                 forgotten += gone
         while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
             pass
+        await self._forget_collected(limit)
         return forgotten
 
     async def _forget_letters(self, before: int) -> int:
@@ -254,15 +256,6 @@ class SqlStore:
             some = delete(letters).where(letters.c.id.in_(ids[start : start + _AT_ONCE]))
             await self._session.write(Unit(work=partial(_execute, statement=some)))
         return len(ids)
-
-    async def _leads(self) -> bool:
-        """Whether sweeping is this process's task: one node does it for all."""
-        leads: bool = await self._session.writer.ask(Upkeep(self._leading))
-        return leads
-
-    def _leading(self, connection: Connection) -> bool:
-        with connection.begin():
-            return self._session.database.leads(connection)
 
     async def _delete_some(self, key: Any, condition: Any) -> int:
         some = delete(key.table).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))

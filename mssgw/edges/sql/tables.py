@@ -1,4 +1,5 @@
-"""The tables. What names a person is a keyed hash (16 bytes) or sealed; times are microseconds since 1970.
+"""The tables. What names a person is a keyed hash (16 bytes) or sealed, but for what is published of professionals;
+times are microseconds since 1970.
 
 The migrations build exactly this; a test compares them.
 """
@@ -111,7 +112,7 @@ conversations = Table(
     sqlite_with_rowid=False,
 )
 Index("conversations_patient", conversations.c.patient)
-Index("conversations_bal", conversations.c.bal)
+Index("conversations_bal", conversations.c.bal, conversations.c.state, conversations.c.since)
 Index("conversations_state", conversations.c.state, conversations.c.since)
 
 # Oppositions (SD-12). ``bal`` is empty when the patient is opposed to all mailboxes.
@@ -145,6 +146,28 @@ letters = Table(
 )
 Index("letters_message_id", letters.c.message_id)
 Index("letters_patient", letters.c.patient)
+UNREAD = "receipt_at IS NULL AND length(receipt_to) > 0"  # asked for a receipt, and has none
+Index("letters_unread", letters.c.seen_at, sqlite_where=text(UNREAD), postgresql_where=text(UNREAD))
+
+# Whose readers are to be told that letters wait: ``waiting`` so many since they were last. One row a mailbox, for good:
+# ``due_at`` also says until when they are left in peace.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("mailbox", LargeBinary, primary_key=True),
+    Column("sealed_mailbox", LargeBinary, nullable=False),
+    Column("waiting", Integer, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+Index(
+    "notifications_due",
+    notifications.c.due_at,
+    sqlite_where=text("waiting > 0"),
+    postgresql_where=text("waiting > 0"),
+)
 
 accounts = Table(
     "accounts",
@@ -152,6 +175,32 @@ accounts = Table(
     Column("patient", LargeBinary, primary_key=True),
     Column("state", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Messages of mailboxes that were collected; ``seen_at``: when one was last seen in its folder.
+collected = Table(
+    "collected",
+    metadata,
+    Column("collector", Text, nullable=False),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("message_id", LargeBinary),
+    Column("content", LargeBinary, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("collector", "uid_validity", "uid"),
+    sqlite_with_rowid=False,
+)
+Index("collected_content", collected.c.content)
+Index("collected_seen_at", collected.c.seen_at)
+
+# What one process does for all nodes, by name; ``until`` is the time of the clock that all nodes follow.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("token", Text, nullable=False),
+    Column("until", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -196,3 +245,71 @@ for _column in (journal.c.message_id, journal.c.sender, journal.c.recipient):
     )
 Index("journal_at", journal.c.at)
 Index("journal_spool_id", journal.c.spool_id)
+
+# The directory of mailboxes: published, so in clear. An import is staged under a generation of its own, sorted, and
+# takes the place of the edition in force when its ``standing`` changes: all of it at once, by one small commit.
+directory_editions = Table(
+    "directory_editions",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("standing", Text, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("imported_at", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("mailboxes", Integer, nullable=False),
+    Column("pharmacies", Integer, nullable=False),
+    Column("structures", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+Index("directory_editions_standing", directory_editions.c.standing)
+
+directory_mailboxes = Table(
+    "directory_mailboxes",
+    metadata,
+    Column("generation", BigInteger, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("structure", Text, nullable=False),
+    Column("pharmacy", SmallInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    PrimaryKeyConstraint("generation", "mailbox"),
+    sqlite_with_rowid=False,
+)
+
+# Structures that are pharmacies: an import that brings no list of them goes on with the one before.
+directory_pharmacies = Table(
+    "directory_pharmacies",
+    metadata,
+    Column("generation", BigInteger, nullable=False),
+    Column("structure", Text, nullable=False),
+    PrimaryKeyConstraint("generation", "structure"),
+    sqlite_with_rowid=False,
+)
+
+# What operators set by hand; who and when is in the journal.
+directory_overrides = Table(
+    "directory_overrides",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("pharmacy", SmallInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The patients whose mailboxes we keep. ``patient``: keyed hash of the matricule.
+patients = Table(
+    "patients",
+    metadata,
+    Column("patient", LargeBinary, primary_key=True),
+    Column("sealed_matricule", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("sealed_email", LargeBinary),
+    Column("sealed_password", LargeBinary),
+    sqlite_with_rowid=False,
+)
+Index("patients_since", patients.c.since)
+Index("patients_state", patients.c.state, patients.c.since)

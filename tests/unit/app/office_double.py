@@ -128,6 +128,7 @@ class OfficeDouble:
         moves: Sequence[Move],
         receipt: ReceiptSeen | None = None,
         notice: NoticeSeen | None = None,
+        entries: Sequence[Entry] = (),
     ) -> int:
         if self.conflicts:
             self.conflicts -= 1

@@ -117,6 +117,13 @@ def test_clients_that_need_not_encrypt_are_warned_of(load: Load) -> None:
         assert ("listener[0].require_tls" in {each.key for each in told}) is warned
 
 
+def test_a_directory_that_may_be_too_young_or_too_old_is_warned_of(load: Load) -> None:
+    """It may be published 48 hours late (DIR-4); and who is no pharmacy any more should not stay one for months."""
+    for age, warned in (("47h", True), ("48h", False), ("7d", False), ("31d", False), ("32d", True)):
+        told = config.warnings(load(old="[policy]", new=f'[directory]\nmax_age = "{age}"\n[policy]'))
+        assert ("directory.max_age" in {each.key for each in told}) is warned, age
+
+
 def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
     """Observing has ended by itself; the file should say so (SD-9)."""
     new = 'conversations = "observe"\nenforce_from = 2020-01-01'

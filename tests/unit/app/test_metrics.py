@@ -63,7 +63,7 @@ def test_all_rules_that_the_sources_name_have_a_series() -> None:
     asked = {
         node.args[0].value
         for node in sources()
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("refuse", "note") and node.args
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("refuse", "defer", "note") and node.args
         if isinstance(node.args[0], ast.Constant)
     }
     assert len(named | asked) > 10

@@ -103,6 +103,26 @@ def test_a_thread_too_long_to_look_up_counts_as_closed_while_the_pair_is(convers
         assert refusal(verdict) == (550, "5.7.1", "patient-may-write")
 
 
+def test_without_a_directory_a_first_letter_waits_and_an_answer_does_not():
+    """WHO-3, DIR-4: a closed exchange waits too, for a pharmacy's would open again."""
+    for conversation, expected in ((ABSENT, 451), (CLOSED, 451), (OPEN, None)):
+        letter = facts(PATIENT, exchange(PATIENT, PHARMACY, conversation, directory_unusable=True), head=head(PATIENT))
+        if expected is None:
+            admitted(decide(letter))
+        else:
+            assert refusal(decide(letter)) == (expected, "4.7.1", "patient-may-write")
+
+
+def test_what_is_refused_anyway_does_not_wait_for_the_directory():
+    """Of two recipients too: the strictest finding speaks (SD-7)."""
+    waits = exchange(PATIENT, PHARMACY, directory_unusable=True)
+    refused = exchange(PATIENT, DOCTOR)
+    for exchanges in ((waits, refused), (refused, waits)):
+        assert refusal(decide(facts(PATIENT, *exchanges, head=head(PATIENT))))[:2] == (550, "5.7.1")
+    unroutable = exchange(PATIENT, PHARMACY, directory_unusable=True, relayable=False)
+    assert refusal(decide(facts(PATIENT, unroutable)))[2] == "route-exists"
+
+
 def test_for_a_pharmacy_nothing_is_decided_before_data():
     """SD-3: whether it is a reply stands in the header."""
     at_rcpt = exchange(PATIENT, PHARMACY, CLOSED, bal=PHARMACY_BAL)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssgw.formats.wire import stuffed, to_wire, unstuffed
+from mssgw.formats.wire import Unstuffer, stuffed, to_wire, unstuffed
 
 LINES = st.lists(st.sampled_from([b".", b"..", b".x", b"x.", b"", b"x"])).map(b"\r\n".join)
 
@@ -22,3 +22,10 @@ def test_what_is_stuffed_is_unstuffed_again(content):
 )
 def test_a_file_gets_the_line_ends_of_the_wire(saved, wire):
     assert to_wire(saved) == wire
+
+
+@given(st.lists(st.sampled_from([b".", b"..", b"...", b"\r", b"\n", b"\r\n", b"\r\n.", b"x", b""]), max_size=12))
+def test_a_body_in_pieces_is_unstuffed_as_the_whole_is(pieces):
+    """Wherever it is cut."""
+    unstuffer = Unstuffer()
+    assert b"".join([*map(unstuffer.feed, pieces), unstuffer.end()]) == unstuffed(b"".join(pieces))

@@ -1,0 +1,66 @@
+"""Collectors from the configuration: what to collect from where, and all that they run over."""
+
+import ssl
+from collections.abc import Callable, Sequence
+
+from mssgw.app.config import Config
+from mssgw.app.wiring import clients, password
+from mssgw.core.routes import TlsPolicy
+from mssgw.edges.imap import ImapMailboxes
+from mssgw.flow.collect import CollectMeans
+from mssgw.flow.collectors import Collectors
+from mssgw.flow.fetching import Plan
+from mssgw.flow.live import Live
+from mssgw.flow.reception import Reception
+from mssgw.ports import Account, Clock, CollectedLetters, Telemetry
+
+_TLS = {"implicit": TlsPolicy.IMPLICIT, "starttls": TlsPolicy.REQUIRE}
+
+
+def plans(config: Config) -> Sequence[Plan]:
+    """One for each [[collector]]. Raises OSError when a password is unreadable."""
+    named = clients(config).named
+    return tuple(
+        Plan(
+            account=Account(
+                name=each.name,
+                host=each.host,
+                port=each.usual_port,
+                tls=_TLS[each.tls],
+                login=each.user,
+                password=password(each.password_file) or "",
+            ),
+            client=named[each.name],
+            recipient=each.recipient,
+            folder=each.folder,
+            done_folder=each.done_folder,
+            mark=each.mark,
+            refused_folder=each.refused_folder,
+            poll=each.poll,
+        )
+        for each in config.collectors
+    )
+
+
+def collectors(
+    *,
+    reception: Reception,
+    memory: CollectedLetters,
+    live: Live,
+    clock: Clock,
+    telemetry: Telemetry,
+    node: str,
+    tls: Callable[[], ssl.SSLContext],
+    closed: Callable[[], bool],
+) -> Collectors:
+    """``tls``: how mail stores are verified, as configured now; ``closed``: whether nothing can be taken now."""
+    means = CollectMeans(
+        mailboxes=ImapMailboxes(tls_contexts=lambda _: tls()),
+        reception=reception,
+        memory=memory,
+        live=live,
+        clock=clock,
+        telemetry=telemetry,
+        closed=closed,
+    )
+    return Collectors(means, node=node)

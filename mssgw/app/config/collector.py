@@ -1,0 +1,167 @@
+"""[[collector]]: a mailbox hosted elsewhere that we collect from, and what its settings must hold together."""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainValidator
+
+from mssgw.app.config import lines
+from mssgw.app.config.files import readable
+from mssgw.app.config.problems import Complaint
+from mssgw.app.config.values import Duration, File, Flag, LoginName, MailAddress, Name, next_hop
+from mssgw.formats.imap_writing import Unwritable
+from mssgw.formats.imap_writing import folder as written
+from mssgw.ports.mailbox import INBOX
+
+Found = Iterator[Complaint]
+
+SHORTEST_POLL = timedelta(seconds=5)
+_KEYWORD = re.compile(r"[A-Za-z0-9$._-]{1,64}")
+
+
+def host(value: object) -> str:
+    """A host name or IP address; its certificate has to name it."""
+    try:
+        return next_hop(f"[{value}]:1" if isinstance(value, str) and ":" in value else f"{value}:1").host
+    except ValueError:
+        raise ValueError('expected a host such as "imap.operateur.fr"') from None
+
+
+def port(value: object) -> int:
+    """A TCP port."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65_535:
+        raise ValueError("expected a port from 1 to 65535")
+    return value
+
+
+def folder(value: object) -> str:
+    """The name of a folder, as people write it."""
+    try:
+        if isinstance(value, str) and value.isprintable() and written(value):
+            return INBOX if value.upper() == INBOX else value  # it has no case (RFC 3501 section 5.1)
+    except Unwritable:
+        pass
+    raise ValueError('expected the name of a folder, such as "INBOX" or "Archives/Releves"')
+
+
+def keyword(value: object) -> str:
+    """An IMAP keyword of our own; none of the standard's: what people do to a letter does not mean that we took it."""
+    if not isinstance(value, str) or not _KEYWORD.fullmatch(value):
+        raise ValueError('expected an IMAP keyword, such as "$MssgwCollected"')
+    return value
+
+
+Host = Annotated[str, PlainValidator(host)]
+Port = Annotated[int, PlainValidator(port)]
+Folder = Annotated[str, PlainValidator(folder)]
+Keyword = Annotated[str, PlainValidator(keyword)]
+
+
+class Collector(BaseModel):
+    """``address``: the mailbox's own, by which exchanges with patients are known; None: ``recipient``. ``port`` None:
+    the usual one. ``done_folder`` None: what was collected stays where it is, with the keyword ``mark``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    name: Name
+    host: Host
+    port: Port | None = None
+    tls: Literal["implicit", "starttls"] = "implicit"
+    user: LoginName
+    password_file: File
+    folder: Folder = INBOX
+    done_folder: Folder | None = None
+    mark: Keyword = "$MssgwCollected"
+    refused_folder: Folder = "Refus passerelle"
+    recipient: MailAddress
+    address: MailAddress | None = None
+    sends_through_us: Flag = False
+    poll: Duration = timedelta(minutes=1)
+
+    @property
+    def usual_port(self) -> int:
+        return self.port or (993 if self.tls == "implicit" else 143)
+
+    @property
+    def bal(self) -> Any:
+        """The address by which its exchanges are known."""
+        return self.address or self.recipient
+
+
+Collectors = Sequence[Collector]
+
+
+def collectors_have_names_of_their_own(
+    collectors: Collectors, establishments: Sequence[Any], trusted_domains: Sequence[Any]
+) -> Found:
+    """Journal and log know them by their names, as other clients."""
+    taken = {each.name for each in (*establishments, *trusted_domains)}
+    for n, each in enumerate(collectors):
+        if each.name in taken:
+            yield Complaint(("collector", n, "name"), "another entry has the same name")
+        taken.add(each.name)
+
+
+def collected_mail_has_a_way_in(collectors: Collectors, establishments: Sequence[Any]) -> Found:  # req: WHO-9
+    inward = {domain for each in establishments if each.next_hop is not None for domain in each.domains}
+    for n, each in enumerate(collectors):
+        if each.recipient.domain not in inward:
+            message = "expected an address in a domain of an [[establishment]] that has a next_hop"
+            yield Complaint(("collector", n, "recipient"), message)
+
+
+def what_is_sent_through_us_has_a_sender(collectors: Collectors, establishments: Sequence[Any]) -> Found:
+    """Else no exchange of that mailbox would ever be open, and all that patients answer would be refused."""
+    for n, each in enumerate(collectors):
+        ours = any(each.bal.domain in home.domains or each.bal in home.addresses for home in establishments)
+        if each.sends_through_us and not ours:
+            message = "no [[establishment]] may send as this mailbox: see address, and establishment.addresses"
+            yield Complaint(("collector", n, "sends_through_us"), message)
+
+
+def collectors_are_no_patients(collectors: Collectors, gateway: Any) -> Found:
+    for n, each in enumerate(collectors):
+        for key in ("recipient", "address"):
+            given = getattr(each, key)
+            if given is not None and given.domain == gateway.patient_domain:
+                yield Complaint(("collector", n, key), "a patient's mailbox is not collected from")
+
+
+def one_collector_a_folder(collectors: Collectors) -> Found:
+    seen: set[object] = set()
+    for n, each in enumerate(collectors):
+        at: lines.Path = ("collector", n)
+        place = (each.host, each.usual_port, each.user, each.folder)
+        if place in seen:
+            yield Complaint((*at, "folder"), "another [[collector]] collects from this folder")
+        seen.add(place)
+        if each.refused_folder in (each.folder, each.done_folder):
+            yield Complaint((*at, "refused_folder"), "expected a folder of its own")
+        if each.done_folder == each.folder:
+            yield Complaint((*at, "done_folder"), "expected another folder than the one that is collected from")
+        if each.done_folder is not None and "mark" in each.model_fields_set:
+            yield Complaint((*at, "mark"), "either done_folder or mark: what is moved needs no mark")
+
+
+def collectors_leave_servers_in_peace(collectors: Collectors) -> Found:
+    for n, each in enumerate(collectors):
+        if each.poll < SHORTEST_POLL:
+            yield Complaint(("collector", n, "poll"), "expected at least 5s")
+
+
+def collector_passwords_exist(collectors: Collectors) -> Found:
+    for n, each in enumerate(collectors):
+        yield from readable(("collector", n, "password_file"), each.password_file)
+
+
+COLLECTOR_CHECKS = (
+    collectors_have_names_of_their_own,
+    collected_mail_has_a_way_in,
+    what_is_sent_through_us_has_a_sender,
+    collectors_are_no_patients,
+    one_collector_a_folder,
+    collectors_leave_servers_in_peace,
+    collector_passwords_exist,
+)

@@ -1,0 +1,54 @@
+"""The CollectedLetters port in dictionaries."""
+
+from collections.abc import Collection, Set
+from datetime import datetime
+
+from mssgw.core.delivery import Lease
+from mssgw.edges.memory.content import MemoryPart
+from mssgw.ports.collecting import AlreadyCollected, Collected
+
+
+class MemoryCollecting(MemoryPart):
+    """See ports.CollectedLetters."""
+
+    async def already_collected(
+        self, collector: str, uid_validity: int, uids: Collection[int], *, now: datetime
+    ) -> Set[int]:
+        found = {uid for uid in uids if (collector, uid_validity, uid) in self._has.collected}
+        for uid in found:
+            message, _ = self._has.collected[collector, uid_validity, uid]
+            self._has.collected[collector, uid_validity, uid] = message, now
+        return found
+
+    async def alike_collected(self, message: Collected) -> bool:
+        return any(
+            (each.collector, each.message_id, each.digest) == (message.collector, message.message_id, message.digest)
+            for each, _ in self._has.collected.values()
+        )
+
+    async def recognise(self, message: Collected, *, now: datetime) -> None:
+        self._has.collected.setdefault(_key(message), (message, now))
+
+    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
+        mine = {name for name in names if _is_free(self._has.leases.get(name), node, now)}
+        self._has.leases |= dict.fromkeys(mine, lease)
+        return mine
+
+    async def leave_leases(self, token: str) -> None:
+        self._has.leases = {name: lease for name, lease in self._has.leases.items() if lease.token != token}
+
+    def _refuse_collected(self, message: Collected | None) -> None:
+        if message is not None and _key(message) in self._has.collected:
+            raise AlreadyCollected
+
+    def _remember_collected(self, message: Collected | None, at: datetime) -> None:
+        if message is not None:
+            self._has.collected[_key(message)] = message, at
+
+
+def _key(message: Collected) -> tuple[str, int, int]:
+    return message.collector, message.uid_validity, message.uid
+
+
+def _is_free(lease: Lease | None, node: str, now: datetime) -> bool:
+    return lease is None or lease.until <= now or lease.token.rpartition(".")[0] == node

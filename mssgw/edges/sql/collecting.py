@@ -1,0 +1,83 @@
+"""The store's part for collectors (ports.CollectedLetters)."""
+
+from collections.abc import Collection, Set
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, select, update
+
+from mssgw.core.delivery import Lease
+from mssgw.edges.codec import micros, moment
+from mssgw.edges.sql.store_part import StorePart
+from mssgw.edges.sql.tables import collected, leases
+from mssgw.edges.sql.units import Unit
+from mssgw.ports.collecting import Collected
+
+_AT_ONCE = 500  # numbers in one IN list; rows that one transaction forgets
+_AGAIN = timedelta(hours=12)  # what is seen again so long after is remembered anew
+
+
+class SqlCollecting(StorePart):
+    """Letters themselves come by Store.accept()."""
+
+    async def already_collected(
+        self, collector: str, uid_validity: int, uids: Collection[int], *, now: datetime
+    ) -> Set[int]:
+        folder = and_(collected.c.collector == collector, collected.c.uid_validity == uid_validity)
+        wanted, found, fading = sorted(uids), set[int](), micros(now - _AGAIN)
+        for start in range(0, len(wanted), _AT_ONCE):
+            those = and_(folder, collected.c.uid.in_(wanted[start : start + _AT_ONCE]))
+            rows = await self._session.reader.ask(_rows(select(collected.c.uid, collected.c.seen_at).where(those)))
+            found |= {row.uid for row in rows}
+            if any(row.seen_at < fading for row in rows):
+                await self._do(update(collected).where(those).values(seen_at=micros(now)))
+        return found
+
+    async def alike_collected(self, message: Collected) -> bool:
+        records = self._records
+        id_ = records.message_id(message.message_id) if message.message_id else None
+        alike = and_(collected.c.content == records.content(message), collected.c.message_id.is_not_distinct_from(id_))
+        rows = await self._session.reader.ask(_rows(select(collected.c.uid).where(alike).limit(1)))
+        return bool(rows)
+
+    async def recognise(self, message: Collected, *, now: datetime) -> None:
+        row, statement = self._records.collected(message, micros(now)), self._session.statements.collected
+        await self._session.write(Unit(work=lambda connection: statement.run(connection, [row])))
+
+    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
+        def work(connection: Connection) -> set[str]:
+            self._session.database.alone(connection, leases)
+            held = {row.name: row for row in connection.execute(select(leases)).all()}
+            mine = {name for name in names if _is_free(held.get(name), node, now)}
+            for name in sorted(mine):
+                given = {"token": lease.token, "until": micros(lease.until)}
+                new = self._session.database.insert(leases).values(name=name, **given)
+                connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=given))
+            return mine
+
+        mine: set[str] = await self._session.write(Unit(work=work))
+        return mine
+
+    async def leave_leases(self, token: str) -> None:
+        await self._do(delete(leases).where(leases.c.token == token))
+
+    async def _forget_collected(self, before: int) -> None:
+        """What has not been seen in its folder since."""
+        old = collected.c.seen_at < before
+        while True:
+            some = select(collected.c.content).where(old).limit(_AT_ONCE)
+            if not await self._do(delete(collected).where(old, collected.c.content.in_(some))):
+                return
+
+    async def _do(self, statement: Any) -> int:
+        touched: int = await self._session.write(Unit(work=lambda connection: connection.execute(statement).rowcount))
+        return touched
+
+
+def _is_free(row: Any, node: str, now: datetime) -> bool:
+    """Nobody's, lapsed, or this node's: its name, and what tells its lives apart, which has no further dot."""
+    return row is None or moment(row.until) <= now or row.token.rpartition(".")[0] == node
+
+
+def _rows(statement: Any) -> Any:
+    return lambda connection: connection.execute(statement).all()

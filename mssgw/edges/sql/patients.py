@@ -1,0 +1,138 @@
+"""The Patients port over SQL: nothing in a row tells a matricule, an address or a password's hash."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from mssgw.core.ins import Matricule
+from mssgw.core.journal import Entry
+from mssgw.core.patients import Credentials, Patient, PatientState, Tally, Wish, granted_all
+from mssgw.edges.codec import micros, moment
+from mssgw.edges.sql.lookups import Lookup
+from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.rows import Place, Rows
+from mssgw.edges.sql.session import Session
+from mssgw.edges.sql.tables import patients
+from mssgw.edges.sql.units import Unit
+
+_BY_NUMBER = Lookup(*patients.c, key=patients.c.patient)
+_CHANGED = ("state", "since", "sealed_email")
+_CHANGE = (
+    update(patients)
+    .where(patients.c.patient == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+
+
+class SqlPatients:
+    """See ports.Patients. Made by ``open_store``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._columns = [column.name for column in patients.columns]
+        self._adding = Rows(patients, self._columns, session.database.dialect, self._insert)
+
+    def _insert(self, place: Place, count: int) -> Any:
+        return insert(patients).values([{name: place(name, row) for name in self._columns} for row in range(count)])
+
+    @property
+    def _records(self) -> Records:
+        return self._session.records
+
+    async def find(self, matricule: Matricule) -> Patient | None:
+        known = await self.credentials(matricule)
+        return known.patient if known is not None else None
+
+    async def credentials(self, matricule: Matricule) -> Credentials | None:
+        key = _key(self._records, matricule)
+        rows = await self._session.reader.ask(lambda connection: _BY_NUMBER.rows(connection, [key]))
+        if not rows:
+            return None
+        sealed = rows[0].sealed_password
+        hashed = self._records.vault.unseal("password", sealed) if sealed is not None else None
+        return Credentials(patient=_patient(self._records, rows[0]), password_hash=hashed)
+
+    async def listed(self, *, limit: int, state: PatientState | None = None) -> Sequence[Patient]:
+        some = select(patients) if state is None else select(patients).where(patients.c.state == state.value)
+        latest = some.order_by(patients.c.since.desc()).limit(limit)
+
+        def read(connection: Connection) -> list[Patient]:
+            return [_patient(self._records, row) for row in connection.execute(latest)]
+
+        found: list[Patient] = await self._session.surveyor.ask(read)
+        return found
+
+    async def put(self, wishes: Sequence[Wish], entry: Entry) -> Tally:
+        keys = [_key(self._records, wish.matricule) for wish in wishes]
+
+        def work(connection: Connection) -> Tally:
+            self._session.database.alone(connection, patients)
+            rows = {row.patient: row for row in _BY_NUMBER.rows(connection, keys)}
+            known = {key: _patient(self._records, row) for key, row in rows.items()}
+            after = granted_all([known.get(key) for key in keys], wishes, entry.at)
+            return self._write(connection, keys, known, after, entry)
+
+        tally: Tally = await self._session.write(Unit(work=work))
+        return tally
+
+    def _write(
+        self,
+        connection: Connection,
+        keys: Sequence[bytes],
+        known: dict[bytes, Patient],
+        after: Sequence[Patient],
+        entry: Entry,
+    ) -> Tally:
+        new = [self._row(key, patient) for key, patient in zip(keys, after, strict=True) if key not in known]
+        changed = [
+            (key, patient) for key, patient in zip(keys, after, strict=True) if known.get(key, patient) != patient
+        ]
+        self._adding.run(connection, new)
+        if changed:
+            connection.execute(_CHANGE, [self._change(key, patient) for key, patient in changed])
+        if new or changed:
+            self._journal(connection, entry)
+        return Tally(added=len(new), changed=len(changed), same=len(keys) - len(new) - len(changed))
+
+    async def set_password(self, matricule: Matricule, password_hash: str, entry: Entry) -> bool:
+        sealed = self._records.vault.seal("password", password_hash)
+        mine = patients.c.patient == _key(self._records, matricule)
+
+        def work(connection: Connection) -> bool:
+            if connection.execute(update(patients).where(mine).values(sealed_password=sealed)).rowcount == 0:
+                return False
+            self._journal(connection, entry)
+            return True
+
+        known: bool = await self._session.write(Unit(work=work))
+        return known
+
+    def _journal(self, connection: Connection, entry: Entry) -> None:
+        self._session.statements.journal.run(connection, [self._records.entry(entry)])
+
+    def _row(self, key: bytes, patient: Patient) -> tuple[Any, ...]:
+        sealed = self._records.vault.seal("matricule", patient.matricule.value)
+        return key, sealed, patient.state.value, micros(patient.since), self._email(patient), None
+
+    def _change(self, key: bytes, patient: Patient) -> dict[str, Any]:
+        values = patient.state.value, micros(patient.since), self._email(patient)
+        return {"of": key, **{f"new_{name}": value for name, value in zip(_CHANGED, values, strict=True)}}
+
+    def _email(self, patient: Patient) -> bytes | None:
+        return self._records.sealed_address(patient.email) if patient.email is not None else None
+
+
+def _key(records: Records, matricule: Matricule) -> bytes:
+    return records.vault.digest("matricule", matricule.value)
+
+
+def _patient(records: Records, row: Any) -> Patient:
+    """Raises Undecryptable."""
+    return Patient(
+        matricule=Matricule.parse(records.vault.unseal("matricule", row.sealed_matricule)),
+        state=PatientState(row.state),
+        email=records.unsealed_address(row.sealed_email) if row.sealed_email is not None else None,
+        since=moment(row.since),
+        has_password=row.sealed_password is not None,
+    )

@@ -1,0 +1,144 @@
+"""Delivery into mailboxes: each letter is put there under a name of its own, by which it is known again.
+
+A letter that may be there already is looked for first: all but those that this process has just accepted, and that
+nobody has tried. So a crash between the store's word and our commit loses nothing and doubles nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.replies import Reply
+from mssgw.core.routes import Route, RouteKind
+from mssgw.flow.mailbox_sessions import Sessions
+from mssgw.formats.received import received, return_path
+from mssgw.formats.wire import Unstuffer
+from mssgw.ports import Body, Spool, Stored, Telemetry, Transport
+from mssgw.ports.mailbox import (
+    Account,
+    LoginRefused,
+    Mailbox,
+    MailboxDistrusted,
+    MailboxLost,
+    MailboxTrouble,
+)
+
+PUT = Reply(250, "2.1.5", "Depose dans la boite aux lettres")
+FOUND = Reply(250, "2.1.5", "Depose deja dans la boite aux lettres")
+SLOW = Reply(451, "4.4.2", "La messagerie du destinataire est trop lente")
+ATTEMPT = 1020.0  # seconds; a little below the limit of flow/attempt, so that the outcomes known by then count
+
+
+class ByKind:
+    """ports.Transport: each route by the transport of its kind."""
+
+    def __init__(self, transports: Mapping[RouteKind, Transport]) -> None:
+        self._transports = transports
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        return await self._transports[route.kind].send(route, stored, deliveries)
+
+
+class MailboxTransport:
+    """ports.Transport into mailboxes (RouteKind.IMAP)."""
+
+    def __init__(self, sessions: Sessions, *, hostname: str, spool: Spool, telemetry: Telemetry) -> None:
+        self._sessions, self._hostname = sessions, hostname
+        self._spool, self._telemetry = spool, telemetry
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        """Raises Gone or Undecryptable when the body cannot be read to its end: the store keeps nothing then."""
+        outcomes: dict[int, Outcome] = {}
+        rest: Outcome = Deferred(reply=SLOW, next_hop=route.host)
+        try:
+            async with asyncio.timeout(ATTEMPT):
+                for delivery in deliveries:
+                    outcome = outcomes[delivery.number] = await self._deliver(route, stored, delivery)
+                    if isinstance(outcome, Deferred) and outcome.down:
+                        rest = outcome  # nobody is there for the others either
+                        break
+        except TimeoutError:
+            pass
+        return {delivery.number: outcomes.get(delivery.number, rest) for delivery in deliveries}
+
+    async def close(self) -> None:
+        await self._sessions.close()
+
+    async def _deliver(self, route: Route, stored: Stored, delivery: Delivery) -> Outcome:
+        """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
+        account, again, opened, kept = account_of(route, delivery), False, False, False
+        while True:
+            try:
+                async with self._sessions.use(account, fresh=again) as session:
+                    opened, kept = True, session.kept
+                    return await self._put(session.mailbox, route, stored, delivery, seek=again or not delivery.fresh)
+            except MailboxLost as error:
+                if kept and not again:
+                    again, opened = True, False
+                    continue
+                return Deferred(reply=error.reply, next_hop=route.host, down=not opened)
+            except (LoginRefused, MailboxDistrusted) as error:
+                return Deferred(reply=error.reply, next_hop=route.host, alarm=True)
+
+    async def _put(self, mailbox: Mailbox, route: Route, stored: Stored, delivery: Delivery, *, seek: bool) -> Outcome:
+        letter_id = f"{stored.spool_id}.{delivery.number}"
+        try:
+            if seek and await mailbox.find(route.folders, letter_id, since=stored.accepted_at) is not None:
+                self._telemetry.event("delivery.found_again", queue_id=stored.spool_id, route=route.name)
+                return Delivered(reply=FOUND, next_hop=route.host)
+            above = self._above(stored)
+            await mailbox.append(
+                route.folders[0],
+                letter_id,
+                self._octets(above, stored.body),
+                size=len(above) + stored.body.size,
+                received_at=stored.accepted_at,
+            )
+        except (MailboxLost, LoginRefused, MailboxDistrusted):
+            raise
+        except MailboxTrouble as error:  # the session goes on
+            self._telemetry.event(
+                "delivery.refused_by_store", queue_id=stored.spool_id, route=route.name, error=str(error)
+            )
+            ended = Bounced if error.reply.permanent else Deferred
+            return ended(reply=error.reply, next_hop=route.host)
+        return Delivered(reply=PUT, next_hop=route.host)
+
+    def _above(self, stored: Stored) -> bytes:
+        """What goes above the letter, below its id."""
+        envelope = stored.envelope
+        trace = received(
+            envelope.origin, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        )
+        return return_path(envelope.reverse_path) + trace
+
+    async def _octets(self, above: bytes, body: Body) -> AsyncIterator[bytes]:
+        """All of it, without stuffed dots. Whoever takes it checks the size."""
+        yield above
+        unstuffer = Unstuffer()
+        async with AsyncExitStack() as stack:
+            if body.at_hand is not None:
+                for segment in body.at_hand:
+                    yield unstuffer.feed(segment)
+            else:
+                segments = self._spool.read(body)
+                if (aclose := getattr(segments, "aclose", None)) is not None:
+                    stack.push_async_callback(aclose)
+                async for segment in segments:
+                    yield unstuffer.feed(segment)
+        yield unstuffer.end()
+
+
+def account_of(route: Route, delivery: Delivery) -> Account:
+    """Who opens the mailbox of this recipient, and where."""
+    mailbox = route.mailbox or delivery.forward_path.address.text
+    return Account(
+        name=route.name,
+        host=route.host,
+        port=route.port,
+        tls=route.tls,
+        login=route.login or "",
+        password=route.password or "",
+        authorize_as=mailbox if route.master else "",
+    )

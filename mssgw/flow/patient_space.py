@@ -1,0 +1,171 @@
+"""Mailboxes of patients that we keep ourselves, as Mon espace santé keeps them (WHO-5, NDR-1 to NDR-4).
+
+1. a letter to a patient is accepted like any other: its sender learns nothing of the profile in the dialogue;
+2. when its delivery is attempted, the registry says what there is of the patient at that moment: created or active, and
+   it is delivered; opposed, closed or unknown, and the delivery ends without an attempt;
+3. that end is answered by Mon espace santé's notice, and not by a failure notice; a delivery by a word to the patient's
+   ordinary address. Both are kept before the outcome is: a crash in between may repeat one, never lose it.
+
+``Route.patients`` marks the way there. What does the delivering is a Transport beneath this one: SMTP to a next hop.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from mssgw.core.addresses import Address
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.envelope import Notify
+from mssgw.core.errors import MalformedMatricule, StoreUnavailable
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.message import AccountState
+from mssgw.core.patients import ENDINGS, ROBOT, refusal
+from mssgw.core.receipts import may_be_answered
+from mssgw.core.routes import PATIENTS_HEAR, Route
+from mssgw.flow.ids import new_id
+from mssgw.flow.live import Live
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
+from mssgw.flow.receipt import Notices, Result
+from mssgw.formats.patient_notices import NotDelivered, write_not_delivered, write_something_waits
+from mssgw.ports import Clock, Patients, Stored, Telemetry, Transport
+
+Entries = Mapping[int, tuple[Entry, ...]]  # by delivery number
+
+
+class PatientTransport:
+    """ports.Transport: asks the registry before it hands letters for patients to the transport beneath."""
+
+    def __init__(self, beneath: Transport, patients: Patients, live: Live) -> None:
+        self._beneath, self._patients, self._live = beneath, patients, live
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        if not route.patients:
+            return await self._beneath.send(route, stored, deliveries)
+        try:
+            ended = {each.number: outcome for each in deliveries if (outcome := await self._ended(each)) is not None}
+        except StoreUnavailable as error:  # ours: whoever is registered is not turned away for it
+            return {each.number: Deferred(reply=error.reply) for each in deliveries}
+        rest = [each for each in deliveries if each.number not in ended]
+        delivered = await self._beneath.send(route, stored, rest) if rest else {}
+        return {**ended, **delivered}
+
+    async def _ended(self, delivery: Delivery) -> Outcome | None:  # req: WHO-5
+        """Why there is no mailbox to deliver to; None: there is."""
+        try:
+            matricule = self._live.settings.space.matricule(delivery.forward_path.address)
+        except MalformedMatricule:  # req: NDR-4, NDR-8
+            return _end(AccountState.BAD_ADDRESS)
+        if matricule is None:  # a robot that the configuration names (INS-10): nobody's profile
+            return None
+        account = refusal(await self._patients.find(matricule))
+        return _end(account) if account is not None else None
+
+
+class PatientNotices:
+    """Stands before Notices: what is told of letters to patients, then all that is told of any letter."""
+
+    def __init__(
+        self,
+        notices: Notices,
+        *,
+        patients: Patients,
+        own: OwnLetters,
+        clock: Clock,
+        telemetry: Telemetry,
+        live: Live,
+    ) -> None:
+        self._notices, self._patients, self._own = notices, patients, own
+        self._clock, self._telemetry, self._live = clock, telemetry, live
+
+    async def send(self, stored: Stored, results: Sequence[Result], *, is_late: bool) -> Entries:
+        """See Notices.send: a delivery that the registry ended has its own notice instead of a failure notice."""
+        told: dict[int, tuple[Entry, ...]] = {}
+        others: list[Result] = []
+        for delivery, outcome in results:
+            if isinstance(outcome, Bounced) and outcome.account is not None:
+                told[delivery.number] = await self._answer(stored, delivery, outcome.account)
+                continue
+            others.append((delivery, outcome))
+            if isinstance(outcome, Delivered) and self._is_a_patients(delivery):
+                told[delivery.number] = await self._announce(stored, delivery)
+        for number, entries in (await self._notices.send(stored, others, is_late=is_late)).items():
+            told[number] = (*told.get(number, ()), *entries)
+        return told
+
+    def _is_a_patients(self, delivery: Delivery) -> bool:
+        route = self._live.settings.routes.of(delivery)
+        return route is not None and route.patients
+
+    async def _answer(self, stored: Stored, delivery: Delivery, account: AccountState) -> tuple[Entry, ...]:
+        """Mon espace santé's notice to the sender; none to automatic mail, none that was not wanted (RFC 3461)."""
+        sender, path, settings = stored.envelope.reverse_path, delivery.forward_path, self._live.settings
+        if sender is None or not may_be_answered(stored.facts) or not path.wants(Notify.FAILURE):  # req: NDR-7
+            self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=account.value)
+            return ()
+        if settings.routes.to(sender) is None:
+            self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=account.value)
+            return ()
+        spool_id, message_id = self._new_id()
+        head = stored.facts.head
+        now = self._clock.now()
+        written = write_not_delivered(
+            NotDelivered(
+                account=account,
+                about=path.address,
+                robot=Address.parse(f"{ROBOT}@{settings.space.domain}"),
+                to=sender,
+                subject=head.subject if head is not None else "",
+                original_message_id=head.message_id if head is not None else None,
+                message_id=message_id,
+                written_at=now,
+            )
+        )
+        await self._own.keep(OwnLetter(spool_id=spool_id, message_id=message_id, written=written, to=sender), now)
+        self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=account.value, notice=spool_id)
+        return (self._entry(stored, delivery, f"{account.value} {spool_id}"),)
+
+    async def _announce(self, stored: Stored, delivery: Delivery) -> tuple[Entry, ...]:
+        """The word to the patient's ordinary address, whether he has activated his profile or not."""
+        settings = self._live.settings
+        sender = settings.notifications.sender if settings.notifications.route is not None else None
+        email = await self._ordinary_address(delivery.forward_path.address) if sender is not None else None
+        if sender is None or email is None:
+            return ()
+        spool_id, message_id = self._new_id()
+        now = self._clock.now()
+        written = write_something_waits(sender=sender, to=email, message_id=message_id, written_at=now)
+        letter = OwnLetter(
+            spool_id=spool_id,
+            message_id=message_id,
+            written=written,
+            to=email,
+            auto_submitted="auto-generated",
+            lane=PATIENTS_HEAR,
+        )
+        await self._own.keep(letter, now)
+        self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind="new-message", notice=spool_id)
+        return (self._entry(stored, delivery, f"new-message {spool_id}"),)
+
+    async def _ordinary_address(self, mailbox: Address) -> Address | None:
+        try:
+            matricule = self._live.settings.space.matricule(mailbox)
+        except MalformedMatricule:
+            return None
+        patient = await self._patients.find(matricule) if matricule is not None else None
+        return patient.email if patient is not None else None
+
+    def _new_id(self) -> tuple[str, str]:
+        spool_id = new_id(self._clock.now())
+        return spool_id, f"<{spool_id}@{self._live.settings.hostname}>"
+
+    def _entry(self, stored: Stored, delivery: Delivery, detail: str) -> Entry:
+        return Entry(
+            at=self._clock.now(),
+            event=JournalEvent.NOTIFIED,
+            spool_id=stored.spool_id,
+            sender=stored.facts.sender,
+            recipient=delivery.forward_path.address,
+            detail=detail,
+        )
+
+
+def _end(account: AccountState) -> Bounced:
+    return Bounced(reply=ENDINGS[account], account=account)

@@ -1,0 +1,50 @@
+"""What is remembered of letters that were fetched from mailboxes, so that none comes twice; and whose turn it is."""
+
+from collections.abc import Collection, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from mssgw.core.delivery import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """A message in the folder of a collector. ``digest``: SHA-256 of all its octets; kept as keyed hash.
+
+    ``uid_validity`` and ``uid`` name it as long as the folder keeps its numbers; afterwards, Message-ID and content do.
+    """
+
+    collector: str
+    uid_validity: int
+    uid: int
+    message_id: str | None
+    digest: bytes = field(repr=False)
+
+
+class AlreadyCollected(Exception):
+    """Another process, or an earlier one, has kept this very message: nothing was kept now."""
+
+
+class CollectedLetters(Protocol):
+    """The memory of collectors. Store.accept() writes it, in the commit of the letter."""
+
+    async def already_collected(
+        self, collector: str, uid_validity: int, uids: Collection[int], *, now: datetime
+    ) -> Set[int]:
+        """Which of these messages were collected. They are still there, so they are remembered for longer."""
+
+    async def alike_collected(self, message: Collected) -> bool:
+        """Whether this collector took a message of the same Message-ID and content, under whatever number."""
+
+    async def recognise(self, message: Collected, *, now: datetime) -> None:
+        """Remember the number that such a message has now."""
+
+    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
+        """Take or renew the lease of each name, where nobody else holds it now; those that are ours.
+
+        A token that begins with ``node.`` is an earlier incarnation's: it holds nothing any more.
+        """
+
+    async def leave_leases(self, token: str) -> None:
+        """Give up all that is held under this token."""

@@ -1,0 +1,39 @@
+"""Run by pymap.py: pymap's own command with one more backend, its in-memory one with the accounts of the tests.
+
+In memory, because its maildirs give letters back with other line ends than they were brought with.
+"""
+
+import sys
+from typing import Any
+
+from pymap.backend import backends
+from pymap.backend.dict import DictBackend
+from pymap.main import main
+from pymap.user import UserMetadata
+from pysasl.hashing import BuiltinHash
+
+from tests.peers.mail_store import PASSWORD
+
+ACCOUNTS_FILE = "--accounts-file"
+
+
+class Accounts(DictBackend):
+    """All accounts of a file, one a line, with PASSWORD."""
+
+    @classmethod
+    def add_subparser(cls, name: str, subparsers: Any) -> Any:
+        parser = super().add_subparser(name, subparsers)
+        parser.add_argument(ACCOUNTS_FILE, required=True)
+        return parser
+
+    @classmethod
+    async def _add_demo_user(cls, config: Any, login: Any) -> None:
+        secret = BuiltinHash(rounds=1).hash(PASSWORD)
+        with open(config.args.accounts_file, encoding="utf-8") as file:  # noqa: ASYNC230 - nobody is served yet
+            for account in file.read().split():
+                login.users_dict[account] = UserMetadata(config, account, password=secret)
+
+
+if __name__ == "__main__":
+    backends.add("accounts", Accounts)
+    sys.exit(main())
