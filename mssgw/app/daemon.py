@@ -21,6 +21,7 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
+from mssgw.app.deliverers import SESSIONS, Transports
 from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
@@ -38,10 +39,9 @@ from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
+from mssgw.edges.imap import ImapMailboxes
 from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import SmtpIn
-from mssgw.edges.smtp_limits import PoolLimits
-from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
 from mssgw.edges.webhook import Webhooks
 from mssgw.flow.collectors import Collectors
@@ -161,11 +161,15 @@ class Daemon:
         """Serve while the block runs; on leaving, finish what is under way."""
         config = self._ready.config
         per_hop = self._seat.share(config.delivery.connections_per_hop)
-        transport = SmtpTransport(
+        mailboxes = ImapMailboxes(tls_contexts=lambda account: self._ready.tls)
+        transport = Transports(
             hostname=config.gateway.hostname,
             spool=self._rest.spool,
-            tls_contexts=lambda route: self._ready.tls_of(route),
-            limits=PoolLimits(connections=per_hop),
+            telemetry=self._telemetry,
+            tls=lambda route: self._ready.tls_of(route),
+            mailboxes=mailboxes,
+            per_hop=per_hop,
+            per_mailbox=self._seat.share(SESSIONS),
             trust=self._trust,
         )
         flow = assemble(

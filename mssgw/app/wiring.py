@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
+from mssgw.app.deliverers import to_mailboxes
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
@@ -119,7 +120,8 @@ def routes(config: Config, listed: Listed | None = None) -> RouteTable:
             found = dict.fromkeys(operator.domains, route)
         table |= {each: _mutual(name, route, each) for each, route in found.items()} if mutual else found
     ours = frozenset(domain for each in config.establishments for domain in each.domains)
-    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours)
+    into = to_mailboxes(config, password)
+    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours, into)
 
 
 def _mutual(name: str, route: Route, domain: str) -> Route:  # req: TLS-6

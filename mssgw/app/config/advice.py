@@ -203,6 +203,9 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     for n, operator in enumerate(config.trusted_domains):
         files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
     files += [(("collector", n, "password_file"), each.password_file) for n, each in enumerate(config.collectors)]
+    files += [(("mailbox", n, "password_file"), each.password_file) for n, each in enumerate(config.mailboxes)]
+    for n, store in enumerate(config.mail_stores):
+        files.append((("mail_store", n, "master_password_file"), store.master_password_file))
     return _named(files)
 
 

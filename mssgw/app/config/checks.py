@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mssgw.app.config import lines
 from mssgw.app.config.collector import COLLECTOR_CHECKS
 from mssgw.app.config.files import readable
+from mssgw.app.config.mail_stores import MAIL_STORE_CHECKS
 from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
 from mssgw.app.config.model import (
     Conversations,
@@ -312,6 +313,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     the_database_password_exists,
     delivery_files_exist,
     *MAILBOX_CHECKS,
+    *MAIL_STORE_CHECKS,
     *COLLECTOR_CHECKS,
     *TRUST_CHECKS,
 )
