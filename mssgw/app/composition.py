@@ -44,6 +44,7 @@ def assemble(
     lease: timedelta = LEASE,
     trace: timedelta = timedelta(days=365),
     trust: Trust | None = None,
+    patients: Patients | None = None,
     desk: Desk | None = None,
     notifications: NotificationQueue | None = None,
     hooks: Hooks | None = None,
@@ -59,8 +60,8 @@ def assemble(
     attempts = Attempts(
         store=store,
         spool=spool,
-        transport=transport,
-        notices=notices,
+        transport=transport if patients is None else PatientTransport(transport, patients, live),
+        notices=notices if patients is None else _before(notices, patients, store, spool, clock, telemetry, live),
         clock=clock,
         telemetry=telemetry,
         live=live,
@@ -76,7 +77,7 @@ def assemble(
     )
     means = Means(store=store, spool=spool, clock=clock, telemetry=telemetry, inspector=inspector, deliverer=deliverer)
     return Flow(
-        reception=Reception(means, live, trust),
+        reception=Reception(means, live, trust, PatientDoor(patients, live) if patients is not None else None),
         deliverer=deliverer,
         notices=notices,
         sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace, live=live, desk=desk),
@@ -100,3 +101,9 @@ def _notifier(
         queue=queue, store=store, transport=transport, hooks=hooks, clock=clock, telemetry=telemetry, live=live
     )
 
+
+def _before(
+    notices: Notices, patients: Patients, store: Store, spool: Spool, clock: Clock, telemetry: Telemetry, live: Live
+) -> PatientNotices:
+    own = OwnLetters(store=store, spool=spool, live=live)
+    return PatientNotices(notices, patients=patients, own=own, clock=clock, telemetry=telemetry, live=live)

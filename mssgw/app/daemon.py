@@ -142,6 +142,7 @@ class Daemon:
         self._ready = ready = made_of(config, seat, listed=self._listed, telemetry=self._aloud)
         self._passwords, self._logins = Passwords(), Logins()
         self._live = Live(ready.settings, *self._admission(ready.clients))
+        self._live.check_password = self._passwords.check
         self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
         self._space = trust_at_work(
             config, clock=rest.clock, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
@@ -184,6 +185,7 @@ class Daemon:
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
             trust=self._trust,
+            patients=self._rest.patients,
             desk=self._rest.desk,
             notifications=self._rest.notifications,
             hooks=Webhooks(lambda: self._ready.hooks_tls),

@@ -101,7 +101,7 @@ class Listener(_Table):
     """[[listener]]: a port that we serve. ``socket``: the FileDescriptorName that systemd passes it under."""
 
     name: Name
-    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE]
+    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE, Role.PATIENT_SPACE]
     address: ListenAddress
     socket: Name | None = None
     tls: Tls = Tls.STARTTLS
@@ -255,6 +255,17 @@ class TrustSettings(_Table):
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
+class PatientSpaceSettings(_Table):
+    """[patient_space]: given, the patient domain is ours: we keep its mailboxes and the registry of its patients.
+
+    ``next_hop``: the store of their mailboxes. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
+    """
+
+    next_hop: NextHop
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    bad_key: Literal["refuse", "notice"] = "refuse"
+
+
 class DirectorySettings(_Table):
     """[directory]: given, the imported directory says which mailboxes patients may write to first (WHO-3)."""
 
@@ -297,6 +308,7 @@ class Config(_Table):
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None
+    patient_space: PatientSpaceSettings | None = None
     directory: DirectorySettings | None = None
     notifications: NotificationSettings = NotificationSettings()
     reports: Reports = Reports()
