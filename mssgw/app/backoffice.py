@@ -33,7 +33,7 @@ from mssgw.flow.receipt import Notices
 from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
-from mssgw.ports import Desk, Directory, QueueRow, Store
+from mssgw.ports import Desk, Directory, Patients, QueueRow, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -74,6 +74,10 @@ class BackOffice:
     @property
     def settings(self) -> Settings:
         return self._settings
+
+    @property
+    def patients(self) -> Patients:
+        return self._rest.patients
 
     @property
     def space(self) -> PatientSpace:

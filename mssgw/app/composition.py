@@ -11,6 +11,9 @@ from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
 from mssgw.flow.notify import Notifier
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.patient_door import PatientDoor
+from mssgw.flow.patient_space import PatientNotices, PatientTransport
 from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
@@ -19,6 +22,7 @@ from mssgw.ports import (
     Desk,
     Hooks,
     NotificationQueue,
+    Patients,
     Spool,
     Store,
     Telemetry,
@@ -55,6 +59,7 @@ def assemble(
     trace: timedelta = timedelta(days=365),
     trust: Trust | None = None,
     validators: Validators,
+    patients: Patients | None = None,
     desk: Desk | None = None,
     notifications: NotificationQueue | None = None,
     hooks: Hooks | None = None,
@@ -70,8 +75,8 @@ def assemble(
     attempts = Attempts(
         store=store,
         spool=spool,
-        transport=transport,
-        notices=notices,
+        transport=transport if patients is None else PatientTransport(transport, patients, live),
+        notices=notices if patients is None else _before(notices, patients, store, spool, clock, telemetry, live),
         clock=clock,
         telemetry=telemetry,
         live=live,
@@ -96,7 +101,7 @@ def assemble(
         deliverer=deliverer,
     )
     return Flow(
-        reception=Reception(means, live, trust),
+        reception=Reception(means, live, trust, PatientDoor(patients, live) if patients is not None else None),
         deliverer=deliverer,
         notices=notices,
         sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace, live=live, desk=desk),
@@ -120,3 +125,10 @@ def _notifier(
     return Notifier(
         queue=queue, store=store, transport=transport, hooks=hooks, clock=clock, telemetry=telemetry, live=live
     )
+
+
+def _before(
+    notices: Notices, patients: Patients, store: Store, spool: Spool, clock: Clock, telemetry: Telemetry, live: Live
+) -> PatientNotices:
+    own = OwnLetters(store=store, spool=spool, live=live)
+    return PatientNotices(notices, patients=patients, own=own, clock=clock, telemetry=telemetry, live=live)

@@ -17,6 +17,7 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
+from mssgw.app.deliverers import SESSIONS, Transports
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready, Reloads, made_of, read_again, refusals_told, with_certificate_renewed
@@ -31,10 +32,9 @@ from mssgw.app.vigil import Vigil
 from mssgw.core.errors import GatewayError
 from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
+from mssgw.edges.imap import ImapMailboxes
 from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import SmtpIn
-from mssgw.edges.smtp_limits import PoolLimits
-from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.edges.smtpd_logins import Logins
 from mssgw.edges.webhook import Webhooks
 from mssgw.flow.collectors import Collectors
@@ -64,6 +64,7 @@ class Daemon:
         self._passwords, self._logins = Passwords(), Logins()
         admission = Admission(clients=ready.clients, passwords=self._passwords)
         self._live = Live(ready.settings, admission.client_at, admission.authenticate, admission.login)
+        self._live.check_password = self._passwords.check
         self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
         self._space = trust_at_work(
             config, clock=rest.clock, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
@@ -86,11 +87,15 @@ class Daemon:
         """Serve while the block runs; on leaving, finish what is under way."""
         config = self._ready.config
         per_hop = self._seat.share(config.delivery.connections_per_hop)
-        transport = SmtpTransport(
+        mailboxes = ImapMailboxes(tls_contexts=lambda account: self._ready.tls)
+        transport = Transports(
             hostname=config.gateway.hostname,
             spool=self._rest.spool,
-            tls_contexts=lambda route: self._ready.tls_of(route),
-            limits=PoolLimits(connections=per_hop),
+            telemetry=self._telemetry,
+            tls=lambda route: self._ready.tls_of(route),
+            mailboxes=mailboxes,
+            per_hop=per_hop,
+            per_mailbox=self._seat.share(SESSIONS),
             trust=self._trust,
         )
         validators = validators_of(config, self._seat, self._telemetry)
@@ -107,6 +112,7 @@ class Daemon:
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
             trust=self._trust,
+            patients=self._rest.patients,
             desk=self._rest.desk,
             notifications=self._rest.notifications,
             hooks=Webhooks(lambda: self._ready.hooks_tls),

@@ -205,7 +205,7 @@ def _listener(
         tls=TlsMode(entry.tls.value),
         context=context,
         require_tls=entry.require_tls and context is not None,
-        auth=entry.auth,
+        auth=entry.auth or entry.role is Role.PATIENT_SPACE,
         peers=isinstance(context, PeerContext),
         idle=limits.idle.total_seconds(),
         data_total=limits.data_total.total_seconds(),

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
+from mssgw.app.deliverers import to_mailboxes
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
@@ -18,7 +19,8 @@ from mssgw.core.delivery import RetryPolicy
 from mssgw.core.document_policy import DocumentPolicies, DocumentPolicy
 from mssgw.core.envelope import Role
 from mssgw.core.notifying import Notifications
-from mssgw.core.routes import Route, RouteTable, TlsPolicy
+from mssgw.core.patients import HOUSEHOLD
+from mssgw.core.routes import PATIENTS_HEAR, Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
 
@@ -120,8 +122,22 @@ def routes(config: Config, listed: Listed | None = None) -> RouteTable:
             route = _route(name, operator, operator.next_hop.host, operator.next_hop.port)
             found = dict.fromkeys(operator.domains, route)
         table |= {each: _mutual(name, route, each) for each, route in found.items()} if mutual else found
+    table |= _to_patients(config)
     ours = frozenset(domain for each in config.establishments for domain in each.domains)
-    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours)
+    ours |= {config.gateway.patient_domain} if config.patient_space is not None else frozenset()
+    into = to_mailboxes(config, password)
+    return RouteTable(table, (listed or nobody_knows) if mutual else None, ours, into)
+
+
+def _to_patients(config: Config) -> dict[str, Route]:
+    """To the mailboxes that we keep for patients, and to their ordinary addresses."""
+    space = config.patient_space
+    if space is None:
+        return {}
+    hop, ordinary = space.next_hop, notifications(config).route
+    there = Route(name=HOUSEHOLD, host=hop.host, port=hop.port, tls=space.next_hop_tls, inward=True, patients=True)
+    table = {config.gateway.patient_domain: there}
+    return table | ({PATIENTS_HEAR: ordinary} if ordinary is not None else {})
 
 
 def _mutual(name: str, route: Route, domain: str) -> Route:  # req: TLS-6
@@ -238,7 +254,9 @@ def notifications(config: Config) -> Notifications:
 def patient_space(config: Config) -> PatientSpace:
     """The patient domain and its addresses that are no matricule (INS-10)."""
     exceptions = frozenset(address.key for address in config.gateway.patient_exceptions)
-    return PatientSpace(domain=config.gateway.patient_domain, exceptions=exceptions)
+    ours = config.patient_space
+    takes_any = ours is not None and ours.bad_key == "notice"  # req: NDR-4, NDR-8
+    return PatientSpace(domain=config.gateway.patient_domain, exceptions=exceptions, takes_any=takes_any)
 
 
 def mailboxes(config: Config) -> dict[str, Bal]:
@@ -257,7 +275,8 @@ def mailboxes(config: Config) -> dict[str, Bal]:
 def owners(config: Config) -> dict[str, str]:
     """Domain to the name of the client that may speak for it; of operators the white list tells it, where there is."""
     entries = (*config.establishments, *(config.trusted_domains if config.trust is None else ()))
-    return {domain: each.name for each in entries for domain in each.domains}
+    ours = {config.gateway.patient_domain: HOUSEHOLD} if config.patient_space is not None else {}
+    return {domain: each.name for each in entries for domain in each.domains} | ours
 
 
 def retry_policy(config: Config) -> RetryPolicy:

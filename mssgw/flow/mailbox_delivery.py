@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.replies import Reply
-from mssgw.core.routes import Route, RouteKind
+from mssgw.core.routes import Route
 from mssgw.flow.mailbox_sessions import Sessions
 from mssgw.formats.received import received, return_path
 from mssgw.formats.wire import Unstuffer
-from mssgw.ports import Body, Spool, Stored, Telemetry, Transport
+from mssgw.ports import Body, Spool, Stored, Telemetry
 from mssgw.ports.mailbox import (
     Account,
     LoginRefused,
@@ -28,16 +28,6 @@ PUT = Reply(250, "2.1.5", "Depose dans la boite aux lettres")
 FOUND = Reply(250, "2.1.5", "Depose deja dans la boite aux lettres")
 SLOW = Reply(451, "4.4.2", "La messagerie du destinataire est trop lente")
 ATTEMPT = 1020.0  # seconds; a little below the limit of flow/attempt, so that the outcomes known by then count
-
-
-class ByKind:
-    """ports.Transport: each route by the transport of its kind."""
-
-    def __init__(self, transports: Mapping[RouteKind, Transport]) -> None:
-        self._transports = transports
-
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
-        return await self._transports[route.kind].send(route, stored, deliveries)
 
 
 class MailboxTransport:

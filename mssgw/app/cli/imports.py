@@ -1,8 +1,7 @@
 """``mssgw conversation import``: pairs from earlier mail logs, checked whole before the first is written (SD-9)."""
 
-import csv
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,10 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mssgw.app.cli import pairs, paper
+from mssgw.app.cli.csv_files import SHOWN, Advance, BadLine, progress, rows
 from mssgw.app.cli.exits import Code, Failure
 from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
@@ -25,14 +23,8 @@ from mssgw.core.errors import GatewayError, StoreUnavailable
 
 HEADER = ("patient", "bal", "state", "date")
 BATCH = 500  # pairs a transaction: short enough that the daemon's commits go between
-SHOWN = 20  # errors told one by one
-Advance = Callable[[int], None]
 Row = tuple[Pair, State, datetime]
 T = TypeVar("T")
-
-
-class BadLine(Exception):
-    """A line that cannot be imported; the text names each wrong column and what was expected, never the value."""
 
 
 @dataclass(slots=True)
@@ -124,31 +116,14 @@ async def _write(office: Office, file: Path, survey: Survey) -> int:
 def _rows(file: Path, space: PatientSpace, advance: Advance) -> Iterator[tuple[int, Row | BadLine]]:
     """Line number and row of every line after the header. Raises Failure when it is no such CSV file at all."""
     with file.open("rb") as raw:
-        reader = csv.reader(_text(raw, file, advance), strict=True)
-        try:
-            header = [name.strip().lower() for name in next(reader, [])]
-            if tuple(header) != HEADER:
-                raise Failure(Code.DATA, f"{file}:1: expected the header {','.join(HEADER)}, with commas")
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, _row(cells, space)
-        except csv.Error as error:
-            raise Failure(Code.DATA, f"{file}:{reader.line_num}: expected CSV ({error})") from None
-
-
-def _text(raw: Iterable[bytes], file: Path, advance: Advance) -> Iterator[str]:
-    for number, octets in enumerate(raw, 1):
-        advance(len(octets))
-        try:
-            yield octets.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise Failure(Code.DATA, f"{file}:{number}: expected UTF-8") from None
+        for line, cells in rows(raw, HEADER, advance):
+            yield line, _row(cells, space)
 
 
 def _row(cells: list[str], space: PatientSpace) -> Row | BadLine:
     if len(cells) != len(HEADER):
         return BadLine(f"expected {len(HEADER)} columns, found {len(cells)}")
-    who, bal, state, date = (cell.strip() for cell in cells)
+    who, bal, state, date = cells
     faults: list[str] = []
 
     def read(parse: Callable[[], T]) -> T | None:
@@ -194,12 +169,8 @@ def _digest(pair: Pair) -> bytes:
 
 @contextmanager
 def _progress(file: Path, doing: str) -> Iterator[Advance]:
-    """A bar on stderr when that is a terminal; the callable takes how many octets were read."""
-    screen = Console(stderr=True, highlight=False)
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        task = progress.add_task(doing, total=file.stat().st_size)
-        yield lambda octets: progress.advance(task, octets)
+    with file.open("rb") as raw, progress(raw, doing) as advance:
+        yield advance
 
 
 def _summarise(survey: Survey, imported: int, as_json: bool) -> None:

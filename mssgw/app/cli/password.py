@@ -23,10 +23,15 @@ def hash_() -> None:
     """
     from mssgw.edges.passwords import hash_password  # argon2 is not for --help
 
-    secret = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
-    if not secret:
+    click.echo(hash_password(secret()))
+
+
+def secret() -> str:
+    """A password from whoever sits there, or the first line of a pipe. Raises UsageError when it is empty."""
+    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    if not given:
         raise click.UsageError("expected a password that is not empty", click.get_current_context())
-    click.echo(hash_password(secret))
+    return given
 
 
 def _asked() -> str:

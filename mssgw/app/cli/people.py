@@ -9,7 +9,7 @@ import click
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party, PatientSpace
 from mssgw.core.errors import MalformedAddress
-from mssgw.core.ins import LENGTH
+from mssgw.core.ins import LENGTH, Matricule
 
 _ALIAS = re.compile(r"(?![0-9]{13,}$)[0-9A-Za-z_:+/=-]{6,64}")
 _QUEUE_ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{16}")  # Crockford's base 32, see flow/ids.py
@@ -34,7 +34,25 @@ def patient(text: str, space: PatientSpace) -> Address:
     Raises MalformedMatricule or MalformedAddress.
     """
     address = Address.parse(text if "@" in text else f"{text}@{space.domain}")
-    space.recipient(address)
+    if space.is_patient(address):
+        space.matricule(address)
+    return address
+
+
+def matricule(text: str, space: PatientSpace) -> Matricule:
+    """The number of a patient, bare or in his address. Raises MalformedMatricule or MalformedAddress."""
+    address = patient(text, space)
+    found = space.matricule(address) if address.domain == space.domain else None
+    if found is None:
+        raise MalformedAddress("expected a matricule INS, or an address that it makes in the patient domain")
+    return found
+
+
+def ordinary(text: str, space: PatientSpace) -> Address:
+    """An address outside the patient domain, where a word sent would be told of again. Raises MalformedAddress."""
+    address = Address.parse(text)
+    if address.domain == space.domain:
+        raise MalformedAddress("expected an ordinary address, not one of the patient domain")
     return address
 
 

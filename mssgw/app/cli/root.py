@@ -17,6 +17,7 @@ from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
 from mssgw.app.cli.password import password
+from mssgw.app.cli.patient import patient
 from mssgw.app.cli.queue import queue
 from mssgw.app.cli.report import report
 from mssgw.app.cli.serve import serve
@@ -100,5 +101,6 @@ for command in (
     key,
     db,
     password,
+    patient,
 ):
     main.add_command(command)

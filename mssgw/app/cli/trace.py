@@ -11,7 +11,7 @@ from mssgw.app.cli.passage import passage_json, print_passages
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
-from mssgw.core.journal import THE_DIRECTORY, WHITE_LIST, Entry
+from mssgw.core.journal import THE_DIRECTORY, THE_PATIENTS, WHITE_LIST, Entry
 from mssgw.core.passage import passages
 
 
@@ -57,7 +57,7 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     desk = office.desk
     if subject.startswith("<") and subject.endswith(">"):
         return await _lives(office, await desk.trace(message_id=subject, limit=limit), limit)
-    if subject in (WHITE_LIST, THE_DIRECTORY):
+    if subject in (WHITE_LIST, THE_DIRECTORY, THE_PATIENTS):
         return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
         address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)

@@ -30,6 +30,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _persons,
         _ways_in_and_out,
         _patients,
+        _patient_space,
         _tls,
         _trust,
         _logins,
@@ -79,7 +80,19 @@ def _ways_in_and_out(config: Config) -> Found:
             yield Complaint(("listener",), f'no listener has role = "{role}"')
 
 
+def _patient_space(config: Config) -> Found:
+    space = config.patient_space
+    if space is None:
+        return
+    if not any(listener.role is Role.PATIENT_SPACE for listener in config.listeners):
+        yield Complaint(("patient_space",), f'no listener has role = "{Role.PATIENT_SPACE}": patients cannot write')
+    if space.next_hop_tls is TlsPolicy.NONE and not space.next_hop.loopback:
+        yield Complaint(("patient_space", "next_hop_tls"), "health mail crosses the network in clear text")
+
+
 def _patients(config: Config) -> Found:
+    if config.patient_space is not None:
+        return
     served = {domain for operator in config.trusted_domains for domain in operator.domains}
     if config.gateway.patient_domain not in served and config.trust is None:
         message = f"no [[trusted_domain]] holds {config.gateway.patient_domain}: no letter can reach a patient"
@@ -203,6 +216,9 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     for n, operator in enumerate(config.trusted_domains):
         files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
     files += [(("collector", n, "password_file"), each.password_file) for n, each in enumerate(config.collectors)]
+    files += [(("mailbox", n, "password_file"), each.password_file) for n, each in enumerate(config.mailboxes)]
+    for n, store in enumerate(config.mail_stores):
+        files.append((("mail_store", n, "master_password_file"), store.master_password_file))
     return _named(files)
 
 

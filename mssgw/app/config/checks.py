@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mssgw.app.config import lines
 from mssgw.app.config.collector import COLLECTOR_CHECKS
 from mssgw.app.config.files import readable
+from mssgw.app.config.mail_stores import MAIL_STORE_CHECKS
 from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
 from mssgw.app.config.model import (
     Conversations,
@@ -34,6 +35,7 @@ from mssgw.app.config.model import (
     TrustedDomain,
     TrustSettings,
 )
+from mssgw.app.config.patient_checks import PATIENT_CHECKS
 from mssgw.app.config.problems import Complaint
 from mssgw.app.config.trust_checks import TRUST_CHECKS, served_by_trust
 from mssgw.app.config.values import Endpoint
@@ -75,7 +77,7 @@ def _collide(one: Endpoint, other: Endpoint) -> bool:
 def listeners_protect_what_they_carry(listeners: Sequence[Listener], trust: TrustSettings | None) -> Found:
     for n, each in enumerate(listeners):
         at: lines.Path = ("listener", n)
-        if each.auth and each.role is not Role.ESTABLISHMENT:
+        if each.auth and each.role is Role.TRUST_SPACE:
             yield Complaint((*at, "auth"), 'only a listener with role = "establishment" knows logins')
         elif each.auth and each.tls is Tls.NONE:
             yield Complaint((*at, "auth"), "passwords need TLS: set tls, or auth = false")
@@ -330,6 +332,8 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     the_database_password_exists,
     delivery_files_exist,
     *MAILBOX_CHECKS,
+    *MAIL_STORE_CHECKS,
     *COLLECTOR_CHECKS,
     *TRUST_CHECKS,
+    *PATIENT_CHECKS,
 )

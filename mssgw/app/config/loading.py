@@ -113,7 +113,7 @@ class _Partial(Config):
 def _complaint(detail: ErrorDetails) -> Complaint:
     """What pydantic found, in the words of the file."""
     path = tuple(detail["loc"])
-    secret = _SECRET.intersection(path) or path[0] in ("mailbox", "collector")
+    secret = _SECRET.intersection(path) or path[0] in ("mailbox", "collector", "mail_store")
     found = "" if secret else f", found {_shown(detail['input'])}"
     match detail["type"]:
         case "extra_forbidden":

@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from mssgw.app.config.collector import Collector
+from mssgw.app.config.collector import Collector, Folder, Keyword
+from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
@@ -44,6 +45,7 @@ from mssgw.core.clinical import Profile
 from mssgw.core.document_policy import Rejected
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
+from mssgw.ports.mailbox import INBOX
 
 
 class Tls(StrEnum):
@@ -102,7 +104,7 @@ class Listener(_Table):
     """[[listener]]: a port that we serve. ``socket``: the FileDescriptorName that systemd passes it under."""
 
     name: Name
-    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE]
+    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE, Role.PATIENT_SPACE]
     address: ListenAddress
     socket: Name | None = None
     tls: Tls = Tls.STARTTLS
@@ -154,7 +156,8 @@ class Mailbox(_Table):
     """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3).
 
     ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
-    from patients wait in it.
+    from patients wait in it. ``mail_store``: we deliver into it; ``user``: its login there, None: the address.
+    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7).
     """
 
     address: MailAddress
@@ -164,6 +167,17 @@ class Mailbox(_Table):
     close_after: Duration | None = None
     close_on_send: Flag = False
     notify: Notify | None = Field(default=None, repr=False)
+    mail_store: Name | None = None
+    user: LoginName | None = Field(default=None, repr=False)
+    password_file: File | None = None
+    folder: Folder = INBOX
+    processed_folder: Folder | None = None
+    processed_keyword: Keyword | None = None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether its program's word is waited for."""
+        return self.processed_folder is not None or self.processed_keyword is not None
 
 
 class NotificationSettings(_Table):
@@ -274,6 +288,17 @@ class TrustSettings(_Table):
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
+class PatientSpaceSettings(_Table):
+    """[patient_space]: given, the patient domain is ours: we keep its mailboxes and the registry of its patients.
+
+    ``next_hop``: the store of their mailboxes. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
+    """
+
+    next_hop: NextHop
+    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    bad_key: Literal["refuse", "notice"] = "refuse"
+
+
 class DirectorySettings(_Table):
     """[directory]: given, the imported directory says which mailboxes patients may write to first (WHO-3)."""
 
@@ -309,6 +334,7 @@ class Config(_Table):
     establishments: Annotated[tuple[Establishment, ...], _LIST, Field(alias="establishment")] = ()
     trusted_domains: Annotated[tuple[TrustedDomain, ...], _LIST, Field(alias="trusted_domain")] = ()
     logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
+    mail_stores: Annotated[tuple[MailStore, ...], _LIST, Field(alias="mail_store")] = ()
     mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
     collectors: Annotated[tuple[Collector, ...], _LIST, Field(alias="collector")] = ()
     policy: PolicySettings = PolicySettings()
@@ -318,6 +344,7 @@ class Config(_Table):
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()
     trust: TrustSettings | None = None
+    patient_space: PatientSpaceSettings | None = None
     directory: DirectorySettings | None = None
     notifications: NotificationSettings = NotificationSettings()
     reports: Reports = Reports()

@@ -30,6 +30,7 @@ RESTART = {
         "crl_grace",
         "purposes",
     ),
+    "patient_space": (),  # its coming or going is for the start: routes, listeners and owners fit together
     "retention": ("trace",),
     "metrics": ("address", "allow_remote"),
 }
@@ -45,7 +46,7 @@ def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
         before, after = getattr(old, section, None), getattr(new, section, None)
         if section == "listener" or before is after is None:
             continue
-        if before is None or after is None:  # [trust] came or went: the one or the other, from the start
+        if before is None or after is None:  # such a table came or went: the one or the other, from the start
             changed[section], names = before, [""]
             changed["listeners"] = old.listeners  # they fit together: TLS or none, whose certificate
         else:

@@ -54,7 +54,7 @@ class Eyes:
         if self._directory is not None:
             self._directory.max_age = ready.settings.directory_max_age
         routes = ready.settings.routes
-        self.metrics.routes(route.name for route in routes.by_domain.values())
+        self.metrics.routes(route.name for route in (*routes.by_domain.values(), *routes.by_address.values()))
         self.metrics.routes((BY_THE_LIST,) if routes.listed is not None else ())
 
     def watch(self, listener: SmtpIn) -> None:

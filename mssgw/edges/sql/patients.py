@@ -1,10 +1,12 @@
 """The Patients port over SQL: nothing in a row tells a matricule, an address or a password's hash."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
+from mssgw.core.addresses import Address
 from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry
 from mssgw.core.patients import Credentials, Patient, PatientState, Tally, Wish, granted_all
@@ -23,6 +25,16 @@ _CHANGE = (
     .where(patients.c.patient == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A wish, with what stands for its values at rest."""
+
+    wish: Wish
+    key: bytes
+    sealed: bytes
+    sealed_email: bytes | None
 
 
 class SqlPatients:
@@ -64,36 +76,43 @@ class SqlPatients:
         return found
 
     async def put(self, wishes: Sequence[Wish], entry: Entry) -> Tally:
-        keys = [_key(self._records, wish.matricule) for wish in wishes]
+        asked = [self._asked(wish) for wish in wishes]  # hashed and sealed before anybody has to wait for us
 
         def work(connection: Connection) -> Tally:
             self._session.database.alone(connection, patients)
-            rows = {row.patient: row for row in _BY_NUMBER.rows(connection, keys)}
-            known = {key: _patient(self._records, row) for key, row in rows.items()}
-            after = granted_all([known.get(key) for key in keys], wishes, entry.at)
-            return self._write(connection, keys, known, after, entry)
+            rows = {row.patient: row for row in _BY_NUMBER.rows(connection, [each.key for each in asked])}
+            before = [_known(self._records, rows.get(each.key), each) for each in asked]
+            after = granted_all(before, wishes, entry.at)
+            return self._write(connection, asked, before, after, entry)
 
         tally: Tally = await self._session.write(Unit(work=work))
         return tally
 
+    def _asked(self, wish: Wish) -> _Asked:
+        return _Asked(
+            wish=wish,
+            key=_key(self._records, wish.matricule),
+            sealed=self._records.vault.seal("matricule", wish.matricule.value),
+            sealed_email=self._email(wish.email),
+        )
+
     def _write(
         self,
         connection: Connection,
-        keys: Sequence[bytes],
-        known: dict[bytes, Patient],
+        asked: Sequence[_Asked],
+        before: Sequence[Patient | None],
         after: Sequence[Patient],
         entry: Entry,
     ) -> Tally:
-        new = [self._row(key, patient) for key, patient in zip(keys, after, strict=True) if key not in known]
-        changed = [
-            (key, patient) for key, patient in zip(keys, after, strict=True) if known.get(key, patient) != patient
-        ]
+        every = list(zip(asked, before, after, strict=True))
+        new = [_row(each, patient) for each, known, patient in every if known is None]
+        changed = [self._change(each, patient) for each, known, patient in every if known not in (None, patient)]
         self._adding.run(connection, new)
         if changed:
-            connection.execute(_CHANGE, [self._change(key, patient) for key, patient in changed])
+            connection.execute(_CHANGE, changed)
         if new or changed:
             self._journal(connection, entry)
-        return Tally(added=len(new), changed=len(changed), same=len(keys) - len(new) - len(changed))
+        return Tally(added=len(new), changed=len(changed), same=len(every) - len(new) - len(changed))
 
     async def set_password(self, matricule: Matricule, password_hash: str, entry: Entry) -> bool:
         sealed = self._records.vault.seal("password", password_hash)
@@ -111,20 +130,36 @@ class SqlPatients:
     def _journal(self, connection: Connection, entry: Entry) -> None:
         self._session.statements.journal.run(connection, [self._records.entry(entry)])
 
-    def _row(self, key: bytes, patient: Patient) -> tuple[Any, ...]:
-        sealed = self._records.vault.seal("matricule", patient.matricule.value)
-        return key, sealed, patient.state.value, micros(patient.since), self._email(patient), None
+    def _change(self, asked: _Asked, patient: Patient) -> dict[str, Any]:
+        email = self._email(patient.email) if asked.wish.keeps_email else asked.sealed_email
+        values = patient.state.value, micros(patient.since), email
+        return {"of": asked.key, **{f"new_{name}": value for name, value in zip(_CHANGED, values, strict=True)}}
 
-    def _change(self, key: bytes, patient: Patient) -> dict[str, Any]:
-        values = patient.state.value, micros(patient.since), self._email(patient)
-        return {"of": key, **{f"new_{name}": value for name, value in zip(_CHANGED, values, strict=True)}}
+    def _email(self, email: Address | None) -> bytes | None:
+        return self._records.sealed_address(email) if email is not None else None
 
-    def _email(self, patient: Patient) -> bytes | None:
-        return self._records.sealed_address(patient.email) if patient.email is not None else None
+
+def _row(asked: _Asked, patient: Patient) -> tuple[Any, ...]:
+    """Somebody new, as he was asked for."""
+    return asked.key, asked.sealed, patient.state.value, micros(patient.since), asked.sealed_email, None
 
 
 def _key(records: Records, matricule: Matricule) -> bytes:
     return records.vault.digest("matricule", matricule.value)
+
+
+def _known(records: Records, row: Any, asked: _Asked) -> Patient | None:
+    """Who is registered, read as far as the wish does not say the same."""
+    if row is None:
+        return None
+    same = row.sealed_email == asked.sealed_email
+    return Patient(
+        matricule=asked.wish.matricule,
+        state=PatientState(row.state),
+        email=asked.wish.email if same else _unsealed(records, row.sealed_email),
+        since=moment(row.since),
+        has_password=row.sealed_password is not None,
+    )
 
 
 def _patient(records: Records, row: Any) -> Patient:
@@ -132,7 +167,11 @@ def _patient(records: Records, row: Any) -> Patient:
     return Patient(
         matricule=Matricule.parse(records.vault.unseal("matricule", row.sealed_matricule)),
         state=PatientState(row.state),
-        email=records.unsealed_address(row.sealed_email) if row.sealed_email is not None else None,
+        email=_unsealed(records, row.sealed_email),
         since=moment(row.since),
         has_password=row.sealed_password is not None,
     )
+
+
+def _unsealed(records: Records, sealed: bytes | None) -> Address | None:
+    return records.unsealed_address(sealed) if sealed is not None else None

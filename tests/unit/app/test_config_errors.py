@@ -77,7 +77,7 @@ MISTAKES = [
         'role = "trust"',
         13,
         "listener[1].role",
-        '"establishment" or "trust-space", found "trust"',
+        '"trust-space" or "patient-space", found "trust"',
     ),
     ('"127.0.0.1:2526"', '"127.0.0.1"', 14, "listener[1].address", "an address and port"),
     ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an address and port"),

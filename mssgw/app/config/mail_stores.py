@@ -1,0 +1,131 @@
+"""[[mail_store]]: where the mailboxes are that we deliver into, and what it must hold together with [[mailbox]]."""
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, PlainValidator
+
+from mssgw.app.config.collector import Host, Port
+from mssgw.app.config.files import readable
+from mssgw.app.config.problems import Complaint
+from mssgw.app.config.values import Endpoint, File, LoginName, Name, next_hop
+from mssgw.core.bal import BalKind
+
+Found = Iterator[Complaint]
+
+_OF_A_STORE = ("user", "password_file", "folder", "processed_folder", "processed_keyword")
+
+
+def way_by_lmtp(value: object) -> Endpoint | str:
+    """The path of a unix socket, or host and port."""
+    if isinstance(value, str) and value.startswith("/") and value.isprintable():
+        return value
+    try:
+        return next_hop(value)
+    except ValueError:
+        message = 'expected a unix socket such as "/run/dovecot/lmtp", or "host:port" such as "localhost:24"'
+        raise ValueError(message) from None
+
+
+Lmtp = Annotated[Endpoint | str, PlainValidator(way_by_lmtp)]
+
+
+class MailStore(BaseModel):
+    """``host``, ``port``, ``tls``: its IMAP server. ``lmtp``: letters go there, and not by IMAP.
+
+    ``master_user``: a login of the store's own that opens every mailbox; else each [[mailbox]] has its password.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    name: Name
+    host: Host | None = None
+    port: Port | None = None
+    tls: Literal["implicit", "starttls"] = "implicit"
+    master_user: LoginName | None = None
+    master_password_file: File | None = None
+    lmtp: Lmtp | None = None
+    lmtp_tls: Literal["none", "starttls"] = "starttls"
+
+    @property
+    def usual_port(self) -> int:
+        return self.port or (993 if self.tls == "implicit" else 143)
+
+
+Stores = Sequence[MailStore]
+
+
+def mail_stores_are_whole(mail_stores: Stores) -> Found:
+    names: set[str] = set()
+    for n, each in enumerate(mail_stores):
+        if each.name in names:
+            yield Complaint(("mail_store", n, "name"), "another entry has the same name")
+        names.add(each.name)
+        if each.host is None and each.lmtp is None:
+            yield Complaint(("mail_store", n, "host"), "expected host (its IMAP server), lmtp, or both")
+        for key, other in (("master_user", "master_password_file"), ("master_password_file", "master_user")):
+            if getattr(each, key) is None and getattr(each, other) is not None:
+                yield Complaint(("mail_store", n, key), f"expected, because {other} is set")
+        if isinstance(each.lmtp, Endpoint) and each.lmtp_tls == "none" and not each.lmtp.loopback:  # req: TLS-7
+            yield Complaint(("mail_store", n, "lmtp_tls"), "health mail crosses the network over TLS only")
+        yield from readable(("mail_store", n, "master_password_file"), each.master_password_file)
+
+
+def mailboxes_are_where_they_say(mailboxes: Sequence[Any], mail_stores: Stores) -> Found:
+    stores = {each.name: each for each in mail_stores}
+    for n, mailbox in enumerate(mailboxes):
+        if mailbox.mail_store is None:
+            for key in _OF_A_STORE:
+                if key in mailbox.model_fields_set:
+                    yield Complaint(("mailbox", n, key), "only with mail_store: where this mailbox is")
+            continue
+        store = stores.get(mailbox.mail_store)
+        if store is None:
+            near = get_close_matches(mailbox.mail_store, stores, n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else ""
+            yield Complaint(("mailbox", n, "mail_store"), f"no [[mail_store]] has this name{hint}")
+            continue
+        yield from _can_be_opened(n, mailbox, store)
+        yield from _can_be_watched(n, mailbox, store)
+
+
+def _can_be_opened(n: int, mailbox: Any, store: MailStore) -> Found:
+    at = ("mailbox", n, "password_file")
+    if store.master_user is not None and mailbox.password_file is not None:
+        yield Complaint(at, "either this or master_user of its [[mail_store]]")
+    needed = store.lmtp is None or mailbox.is_watched
+    if needed and store.host is not None and store.master_user is None and mailbox.password_file is None:
+        yield Complaint(at, "expected a file, because its [[mail_store]] has no master_user")
+    yield from readable(at, mailbox.password_file)
+
+
+def _can_be_watched(n: int, mailbox: Any, store: MailStore) -> Found:  # req: MDN-7
+    folder, keyword = mailbox.processed_folder, mailbox.processed_keyword
+    key = "processed_folder" if folder is not None else "processed_keyword"
+    if not mailbox.is_watched:
+        return
+    if mailbox.kind is not BalKind.APP:
+        yield Complaint(("mailbox", n, key), "only an APP mailbox confirms; a person's mail program sends receipts")
+    if folder is not None and keyword is not None:
+        yield Complaint(("mailbox", n, "processed_keyword"), "either this or processed_folder")
+    if folder is not None and folder == mailbox.folder:
+        yield Complaint(("mailbox", n, "processed_folder"), "expected another folder than the one we deliver into")
+    if store.host is None:
+        yield Complaint(("mailbox", n, key), "its [[mail_store]] has no host: we cannot look into it by IMAP")
+
+
+def delivered_mailboxes_are_ours(mailboxes: Sequence[Any], establishments: Sequence[Any]) -> Found:  # req: WHO-9
+    """Whoever writes to one of ours may; a letter to another's domain is for its operator to deliver."""
+    ours = {domain for each in establishments for domain in each.domains}
+    for n, mailbox in enumerate(mailboxes):
+        if mailbox.mail_store is not None and mailbox.address.domain not in ours:
+            message = "expected an address in a domain of an [[establishment]]: for others, see [[collector]]"
+            yield Complaint(("mailbox", n, "mail_store"), message)
+
+
+MAIL_STORE_CHECKS: tuple[Callable[..., Found], ...] = (
+    mail_stores_are_whole,
+    mailboxes_are_where_they_say,
+    delivered_mailboxes_are_ours,
+)

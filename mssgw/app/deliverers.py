@@ -1,0 +1,105 @@
+"""The ways out: a transport for each kind of route, and the routes into mailboxes."""
+
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+
+from mssgw.app.config import Config
+from mssgw.app.config.mail_stores import MailStore
+from mssgw.app.config.model import Mailbox
+from mssgw.app.config.values import Endpoint, SecretFile
+from mssgw.core.delivery import Delivery, Outcome
+from mssgw.core.routes import Route, RouteKind, TlsPolicy
+from mssgw.edges.lmtp_out import LmtpTransport
+from mssgw.edges.smtp_limits import PoolLimits
+from mssgw.edges.smtp_out import SmtpTransport
+from mssgw.flow.mailbox_delivery import MailboxTransport
+from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
+from mssgw.ports import Mailboxes, Spool, Stored, Telemetry, Transport, Trust
+
+Password = Callable[[SecretFile | None], str | None]
+SESSIONS = 6  # of all workers together on one account: Dovecot allows ten, and its owner has his own
+
+
+class Transports:
+    """ports.Transport over SMTP, LMTP and IMAP, as each route asks."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        spool: Spool,
+        telemetry: Telemetry,
+        tls: Callable[[Route], ssl.SSLContext],
+        mailboxes: Mailboxes,
+        per_hop: int,
+        per_mailbox: int,
+        trust: Trust | None,
+    ) -> None:
+        """``per_hop``, ``per_mailbox``: connections at most. The rest as of SmtpTransport."""
+        limits = PoolLimits(connections=per_hop)
+        smtp = SmtpTransport(hostname=hostname, spool=spool, tls_contexts=tls, limits=limits, trust=trust)
+        lmtp = LmtpTransport(hostname=hostname, spool=spool, tls_contexts=tls, limits=limits)
+        sessions = Sessions(mailboxes, SessionLimits(each=per_mailbox))
+        imap = MailboxTransport(sessions, hostname=hostname, spool=spool, telemetry=telemetry)
+        self._by_kind: Mapping[RouteKind, Transport] = {
+            RouteKind.SMTP: smtp,
+            RouteKind.LMTP: lmtp,
+            RouteKind.IMAP: imap,
+        }
+        self._ends = (smtp.close, lmtp.close, imap.close)
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        """By the transport of the route's kind."""
+        return await self._by_kind[route.kind].send(route, stored, deliveries)
+
+    async def close(self) -> None:
+        """Say farewell on connections that are idle; those in use end by themselves."""
+        async with AsyncExitStack() as stack:
+            for end in self._ends:
+                stack.push_async_callback(end)
+
+
+def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
+    """The routes of the mailboxes that we deliver into, by Address key. Raises OSError when a password is unreadable.
+
+    Their names hold no address, for they stand in log and metrics: the store, and which entry of the file it is.
+    """
+    stores = {each.name: each for each in config.mail_stores}
+    found = {}
+    for number, mailbox in enumerate(config.mailboxes, 1):
+        if mailbox.mail_store is not None:
+            store = stores[mailbox.mail_store]
+            into = _by_imap(store, mailbox, number, password) if store.lmtp is None else _by_lmtp(store)
+            found[mailbox.address.key] = into
+    return found
+
+
+def _by_lmtp(store: MailStore) -> Route:
+    """One for all its mailboxes, so that they share connections."""
+    there = store.lmtp
+    if isinstance(there, Endpoint):
+        tls = TlsPolicy.REQUIRE if store.lmtp_tls == "starttls" else TlsPolicy.NONE
+        host, port = there.host, there.port
+    else:
+        tls, host, port = TlsPolicy.NONE, there or "", 0
+    return Route(name=f"store:{store.name}", kind=RouteKind.LMTP, host=host, port=port, tls=tls, inward=True)
+
+
+def _by_imap(store: MailStore, mailbox: Mailbox, number: int, password: Password) -> Route:
+    """One for each, so that one that is shut holds up no other."""
+    own = mailbox.user or mailbox.address.text
+    master = store.master_user is not None
+    return Route(
+        name=f"store:{store.name}:{number}",
+        kind=RouteKind.IMAP,
+        host=store.host or "",
+        port=store.usual_port,
+        tls=TlsPolicy.IMPLICIT if store.tls == "implicit" else TlsPolicy.REQUIRE,
+        inward=True,
+        login=store.master_user if master else own,
+        password=password(store.master_password_file if master else mailbox.password_file),
+        folders=(mailbox.folder, *((mailbox.processed_folder,) if mailbox.processed_folder else ())),
+        master=master,
+        mailbox=own,
+    )

@@ -1,0 +1,171 @@
+"""Collecting from real mail stores, of two makes: what the twin promises holds on Dovecot and on pymap."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from mssgw.edges.imap import ImapMailboxes
+from mssgw.edges.tls import client_context
+from tests.collecting import BAL, Bal, configured, letter
+from tests.contract.mailboxes import QUICK
+from tests.peers import dovecot
+from tests.peers.dovecot import DovecotStore
+from tests.peers.mail_store import HOST, PASSWORD, MailStore
+from tests.peers.pymap import PymapStore
+from tests.stories.worlds import delivering
+
+REFUSED = "Refus passerelle"
+
+
+@pytest.fixture(scope="module")
+def dovecot_store() -> Iterator[DovecotStore]:
+    dovecot.required()
+    with DovecotStore() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pymap_store() -> Iterator[PymapStore]:
+    with PymapStore() as server:
+        yield server
+
+
+@pytest.fixture(params=["dovecot", "pymap"])
+def server(request: pytest.FixtureRequest) -> MailStore:
+    store: MailStore = request.getfixturevalue(f"{request.param}_store")
+    return store
+
+
+class RealBal(Bal):
+    """``account``: the mailbox on the server, with the folder that is collected from."""
+
+    def __init__(self, folder: Path, server: MailStore, *lines: str) -> None:
+        self.folder, self.server, self.account = folder, server, server.fresh()
+        collector = f"""
+[[collector]]
+name = "officine"
+host = "{HOST}"
+port = {server.port}
+tls = "starttls"
+user = "{self.account}"
+password_file = "bal.password"
+recipient = "{BAL}"
+"""
+        config = configured(folder, *lines, collector=collector)
+        (folder / "bal.password").write_text(f"{PASSWORD}\n", "utf-8")
+        context = client_context(ca_file=server.anchors, public=False)
+        super().__init__(config, ImapMailboxes(tls_contexts=lambda _: context, limits=QUICK))
+
+    async def bring(self, *letters: bytes, folder: str = "INBOX") -> None:
+        await asyncio.to_thread(self.server.put, self.account, *letters, folder=folder)
+
+    async def lies_in(self, folder: str) -> list[bytes]:
+        return await asyncio.to_thread(self.server.letters, self.account, folder)
+
+    async def make(self, folder: str) -> None:
+        await asyncio.to_thread(self._visit, "create", folder)
+
+    async def remove(self, folder: str) -> None:
+        await asyncio.to_thread(self._visit, "delete", folder)
+
+    def _visit(self, what: str, folder: str) -> None:
+        with self.server.client(self.account) as client:
+            assert getattr(client, what)(folder)[0] == "OK"
+
+
+@pytest.fixture
+async def make(tmp_path: Path, server: MailStore) -> AsyncIterator[object]:
+    async with AsyncExitStack() as stack:
+
+        async def make_one(*lines: str) -> RealBal:
+            bal = RealBal(tmp_path, server, *lines)
+            await stack.enter_async_context(delivering(bal.world.flow))
+            return bal
+
+        yield make_one
+
+
+async def test_letters_are_taken_moved_or_put_aside_to_the_octet(make) -> None:
+    good, bad = letter(1, body=b".x\r\n" * 1_000), letter(2, "From: <second@x.example>")
+    bal = await make('done_folder = "Releves/Été"')
+    await bal.bring(good, bad)
+    async with bal.collecting():
+        await bal.until(lambda: bal.totals()["refused"] == 1)
+        await bal.until(lambda: bal.arrived)
+        await bal.until(lambda: bal.events("collector.looked"))
+    assert bal.arrived == [good]
+    assert await bal.lies_in("INBOX") == []
+    assert await bal.lies_in("Releves/&AMk-t&AOk-") == [good]
+    note, kept = await bal.lies_in(REFUSED)
+    assert kept == bad
+    assert b"Motif : 550 5.7.1 Le message doit porter un seul champ From" in note
+
+
+async def test_a_letter_that_comes_while_we_wait_is_taken_and_marked_or_remembered(make) -> None:
+    """pymap keeps no keywords: there the store's memory alone says what is new, in a second session too."""
+    bal = await make()
+    async with bal.collecting():
+        await bal.until(lambda: bal.events("collector.looked"))
+        await bal.bring(letter(1))
+        await bal.until(lambda: bal.arrived)
+    async with bal.collecting():
+        before = len(bal.events("collector.looked"))
+        await bal.until(lambda: len(bal.events("collector.looked")) > before)
+    assert bal.totals()["collected"] == 1
+    assert await bal.lies_in("INBOX") == [letter(1)]
+
+
+async def test_ten_mo_and_three_hundred_small_ones(make) -> None:
+    large = letter(1, body=(b"y" * 98 + b"\r\n") * 104_000)
+    bal = await make('done_folder = "Releves"')
+    await bal.bring(large, *(letter(number) for number in range(2, 302)))
+    async with bal.collecting():
+        await bal.until(lambda: len(bal.arrived) == 301)
+    assert sorted(bal.arrived) == sorted([large, *(letter(number) for number in range(2, 302))])
+
+
+async def test_a_folder_that_goes_and_comes_back_with_the_same_letters_brings_nothing_twice(make) -> None:
+    """Removed while we wait: an alarm, and no more. Made anew, its numbers mean other messages."""
+    bal = await make('folder = "Arrivee"')
+    await bal.make("Arrivee")
+    await bal.bring(letter(1), letter(2), folder="Arrivee")
+    async with bal.collecting():
+        await bal.until(lambda: len(bal.arrived) == 2)
+    await bal.remove("Arrivee")
+    async with bal.collecting():
+        await bal.until(lambda: bal.events("collector.folder_missing"))
+    await bal.make("Arrivee")
+    await bal.bring(letter(3), letter(2), letter(1), folder="Arrivee")
+    async with bal.collecting():
+        await bal.until(lambda: len(bal.arrived) == 3)
+        await bal.until(lambda: bal.totals()["already"] == 2)
+    assert sorted(bal.arrived) == [letter(1), letter(2), letter(3)]
+
+
+async def test_a_wrong_password_is_told_once(make) -> None:
+    bal = await make()
+    (bal.folder / "bal.password").write_text("autre\n", "utf-8")
+    async with bal.collecting():
+        await bal.until(lambda: bal.events("collector.login_refused"))
+        await asyncio.sleep(0.2)
+    assert len(bal.events("collector.login_refused")) == 1
+
+
+async def test_a_server_that_dies_in_the_middle_and_comes_back_costs_nothing(tmp_path: Path) -> None:
+    """Dovecot killed while a mailbox is emptied: the next session goes on, and nothing comes twice."""
+    dovecot.required()
+    with DovecotStore() as server:
+        bal = RealBal(tmp_path, server, 'done_folder = "Releves"')
+        letters = [letter(number) for number in range(300)]
+        await bal.bring(*letters)
+        async with delivering(bal.world.flow):
+            async with bal.collecting():
+                await bal.until(lambda: len(bal.arrived) > 20)
+                await asyncio.to_thread(server.restart)
+                await bal.until(lambda: bal.events("collector.unreachable"))
+            async with bal.collecting():
+                await bal.until(lambda: len(bal.arrived) == 300)
+            assert sorted(bal.arrived) == sorted(letters)
