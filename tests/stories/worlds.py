@@ -125,14 +125,17 @@ def answer_of(hops: Mapping[str, str], domain: str) -> str:
 class CapturingTransport:
     """ports.Transport of the in-memory world."""
 
-    def __init__(self, spool: Spool, arrivals: list[Arrival], hops: dict[str, str]) -> None:
-        self._spool, self._arrivals, self._hops = spool, arrivals, hops
+    def __init__(self, spool: Spool, arrivals: list[Arrival], hops: dict[str, str], *, traced: bool = False) -> None:
+        """``traced``: with the header fields that the real ones prepend."""
+        self._spool, self._arrivals, self._hops, self._traced = spool, arrivals, hops, traced
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
         above = trace_fields(
             stored.facts, hostname="gw.mssgw.invalid", spool_id=stored.spool_id, accepted_at=stored.accepted_at
         )
-        content = above + unstuffed(b"".join([chunk async for chunk in self._spool.read(stored.body)]))
+        content = (above if self._traced else b"") + unstuffed(
+            b"".join([chunk async for chunk in self._spool.read(stored.body)])
+        )
         sender = stored.envelope.reverse_path
         outcomes = {delivery.number: self._outcome(delivery, route.host) for delivery in deliveries}
         for delivery in deliveries:
@@ -166,7 +169,7 @@ class MemoryWorld:
             validators=MemoryValidators(),
             store=self.store,
             spool=spool,
-            transport=CapturingTransport(spool, self.arrivals, self.hops),
+            transport=CapturingTransport(spool, self.arrivals, self.hops, traced=True),
             clock=self.clock,
             telemetry=self.events,
             live=self.live,
