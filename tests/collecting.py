@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,7 +110,8 @@ class Bal:
 
     @property
     def arrived(self) -> list[bytes]:
-        return [each.content for each in self.world.arrivals]
+        """What reached the next hop, without the field that the gateway puts above it."""
+        return [re.sub(rb"\AReceived: .*\r\n(?:[ \t].*\r\n)*", b"", each.content) for each in self.world.arrivals]
 
     @contextlib.asynccontextmanager
     async def collecting(self, *, node: str = "a") -> AsyncIterator[Collectors]:
