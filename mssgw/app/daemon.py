@@ -238,6 +238,7 @@ class Daemon:
             clock=self._rest.clock,
             telemetry=self._telemetry,
             node=f"{self._ready.config.node}-{self._seat.number}",
+            lasting=self._ready.config.delivery.take_over_after,
             tls=lambda: self._ready.tls,
             closed=lambda: self._eyes.intake.refusal is not None,
         )
