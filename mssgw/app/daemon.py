@@ -21,7 +21,7 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
-from mssgw.app.deliverers import SESSIONS, Transports
+from mssgw.app.deliverers import SESSIONS, Transports, receipt_watches
 from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
@@ -46,6 +46,7 @@ from mssgw.edges.smtpd_logins import Logins
 from mssgw.edges.webhook import Webhooks
 from mssgw.flow.collectors import Collectors
 from mssgw.flow.live import Live
+from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.ports import Login, Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
@@ -153,6 +154,7 @@ class Daemon:
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
         self._collectors: Collectors | None = None
+        self._receipts: ReceiptWatches | None = None
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -207,6 +209,17 @@ class Daemon:
                 tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
             self._collectors = self._collecting(flow)
             tasks.append(asyncio.create_task(self._collectors.run(), name="collect"))
+            self._receipts = receipt_watches(
+                store=self._rest.store,
+                memory=self._rest.collected,
+                spool=self._rest.spool,
+                mailboxes=mailboxes,
+                live=self._live,
+                clock=self._rest.clock,
+                telemetry=self._telemetry,
+            )
+            self._receipts.follow(self._ready.watched)
+            tasks.append(asyncio.create_task(self._receipts.run(), name="receipts"))
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
@@ -299,6 +312,8 @@ class Daemon:
             server.listener = ready.listeners[server.listener.name]
         if self._collectors is not None:
             self._collectors.follow(ready.collecting)
+        if self._receipts is not None:
+            self._receipts.follow(ready.watched)
         self._eyes.follow(ready)
         log.configure(ready.config.log.level, ready.config.log.format)
         if ready.waiting and self._seat.first:  # one of us is enough
