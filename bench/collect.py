@@ -9,15 +9,14 @@ import time
 from pathlib import Path
 
 from bench.part import Figures, Missing, parser, say, show
+from tests.collecting import collects_from
 from tests.crash.letters import SMALL, Letters
 from tests.crash.next_hop import NextHop
 from tests.peers import dovecot
 from tests.peers.dovecot import DovecotStore
 from tests.peers.gateway import GatewayProcess, Hops
-from tests.peers.mail_store import HOST, PASSWORD
 
 WAITING, MAILBOXES = 2_000, 200
-DONE = "Releves"
 _LIMIT = 300.0  # seconds
 _SETTLE = 20.0  # seconds until mailboxes that were opened are at rest
 
@@ -61,12 +60,7 @@ async def _waited_for(store: DovecotStore, count: int) -> Figures:
 
 
 def _gateway(store: DovecotStore, hop: int, *accounts: str) -> GatewayProcess:
-    secret = store.home / "bal.password"
-    secret.write_text(f"{PASSWORD}\n", "utf-8")
-    secret.chmod(0o600)
-    common = {"host": HOST, "port": store.tls_port, "password_file": str(secret), "done_folder": DONE}
-    common["recipient"] = "officine@ch-test.mssante.fr"
-    entries = [{"name": f"bal{n}", "user": account, **common} for n, account in enumerate(accounts)]
+    entries = [collects_from(store, account, name=f"bal{number}") for number, account in enumerate(accounts)]
     settings = {"log": {"level": "info", "format": "json"}, "delivery": {"ca_file": str(store.anchors)}}
     return GatewayProcess(Hops(operators=hop, inward=hop), settings={**settings, "collector": entries})
 

@@ -16,11 +16,13 @@ from mssgw.flow.collectors import Collectors
 from mssgw.flow.fetching import Plan
 from mssgw.ports import Mailboxes
 from tests.installation import PATIENT, install
+from tests.peers.mail_store import HOST, PASSWORD, MailStore
 from tests.stories.worlds import MemoryWorld
 
 LOGIN, SECRET = "officine@operateur.mssante.fr", "mot de passe"
 BAL = "officine@chu.mssante.fr"
 SENDER = "dr.durand@ailleurs.mssante.fr"
+DONE = "Releves"
 OTHER_PATIENT = "177012A12345670@patient.mssante.fr"
 LIMIT = 10.0  # seconds that a test waits for anything
 
@@ -63,6 +65,23 @@ def configured(folder: Path, *more: str, collector: str = COLLECTOR, **given: An
     path = install(folder, hop=given.pop("hop", 9), **given)
     path.write_text(f"{path.read_text('utf-8')}\n{collector}\n" + "\n".join(more), "utf-8")
     return configuration.load(path)
+
+
+def collects_from(server: MailStore, account: str, *, name: str = "officine", done: str = DONE) -> dict[str, Any]:
+    """A [[collector]] for a gateway as tests/peers/gateway.py makes it; [delivery] ca_file is ``server.anchors``."""
+    secret = server.home / "bal.password"
+    secret.write_text(f"{PASSWORD}\n", "utf-8")
+    secret.chmod(0o600)
+    entry = {
+        "name": name,
+        "host": HOST,
+        "port": server.port,
+        "tls": "starttls",
+        "user": account,
+        "password_file": str(secret),
+        "recipient": "officine@ch-test.mssante.fr",
+    }
+    return {**entry, "done_folder": done} if done else entry
 
 
 class Bal:

@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from mssgw.app.config import Config
 from mssgw.app.wiring import clients, password
@@ -50,6 +51,7 @@ def collectors(
     clock: Clock,
     telemetry: Telemetry,
     node: str,
+    lasting: timedelta,
     tls: Callable[[], ssl.SSLContext],
     closed: Callable[[], bool],
 ) -> Collectors:
@@ -63,4 +65,4 @@ def collectors(
         telemetry=telemetry,
         closed=closed,
     )
-    return Collectors(means, node=node)
+    return Collectors(means, node=node, lasting=lasting)

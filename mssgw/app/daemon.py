@@ -17,7 +17,7 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
-from mssgw.app.deliverers import SESSIONS, Transports
+from mssgw.app.deliverers import SESSIONS, Transports, receipt_watches
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready, Reloads, made_of, read_again, refusals_told, with_certificate_renewed
@@ -39,6 +39,7 @@ from mssgw.edges.smtpd_logins import Logins
 from mssgw.edges.webhook import Webhooks
 from mssgw.flow.collectors import Collectors
 from mssgw.flow.live import Live
+from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.ports import Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
@@ -78,6 +79,7 @@ class Daemon:
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
         self._collectors: Collectors | None = None
+        self._receipts: ReceiptWatches | None = None
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -141,6 +143,17 @@ class Daemon:
                 tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
             self._collectors = self._collecting(flow)
             tasks.append(asyncio.create_task(self._collectors.run(), name="collect"))
+            self._receipts = receipt_watches(
+                store=self._rest.store,
+                memory=self._rest.collected,
+                spool=self._rest.spool,
+                mailboxes=mailboxes,
+                live=self._live,
+                clock=self._rest.clock,
+                telemetry=self._telemetry,
+            )
+            self._receipts.follow(self._ready.watched)
+            tasks.append(asyncio.create_task(self._receipts.run(), name="receipts"))
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
@@ -173,6 +186,7 @@ class Daemon:
             clock=self._rest.clock,
             telemetry=self._telemetry,
             node=f"{self._ready.config.node}-{self._seat.number}",
+            lasting=self._ready.config.delivery.take_over_after,
             tls=lambda: self._ready.tls,
             closed=lambda: self._eyes.intake.refusal is not None,
         )
@@ -235,6 +249,8 @@ class Daemon:
             server.listener = ready.listeners[server.listener.name]
         if self._collectors is not None:
             self._collectors.follow(ready.collecting)
+        if self._receipts is not None:
+            self._receipts.follow(ready.watched)
         self._eyes.follow(ready)
         log.configure(ready.config.log.level, ready.config.log.format)
         if ready.waiting and self._seat.first:  # one of us is enough

@@ -1,4 +1,4 @@
-"""The ways out: a transport for each kind of route, and the routes into mailboxes."""
+"""The ways out: a transport for each kind of route, the routes into mailboxes, and whose programs confirm letters."""
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +13,13 @@ from mssgw.core.routes import Route, RouteKind, TlsPolicy
 from mssgw.edges.lmtp_out import LmtpTransport
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
-from mssgw.flow.mailbox_delivery import MailboxTransport
+from mssgw.flow.live import Live
+from mssgw.flow.mailbox_delivery import MailboxTransport, account
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
-from mssgw.ports import Mailboxes, Spool, Stored, Telemetry, Transport, Trust
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.receipt_watches import ReceiptWatches
+from mssgw.flow.receipts_watch import ReceiptWatch, Watched
+from mssgw.ports import Clock, CollectedLetters, Mailboxes, Spool, Store, Stored, Telemetry, Transport, Trust
 
 Password = Callable[[SecretFile | None], str | None]
 SESSIONS = 6  # of all workers together on one account: Dovecot allows ten, and its owner has his own
@@ -73,6 +77,42 @@ def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
             into = _by_imap(store, mailbox, number, password) if store.lmtp is None else _by_lmtp(store)
             found[mailbox.address.key] = into
     return found
+
+
+def watched(config: Config, password: Password) -> Sequence[Watched]:
+    """The APP mailboxes whose programs confirm what they have integrated (MDN-7). Raises OSError as to_mailboxes()."""
+    stores = {each.name: each for each in config.mail_stores}
+    return tuple(
+        Watched(
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address.text),
+            mailbox=mailbox.address,
+            folder=mailbox.processed_folder or mailbox.folder,
+            flags=(mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (),
+        )
+        for number, mailbox in enumerate(config.mailboxes, 1)
+        if mailbox.mail_store is not None and mailbox.is_watched
+    )
+
+
+def receipt_watches(
+    *,
+    store: Store,
+    memory: CollectedLetters,
+    spool: Spool,
+    mailboxes: Mailboxes,
+    live: Live,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> ReceiptWatches:
+    """Watches over these edges; follow() says whose."""
+    own = OwnLetters(store=store, spool=spool, live=live)
+
+    def make(each: Watched) -> ReceiptWatch:
+        return ReceiptWatch(
+            each, mailboxes=mailboxes, own=own, memory=memory, live=live, clock=clock, telemetry=telemetry
+        )
+
+    return ReceiptWatches(make)
 
 
 def _by_lmtp(store: MailStore) -> Route:

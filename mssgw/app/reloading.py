@@ -14,6 +14,7 @@ from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
+from mssgw.app.deliverers import watched
 from mssgw.app.seat import Seat
 from mssgw.app.telemetry.events import Silence
 from mssgw.core.envelope import Role
@@ -45,6 +46,7 @@ class Ready:
     hooks_tls: ssl.SSLContext = field(repr=False)
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
+    watched: Sequence[Watched] = ()
     collecting: Sequence[Plan] = ()
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
@@ -83,6 +85,7 @@ def made_of(
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
         collecting=plans(config),
+        watched=watched(config, wiring.password),
     )
 
 

@@ -1,7 +1,7 @@
 """Which mailboxes this node collects from: those configured whose lease it holds, and no other node does.
 
-The leases lapse a minute after a node has died; then another one takes over. A node that cannot renew them stops in
-time: two that collected from one mailbox at once would fetch each letter twice, and keep it once.
+The leases lapse soon after a node has died; then another one takes over. A node that cannot renew them stops in time:
+two that collected from one mailbox at once would fetch each letter twice, and keep it once.
 """
 
 import asyncio
@@ -15,18 +15,17 @@ from mssgw.core.delivery import Lease
 from mssgw.core.errors import StoreUnavailable
 from mssgw.flow.collect import CollectMeans, Collector
 from mssgw.flow.fetching import Plan
+from mssgw.flow.leases import LEASE, RENEWALS
 
-LASTING = timedelta(seconds=60)
-EVERY = 15.0  # seconds between renewals
-MARGIN = timedelta(seconds=10)  # before the end of a lease
 APART = 0.05  # seconds, on average, between the first sessions of many
 
 
 class Collectors:
-    """Runs a collector for each plan that this node holds. ``node``: as for Leases."""
+    """Runs a collector for each plan that this node holds. ``node``, ``lasting``: as for Leases."""
 
-    def __init__(self, means: CollectMeans, *, node: str) -> None:
+    def __init__(self, means: CollectMeans, *, node: str, lasting: timedelta = LEASE) -> None:
         self._means, self._node = means, node
+        self._lasting, self._every = lasting, lasting / RENEWALS
         self._token = f"{node}.{secrets.token_hex(8)}"
         self._plans: dict[str, Plan] = {}
         self._running: dict[str, tuple[Plan, asyncio.Task[None]]] = {}
@@ -45,7 +44,7 @@ class Collectors:
                 self._changed.clear()
                 await self._settle()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(EVERY):
+                    async with asyncio.timeout(self._every.total_seconds()):
                         await self._changed.wait()
         finally:
             await self._stop(list(self._running))
@@ -72,11 +71,11 @@ class Collectors:
         now = self._means.clock.now()
         if not self._plans:
             return set()
-        lease = Lease(token=self._token, until=now + LASTING)
+        lease = Lease(token=self._token, until=now + self._lasting)
         try:
             held = await self._means.memory.take_leases(self._plans, lease, node=self._node, now=now)
         except StoreUnavailable:  # told by all who need it more
-            sure = self._until is not None and now < self._until - MARGIN
+            sure = self._until is not None and now + self._every < self._until
             return self._running.keys() & self._plans.keys() if sure else set()
         self._until = lease.until
         return set(held)

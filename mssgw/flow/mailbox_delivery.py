@@ -57,10 +57,11 @@ class MailboxTransport:
 
     async def _deliver(self, route: Route, stored: Stored, delivery: Delivery) -> Outcome:
         """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
-        account, again, opened, kept = account_of(route, delivery), False, False, False
+        opener, again = account(route, delivery.forward_path.address.text), False
+        opened = kept = False
         while True:
             try:
-                async with self._sessions.use(account, fresh=again) as session:
+                async with self._sessions.use(opener, fresh=again) as session:
                     opened, kept = True, session.kept
                     return await self._put(session.mailbox, route, stored, delivery, seek=again or not delivery.fresh)
             except MailboxLost as error:
@@ -120,9 +121,8 @@ class MailboxTransport:
         yield unstuffer.end()
 
 
-def account_of(route: Route, delivery: Delivery) -> Account:
+def account(route: Route, recipient: str) -> Account:
     """Who opens the mailbox of this recipient, and where."""
-    mailbox = route.mailbox or delivery.forward_path.address.text
     return Account(
         name=route.name,
         host=route.host,
@@ -130,5 +130,5 @@ def account_of(route: Route, delivery: Delivery) -> Account:
         tls=route.tls,
         login=route.login or "",
         password=route.password or "",
-        authorize_as=mailbox if route.master else "",
+        authorize_as=(route.mailbox or recipient) if route.master else "",
     )

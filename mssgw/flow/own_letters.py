@@ -8,20 +8,24 @@ from mssgw.core.bal import Party
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
 from mssgw.core.facts import Exchange, Facts
+from mssgw.core.journal import Entry
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.verdict import Admit
 from mssgw.flow import record
 from mssgw.flow.live import Live
 from mssgw.formats.own_parts import Written
 from mssgw.formats.wire import stuffed
-from mssgw.ports import Acceptance, Spool, Store
+from mssgw.ports import Acceptance, Collected, Spool, Store
 
 OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnLetter:
-    """A letter that is written. ``lane``: the route it takes, when not that of its recipient's domain."""
+    """A letter that is written. ``lane``: the route it takes, when not that of its recipient's domain.
+
+    ``entries`` and ``collected``: as in Acceptance.
+    """
 
     spool_id: str
     message_id: str
@@ -30,6 +34,8 @@ class OwnLetter:
     content: Content = Content.ORDINARY
     auto_submitted: str = "auto-replied"
     lane: str | None = None
+    entries: tuple[Entry, ...] = ()
+    collected: Collected | None = None
 
 
 class OwnLetters:
@@ -39,7 +45,7 @@ class OwnLetters:
         self._store, self._spool, self._live = store, spool, live
 
     async def keep(self, letter: OwnLetter, now: datetime) -> None:
-        """Durable when it returns. Raises StoreUnavailable: nothing was kept."""
+        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected: nothing was kept."""
         sink = self._spool.create(letter.spool_id)
         try:
             await sink.write(stuffed(letter.written.content))
@@ -59,7 +65,8 @@ class OwnLetters:
                     verdict=verdict,
                     deliveries=deliveries,
                     lease=None,
-                    entries=record.accepted(letter.spool_id, facts, verdict, now),
+                    entries=(*record.accepted(letter.spool_id, facts, verdict, now), *letter.entries),
+                    collected=letter.collected,
                 )
             )
         except Exception:  # not when cancelled: then it may be kept all the same, and a file without a row is swept

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collecting import DONE, collects_from
 from tests.crash.client import Promises
 from tests.crash.judge import judge
 from tests.crash.letters import LARGE, SMALL, CrashLetter, Letters, digest
@@ -17,10 +18,6 @@ from tests.crash.next_hop import NextHop
 from tests.peers import dovecot
 from tests.peers.dovecot import DovecotStore
 from tests.peers.gateway import GatewayProcess, Hops
-from tests.peers.mail_store import HOST, PASSWORD
-
-DONE = "Releves"
-RECIPIENT = "officine@ch-test.mssante.fr"
 
 
 @pytest.fixture(scope="module")
@@ -76,23 +73,10 @@ async def storm(
 
 def gateway(mail_store: DovecotStore, account: str, hop: int, done: str) -> GatewayProcess:
     """Collects from that account; everything goes on to the one hop."""
-    secret = mail_store.home / "bal.password"
-    secret.write_text(f"{PASSWORD}\n", "utf-8")
-    secret.chmod(0o600)
-    collector = {
-        "name": "officine",
-        "host": HOST,
-        "port": mail_store.port,
-        "tls": "starttls",
-        "user": account,
-        "password_file": str(secret),
-        "recipient": RECIPIENT,
-        **({"done_folder": done} if done else {}),
-    }
     settings = {
         "log": {"level": "info", "format": "json"},
         "delivery": {"first_retry": "1s", "longest_retry": "2s", "ca_file": str(mail_store.anchors)},
-        "collector": [collector],
+        "collector": [collects_from(mail_store, account, done=done)],
     }
     return GatewayProcess(Hops(operators=hop, inward=hop), settings=settings)
 

@@ -119,7 +119,7 @@ class GatewayProcess:
         """Write the configuration file; a running gateway reads it on SIGHUP."""
         for section, values in settings.items():
             made[section] = {**made.get(section, {}), **values} if isinstance(values, Mapping) else values
-        self.config_file.write_text(_toml(made))
+        self.config_file.write_text(as_toml(made))
 
     def __enter__(self) -> Self:
         try:
@@ -219,7 +219,7 @@ def program() -> str:
     return str(Path(sys.executable).with_name("mssgw"))
 
 
-def _toml(tables: Mapping[str, Any]) -> str:
+def as_toml(tables: Mapping[str, Any]) -> str:
     """Tables of plain values, and lists of such tables, as TOML."""
     lines = []
     for name, content in tables.items():

@@ -104,12 +104,34 @@ def collectors_have_names_of_their_own(
         taken.add(each.name)
 
 
-def collected_mail_has_a_way_in(collectors: Collectors, establishments: Sequence[Any]) -> Found:  # req: WHO-9
+def collected_mail_has_a_way_in(
+    collectors: Collectors, establishments: Sequence[Any], mailboxes: Sequence[Any]
+) -> Found:  # req: WHO-9
     inward = {domain for each in establishments if each.next_hop is not None for domain in each.domains}
+    delivered = {each.address for each in mailboxes if each.mail_store is not None}
     for n, each in enumerate(collectors):
-        if each.recipient.domain not in inward:
-            message = "expected an address in a domain of an [[establishment]] that has a next_hop"
+        if each.recipient.domain not in inward and each.recipient not in delivered:
+            message = (
+                "expected an address in a domain of an [[establishment]] that has a next_hop, or a [[mailbox]] with a "
+                "mail_store"
+            )
             yield Complaint(("collector", n, "recipient"), message)
+
+
+def what_is_collected_is_not_put_back(
+    collectors: Collectors, mailboxes: Sequence[Any], mail_stores: Sequence[Any]
+) -> Found:
+    """Into the folder that it came from; it would be refused there as a loop."""
+    stores = {each.name: each for each in mail_stores}
+    for n, each in enumerate(collectors):
+        for mailbox in mailboxes:
+            store = stores.get(mailbox.mail_store)
+            if mailbox.address != each.recipient or store is None:
+                continue
+            there = (store.host, mailbox.user or mailbox.address.text, mailbox.folder)
+            if there == (each.host, each.user, each.folder):
+                message = "its [[mailbox]] is the folder that is collected from: letters would go in circles"
+                yield Complaint(("collector", n, "recipient"), message)
 
 
 def what_is_sent_through_us_has_a_sender(collectors: Collectors, establishments: Sequence[Any]) -> Found:
@@ -159,6 +181,7 @@ def collector_passwords_exist(collectors: Collectors) -> Found:
 COLLECTOR_CHECKS = (
     collectors_have_names_of_their_own,
     collected_mail_has_a_way_in,
+    what_is_collected_is_not_put_back,
     what_is_sent_through_us_has_a_sender,
     collectors_are_no_patients,
     one_collector_a_folder,

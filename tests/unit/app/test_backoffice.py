@@ -42,9 +42,8 @@ def store() -> MemoryStore:
 @pytest.fixture
 def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
     loaded = load(installation.install(tmp_path, hop=25, role="trust-space"))
-    return BackOffice(
-        loaded, AtRest(store, store, store, store.patients, store, store, MemorySpool(), store, MemoryBudget(0))
-    )
+    rest = AtRest(store, store, store, store.patients, store, store, MemorySpool(), store, MemoryBudget(0))
+    return BackOffice(loaded, rest)
 
 
 async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:

@@ -100,6 +100,23 @@ def test_replies_of_the_listeners_have_a_reason() -> None:
     assert said <= SMTP_REFUSALS.keys()
 
 
+def test_a_mailbox_has_its_series_as_long_as_this_node_collects_from_it(
+    metrics: Metrics, telemetry: CountingTelemetry
+) -> None:
+    """An age that nobody renews here would alarm for ever; counts stay."""
+    age, taken = 'mssgw_collector_age_seconds{collector="officine"}', "mssgw_collector_letters_total"
+    telemetry.event("collector.started", collector="officine")
+    telemetry.event("collector.looked", collector="officine", count=3, collected=2, already=0, refused=1, later=0)
+    found = shown(metrics)
+    assert found[f'{taken}{{collector="officine",fate="collected"}}'] == 2
+    assert found[f'{taken}{{collector="officine",fate="refused"}}'] == 1
+    assert found[f'{taken}{{collector="officine",fate="later"}}'] == 0
+    assert found[age] < 5
+    telemetry.event("collector.stopped", collector="officine")
+    assert age not in shown(metrics)
+    assert shown(metrics)[f'{taken}{{collector="officine",fate="collected"}}'] == 2
+
+
 def test_events_become_counts(metrics: Metrics, telemetry: CountingTelemetry) -> None:
     """By the same words that the log uses."""
     metrics.routes(["operator:mes:patient.mssante.fr"])

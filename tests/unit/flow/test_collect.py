@@ -569,3 +569,21 @@ class TestTurns:
             await bal.until(lambda: bal.flags() == [{"$MssgwCollected"}])
         assert bal.totals()["collected"] == 0, "the first look was broken off before it could count"
         assert bal.arrived == [letter(1)]
+
+
+async def test_a_store_that_tells_nothing_is_looked_at_all_the_same(make: Make, monkeypatch) -> None:
+    """No IDLE, or one that was dropped without a word: every ``poll`` there is a look."""
+    bal = await make('poll = "5s"')
+    waits = []
+
+    async def silent(_: MemoryMailbox, limit: float) -> bool:
+        waits.append(limit)
+        await asyncio.sleep(0.01)
+        return False
+
+    monkeypatch.setattr(MemoryMailbox, "wait", silent)
+    async with bal.collecting():
+        await bal.until(lambda: waits)
+        await bal.put(letter(1))
+        await bal.until(lambda: bal.arrived)
+    assert waits[0] == 5

@@ -59,3 +59,11 @@ def test_whatever_a_peer_says_of_itself_it_stays_one_ascii_field(helo: str, peer
 )
 def test_a_hop_is_ours_when_it_says_that_we_wrote_it(value: str, ours: bool) -> None:
     assert own_hop(["from x by y; date", value], "gw.example") is ours
+
+
+@pytest.mark.parametrize("protocol", ["ESMTPS", "IMAP"])
+def test_a_collected_letter_loops_when_it_was_collected_before(protocol: str) -> None:
+    """On its way to the mailbox it may have passed through us."""
+    ours = field(replace(ORIGIN, protocol=protocol)).decode().partition(":")[2]
+    assert own_hop([ours], "gw.example")
+    assert own_hop([ours], "gw.example", collected=True) is (protocol == "IMAP")

@@ -1,0 +1,276 @@
+"""Read receipts for letters that we put into mailboxes: watch the mailbox, and write what its reader's act says.
+
+A session looks, then waits in IDLE, at most LOOK seconds: a store may not know IDLE, or tell of no flags. Once: the
+receipt and the memory that it was written are one commit; $MDNSent (RFC 3503) is for others who look there.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedAddress, StoreUnavailable
+from mssgw.core.journal import Entry, JournalEvent
+from mssgw.core.message import Content, MessageHead
+from mssgw.flow.ids import new_id
+from mssgw.flow.live import Live
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
+from mssgw.formats.headers import Header, read_header
+from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, write_receipt
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import stuffed
+from mssgw.ports import Account, AlreadyCollected, Clock, Collected, CollectedLetters, Mailbox, Mailboxes, Telemetry
+from mssgw.ports.mailbox import (
+    MDN_SENT,
+    SEEN,
+    LoginRefused,
+    MailboxDistrusted,
+    MailboxTrouble,
+    NoSuchFolder,
+    NoSuchMessage,
+    Opened,
+)
+
+LOOK = 8.0  # seconds between looks, whatever the store tells; the promise is ten
+AT_ONCE = 200  # letters
+_MEMORY = "receipts"  # what stands for a collector's name in the memory of what was done
+_LOST, _SHUT = (5.0, 300.0), (300.0, 3_600.0)  # seconds until the next session, first and longest
+
+
+def _local_time() -> tzinfo:
+    try:
+        return ZoneInfo("Europe/Paris")
+    except ZoneInfoNotFoundError:
+        return UTC
+
+
+_ZONE = _local_time()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A mailbox and the sign that its reader gives. ``account.name`` stands for it in the log.
+
+    ``folder``: where the sign is looked for. ``flags``: those that a letter has by then; none: to lie in the folder is
+    the sign. ``disposition``: what the sign means.
+    """
+
+    account: Account
+    mailbox: Address
+    folder: str = field(repr=False)
+    flags: tuple[str, ...] = ()
+    disposition: Disposition = Disposition.PROCESSED
+
+
+class ReceiptWatch:
+    """Watches one mailbox until cancelled."""
+
+    def __init__(
+        self,
+        watched: Watched,
+        *,
+        mailboxes: Mailboxes,
+        own: OwnLetters,
+        memory: CollectedLetters,
+        live: Live,
+        clock: Clock,
+        telemetry: Telemetry,
+        look: float = LOOK,
+    ) -> None:
+        self._watched, self._mailboxes, self._own, self._memory = watched, mailboxes, own, memory
+        self._live, self._clock, self._telemetry, self._look = live, clock, telemetry, look
+        self._failures = 0
+        self._done: dict[int, set[int]] = {}  # of the folder as it is numbered now
+
+    async def run(self) -> None:
+        """Never raises but when cancelled."""
+        while True:
+            pause = await self._session()
+            await asyncio.sleep(pause)
+
+    async def _session(self) -> float:
+        """One session, to its end; seconds until the next."""
+        name = self._watched.account.name
+        try:
+            async with self._mailboxes.open(self._watched.account) as mailbox:
+                while True:
+                    is_there = await self.look(mailbox)
+                    self._failures = 0
+                    await (mailbox.wait(self._look) if is_there else asyncio.sleep(self._look))
+        except (LoginRefused, MailboxDistrusted) as error:
+            pause = self._pause(_SHUT)
+            self._telemetry.event("receipts.shut_out", alarm=True, route=name, error=str(error), again_in=round(pause))
+            return pause
+        except (MailboxTrouble, StoreUnavailable) as error:
+            pause = self._pause(_LOST)
+            self._telemetry.event(
+                "receipts.unreachable", alarm=self._failures >= 3, route=name, error=str(error), again_in=round(pause)
+            )
+            return pause
+        except Exception as error:
+            self._telemetry.event("receipts.failed", alarm=True, route=name, failure=error)
+            return self._pause(_LOST)
+
+    def _pause(self, span: tuple[float, float]) -> float:
+        first, longest = span
+        pause: float = min(first * 2 ** min(self._failures, 20), longest)
+        self._failures += 1
+        return pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many do not come back at once
+
+    async def look(self, mailbox: Mailbox) -> bool:
+        """Write the receipts that are due now; whether there is such a folder yet."""
+        try:
+            opened = await mailbox.open(self._watched.folder)
+        except NoSuchFolder:
+            return False
+        done = self._done.setdefault(opened.uid_validity, set())
+        self._done = {opened.uid_validity: done}
+        above = 0
+        while uids := await self._signed(mailbox, opened, above):
+            above = uids[-1]
+            new = [uid for uid in uids if uid not in done]
+            for uid, letter_id in (await self._ours(mailbox, new)).items():
+                await self._receive(mailbox, uid, letter_id, opened)
+            done |= set(new)
+        return True
+
+    async def _signed(self, mailbox: Mailbox, opened: Opened, above: int) -> Sequence[int]:
+        """Letters with the sign, and without a receipt as far as the folder knows."""
+        flags = tuple(flag for flag in self._watched.flags if opened.keywords or flag == SEEN)
+        if len(flags) < len(self._watched.flags):
+            self._telemetry.event("receipts.no_keywords", alarm=True, route=self._watched.account.name)
+            return ()
+        unsent = (MDN_SENT,) if opened.keywords else ()
+        return await mailbox.search(above=above, flagged=flags, unflagged=unsent, limit=AT_ONCE)
+
+    async def _ours(self, mailbox: Mailbox, uids: Sequence[int]) -> dict[int, str]:
+        """Those that we put there, and that nothing was decided of yet, with their ids."""
+        if not uids:
+            return {}
+        found = {uid: each.letter_id for uid, each in (await mailbox.describe(uids)).items()}
+        ours = {uid: letter_id for uid, letter_id in found.items() if letter_id is not None}
+        numbers = {uid: _number(self._watched, letter_id) for uid, letter_id in ours.items()}
+        known = await self._memory.already_collected(_MEMORY, 0, numbers.values(), now=self._clock.now())
+        return {uid: letter_id for uid, letter_id in ours.items() if numbers[uid] not in known}
+
+    async def _receive(self, mailbox: Mailbox, uid: int, letter_id: str, opened: Opened) -> None:
+        try:
+            letter, whole = await _read(mailbox, uid)
+        except NoSuchMessage:
+            return
+        header = read_header(letter.partition(b"\r\n\r\n")[0])
+        head = _head(letter)
+        to, remembered = self._asked_by(header, head), self._remembered(letter_id)
+        if to is None or head.message_id is None:
+            await self._memory.recognise(remembered, now=self._clock.now())
+            return
+        with contextlib.suppress(AlreadyCollected):  # by another node, a moment ago
+            await self._write(letter, whole, header, head, to, letter_id, remembered)
+        if opened.keywords:
+            with contextlib.suppress(MailboxTrouble):  # our own memory is what counts
+                await mailbox.mark([uid], add=(MDN_SENT,))
+
+    def _asked_by(self, header: Header, head: MessageHead) -> Address | None:  # req: MDN-4, SD-13
+        """Who is to be told: one address, which the letter also returns to, or for a person its domain does."""
+        if head.content is not Content.ORDINARY or len(head.receipt_to) != 1:
+            return None
+        (to,) = head.receipt_to
+        try:
+            back = Address.parse(header.first("return-path").strip().removeprefix("<").removesuffix(">"))
+        except MalformedAddress:
+            return None
+        same = to == back or (self._watched.disposition is Disposition.DISPLAYED and to.domain == back.domain)
+        return to if same and self._live.settings.routes.to(to) is not None else None
+
+    async def _write(
+        self,
+        letter: bytes,
+        whole: bool,
+        header: Header,
+        head: MessageHead,
+        to: Address,
+        letter_id: str,
+        remembered: Collected,
+    ) -> None:
+        now, settings = self._clock.now(), self._live.settings
+        spool_id = new_id(now)
+        message_id = f"<{spool_id}@{settings.hostname}>"
+        assert head.message_id is not None
+        receipt = Receipt(
+            disposition=self._watched.disposition,
+            reader=self._watched.mailbox,
+            to=to,
+            subject=head.subject,
+            sent_at=_sent_at(header, now),
+            original_message_id=head.message_id,
+            message_id=message_id,
+            written_at=now,
+            hostname=settings.hostname,
+            original=letter,
+            whole=whole,
+        )
+        about = letter_id.partition(".")[0]
+        entry = Entry(
+            at=now,
+            event=JournalEvent.READ,
+            spool_id=about,
+            message_id=head.message_id,
+            sender=head.from_[0] if head.from_ else None,
+            recipient=self._watched.mailbox,
+            detail=self._watched.disposition.value.rpartition(" ")[2],
+        )
+        own = OwnLetter(
+            spool_id=spool_id,
+            message_id=message_id,
+            written=write_receipt(receipt),
+            to=to,
+            content=Content.MDN,
+            entries=(entry,),
+            collected=remembered,
+        )
+        await self._own.keep(own, now)
+        self._telemetry.event("receipts.written", queue_id=about, receipt=spool_id, route=self._watched.account.name)
+
+    def _remembered(self, letter_id: str) -> Collected:
+        """Whatever number the folder gives it, and wherever it is moved."""
+        digest = sha256(f"{self._watched.mailbox.key} {letter_id}".encode()).digest()
+        number = _number(self._watched, letter_id)
+        return Collected(collector=_MEMORY, uid_validity=0, uid=number, message_id=letter_id, digest=digest)
+
+
+def _number(watched: Watched, letter_id: str) -> int:
+    return int.from_bytes(sha256(f"{watched.mailbox.key} {letter_id}".encode()).digest()[:7])
+
+
+async def _read(mailbox: Mailbox, uid: int) -> tuple[bytes, bool]:
+    """The letter, and whether it is whole: of a long one not much more is needed than its header."""
+    octets = bytearray()
+    pieces = mailbox.fetch(uid)
+    async for piece in pieces:
+        octets += piece
+        if len(octets) > WHOLE_LIMIT:
+            if (aclose := getattr(pieces, "aclose", None)) is not None:
+                await aclose()
+            return bytes(octets), False
+    return bytes(octets), True
+
+
+def _head(letter: bytes) -> MessageHead:
+    scanner = Scanner()
+    scanner.feed(stuffed(letter))
+    return scanner.finish()
+
+
+def _sent_at(header: Header, otherwise: datetime) -> datetime:
+    """By its Date, in the time of the reader."""
+    try:
+        written = parsedate_to_datetime(header.first("date"))
+    except ValueError:
+        written = otherwise
+    return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)

@@ -1,0 +1,132 @@
+"""Writing read receipts (RFC 8098): a patient's, in the words of Mon espace santé, and a program's (MDN-3 to MDN-7)."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from mssgw.core.addresses import Address
+from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, text_part, thread_fields
+from mssgw.formats.words import encoded
+
+WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a receipt carries the header only.  req: SD-1
+_HEADER_LIMIT = 65_536
+_LINE = 998
+_MONTHS = (
+    *("janvier", "février", "mars", "avril", "mai", "juin"),
+    *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
+)
+_ADDED = re.compile(rb"(?:(?:X-Mssgw-Id|Return-Path):[^\r\n]*\r\n)+", re.IGNORECASE)  # by us, or a store
+
+
+class Disposition(StrEnum):
+    """What a receipt says, in the words of its field."""
+
+    DISPLAYED = "manual-action/MDN-sent-automatically; displayed"  # req: SD-13
+    PROCESSED = "automatic-action/MDN-sent-automatically; processed"  # req: MDN-7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A receipt by ``reader``, a mailbox, to ``to``. ``sent_at``: when the letter was written, in the reader's time.
+
+    ``original``: the letter, or as much of it as was read; ``whole``: all of it.
+    """
+
+    disposition: Disposition
+    reader: Address
+    to: Address
+    subject: str = field(repr=False)
+    sent_at: datetime
+    original_message_id: str
+    message_id: str
+    written_at: datetime
+    hostname: str
+    original: bytes = field(repr=False)
+    whole: bool
+
+
+def write_receipt(receipt: Receipt) -> Written:
+    """The message: text, machine part, the letter that it is about (MDN-5)."""
+    about, eight_bit = _about(receipt)
+    parts = (
+        text_part("text/plain; charset=utf-8", _text(receipt).replace("\n", "\r\n").encode("utf-8")),
+        mime_part("message/disposition-notification", "7bit", _machine_part(receipt)),
+        about,
+    )
+    boundary = _boundary(receipt.message_id, parts)
+    fields = (
+        b"From: <" + receipt.reader.text.encode("utf-8") + b">",
+        b"To: <" + receipt.to.text.encode("utf-8") + b">",
+        b"Subject: " + encoded(f"Accusé de lecture : {receipt.subject}"[:400]).encode("ascii"),
+        b"Date: " + header_value(format_datetime(receipt.written_at)),
+        b"Message-ID: " + header_value(receipt.message_id),
+        *thread_fields(receipt.original_message_id),
+        b"Auto-Submitted: auto-replied",
+        b"MIME-Version: 1.0",
+        b'Content-Type: multipart/report; report-type=disposition-notification;\r\n boundary="' + boundary + b'"',
+        b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),
+    )
+    body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
+    plain = receipt.to.ascii_only and receipt.reader.ascii_only
+    return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not plain)
+
+
+def _text(receipt: Receipt) -> str:
+    if receipt.disposition is Disposition.PROCESSED:
+        return (
+            f"Le message que vous avez envoyé le {_day(receipt.sent_at)} a été intégré par l'application de votre "
+            f"destinataire {receipt.reader.text}.\nCela ne signifie pas qu'une personne l'a lu.\n"
+            "Merci de ne pas répondre à ce message.\n"
+        )
+    return (  # req: MDN-3
+        f"Le message que vous avez envoyé le {_day(receipt.sent_at)} a bien été ouvert par votre destinataire "
+        f"{receipt.reader.text}.\nCela ne garantit pas la bonne prise de connaissance de son contenu.\n"
+        "Merci de ne pas répondre à ce message.\n"
+    )
+
+
+def _day(at: datetime) -> str:
+    """Day, month, hour."""
+    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}"
+
+
+def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
+    reader = f"rfc822; {receipt.reader.text}"
+    fields = (
+        ("Reporting-UA", f"{receipt.hostname}; mssgw"),
+        ("Original-Recipient", reader),
+        ("Final-Recipient", reader),
+        ("Original-Message-ID", receipt.original_message_id),
+        ("Disposition", receipt.disposition.value),
+    )
+    return b"".join(header_value(f"{name}: {value}") + b"\r\n" for name, value in fields)
+
+
+def _about(receipt: Receipt) -> tuple[bytes, bool]:
+    """The third part, and whether it is 8-bit: the letter if it can stand there as it is, else its header."""
+    added = _ADDED.match(receipt.original)
+    letter = receipt.original[added.end() :] if added is not None else receipt.original
+    header, _, _ = letter.partition(b"\r\n\r\n")
+    if receipt.whole and len(letter) <= WHOLE_LIMIT and header.isascii() and _fits(letter):
+        eight_bit = not letter.isascii()
+        return mime_part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
+    header = header[:_HEADER_LIMIT].rpartition(b"\r\n")[0] if len(header) > _HEADER_LIMIT else header
+    clean = b"\r\n".join(re.sub(rb"[\r\n\0]", b"?", line) for line in header.split(b"\r\n"))
+    return text_part("text/rfc822-headers; charset=utf-8", clean.decode("utf-8", "replace").encode() + b"\r\n"), False
+
+
+def _fits(letter: bytes) -> bool:
+    clean = letter.count(b"\r") == letter.count(b"\n") == letter.count(b"\r\n") and b"\0" not in letter
+    return clean and max(map(len, letter.split(b"\r\n"))) <= _LINE
+
+
+def _boundary(seed_text: str, parts: tuple[bytes, ...]) -> bytes:
+    """One that occurs in no part, whatever the letter holds."""
+    seed = UNSAFE.sub("?", seed_text).encode("ascii")
+    while True:
+        seed = sha256(seed).hexdigest()[:40].encode("ascii")
+        if not any(seed in part for part in parts):
+            return b"=_" + seed

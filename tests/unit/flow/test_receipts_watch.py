@@ -1,0 +1,219 @@
+"""Read receipts from mailboxes: one, when the reader's sign is there, and never before; on the twin of a mail store."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from mssgw.core.addresses import Address
+from mssgw.core.journal import JournalEvent
+from mssgw.core.routes import Route, RouteTable, TlsPolicy
+from mssgw.core.settings import Settings
+from mssgw.edges.memory.mailbox import MemoryMailStore, Message
+from mssgw.edges.memory.spool import MemorySpool
+from mssgw.edges.memory.store import MemoryStore
+from mssgw.flow.live import Live, nobody_fits
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.receipts_watch import ReceiptWatch, Watched
+from mssgw.formats.mdn_making import Disposition
+from mssgw.ports import Account
+from mssgw.ports.mailbox import MDN_SENT, SEEN
+
+LOGIN, PASSWORD = "bal@x.example", "secret"
+NOW = datetime(2026, 11, 21, 19, 4, tzinfo=UTC)
+APP = Address.parse("labo@ch-test.mssante.fr")
+DONE, KEYWORD = "Integres", "$Integre"
+ACCOUNT = Account(name="store:s:1", host="x", port=1, tls=TlsPolicy.REQUIRE, login=LOGIN, password=PASSWORD)
+MOVED = Watched(account=ACCOUNT, mailbox=APP, folder=DONE)
+LETTER = (
+    "X-Mssgw-Id: {id}\r\nReturn-Path: <{back}>\r\nFrom: <dr.alpha@liberal.mssante.fr>\r\nTo: <labo@ch-test.mssante.fr>\r\n"
+    "Subject: essai\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\nMessage-ID: <{id}@liberal.mssante.fr>\r\n"
+    "{asks}\r\n\r\nBonjour\r\n"
+)
+DOCTOR = "dr.alpha@liberal.mssante.fr"
+
+
+class Clock:
+    def now(self) -> datetime:
+        return NOW
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def event(self, name: str, **fields: object) -> None:
+        self.names.append(name)
+
+
+@dataclass
+class Place:
+    """A mailbox, and the gateway's store."""
+
+    mail: MemoryMailStore = field(default_factory=MemoryMailStore)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    heard: Heard = field(default_factory=Heard)
+    watched: Watched = MOVED
+
+    def __post_init__(self) -> None:
+        self.mail.add(LOGIN, PASSWORD)
+        out = Route(name="out", host="mx", tls=TlsPolicy.NONE)
+        settings = Settings(hostname="gw.example", routes=RouteTable({"liberal.mssante.fr": out}))
+        self.live = Live(settings, lambda *_: None, nobody_fits)  # type: ignore[arg-type]
+
+    def watch(self) -> ReceiptWatch:
+        """Of a process that begins."""
+        return ReceiptWatch(
+            self.watched,
+            mailboxes=self.mail,
+            own=OwnLetters(store=self.store, spool=MemorySpool(), live=self.live),
+            memory=self.store,
+            live=self.live,
+            clock=Clock(),
+            telemetry=self.heard,  # type: ignore[arg-type]
+            look=0.02,
+        )
+
+    async def put(
+        self, letter_id: str = "Q1.0", *, folder: str, back: str = DOCTOR, asks: str = "", **flags: object
+    ) -> int:
+        asks = asks or f"Disposition-Notification-To: <{DOCTOR}>"
+        content = LETTER.format(id=letter_id, back=back, asks=asks).encode()
+        placed = await self.mail.put(LOGIN, folder, Message(content, NOW, set(flags.get("flags", ()))))  # type: ignore[call-overload]
+        return placed.uid
+
+    async def look(self) -> None:
+        async with self.mail.open(ACCOUNT) as mailbox:
+            await self.watch().look(mailbox)
+
+    async def receipts(self) -> list[bytes]:
+        """All that were ever written and are still there."""
+        loaded = [await self.store.load(spool_id) for spool_id in dict(self.store._has.messages)]
+        return [each.body.inline or b"" for each in loaded]
+
+    def flags(self, folder: str, uid: int) -> set[str]:
+        return self.mail.boxes[LOGIN].folders[folder].messages[uid].flags
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+async def test_a_letter_that_its_program_has_moved_is_confirmed_once(place: Place) -> None:
+    """The receipt is a letter of our own to who asked; the journal of the letter says so; $MDNSent is set."""
+    uid = await place.put(folder=DONE)
+    for _ in range(3):
+        await place.look()  # each time by a process that remembers nothing
+    (receipt,) = await place.receipts()
+    assert b"To: <dr.alpha@liberal.mssante.fr>" in receipt
+    assert b"Disposition: automatic-action/MDN-sent-automatically; processed" in receipt
+    assert MDN_SENT in place.flags(DONE, uid)
+    (line,) = [each for each in place.store._has.journal if each.event is JournalEvent.READ]
+    assert (line.spool_id, line.recipient, line.detail) == ("Q1", APP, "processed")
+
+
+async def test_delivery_confirms_nothing(place: Place) -> None:
+    """A letter that lies where we put it (SD-13), in whatever state."""
+    await place.put(folder="INBOX", flags={SEEN})
+    place.mail.make(LOGIN, DONE)
+    await place.look()
+    assert await place.receipts() == []
+
+
+async def test_no_receipt_is_doubled_when_the_folder_forgets_its_flags(place: Place) -> None:
+    """Nor when the letter is moved on, and comes again under another number."""
+    await place.put(folder=DONE)
+    await place.look()
+    await place.put(folder=DONE)
+    await place.look()
+    assert len(await place.receipts()) == 1
+
+
+async def test_a_store_without_keywords_is_remembered_for(place: Place) -> None:
+    place.mail.keywords = False
+    await place.put(folder=DONE)
+    await place.look()
+    await place.look()
+    assert len(await place.receipts()) == 1
+
+
+async def test_a_keyword_may_be_the_sign(place: Place) -> None:
+    place.watched = replace(MOVED, folder="INBOX", flags=(KEYWORD,))
+    uid = await place.put(folder="INBOX")
+    await place.look()
+    assert await place.receipts() == []
+    place.flags("INBOX", uid).add(KEYWORD)
+    await place.look()
+    assert len(await place.receipts()) == 1
+
+
+async def test_a_keyword_that_the_store_cannot_keep_is_an_alarm(place: Place) -> None:
+    place.mail.keywords = False
+    place.watched = replace(MOVED, folder="INBOX", flags=(KEYWORD,))
+    await place.put(folder="INBOX")
+    await place.look()
+    assert (await place.receipts(), place.heard.names) == ([], ["receipts.no_keywords"])
+
+
+@pytest.mark.parametrize(
+    ("back", "asks"),
+    [
+        (DOCTOR, "X-Nothing: asked"),
+        ("", ""),
+        ("secretariat@liberal.mssante.fr", ""),
+        (DOCTOR, f"Disposition-Notification-To: <{DOCTOR}>, <other@liberal.mssante.fr>"),
+        ("x@nowhere.example", "Disposition-Notification-To: <x@nowhere.example>"),
+    ],
+    ids=["not asked for", "null path", "another path", "two", "no route"],
+)
+async def test_some_letters_are_never_confirmed(place: Place, back: str, asks: str) -> None:
+    """MDN-4: nothing that was not asked for, nothing to somebody else than it came from."""
+    await place.put(folder=DONE, back=back, asks=asks)
+    await place.look()
+    assert await place.receipts() == []
+
+
+async def test_letters_of_others_in_that_folder_are_left_alone(place: Place) -> None:
+    await place.mail.put(LOGIN, DONE, Message(b"Disposition-Notification-To: <a@liberal.mssante.fr>\r\n\r\n", NOW))
+    await place.look()
+    assert await place.receipts() == []
+
+
+async def test_a_person_who_reads_confirms_to_the_senders_domain(place: Place) -> None:
+    """A service may receive for its sender (SD-13)."""
+    place.watched = replace(MOVED, folder="INBOX", flags=(SEEN,), disposition=Disposition.DISPLAYED)
+    uid = await place.put(folder="INBOX", back="secretariat@liberal.mssante.fr")
+    await place.look()
+    assert await place.receipts() == []
+    place.flags("INBOX", uid).add(SEEN)
+    await place.look()
+    (receipt,) = await place.receipts()
+    assert b"manual-action/MDN-sent-automatically; displayed" in receipt
+
+
+async def test_a_folder_that_is_not_there_yet_is_waited_for(place: Place) -> None:
+    """And sees at once what moves while it waits."""
+    async with running(place.watch()):
+        await asyncio.sleep(0.05)
+        place.mail.make(LOGIN, DONE)
+        await place.put(folder=DONE)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if await place.receipts():
+                break
+    assert len(await place.receipts()) == 1
+
+
+@contextlib.asynccontextmanager
+async def running(watch: ReceiptWatch) -> AsyncIterator[None]:
+    task = asyncio.create_task(watch.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

@@ -1,0 +1,92 @@
+"""Read receipts as we write them: readers know them again, and nothing in a letter can become a line of ours."""
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mssgw.core.addresses import Address
+from mssgw.core.message import Content
+from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, write_receipt
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import stuffed
+
+PATIENT = Address.parse("279035121518989@patient.mssante.fr")
+DOCTOR = Address.parse("dr.alpha@ch-test.mssante.fr")
+AT = datetime(2026, 11, 21, 19, 4, tzinfo=UTC)
+LETTER = b"From: <dr.alpha@ch-test.mssante.fr>\r\nSubject: r\xc3\xa9sultats\r\n\r\nBonjour\r\n"
+
+
+def receipt(original: bytes = LETTER, *, said: Disposition = Disposition.DISPLAYED, subject: str = "essai") -> Receipt:
+    return Receipt(
+        disposition=said,
+        reader=PATIENT,
+        to=DOCTOR,
+        subject=subject,
+        sent_at=AT,
+        original_message_id="<l1@ch-test.mssante.fr>",
+        message_id="<q1@gw.example>",
+        written_at=AT,
+        hostname="gw.example",
+        original=original,
+        whole=True,
+    )
+
+
+def test_a_patients_receipt_says_what_mon_espace_sante_says() -> None:
+    """Word for word (MDN-3), with day, month and hour."""
+    message = message_from_bytes(write_receipt(receipt()).content, policy=policy.default)
+    text = next(iter(message.iter_parts())).get_content()
+    assert text.splitlines() == [
+        f"Le message que vous avez envoyé le 21 novembre 19:04 a bien été ouvert par votre destinataire {PATIENT.text}.",
+        "Cela ne garantit pas la bonne prise de connaissance de son contenu.",
+        "Merci de ne pas répondre à ce message.",
+    ]
+
+
+def test_it_has_the_three_parts_of_rfc_8098() -> None:
+    """MDN-5; sent by the reader, and found again by our own reading (MDN-6)."""
+    written = write_receipt(receipt(b"X-Mssgw-Id: Q.0\r\nReturn-Path: <a@b.fr>\r\nSubject: a\r\n\r\nBonjour\r\n"))
+    message = message_from_bytes(written.content, policy=policy.default)
+    kinds = [part.get_content_type() for part in message.iter_parts()]
+    assert message.get_content_type() == "multipart/report"
+    assert message["Content-Type"].params["report-type"] == "disposition-notification"
+    assert kinds == ["text/plain", "message/disposition-notification", "message/rfc822"]
+    assert b"X-Mssgw-Id" not in written.content, "what we put above the letter is nobody else's business"
+    head = head_of(written.content)
+    assert (head.content, head.from_, head.auto_submitted) == (Content.MDN, (PATIENT,), "auto-replied")
+    assert head.mdn is not None
+    assert (head.mdn.original_message_id, head.mdn.final_recipient) == ("<l1@ch-test.mssante.fr>", PATIENT)
+    assert head.mdn.disposition == "displayed"
+
+
+def test_a_programs_receipt_says_that_nobody_has_read_it() -> None:
+    """MDN-7: processed, by an automatic action."""
+    content = write_receipt(receipt(said=Disposition.PROCESSED)).content
+    assert b"Disposition: automatic-action/MDN-sent-automatically; processed\r\n" in content
+    mdn = head_of(content).mdn
+    assert mdn is not None
+    assert (mdn.disposition, mdn.error) == ("processed", None)
+
+
+def test_a_long_letter_comes_back_as_its_header() -> None:
+    """A receipt passes wherever letters do (SD-1)."""
+    content = write_receipt(receipt(LETTER + b"x" * 70 * WHOLE_LIMIT)).content
+    assert len(content) < 10_000
+    assert b"text/rfc822-headers" in content
+
+
+@given(st.text(), st.binary())
+def test_nothing_in_a_letter_breaks_its_receipt(subject: str, letter: bytes) -> None:
+    """Whatever it holds: three parts, one From, the right letter."""
+    head = head_of(write_receipt(receipt(letter, subject=subject)).content)
+    assert (head.from_fields, head.receipt_to, head.content) == (1, (), Content.MDN)
+    assert head.mdn is not None
+    assert head.mdn.original_message_id == "<l1@ch-test.mssante.fr>"
+
+
+def head_of(content: bytes):  # type: ignore[no-untyped-def]
+    scanner = Scanner()
+    scanner.feed(stuffed(content))
+    return scanner.finish()
