@@ -185,6 +185,8 @@ class BackOffice:
             if (named := self._clients.named.get(name)) is None:
                 raise NoSuchClient("no client of that name in the configuration")
             return named
+        if sender is not None and (patient := wiring.patient_client(self._config, sender)) is not None:
+            return patient
         senders = [each for each in self._clients.named.values() if each.role is not Role.COLLECTED]
         fitting = [each for each in senders if sender is not None and each.may_send_as(sender)]
         if len(fitting) != 1:

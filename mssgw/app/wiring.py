@@ -129,6 +129,13 @@ def routes(config: Config, listed: Listed | None = None) -> RouteTable:
     return RouteTable(table, (listed or nobody_knows) if mutual else None, ours, into)
 
 
+def patient_client(config: Config, sender: Address) -> Client | None:
+    """Who writes from this address, if it is that of a patient whose mailbox we keep (SD-5)."""
+    if config.patient_space is None or sender.domain != config.gateway.patient_domain:
+        return None
+    return Client(name=HOUSEHOLD, role=Role.PATIENT_SPACE, addresses=frozenset({sender.key}))
+
+
 def _to_patients(config: Config) -> dict[str, Route]:
     """To the mailboxes that we keep for patients, and to their ordinary addresses."""
     space = config.patient_space

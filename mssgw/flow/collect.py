@@ -67,14 +67,20 @@ class Collector:
             telemetry=means.telemetry,
             commits=means.commits,
         )
+        self._looking = self._ending = False
         self._lost, self._shut = _Pause(5, 300), _Pause(300, 3_600)
         self._missing, self._unknown = _Pause(60, 900), _Pause(60, 900)
 
     async def run(self, delay: float = 0) -> None:
-        """Begin after so many seconds. Never raises but when cancelled."""
-        while True:
+        """Begin after so many seconds; until cancelled, or asked to end. Never raises."""
+        while not self._ending:
             await asyncio.sleep(delay)
             delay = await self._session()
+
+    def end(self) -> bool:
+        """Take no further letter: run() ends when those that were taken are marked. Whether there is any such."""
+        self._ending = True
+        return self._looking
 
     async def _session(self) -> float:
         """One session, to its end; gives the pause after it."""
@@ -99,10 +105,12 @@ class Collector:
         """Look and wait, look and wait. Raises what ends the session."""
         opened = await self._open(mailbox)
         self._memory.looked_through = None  # others may have been here meanwhile
-        while True:
+        while not self._ending:
             await self._look(mailbox, opened)
             for pause in (self._lost, self._shut, self._missing, self._unknown):
                 pause.failures = 0
+            if self._ending:
+                return
             if not await mailbox.wait(self._patience()):
                 opened = await self._open(mailbox)  # it may have been removed, and made anew
 
@@ -131,12 +139,14 @@ class Collector:
         whole = False
         try:
             async with means.turns:
+                self._looking = True
                 if through:
                     self._memory.floor = 0
                     await look.remember()
-                await look.look(may_take=lambda: not means.closed())
+                await look.look(may_take=lambda: not (self._ending or means.closed()))
             whole = True
         finally:
+            self._looking = False
             self._tell(look, whole=whole)
         if through:
             self._memory.looked_through = now

@@ -9,6 +9,7 @@ import contextlib
 import random
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mssgw.core.delivery import Lease
@@ -17,7 +18,15 @@ from mssgw.flow.collect import CollectMeans, Collector
 from mssgw.flow.fetching import Plan
 from mssgw.flow.leases import LEASE, RENEWALS
 
+FINISH = 3.0  # seconds to mark what was taken
 APART = 0.05  # seconds, on average, between the first sessions of many
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    plan: Plan
+    collector: Collector
+    task: "asyncio.Task[None]"
 
 
 class Collectors:
@@ -28,7 +37,7 @@ class Collectors:
         self._lasting, self._every = lasting, lasting / RENEWALS
         self._token = f"{node}.{secrets.token_hex(8)}"
         self._plans: dict[str, Plan] = {}
-        self._running: dict[str, tuple[Plan, asyncio.Task[None]]] = {}
+        self._running: dict[str, _Running] = {}
         self._until: datetime | None = None
         self._changed = asyncio.Event()
 
@@ -55,16 +64,16 @@ class Collectors:
     async def _settle(self) -> None:
         """Run what is ours and end what is not."""
         mine = await self._mine()
-        await self._stop([name for name, running in self._running.items() if not self._goes_on(name, *running, mine)])
+        await self._stop([name for name, running in self._running.items() if not self._goes_on(name, running, mine)])
         new = sorted(mine - self._running.keys())
         for name in new:
             plan, delay = self._plans[name], random.uniform(0, APART * 2) * (len(new) - 1)  # noqa: S311 - no secret
             self._means.telemetry.event("collector.started", collector=plan.name)
-            task = asyncio.create_task(Collector(plan, self._means).run(delay), name=name)
-            self._running[name] = plan, task
+            collector = Collector(plan, self._means)
+            self._running[name] = _Running(plan, collector, asyncio.create_task(collector.run(delay), name=name))
 
-    def _goes_on(self, name: str, plan: Plan, task: "asyncio.Task[None]", mine: set[str]) -> bool:
-        return name in mine and plan == self._plans[name] and not task.done()
+    def _goes_on(self, name: str, running: "_Running", mine: set[str]) -> bool:
+        return name in mine and running.plan == self._plans[name] and not running.task.done()
 
     async def _mine(self) -> set[str]:
         """The names of the plans whose leases we hold."""
@@ -81,13 +90,17 @@ class Collectors:
         return set(held)
 
     async def _stop(self, names: list[str]) -> None:
-        tasks = []
-        for name in names:
-            plan, task = self._running.pop(name)
-            task.cancel()
-            tasks.append(task)
-            self._means.telemetry.event("collector.stopped", collector=plan.name)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Those that are at it mark what they took, if the mailbox lets them; the others end at once."""
+        stopping = [self._running.pop(name) for name in names]
+        for each in stopping:
+            if not each.collector.end():
+                each.task.cancel()
+        if stopping:
+            await asyncio.wait([each.task for each in stopping], timeout=FINISH)
+        for each in stopping:
+            each.task.cancel()
+            self._means.telemetry.event("collector.stopped", collector=each.plan.name)
+        await asyncio.gather(*(each.task for each in stopping), return_exceptions=True)
 
 
 def _lease_of(plan: Plan) -> str:

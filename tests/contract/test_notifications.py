@@ -6,6 +6,7 @@ from typing import Any
 
 from mssgw.core.addresses import Address
 from mssgw.core.notifying import Notification
+from tests.contract.conftest import OpenPlace
 from tests.contract.letters import DOCTOR, Place, settlement
 
 OFFICINE = Address.parse("officine@pharma-exemple.mssante.fr")
@@ -118,3 +119,19 @@ async def test_each_mailbox_is_told_by_itself_and_no_more_are_taken_than_asked(p
     await deliver(place, "B", DOCTOR)
     assert [each.mailbox for each in await take(place, limit=1)] == [OFFICINE]
     assert [each.mailbox for each in await take(place)] == [DOCTOR]
+
+
+async def test_a_restart_forgets_nobody(open_sql: OpenPlace) -> None:
+    """Neither who waits to be told, nor who was told just now, nor that it failed before."""
+    async with open_sql() as place:
+        await deliver(place, "A")
+        await deliver(place, "B", DOCTOR)
+        told, failed = await take(place)
+        await queue(place).notified(told, next_at=place.clock.now() + EVERY)
+        await queue(place).notify_later(failed, due_at=place.clock.now())
+        await deliver(place, "C")
+    async with open_sql() as place:
+        (again,) = await take(place)
+        assert (again.mailbox, again.waiting, again.attempts) == (failed.mailbox, 1, 1)
+        place.clock.pass_(minutes=5)
+        assert {each.mailbox for each in await take(place)} == {OFFICINE, DOCTOR}

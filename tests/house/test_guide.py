@@ -11,7 +11,8 @@ from mssgw.app.telemetry.hints import HINTS
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
 _FAMILIES = (
-    "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|queue|smtp|store|sweep|trust|validator"
+    "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|receipts|report|smtp"
+    "|store|sweep|trust|validator"
 )
 _EVENT = re.compile(rf"(?:{_FAMILIES})\.[a-z_.]+")
 _CALLS = {"event", "_event", "_tell", "_last", "_over", "debug", "info", "warning", "error"}

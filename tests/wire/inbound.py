@@ -12,7 +12,7 @@ from mssgw.core.envelope import Envelope, ForwardPath, Role
 from mssgw.core.replies import Reply
 from mssgw.core.trust import Chain, Distrust
 from mssgw.edges.smtp_in import Listener, SmtpIn
-from mssgw.ports import Login
+from mssgw.ports import Login, PatientDoor
 
 PATIENCE = 10.0  # seconds after which a test that waits has failed
 QUEUED = Reply(250, "2.0.0", "OK queued as 42")
@@ -79,6 +79,7 @@ class Recorder:
     letters: list[Letter] = field(default_factory=list)
     kept: list[Letter] = field(default_factory=list)
     committing: asyncio.Event = field(default_factory=asyncio.Event)
+    patients: PatientDoor | None = None
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self.client

@@ -21,7 +21,7 @@ from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Verdict
 from mssgw.flow.release import NONE, Judgement
-from mssgw.ports import Body, Conflict, ConversationRow, NoticeSeen, QueueRow, ReceiptSeen, Stored
+from mssgw.ports import Body, Conflict, ConversationRow, NoticeSeen, QueueRow, ReceiptSeen, Stored, UnreadRow
 
 PATIENT = "279035121518989@patient.mssante.fr"
 DOCTOR = "dr.martin@cabinet.mssante.fr"
@@ -42,6 +42,8 @@ class OfficeDouble:
         self.stored: dict[str, Stored] = {}
         self.entries: list[Entry] = []
         self.pairs: dict[Pair, tuple[State, datetime]] = {}
+        self.unread_rows: list[UnreadRow] = []
+        self.asked: dict[str, object] = {}  # of the last report
         self.blocked: set[tuple[Address, Address | None]] = set()
         self.moved: list[Move] = []
         self.conflicts = 0  # how many releases meet one
@@ -85,6 +87,10 @@ class OfficeDouble:
             QueueRow(delivery=replace(due, **delivery), sender=Address.parse(DOCTOR), size=4096, leased=False)
         )
         self.entries.append(an_entry(JournalEvent.ACCEPTED, spool_id, person="Anne Dupont", client="chu"))
+
+    async def unread(self, **asked: object) -> Sequence[UnreadRow]:
+        self.asked = asked
+        return self.unread_rows
 
     async def queue(
         self, *, limit: int, state: str | None = None, domain: str | None = None, spool_id: str | None = None

@@ -1,5 +1,7 @@
 """`mssgw queue`: what waits, and what an operator does about it."""
 
+from datetime import timedelta
+
 import pytest
 
 from mssgw.core.conversation import Event, Move, State
@@ -9,7 +11,7 @@ from mssgw.core.journal import JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from mssgw.flow.release import Effects
-from tests.unit.app.office_double import ALIAS, DOCTOR, ID, OTHER_ID, PATIENT, a_pair, an_entry
+from tests.unit.app.office_double import ALIAS, DOCTOR, EARLIER, ID, OTHER_ID, PATIENT, a_pair, an_entry
 
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="timeout")
 WROTE = Move(a_pair(), Event.PROFESSIONAL_WROTE)
@@ -230,16 +232,46 @@ def test_trace_by_id_message_id_and_address(office, run):
     assert "*************89@patient.mssante.fr" in told.stdout
 
 
-def test_trace_in_json_is_one_line_an_event(office, run_json):
+def test_trace_in_json_is_one_line_an_event_and_a_summary(office, run_json):
+    """When it was accepted, delivered and read stands on one line, for each recipient."""
     office.put()
-    office.entries.append(an_entry(JournalEvent.READ, detail="displayed"))
-    accepted, read = run_json("trace", ID)
+    office.entries.append(an_entry(JournalEvent.DELIVERED, at=EARLIER + timedelta(seconds=2)))
+    office.entries.append(an_entry(JournalEvent.READ, detail="displayed", at=EARLIER + timedelta(hours=3)))
+    accepted, _, read, summary = run_json("trace", ID)
+    assert summary == {
+        "id": ID,
+        "event": "summary",
+        "recipient": "*************89@patient.mssante.fr",
+        "accepted": "2026-03-01T08:30:00Z",
+        "delivered": "2026-03-01T08:30:02Z",
+        "read": "2026-03-01T11:30:00Z",
+        "receipt": "displayed",
+        "bounced": None,
+    }
     assert (accepted["event"], accepted["person"], accepted["at"]) == (
         "accepted",
         "Anne Dupont",
         "2026-03-01T08:30:00Z",
     )
     assert (read["event"], read["detail"], read["id"]) == ("read", "displayed", ID)
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ((JournalEvent.DELIVERED, JournalEvent.READ), "(+0s)  2026-"),
+        ((JournalEvent.DELIVERED,), "(+0s)  no receipt"),
+        ((), "not yet"),
+        ((JournalEvent.BOUNCED,), "never: bounced"),
+    ],
+)
+def test_trace_ends_with_the_times_of_each_recipient(office, run, events, said):
+    office.put()
+    office.entries += [an_entry(event, detail="displayed") for event in events]
+    _, summary = run("trace", ID).stdout.split("\nSummary\n")
+    assert "*************89@patient.mssante.fr" in summary
+    assert said in summary
+    assert PATIENT not in summary
 
 
 def test_trace_of_the_unknown_says_no_without_repeating_it(run):

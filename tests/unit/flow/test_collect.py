@@ -564,9 +564,32 @@ class TestTurns:
         async with bal.collecting():
             await asyncio.wait_for(begun.wait(), 5)
             asyncio.get_running_loop().call_later(0.05, go_on.set)
-        assert await bal.world.desk.trace(message_id="<1@ailleurs>", limit=9)
+        assert bal.flags() == [{"$MssgwCollected"}]
+        assert bal.totals()["collected"] == 1
+
+    async def test_one_that_takes_too_long_goes_on_without_us_and_is_known_afterwards(
+        self, bal: Bal, monkeypatch
+    ) -> None:
+        """The disk stalls while we stop: the letter is kept, and the next start marks it."""
+        monkeypatch.setattr("mssgw.flow.collectors.FINISH", 0.05)
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        real = bal.world.store.accept
+
+        async def slow(acceptance):  # type: ignore[no-untyped-def]
+            begun.set()
+            await go_on.wait()
+            await real(acceptance)
+
+        monkeypatch.setattr(bal.world.store, "accept", slow, raising=False)
+        await bal.put(letter(1))
+        async with bal.collecting():
+            await asyncio.wait_for(begun.wait(), 5)
+            asyncio.get_running_loop().call_later(0.2, go_on.set)
+        assert (await accepted(bal, 1)).client == "officine"
+        assert bal.flags() == [set()]
         async with bal.collecting():
             await bal.until(lambda: bal.flags() == [{"$MssgwCollected"}])
+            await bal.until(lambda: bal.arrived)
         assert bal.totals()["collected"] == 0, "the first look was broken off before it could count"
         assert bal.arrived == [letter(1)]
 

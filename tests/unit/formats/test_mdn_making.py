@@ -39,7 +39,8 @@ def test_a_patients_receipt_says_what_mon_espace_sante_says() -> None:
     message = message_from_bytes(write_receipt(receipt()).content, policy=policy.default)
     text = next(iter(message.iter_parts())).get_content()
     assert text.splitlines() == [
-        f"Le message que vous avez envoyé le 21 novembre 19:04 a bien été ouvert par votre destinataire {PATIENT.text}.",
+        "Le message que vous avez envoyé le 21 novembre 19:04 a bien été ouvert par votre destinataire "
+        f"{PATIENT.text}.",
         "Cela ne garantit pas la bonne prise de connaissance de son contenu.",
         "Merci de ne pas répondre à ce message.",
     ]
