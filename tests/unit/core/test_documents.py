@@ -156,6 +156,16 @@ def test_of_a_long_report_the_gravest_are_kept_and_no_notes():
     assert not any(finding.rule == "CDA-HDR-900" for finding in kept.findings)
 
 
+def test_the_wrong_patient_is_refused_in_whichever_of_many_documents_and_behind_however_many_findings():
+    """A report is shortened before it decides: what it leaves out must not be what would have refused the letter."""
+    wrong, harmful = (rule.finding(Profile.STANDARD) for rule in (WRONG, NO_CDA))
+    last_of_many = (*(Judged(name=str(n), cda=True) for n in range(200)), Judged(name="", findings=(wrong,)))
+    behind_many = (Judged(name="1", cda=True, findings=(*[harmful] * 100, wrong)),)
+    for documents in (last_of_many, behind_many):
+        held_or_refused = replace(letter(policy=HOLDING), report=Report(documents=documents).weighty())
+        assert isinstance(decide(held_or_refused), Refuse)
+
+
 class TestPolicies:
     strict, observe = DocumentPolicy(profile=Profile.STRICT), DocumentPolicy(profile=Profile.OBSERVE)
     held = DocumentPolicy(rejected=Rejected.HOLD)
