@@ -26,12 +26,9 @@ def decide(facts: Facts, rulebook: Rulebook = RULEBOOK) -> Verdict:
     return _verdict(facts, findings_of(facts, rulebook))
 
 
-def hold_undecided(facts: Facts, why: Finding, *, looked_up: bool = False) -> Verdict:  # req: SD-10
-    """After repeated time-outs: refuse what the letter itself forbids, else keep it for a person.
-
-    ``looked_up``: what the store knows is among the facts, so its rules count as well.
-    """
-    known = (finding for finding in findings_of(facts) if looked_up or finding.rule not in NEED_THE_STORE)
+def hold_undecided(facts: Facts, why: Finding) -> Verdict:  # req: SD-10
+    """After repeated time-outs of the store: refuse what the letter itself forbids, else keep it for a person."""
+    known = (finding for finding in findings_of(facts) if finding.rule not in NEED_THE_STORE)
     return _verdict(facts, (*known, why))
 
 

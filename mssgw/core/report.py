@@ -46,6 +46,7 @@ class Judged:
     ``name``: where it is met. For letters the number of the part from 1, and of the document in its archive: "3/1";
     for files on a command line their names. ``code``: of a CDA, what it is (CDA-3); "" when it has none.
     ``qualified``: it names its patient as X-MSS-INS asks (FMT-10). ``unchecked``: it has no INS to compare with the
+    address of a patient that it is sent to (SD-11).
     """
 
     name: str = field(repr=False)
@@ -95,21 +96,20 @@ class Report:
         return any(each.qualified for each in self.documents)
 
     def weighty(self, at_most: int = 40) -> "Report":
-        """What is kept with a letter: without notes, and of very many findings the gravest."""
-        kept = sorted(
-            (finding for finding in self.findings if finding.severity > Severity.INFO),
-            key=lambda finding: finding.severity,
-            reverse=True,
-        )[:at_most]
+        """What decides on a letter and is kept with it: without notes, and of very many findings the gravest.
+
+        Every document stays, however many: one that is left out could be the one that was sent to the wrong patient.
+        """
+        told = (finding for finding in self.findings if finding.severity > Severity.INFO)
+        kept = sorted(told, key=lambda finding: (finding.danger, finding.severity), reverse=True)[:at_most]
         keep = {id(finding) for finding in kept}
         return replace(
             self,
             documents=tuple(
                 replace(each, findings=tuple(finding for finding in each.findings if id(finding) in keep))
-                for each in self.documents[:_DOCUMENTS_KEPT]
+                for each in self.documents
             ),
         )
 
 
-_DOCUMENTS_KEPT = 50
 UNVERIFIED = Report(complete=False)

@@ -34,7 +34,6 @@ from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Sto
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
 LOOKS = 3  # at what the store knows, when it changes under our eyes
-UNVERIFIED = Finding(rule="documents-verified", requirement="SD-10", severity=Severity.HOLD, detail="unverified")
 TIMED_OUT = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD, detail="time-out")
 
 
@@ -144,7 +143,7 @@ class IncomingLetter:
             return facts, decide(facts)
         self._report = None  # it may be told the next time
         held = await self._struck("letter.documents_unverified", facts)
-        return facts, hold_undecided(facts, UNVERIFIED, looked_up=True) if held else None
+        return facts, decide(facts) if held else None
 
     async def _struck(self, event: str, facts: Facts) -> bool:
         """Count that this letter could not be judged in time; the third time, a person decides."""

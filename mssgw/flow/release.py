@@ -87,7 +87,7 @@ class Judge:
         if then.head is None:
             raise Gone("the facts of that letter were not kept")
         facts = await self._inspector.of_letter(settings, then.client, stored.envelope, then.head, then.size)
-        if then.head.may_hold_documents:  # what a person lets go, danger excepted; it may never have been judged
+        if then.head.may_hold_documents:  # what a person lets go, but for danger and what nobody could judge even now
             report = await self._documents.report_on(stored.body, facts)
             facts = replace(facts, report=report, released=True)
         exchanges = [(n, exchange) for n, exchange in enumerate(facts.exchanges) if n in held]

@@ -98,13 +98,14 @@ class _Judging:
         self._carried.add(Carried.XDM)
         findings = [*package.findings, *self._hidden(package.marks)]
         unchecked = False
-        if package.patients and not package.documents:  # else they are compared by way of the documents
+        if package.patients and not package.documents:  # else they are compared with the documents
             findings += self._addressed(package.patients)
             unchecked = self._is_unchecked(package.patients)
         self._add(name or "IHE XDM", findings, unchecked=unchecked)
         self._patients += package.patients
+        named = [patient for patient in package.patients if patient.ins]
         for number, document in enumerate(package.documents, 1):
-            self._one(f"{name}/{number}" if name else document.name, document, archived=True)
+            self._one(f"{name}/{number}" if name else document.name, document, archived=True, named=named)
 
     def document(self, name: str, content: bytes) -> bool:
         """What may be a CDA document; whether it is one, or would be if it could be read."""
@@ -190,7 +191,8 @@ class _Judging:
 
     # --- documents ----------------------------------------------------------------------------------------------
 
-    def _one(self, name: str, document: Document, *, archived: bool) -> None:
+    def _one(self, name: str, document: Document, *, archived: bool, named: Sequence[DocumentPatient] = ()) -> None:
+        """``named``: whose INS the METADATA.XML beside it tells; the document may have none, or not be told of."""
         patients = ins.patients_of(document.root)
         self._patients += patients
         self._elements += int(document.root.xpath("count(//*)"))
@@ -201,7 +203,7 @@ class _Judging:
         code = Header(document).get("code", "code")
         self._add(
             name,
-            [*check(document.root, self._conditions), *marked, *self._addressed(patients)],
+            [*check(document.root, self._conditions), *marked, *self._addressed((*patients, *named))],
             cda=True,
             code=code if _CODE.fullmatch(code) else "",
             qualified=len(patients) == 1 and patients[0].is_qualified,

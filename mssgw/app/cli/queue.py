@@ -12,7 +12,7 @@ from mssgw.app.cli.people import operator, queue_id, shown
 from mssgw.app.office import Office
 from mssgw.core.delivery import State
 from mssgw.core.errors import Gone, Undecryptable
-from mssgw.core.verdict import Admit, Hold, Refuse, strictest
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, strictest
 from mssgw.flow.release import Effects
 from mssgw.ports import Conflict, QueueRow
 
@@ -158,7 +158,8 @@ async def release(office: Office, spool_id: str) -> None:
     conversations and counts as receipt or notice now; one held by hand did so when it came. Our own notices are not
     judged. Exit code 1 when the letter is not held, cannot be read, or is refused, by an exchange closed or an
     opposition recorded meanwhile: it stays held. Then change what the rules look at (`conversation reopen`), or
-    `queue bounce`: the sender is told.
+    `queue bounce`: the sender is told. A letter whose documents nobody could judge stays held too
+    (`documents-verified`); other faults of documents pass now, unless they are a danger: another patient's, or hidden.
 
     \b
     Example:
@@ -201,11 +202,15 @@ async def _effects_now(office: Office, spool_id: str) -> Effects:
         case Admit():
             return judged.effects
         case Refuse(findings=findings, reply=reply):
-            worst = strictest(findings)
-            rule = f" by {worst.rule} ({worst.requirement})" if worst else ""
-            raise no(f"queue release: {spool_id} stays held, for it is refused as things stand{rule}: {reply}")
-        case Hold():
-            raise no(f"queue release: {spool_id} stays held, for the rules still hold it")
+            why = f"it is refused as things stand{_by(findings)}: {reply}"
+            raise no(f"queue release: {spool_id} stays held, for {why}")
+        case Hold(findings=findings):
+            raise no(f"queue release: {spool_id} stays held, for the rules still hold it{_by(findings)}")
+
+
+def _by(findings: Sequence[Finding]) -> str:
+    worst = strictest(findings)
+    return f" by {worst.rule} ({worst.requirement})" if worst else ""
 
 
 @queue.command()

@@ -36,12 +36,11 @@ _BESIDE_THE_RULEBOOK = (
     "address-is-well-formed",
     "octets-are-clean",
     "inspection-in-time",
-    "documents-verified",
 )
 DOCUMENTS = "documents"  # stands for every rule about clinical documents: the log and the journal name it
 RULES = (
     *(rule.__name__.replace("_", "-") for rule in (*RULEBOOK.exchange, *RULEBOOK.message)),
-    *("documents-can-be-read", "mss-ins-tells-the-truth", "mss-codes-tell-the-truth"),
+    *("documents-verified", "documents-can-be-read", "mss-ins-tells-the-truth", "mss-codes-tell-the-truth"),
     *_BESIDE_THE_RULEBOOK,
     DOCUMENTS,
 )

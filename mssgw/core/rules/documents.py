@@ -11,8 +11,15 @@ from mssgw.core.report import Carried
 from mssgw.core.rules.findings import note
 from mssgw.core.verdict import Finding, Severity
 
+UNVERIFIED = Finding(rule="documents-verified", requirement="SD-10", severity=Severity.HOLD, detail="unverified")
 REASONS = 3  # findings that the reply names; the others stand in the report
 _ROOM = 330  # characters of a reply: with code, status and the report's id it stays below the 512 octets of a line
+
+
+def documents_are_verified(facts: Facts) -> Iterator[Finding]:  # req: SD-10
+    """What no validator could judge is kept back, also when a person would release it: nobody knows whose it is."""
+    if facts.report is not None and not facts.report.complete:
+        yield UNVERIFIED
 
 
 def documents_are_right(facts: Facts) -> Iterator[Finding]:  # req: SD-10, SD-11, SD-14, SD-15

@@ -45,7 +45,12 @@ RULEBOOK = Rulebook(
         content.message_id_is_there,
         sender.person_is_known,
     ),
-    documents=(documents.documents_are_right, documents.fields_tell_the_truth, documents.what_cannot_be_read),
+    documents=(
+        documents.documents_are_verified,
+        documents.documents_are_right,
+        documents.fields_tell_the_truth,
+        documents.what_cannot_be_read,
+    ),
 )
 # What these rules say depends on the store; a letter held after time-outs was never looked up (SD-10).
 NEED_THE_STORE = frozenset({"opposition-is-honoured", "receipt-is-expected", "patient-may-write"})

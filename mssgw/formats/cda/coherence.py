@@ -31,8 +31,7 @@ _ADDRESS_RULES = {
 
 
 def check_address(patients: Sequence[DocumentPatient], matricule: Matricule, profile: Profile) -> list[Finding]:
-    """One document's patients against the patient of the address (one of ``core.clinical.match_address`` is the count
-    ``patient-unchecked``)."""
+    """One document's patients, and those of its METADATA.XML, against the patient of the address."""
     broken = _ADDRESS_RULES.get(match_address(patients, matricule))
     return [broken.finding(profile)] if broken else []
 

@@ -9,6 +9,7 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import JournalEvent
 from mssgw.core.replies import Reply
+from mssgw.core.rules.documents import UNVERIFIED
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from mssgw.flow.release import Effects
 from tests.unit.app.office_double import ALIAS, DOCTOR, EARLIER, ID, OTHER_ID, PATIENT, a_pair, an_entry
@@ -179,6 +180,16 @@ def test_release_of_what_the_rules_refuse_by_now_says_no(office, run, verdict):
     assert refused.exit_code == 1
     assert "patient-may-write (FIN-7)" in refused.stderr
     assert "550 5.7.1 Echange clos" in refused.stderr
+    assert office.rows[0].delivery.state is DeliveryState.HELD
+
+
+def test_release_of_what_the_rules_still_hold_names_the_rule(office, run):
+    """No validator could judge its documents even now: at night, somebody must know where to look."""
+    office.put(verdict=HELD, state=DeliveryState.HELD)
+    office.verdict = Hold(findings=(UNVERIFIED,))
+    held = run("queue", "release", ID)
+    assert held.exit_code == 1
+    assert "documents-verified (SD-10)" in held.stderr
     assert office.rows[0].delivery.state is DeliveryState.HELD
 
 

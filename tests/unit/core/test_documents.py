@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mssgw.core.clinical import Profile, Rule, Weight
-from mssgw.core.decide import decide, hold_undecided
+from mssgw.core.decide import decide
 from mssgw.core.document_policy import DocumentPolicies, DocumentPolicy, Rejected
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Facts, Policy
@@ -97,11 +97,15 @@ def test_what_a_person_releases_goes_out_unless_it_is_dangerous():
     assert isinstance(decide(letter(WRONG, policy=HOLDING, released=True)), Refuse)
 
 
-def test_a_letter_that_nobody_could_judge_is_held_by_all_that_is_known_of_it():
-    why = Finding(rule="documents-verified", requirement="SD-10", severity=Severity.HOLD)
-    unverified = replace(letter(), report=UNVERIFIED)
-    assert isinstance(hold_undecided(unverified, why, looked_up=True), Hold)
-    assert isinstance(hold_undecided(replace(unverified, size=99_999_999), why, looked_up=True), Refuse)
+@pytest.mark.parametrize("policy", [REFUSING, HOLDING, OBSERVING], ids=["refusing", "holding", "observing"])
+@pytest.mark.parametrize("released", [False, True], ids=["arriving", "released"])
+def test_a_letter_that_nobody_could_judge_is_held_and_no_release_lets_it_go_unread(policy, released):
+    """It could be the wrong patient's. What else is known against it still refuses it (SD-10)."""
+    unverified = replace(letter(policy=policy, released=released), report=UNVERIFIED)
+    held = decide(unverified)
+    assert isinstance(held, Hold)
+    assert [finding.rule for finding in held.findings] == ["documents-verified"]
+    assert isinstance(decide(replace(unverified, size=99_999_999)), Refuse)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +158,16 @@ def test_of_a_long_report_the_gravest_are_kept_and_no_notes():
     assert len(kept.findings) == 40
     assert kept.findings[-1].rule == "CDA-COH-001"
     assert not any(finding.rule == "CDA-HDR-900" for finding in kept.findings)
+
+
+def test_the_wrong_patient_is_refused_in_whichever_of_many_documents_and_behind_however_many_findings():
+    """A report is shortened before it decides: what it leaves out must not be what would have refused the letter."""
+    wrong, harmful = (rule.finding(Profile.STANDARD) for rule in (WRONG, NO_CDA))
+    last_of_many = (*(Judged(name=str(n), cda=True) for n in range(200)), Judged(name="", findings=(wrong,)))
+    behind_many = (Judged(name="1", cda=True, findings=(*[harmful] * 100, wrong)),)
+    for documents in (last_of_many, behind_many):
+        held_or_refused = replace(letter(policy=HOLDING), report=Report(documents=documents).weighty())
+        assert isinstance(decide(held_or_refused), Refuse)
 
 
 class TestPolicies:

@@ -2,7 +2,9 @@
 
 import base64
 import binascii
+import io
 import quopri
+import zipfile
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -244,6 +246,18 @@ def test_two_patients_are_refused_wherever_they_are() -> None:
     inner = letter(part(OTHER, "text/xml"))
     report = judged(part(CDA, "text/xml"), part(inner, "message/rfc822", encoding="8bit"))
     assert "CDA-COH-004" in rules(report)
+
+
+def test_the_ins_in_metadata_is_compared_with_the_address_where_the_document_has_none() -> None:  # req: INS-1
+    """It tells of a PDF about one patient; the only CDA beside it has no INS, and nobody tells of it."""
+    with zipfile.ZipFile(io.BytesIO(XDM)) as read:
+        entries = {name: read.read(name) for name in read.namelist()}
+    nameless = CDA.replace(JEANNE.encode(), b"IPP-1").replace(b"1.2.250.1.213.1.4.8", b"1.2.250.1.999")
+    entries |= {"IHE_XDM/SUBSET01/DOC00001.XML": PDF, "IHE_XDM/SUBSET01/DOC00002.XML": nameless}
+    archived = part(zipped(entries), "application/zip", "IHE_XDM.zip")
+    assert "CDA-COH-001" in rules(judged(archived, asked=_to(LUCIE)))
+    assert "CDA-COH-001" not in rules(judged(archived, asked=_to(JEANNE)))
+    assert any(each.unchecked for each in judged(archived, asked=_to(JEANNE)).documents)
 
 
 def test_a_copy_for_people_comes_with_an_archive() -> None:  # req: FMT-5
