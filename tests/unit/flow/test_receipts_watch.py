@@ -29,7 +29,8 @@ DONE, KEYWORD = "Integres", "$Integre"
 ACCOUNT = Account(name="store:s:1", host="x", port=1, tls=TlsPolicy.REQUIRE, login=LOGIN, password=PASSWORD)
 MOVED = Watched(account=ACCOUNT, mailbox=APP, folder=DONE)
 LETTER = (
-    "X-Mssgw-Id: {id}\r\nReturn-Path: <{back}>\r\nFrom: <dr.alpha@liberal.mssante.fr>\r\nTo: <labo@ch-test.mssante.fr>\r\n"
+    "X-Mssgw-Id: {id}\r\nReturn-Path: <{back}>\r\nFrom: <dr.alpha@liberal.mssante.fr>\r\n"
+    "To: <labo@ch-test.mssante.fr>\r\n"
     "Subject: essai\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\nMessage-ID: <{id}@liberal.mssante.fr>\r\n"
     "{asks}\r\n\r\nBonjour\r\n"
 )
