@@ -33,7 +33,7 @@ class MemoryUnread(MemoryDesk):
     def _asked(self, before: datetime) -> Iterator[Remembered]:
         """Latest first, one for each letter and patient."""
         seen = set()
-        for each in sorted(self._has.letters, key=lambda each: each.seen_at, reverse=True):
+        for each in sorted(self._has.letters, key=lambda each: each.seen_at)[::-1]:  # of one moment, the later first
             key = each.spool_id, each.letter.pair.patient
             if not each.letter.receipt_to or each.receipt_at is not None or each.seen_at >= before or key in seen:
                 continue
