@@ -79,6 +79,7 @@ class _Judging:
         self._carried: set[Carried] = set()
         self._company = together.Company()
         self._elements = 0
+        self._uncounted: list[Document] = []
         self._is_letter = False
         self._subject = order.subject
         self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
@@ -193,7 +194,7 @@ class _Judging:
     def _one(self, name: str, document: Document, *, archived: bool) -> None:
         patients = ins.patients_of(document.root)
         self._patients += patients
-        self._elements += int(document.root.xpath("count(//*)"))
+        self._count(document)
         self._carried.add(Carried.CDA)
         if self._is_letter:
             self._company.meet(document, patients, archived=archived)
@@ -207,6 +208,13 @@ class _Judging:
             qualified=len(patients) == 1 and patients[0].is_qualified,
             unchecked=self._is_unchecked(patients),
         )
+
+    def _count(self, document: Document) -> None:
+        """Elements of all documents; of a lone one, that has a cap of its own, nobody needs to know."""
+        self._uncounted.append(document)
+        if len(self._uncounted) > 1 or self._elements:
+            self._elements += sum(int(each.root.xpath("count(//*)")) for each in self._uncounted)
+            self._uncounted.clear()
 
     def _addressed(self, patients: Sequence[DocumentPatient]) -> Iterator[Finding]:  # req: INS-1, SD-11
         for matricule in self._order.patients:

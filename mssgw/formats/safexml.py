@@ -51,14 +51,13 @@ def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._El
     if len(document) > limit:
         raise UnreadableXml(f"more than {limit} octets", "size")
     _check_prolog(document)
-    if caps:
-        _check_marks(document, caps)
+    may_be_many = caps is not None and _check_marks(document, caps)
     try:
         root = etree.fromstring(document, parser(huge=caps is not None))
     except etree.LxmlError as error:  # not only syntax errors: libxml2 has internal ones
         raise UnreadableXml("not well-formed", line=getattr(error, "lineno", None)) from None
     if caps:
-        _check_tree(root, caps)
+        _check_tree(root, caps, may_be_many=may_be_many)
     return root
 
 
@@ -124,17 +123,21 @@ def _check_prolog(document: bytes) -> str:
     raise UnreadableXml("no element", "empty")
 
 
-def _check_marks(document: bytes, caps: Caps) -> None:
-    """No more tags and quotes than the caps allow, by looking at octets: every admitted encoding extends ASCII."""
+def _check_marks(document: bytes, caps: Caps) -> bool:
+    """No more tags and quotes than the caps allow, by looking at octets: every admitted encoding extends ASCII.
+
+    Whether there may be more elements all the same: then they are to be counted, which takes a while.
+    """
     tags = _more_than(caps.elements, b"<", document)
     if tags and document.count(b"<") - document.count(b"</") > caps.elements:
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")
     if _more_than(2 * caps.attributes, b'"', document) or _more_than(2 * caps.attributes, b"'", document):
         raise UnreadableXml(f"more than {caps.attributes} attributes", "attributes")
+    return tags
 
 
-def _check_tree(root: etree._Element, caps: Caps) -> None:
-    if root.xpath("count(//*)") > caps.elements:
+def _check_tree(root: etree._Element, caps: Caps, *, may_be_many: bool) -> None:
+    if may_be_many and root.xpath("count(//*)") > caps.elements:
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")
     if root.xpath("boolean(/*" + "/*" * caps.depth + ")"):
         raise UnreadableXml(f"more than {caps.depth} levels", "depth")
