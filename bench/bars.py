@@ -114,5 +114,11 @@ BARS = (
     ),
     Bar(what="judging one, ANS samples, p95", path=("documents", "given", "ms", "p95"), limit=15, unit=" ms"),
     Bar(what="judging a PDF of 7 MB in a document", path=("documents", "own", "pdf_ms"), limit=60, unit=" ms"),
+    Bar(
+        what="event-loop lag while documents are judged, p99",
+        path=("documents", "dialogue", "loop_lag_ms", "p99"),
+        limit=50,
+        unit=" ms",
+    ),
     Bar(what="memory of a validator", path=("documents", "given", "worker_mb"), limit=120, unit=" MB"),
 )

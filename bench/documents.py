@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import latency
+from bench.letters import real_shaped
 from bench.numbers import percentile
 from bench.part import Figures, Missing, parser, say, show
+from bench.sinks import timing_sink
 from mssgw.app.telemetry.events import Silence
 from mssgw.core.clinical import Profile
 from mssgw.core.report import Order, Report
@@ -33,6 +36,7 @@ from tests.canaries import MATRICULES
 
 OWN = Path(__file__).resolve().parent.parent / "cda_samples" / "valid"
 PROCESSES = 2
+DIALOGUE = 30.0  # letters a second
 PDF = 7_000_000  # octets
 _PIECE = 65_536
 _HEAD = "From: a@b.example\r\nTo: c@d.example\r\nSubject: s\r\nMIME-Version: 1.0\r\n"
@@ -168,7 +172,23 @@ def figures(*, quick: bool, folder: Path | None = None, material: Path | None = 
                 say(f"  {name}: {len(letters)} files{' with XSD' if material else ''}")
                 rounds = 2 if quick else max(3, 2_000 // len(letters))
                 found[name] = asyncio.run(measured(letters, state_dir, rounds=rounds))
+    found["dialogue"] = asyncio.run(dialogue(seconds=8.0 if quick else 30.0))
     return found
+
+
+async def dialogue(*, seconds: float) -> Figures:
+    """Letters with a document of 300 kB over STARTTLS through a gateway, as in bench.latency: times and loop lag."""
+    whole = real_shaped()
+    say(f"  {DIALOGUE:g} letters of {len(whole)} octets a second through a gateway")
+    async with timing_sink() as arrivals:
+        with latency.running(arrivals.port) as gateway:
+
+            def make(number: int, _octets: int) -> bytes:
+                return b"X-Bench-Number: %d\r\n" % number + whole
+
+            return await latency.measure(
+                gateway, arrivals, seconds=seconds, rate=DIALOGUE, octets=len(whole), make=make
+            )
 
 
 def _told(variable: str) -> Path | None:

@@ -12,7 +12,7 @@ import contextlib
 import ssl
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -29,6 +29,7 @@ from tests.peers.ports import free_port
 RATE, OCTETS = 50.0, 50_000
 LIMIT = 60.0  # seconds for one letter
 WARM = 2.0  # seconds of the same load before
+Make = Callable[[int, int], bytes]
 
 
 @dataclass(slots=True)
@@ -70,16 +71,22 @@ async def _figures(seconds: float, rate: float, octets: int) -> Figures:
 
 
 async def measure(
-    gateway: GatewayProcess, arrivals: Arrivals, *, seconds: float, rate: float = RATE, octets: int = OCTETS
+    gateway: GatewayProcess,
+    arrivals: Arrivals,
+    *,
+    seconds: float,
+    rate: float = RATE,
+    octets: int = OCTETS,
+    make: Make = numbered,
 ) -> Figures:
     """Put that load on a running gateway whose next hop is ``arrivals``, after a little of it that does not count."""
     assert gateway.tls_port is not None
-    warm = await load(gateway.tls_port, seconds=WARM, rate=rate, octets=octets)
+    warm = await load(gateway.tls_port, seconds=WARM, rate=rate, octets=octets, make=make)
     if not await arrivals.wait_for(round(WARM * rate), LIMIT):
         raise RuntimeError(f"the letters that warm it up do not arrive: {warm.errors[:1]}")
     arrivals.at.clear()
     before = await asyncio.to_thread(metrics_of, gateway)
-    times = await load(gateway.tls_port, seconds=seconds, rate=rate, octets=octets)
+    times = await load(gateway.tls_port, seconds=seconds, rate=rate, octets=octets, make=make)
     await arrivals.wait_for(len(times.to_250), LIMIT)
     after = await asyncio.to_thread(metrics_of, gateway)
     whole = [arrivals.at[number] - due for number, due in times.due.items() if number in arrivals.at]
@@ -107,8 +114,11 @@ async def measure(
 _SHARES = {"p50": 0.5, "p99": 0.99}
 
 
-async def load(port: int, *, seconds: float, rate: float, octets: int) -> Times:
-    """Send letters numbered from 0 at that rate; returns when each has its answer or an error."""
+async def load(port: int, *, seconds: float, rate: float, octets: int, make: Make = numbered) -> Times:
+    """Send letters numbered from 0 at that rate; returns when each has its answer or an error.
+
+    ``make``: a letter by its number and how long it is to be.
+    """
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = (
         False,
@@ -119,7 +129,7 @@ async def load(port: int, *, seconds: float, rate: float, octets: int) -> Times:
     for number, offset in enumerate(schedule(rate, seconds)):
         times.due[number] = due = begin + offset
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        tasks.append(asyncio.create_task(_letter(port, context, numbered(number, octets), due, times)))
+        tasks.append(asyncio.create_task(_letter(port, context, make(number, octets), due, times)))
     await asyncio.gather(*tasks)
     return times
 

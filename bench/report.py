@@ -219,7 +219,14 @@ def _documents(results: Results) -> str:
         [f"judging a letter, {share} (ms)", *(run["ms"][share] for run in runs)] for share in ("p50", "p95", "max")
     )
     schema = "with" if figures["xsd"] else "without"
-    return table((f"documents, {schema} XSD", "own samples", "given")[: 1 + len(runs)], [*rows, *times])
+    judged = table((f"documents, {schema} XSD", "own samples", "given")[: 1 + len(runs)], [*rows, *times])
+    through = figures["dialogue"]
+    named = {"to_250_ms": "final dot to 250", "end_to_end_ms": "due to final dot at the next hop"}
+    lines = [[what, *(through[key][share] for share in ("p50", "p99", "max"))] for key, what in named.items()]
+    lag = through["loop_lag_ms"]
+    lines.append(["event-loop lag of the gateway", lag["p50"], lag["p99"], ""])
+    head = (f"{through['rate']:g} letters of {through['octets'] // 1000} kB a second (ms)", "p50", "p99", "max")
+    return f"{judged}\n\n{table(head, lines)}\n\n{through['letters']:,} letters, {through['errors']} errors."
 
 
 BLOCKS: Mapping[str, Callable[[Results], str]] = {

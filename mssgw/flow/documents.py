@@ -1,9 +1,11 @@
 """The documents of a letter: read back from where it rests, and judged by a validator."""
 
 from mssgw.core.bal import Party
+from mssgw.core.clinical import Profile
 from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
 from mssgw.core.ins import Matricule
+from mssgw.core.message import Content
 from mssgw.core.report import Order, Report
 from mssgw.ports import Body, Spool, Validators
 
@@ -24,11 +26,16 @@ class Documents:
 
 
 def order_of(facts: Facts) -> Order:
-    """Under what a letter's documents are judged: who sends it where decides how strictly."""
+    """Under what a letter's documents are judged: who sends it where decides how strictly.
+
+    A delivery report brings a letter back that was judged on its way out: to refuse it for what is merely wrong with
+    it would cost its sender the word that it did not arrive.
+    """
     documents = facts.policy.documents
+    returned = facts.head is not None and facts.head.content is Content.DSN
     parties = {exchange.party for exchange in facts.exchanges}
     return Order(
-        profile=documents.profile,
+        profile=Profile.OBSERVE if returned else documents.profile,
         now=facts.taken_at,
         environment=documents.environment,
         patients=_patients(facts),

@@ -11,7 +11,7 @@ from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.parts import Excerpt, Part, Taker
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
-_NAMED = (".xml", ".zip", ".xsl", ".xslt", ".cda")
+_NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
 _TYPED = ("xml", "zip", "cda", "hl7")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 _HTML = re.compile(

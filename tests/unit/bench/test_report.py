@@ -68,7 +68,7 @@ FIGURES = {
         },
         "white_list": {"made": _LIST},
     },
-    "documents": {"xsd": True, "own": _JUDGED, "given": _JUDGED},
+    "documents": {"xsd": True, "own": _JUDGED, "given": _JUDGED, "dialogue": {**_RUN, "rate": 30.0, "octets": 300_000}},
 }
 _ENTRY = {
     "at": "2026-11-21T22:00:00+00:00",
