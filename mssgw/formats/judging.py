@@ -21,6 +21,7 @@ from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, ins, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.rulebook import check
+from mssgw.formats.cda.survey import survey
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
@@ -198,11 +199,12 @@ class _Judging:
         self._carried.add(Carried.CDA)
         if self._is_letter:
             self._company.meet(document, patients, archived=archived)
-        marked = self._hidden(hidden.marks_of(document.root))
+        surveyed = survey(document.root)
+        marked = self._hidden(hidden.marks_among(surveyed.secrets))
         code = Header(document).get("code", "code")
         self._add(
             name,
-            [*check(document.root, self._conditions), *marked, *self._addressed(patients)],
+            [*check(document.root, self._conditions, surveyed), *marked, *self._addressed(patients)],
             cda=True,
             code=code if _CODE.fullmatch(code) else "",
             qualified=len(patients) == 1 and patients[0].is_qualified,

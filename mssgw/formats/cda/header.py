@@ -177,5 +177,5 @@ def check_header(report: Report) -> None:
     for element in islice(report.root.iterchildren(*_SHOWN), _MOST_MISREAD):
         if any(map(_MISREAD.search, [element.xpath("string()"), *element.xpath("descendant-or-self::*/@displayName")])):
             report.add(_MOJIBAKE, element)
-    for element in report.root.iter("{http://www.w3.org/2001/XInclude}include"):
+    for element in report.survey.included:
         report.add(_INCLUDED, element)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mssgw.core.clinical import Environment, Finding, Profile, Rule, Rulebook
+from mssgw.formats.cda.survey import Survey
 from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
 from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
@@ -35,8 +36,9 @@ class Conditions:
 class Report:
     """The findings about one document, in the order in which they are made."""
 
-    def __init__(self, root: Element, conditions: Conditions) -> None:
+    def __init__(self, root: Element, conditions: Conditions, survey: Survey) -> None:
         self.root = root
+        self.survey = survey
         self.conditions = conditions
         self.findings: list[Finding] = []
         self._times: Counter[str] = Counter()
