@@ -199,7 +199,7 @@ class _Judging:
         self._carried.add(Carried.CDA)
         if self._is_letter:
             self._company.meet(document, patients, archived=archived)
-        surveyed = survey(document.root)
+        surveyed = survey(document.root, document.nodes)
         marked = self._hidden(hidden.marks_among(surveyed.secrets))
         code = Header(document).get("code", "code")
         self._add(

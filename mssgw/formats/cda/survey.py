@@ -18,15 +18,17 @@ _HOLDERS = frozenset(f"{HL7}{name}" for name in ("nonXMLBody", "observationMedia
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """``checked``: telecoms, prefixes, suffixes and files, the first of them; ``included``: by XInclude; ``secrets``:
-    codes of confidentiality, and of their translations."""
+    codes of confidentiality, and of their translations; ``nodes``: at most so many elements and attributes, if known.
+    """
 
     checked: list[Element] = field(repr=False)
     included: list[Element] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    nodes: int | None
 
 
-def survey(root: Element) -> Survey:
-    """Of a whole document."""
+def survey(root: Element, nodes: int | None = None) -> Survey:
+    """Of a whole document; ``nodes`` as in Survey."""
     checked: list[Element] = []
     included: list[Element] = []
     secrets: set[str] = set()
@@ -38,7 +40,7 @@ def survey(root: Element) -> Survey:
             included += [element] if len(included) < MOST_INCLUDED else []
         elif len(checked) <= MOST_CHECKED and (tag in _ALWAYS or _is_file(element)):
             checked.append(element)
-    return Survey(checked=checked, included=included, secrets=frozenset(secrets))
+    return Survey(checked=checked, included=included, secrets=frozenset(secrets), nodes=nodes)
 
 
 def _is_file(element: Element) -> bool:
