@@ -24,9 +24,11 @@ from mssgw.formats.cda.rulebook import check
 from mssgw.formats.cda.survey import survey
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
+from mssgw.formats.head import MAX_SUBJECT
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
+from mssgw.formats.words import decoded
 from mssgw.formats.xdm.header import Header
 
 MAX_DEPTH = 5  # letters in letters
@@ -135,10 +137,10 @@ class _Judging:
         for chunk in wire:
             scanner.feed(chunk)
             suspect = suspect or depth == 1 or bool(_MAY_HOLD.search(chunk))
-        head = scanner.finish()
+        header = scanner.end()
         if scanner.troubles and suspect:
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
-        self._subject = self._subject or (head.subject if depth == 1 else "")
+        self._subject = self._subject or (decoded(header.first("subject"))[:MAX_SUBJECT] if depth == 1 else "")
         parts = deque(attachments.kept)
         attachments.kept.clear()
         number = 0

@@ -7,7 +7,9 @@ a clinical document may hold a PDF of more than that in one text node.
 """
 
 import codecs
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from xml.parsers import expat
 
 from lxml import etree
@@ -99,6 +101,11 @@ def parser(
 def first_element(document: bytes) -> str:
     """The name of the root as ``{namespace}local``, as lxml writes it, without parsing more. Raises UnreadableXml."""
     return _check_prolog(document)
+
+
+def query(path: str) -> Callable[[etree._Element], Any]:
+    """An XPath, compiled once for many elements; what it finds are plain strings."""
+    return etree.XPath(path, smart_strings=False)
 
 
 def rooted(element: etree._Element) -> etree._Element:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from mssgw.core.clinical import Environment, Finding, Profile, Rule, Rulebook
 from mssgw.formats.cda.survey import Survey
@@ -92,6 +93,7 @@ def text_of(element: Element) -> str:
     return "".join([element.text or "", *(child.tail or "" for child in element)])
 
 
+@cache
 def hl7(*names: str) -> tuple[str, ...]:
     """Names in the namespace of CDA, as lxml writes them."""
     return tuple(f"{HL7}{name}" for name in names)
