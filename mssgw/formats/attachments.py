@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Part
-from mssgw.formats.wire import unstuffed
+from mssgw.formats.wire import holds, unstuffed
 from mssgw.formats.words import decoded
 
 _MOST_RUNS = 10_000  # of base64, each ended by its padding
@@ -88,7 +88,7 @@ class Attachment:
                 return
         readings = _read(plain, encoding)
         yield Item(names=self._names(), media_type=media_type, readings=readings)
-        if len(readings) == 1 and b"begin" in readings[0]:
+        if len(readings) == 1 and (readings[0].startswith(b"begin") or holds(readings[0], b"\nbegin", b"\n")):
             for name, each in _uuencoded(readings[0]):
                 yield Item(names=(name,), media_type="application/octet-stream", readings=each)
 

@@ -29,12 +29,14 @@ _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Document:
     """A CDA document within the caps. ``content`` is the whole file as it came, of which METADATA.XML tells the hash;
-    ``root`` its ClinicalDocument; ``presented``: taken out of a self-presenting sheet."""
+    ``root`` its ClinicalDocument; ``presented``: taken out of a self-presenting sheet; ``nodes``: at most so many
+    elements and attributes."""
 
     name: str = field(repr=False)
     media_type: str
     content: bytes = field(repr=False)
     root: Element = field(repr=False)
+    nodes: int
     presented: bool = False
 
 
@@ -50,14 +52,15 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
         first = safexml.first_element(content)
         if first not in _SHEETS and not _is_cda(first):
             return None
-        root, presented = _taken_out(safexml.parse(content, limit=MAX_DOCUMENT, caps=CAPS))
+        whole, nodes = safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS)
+        root, presented = _taken_out(whole)
     except UnreadableXml as error:
         if calls_itself_cda(content):
             raise Stopped(guard.XML[error.trouble], line=error.line) from None
         return None
     if root is None:
         return None
-    return Document(name=name, media_type=media_type, content=content, root=root, presented=presented)
+    return Document(name=name, media_type=media_type, content=content, root=root, nodes=nodes, presented=presented)
 
 
 def _is_cda(name: str) -> bool:

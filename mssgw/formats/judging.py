@@ -21,11 +21,14 @@ from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, ins, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.rulebook import check
+from mssgw.formats.cda.survey import survey
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
+from mssgw.formats.head import MAX_SUBJECT
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
+from mssgw.formats.words import decoded
 from mssgw.formats.xdm.header import Header
 
 MAX_DEPTH = 5  # letters in letters
@@ -79,6 +82,7 @@ class _Judging:
         self._carried: set[Carried] = set()
         self._company = together.Company()
         self._elements = 0
+        self._uncounted: list[Document] = []
         self._is_letter = False
         self._subject = order.subject
         self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
@@ -134,10 +138,10 @@ class _Judging:
         for chunk in wire:
             scanner.feed(chunk)
             suspect = suspect or depth == 1 or bool(_MAY_HOLD.search(chunk))
-        head = scanner.finish()
+        header = scanner.end()
         if scanner.troubles and suspect:
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
-        self._subject = self._subject or (head.subject if depth == 1 else "")
+        self._subject = self._subject or (decoded(header.first("subject"))[:MAX_SUBJECT] if depth == 1 else "")
         parts = deque(attachments.kept)
         attachments.kept.clear()
         number = 0
@@ -195,20 +199,28 @@ class _Judging:
         """``named``: whose INS the METADATA.XML beside it tells; the document may have none, or not be told of."""
         patients = ins.patients_of(document.root)
         self._patients += patients
-        self._elements += int(document.root.xpath("count(//*)"))
+        self._count(document)
         self._carried.add(Carried.CDA)
         if self._is_letter:
             self._company.meet(document, patients, archived=archived)
-        marked = self._hidden(hidden.marks_of(document.root))
+        surveyed = survey(document.root, document.nodes)
+        marked = self._hidden(hidden.marks_among(surveyed.secrets))
         code = Header(document).get("code", "code")
         self._add(
             name,
-            [*check(document.root, self._conditions), *marked, *self._addressed((*patients, *named))],
+            [*check(document.root, self._conditions, surveyed), *marked, *self._addressed((*patients, *named))],
             cda=True,
             code=code if _CODE.fullmatch(code) else "",
             qualified=len(patients) == 1 and patients[0].is_qualified,
             unchecked=self._is_unchecked(patients),
         )
+
+    def _count(self, document: Document) -> None:
+        """Elements of all documents; of a lone one, that has a cap of its own, nobody needs to know."""
+        self._uncounted.append(document)
+        if len(self._uncounted) > 1 or self._elements:
+            self._elements += sum(int(each.root.xpath("count(//*)")) for each in self._uncounted)
+            self._uncounted.clear()
 
     def _addressed(self, patients: Sequence[DocumentPatient]) -> Iterator[Finding]:  # req: INS-1, SD-11
         for matricule in self._order.patients:

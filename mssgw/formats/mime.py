@@ -112,12 +112,15 @@ class Scanner:
 
     def finish(self) -> MessageHead:
         """The letter has ended: what it is. To be called once."""
+        header = self.end()
+        return compose(header, tuple(self._troubles), self._kept, self._options, beginnings=self._beginnings)
+
+    def end(self) -> Header:
+        """The same for who wants no more than its header. To be called once, in place of ``finish``."""
         self._ended = True
         self._walk()
         self._close(0)
-        return compose(
-            self._header or Header(), tuple(self._troubles), self._kept, self._options, beginnings=self._beginnings
-        )
+        return self._header or Header()
 
     def _has_all(self) -> bool:
         """Whether nothing that follows matters: the body of a letter that is no multipart, which nobody keeps."""
@@ -276,6 +279,7 @@ class Scanner:
     def _hand_out(self, upto: int) -> None:
         """Give the takers the content before ``upto``."""
         if self._takers and upto > self._content:
-            piece = bytes(self._buffer[self._content : upto])
+            with memoryview(self._buffer) as buffer:
+                piece = bytes(buffer[self._content : upto])
             self._takers = [taker for taker in self._takers if taker.take(piece)]
         self._content = max(self._content, upto)

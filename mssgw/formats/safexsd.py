@@ -61,14 +61,16 @@ class Schema:
         except etree.LxmlError as error:
             raise UnusableSchema(_first_error(error)) from None
 
-    def troubles(self, root: Element, most: int) -> list[Trouble]:
+    def troubles(self, root: Element, most: int, nodes: int | None = None) -> list[Trouble]:
         """The first ``most`` departures of a document, in its order; none: it is valid. Raises NotJudged.
+
+        ``nodes``: elements and attributes in it at most, where that is known.
 
         lxml looks up the place of every error, among all siblings: 100,000 errors would take a minute and 100 MB. In
         what could have so many they are counted first, in pieces and without a tree, and not located when too many.
         """
         try:
-            if _may_cost_much(root) and (found := self._without_places(root)):
+            if _may_cost_much(root, nodes) and (found := self._without_places(root)):
                 return found[:most]
             if self._schema.validate(root):
                 return []
@@ -133,8 +135,10 @@ def _first_error(error: etree.LxmlError) -> str:
     return f"{where}{worst.message}"
 
 
-def _may_cost_much(root: Element) -> bool:
+def _may_cost_much(root: Element, at_most: int | None) -> bool:
     """Whether locating an error at each element and attribute would take more than some 100 ms."""
+    if at_most is not None and (at_most <= _FEW or (at_most <= _SOME and not root.xpath(_WIDE))):
+        return False
     nodes = root.xpath("count(//*) + count(//@*)")
     return bool(nodes > _SOME or (nodes > _FEW and root.xpath(_WIDE)))
 

@@ -1,11 +1,11 @@
 """Dot-stuffing (RFC 5321 section 4.5.2): the wire form in which bodies arrive, rest and leave."""
 
+_PIECE = 4_096  # octets
+
 
 def unstuffed(wire: bytes) -> bytes:
     """Take away the dots that the wire form adds. ``wire`` begins at the start of a line."""
-    if b"." not in wire:  # base64 has none, and one octet is found ten times as fast as four
-        return wire
-    plain = wire.replace(b"\r\n..", b"\r\n.") if b"\r\n.." in wire else wire
+    plain = wire.replace(b"\r\n..", b"\r\n.") if holds(wire, b"\r\n..", b".") else wire
     return plain[1:] if plain.startswith(b"..") else plain
 
 
@@ -44,3 +44,15 @@ def to_wire(file_bytes: bytes) -> bytes:
     """Put a message as editors save it (any line ends) into wire form, ended by CRLF: for files, not for peers."""
     lines = file_bytes.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
     return stuffed(lines if lines.endswith(b"\r\n") or not lines else lines + b"\r\n")
+
+
+def holds(octets: bytes, word: bytes, mark: bytes) -> bool:
+    """Whether a word is in there. ``mark``: an octet of it that base64 does not have.
+
+    One octet is found ten times as fast as four: the word is looked for only in those pieces that have the mark.
+    """
+    more = len(word) - 1
+    return any(
+        octets.find(mark, at, at + _PIECE) >= 0 and octets.find(word, max(0, at - more), at + _PIECE + more) >= 0
+        for at in range(0, len(octets), _PIECE)
+    )

@@ -14,6 +14,7 @@ from mssgw.formats import documents, xdm
 from mssgw.formats.archive import safe_unzip
 from mssgw.formats.cda import coherence, hidden, ins
 from mssgw.formats.cda.rulebook import Conditions, check
+from mssgw.formats.cda.survey import survey
 from mssgw.formats.cda.value_sets import ValueSets
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
@@ -80,7 +81,7 @@ def _of(document: Document) -> Iterator[str]:
     for conditions in _CONDITIONS:
         yield from _texts(check(document.root, conditions))
     yield from _texts(_sent(ins.patients_of(document.root)))
-    marks = hidden.marks_of(document.root)
+    marks = hidden.marks_among(survey(document.root).secrets)
     refusals = hidden.check_hidden(
         marks, Profile.STANDARD, patients=[MATRICULE], to_professionals=True, today=NOW.date()
     )

@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import islice
 
 from mssgw.core.clinical import Weight
+from mssgw.formats import safexml
 from mssgw.formats.cda import acts, moments, people
 from mssgw.formats.cda.common import (
     CDA_R2,
@@ -103,6 +104,7 @@ def _check_templates(report: Report, element: Element, children: Children) -> No
 _REMOTE = re.compile(r"""href\s*=\s*["']\s*(?:[a-zA-Z]+:|//)""")
 _MISREAD = re.compile("[ÃÂ][\u0080-\u00bf]")  # two octets of UTF-8, each read as a character
 _SHOWN = hl7("code", "title", "recordTarget", "author", "custodian", "legalAuthenticator")
+_text, _labels = safexml.query("string()"), safexml.query("descendant-or-self::*/@displayName")
 _MOST_MISREAD = 200  # of these; a document with more is hardly one
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -175,7 +177,7 @@ def check_header(report: Report) -> None:
         if getattr(before, "target", "") == "xml-stylesheet" and _REMOTE.search(before.text or ""):
             report.add(_SHEET, report.root)
     for element in islice(report.root.iterchildren(*_SHOWN), _MOST_MISREAD):
-        if any(map(_MISREAD.search, [element.xpath("string()"), *element.xpath("descendant-or-self::*/@displayName")])):
+        if any(map(_MISREAD.search, [_text(element), *_labels(element)])):
             report.add(_MOJIBAKE, element)
-    for element in report.root.iter("{http://www.w3.org/2001/XInclude}include"):
+    for element in report.survey.included:
         report.add(_INCLUDED, element)

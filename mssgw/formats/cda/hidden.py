@@ -6,8 +6,6 @@ from datetime import date
 from mssgw.core.clinical import Finding, Mark, Profile, Rule, Weight, may_be_minor
 from mssgw.core.ins import Matricule
 from mssgw.formats.cda.report import rule
-from mssgw.formats.documents import HL7
-from mssgw.formats.safexml import Element
 
 _PATIENT = rule(
     "CDA-HID-001",
@@ -29,19 +27,11 @@ _PROFESSIONALS = rule(
 )
 
 
-_NAMES = {"h": HL7[1:-1]}
-_CODES = "//h:confidentialityCode/@code | //h:confidentialityCode/h:translation/@code"
-
-
 def marks_among(codes: Iterable[str]) -> frozenset[Mark]:
-    """The marks among confidentiality codes, in whatever case they are written."""
+    """The marks among confidentiality codes, in whatever case they are written: those of the header, of sections, and
+    their translations."""
     known = {code.strip().upper() for code in codes}
     return frozenset(mark for mark in Mark if mark.value in known)
-
-
-def marks_of(root: Element) -> frozenset[Mark]:
-    """The marks of a document itself: confidentialityCode of the header, of a section, and their translations."""
-    return marks_among(root.xpath(_CODES, namespaces=_NAMES, smart_strings=False))
 
 
 def check_hidden(

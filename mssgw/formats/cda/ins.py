@@ -42,6 +42,7 @@ _FOREIGN = rule(
 
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _COG_FORM = re.compile(r"[0-9]{5}|2[AB][0-9]{3}")
+_AUTHORITIES = frozenset(InsAuthority)
 _TESTS = frozenset({InsAuthority.TEST_NIR, InsAuthority.DEMONSTRATION_NIR})
 _MOST = 100  # documents with more patients or identifiers are refused anyway
 _SEXES = {"1": "M", "2": "F"}
@@ -113,7 +114,7 @@ def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
         target = _Target(element)
         patient = target.patient()
         _check_place(report, target, patient)
-        ins = [each for each in target.ids if _trimmed(each, "root") in frozenset(InsAuthority)]
+        ins = [each for each in target.ids if _trimmed(each, "root") in _AUTHORITIES]
         if not ins:
             report.add(_NONE, element, below="patientRole/id", found="absent")
             continue

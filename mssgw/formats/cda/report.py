@@ -5,8 +5,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 
 from mssgw.core.clinical import Environment, Finding, Profile, Rule, Rulebook
+from mssgw.formats.cda.survey import Survey
 from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
 from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
@@ -35,8 +37,9 @@ class Conditions:
 class Report:
     """The findings about one document, in the order in which they are made."""
 
-    def __init__(self, root: Element, conditions: Conditions) -> None:
+    def __init__(self, root: Element, conditions: Conditions, survey: Survey) -> None:
         self.root = root
+        self.survey = survey
         self.conditions = conditions
         self.findings: list[Finding] = []
         self._times: Counter[str] = Counter()
@@ -90,6 +93,7 @@ def text_of(element: Element) -> str:
     return "".join([element.text or "", *(child.tail or "" for child in element)])
 
 
+@cache
 def hl7(*names: str) -> tuple[str, ...]:
     """Names in the namespace of CDA, as lxml writes them."""
     return tuple(f"{HL7}{name}" for name in names)

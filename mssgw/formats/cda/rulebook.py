@@ -15,48 +15,33 @@ from mssgw.formats.cda.header import check_header
 from mssgw.formats.cda.ins import check_ins
 from mssgw.formats.cda.parts import FLOOD
 from mssgw.formats.cda.people import check_affix, check_telecom
-from mssgw.formats.cda.report import Conditions, Report, hl7
+from mssgw.formats.cda.report import Conditions, Report
 from mssgw.formats.cda.schema import check_schema
+from mssgw.formats.cda.survey import MOST_CHECKED, Survey, survey
+from mssgw.formats.documents import HL7
 from mssgw.formats.safexml import Element
 
 __all__ = ["RULES", "Conditions", "check", "coherence", "hidden", "together"]
 
 RULES: Mapping[str, Rule] = MappingProxyType(report.RULES)
 
-_TELECOM, _PREFIX, _SUFFIX, _TEXT, _VALUE = hl7("telecom", "prefix", "suffix", "text", "value")
-_MOST_ANYWHERE = 5_000  # real documents have some hundreds
-_HOLDERS = frozenset(hl7("nonXMLBody", "observationMedia"))  # whose text or value is always a file
+_ANYWHERE = {f"{HL7}telecom": check_telecom, f"{HL7}prefix": check_affix, f"{HL7}suffix": check_affix}  # else a file
 
 
-def check(root: Element, conditions: Conditions) -> tuple[Finding, ...]:
-    """What is wrong with a document by itself. ``root``: its ClinicalDocument, within the caps of formats.documents.
+def check(root: Element, conditions: Conditions, surveyed: Survey | None = None) -> tuple[Finding, ...]:
+    """What is wrong with a document by itself. ``root``: its ClinicalDocument, within the caps of formats.documents;
+    ``surveyed``: what a survey of it found, if there was one.
 
     Raises safexsd.NotJudged, and nothing else but what a defect of ours would: any tree is judged.
     """
-    found = Report(root, conditions)
+    found = Report(root, conditions, surveyed or survey(root))
     if conditions.schema is not None:
         check_schema(found, conditions.schema)
     check_header(found)
     check_ins(found)
     check_body(found)
-    checked = 0
-    for element in root.iter(_TELECOM, _PREFIX, _SUFFIX, _TEXT, _VALUE):
-        checked += _check_anywhere(found, element)
-        if checked > _MOST_ANYWHERE:
-            found.add(FLOOD, element, found=f"plus de {_MOST_ANYWHERE} telecom, prefix, suffix et fichiers")
-            break
+    for element in found.survey.checked:
+        _ANYWHERE.get(element.tag, check_file)(found, element)
+    if len(found.survey.checked) > MOST_CHECKED:
+        found.add(FLOOD, found.survey.checked[-1], found=f"plus de {MOST_CHECKED} telecom, prefix, suffix et fichiers")
     return tuple(found.findings)
-
-
-def _check_anywhere(found: Report, element: Element) -> bool:
-    """Whether it is something to be checked, and was."""
-    match element.tag:
-        case tag if tag == _TELECOM:
-            check_telecom(found, element)
-        case tag if tag in (_PREFIX, _SUFFIX):
-            check_affix(found, element)
-        case _ if element.get("representation") == "B64" or element.getparent().tag in _HOLDERS:
-            check_file(found, element)
-        case _:
-            return False
-    return True

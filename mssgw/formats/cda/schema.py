@@ -52,7 +52,7 @@ _TRIES = 4 * TOLD  # libxml2 tells some values twice
 def check_schema(found: Report, schema: Schema) -> None:
     """Where the document is not valid: at most ten places, once each. Raises safexsd.NotJudged."""
     told = set()
-    for trouble in schema.troubles(found.root, _TRIES):
+    for trouble in schema.troubles(found.root, _TRIES, found.survey.nodes):
         at, attribute, words = trouble.element, _attribute(trouble), _KINDS.get(trouble.kind, _VALUE)
         place = (at, attribute if at is not None else words)
         if place in told:

@@ -11,8 +11,9 @@ from mssgw.core.clinical import DocumentPatient, Mark, PersonId, Profile, Verdic
 from mssgw.core.ins import InsAuthority, Matricule, key_of
 from mssgw.formats import safexml
 from mssgw.formats.cda.coherence import check_address, check_one_patient
-from mssgw.formats.cda.hidden import check_hidden, marks_among, marks_of
+from mssgw.formats.cda.hidden import check_hidden, marks_among
 from mssgw.formats.cda.ins import patients_of
+from mssgw.formats.cda.survey import survey
 from tests.cda_valid import MATRICULE, root_of, rules
 from tests.cda_variants import at, setting
 
@@ -111,8 +112,8 @@ def test_marks_are_read_wherever_they_stand() -> None:
         b'<translation code="MASQUE_PS"/></confidentialityCode></section></component></ClinicalDocument>',
         limit=1000,
     )
-    assert marks_of(root) == {Mark.INVISIBLE_PATIENT, Mark.MASQUE_PS}
-    assert marks_of(root_of()) == marks_among(["N", "", "INVISIBLE"]) == set()
+    assert marks_among(survey(root).secrets) == {Mark.INVISIBLE_PATIENT, Mark.MASQUE_PS}
+    assert marks_among(survey(root_of()).secrets) == marks_among(["N", "", "INVISIBLE"]) == set()
     assert marks_among(["N", "INVISIBLE_REPRESENTANTS_LEGAUX"]) == {Mark.INVISIBLE_REPRESENTANTS_LEGAUX}
 
 
