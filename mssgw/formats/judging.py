@@ -80,7 +80,7 @@ class _Judging:
         self._company = together.Company()
         self._elements = 0
         self._is_letter = False
-        self._subject = order.subject
+        self._subject = ""  # of the letter itself, not of one attached to it
         self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
 
     # --- what comes in ------------------------------------------------------------------------------------------
@@ -137,7 +137,8 @@ class _Judging:
         head = scanner.finish()
         if scanner.troubles and suspect:
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
-        self._subject = self._subject or (head.subject if depth == 1 else "")
+        if depth == 1:
+            self._subject = head.subject
         parts = deque(attachments.kept)
         attachments.kept.clear()
         number = 0
