@@ -27,8 +27,7 @@ class Carried(StrEnum):
 class Order:
     """Under what the documents of a letter are judged. ``now`` with a zone.
 
-    ``patients``: those among the recipients; ``professionals``: whether there are others. ``subject``: the letter's,
-    to be compared with its documents where it is in the form of FMT-6.
+    ``patients``: those among the recipients; ``professionals``: whether there are others.
     """
 
     profile: Profile
@@ -36,7 +35,6 @@ class Order:
     environment: Environment | None = None
     patients: tuple[Matricule, ...] = field(default=(), repr=False)
     professionals: bool = False
-    subject: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +77,6 @@ class Report:
     @property
     def verdict(self) -> Verdict:
         return verdict_of(self.findings, complete=self.complete)
-
-    @property
-    def holds_documents(self) -> bool:
-        """Whether it carries a CDA, or an archive that should hold one."""
-        return not self.carried.isdisjoint({Carried.CDA, Carried.XDM})
 
     @property
     def codes(self) -> tuple[str, ...]:

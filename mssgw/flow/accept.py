@@ -148,7 +148,10 @@ class IncomingLetter:
     async def _struck(self, event: str, facts: Facts) -> bool:
         """Count that this letter could not be judged in time; the third time, a person decides."""
         strikes = await self._means.store.strike(record.same_letter(facts), self._means.clock.now())
-        self._means.telemetry.event(event, alarm=True, queue_id=self.spool_id, strikes=strikes)
+        origin = facts.envelope.origin
+        self._means.telemetry.event(
+            event, alarm=True, queue_id=self.spool_id, client=origin.client, peer=origin.peer, strikes=strikes
+        )
         return strikes >= STRIKES_BEFORE_HOLD
 
     async def _inspect(self, head: MessageHead, size: int) -> Facts | None:

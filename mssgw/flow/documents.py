@@ -40,7 +40,6 @@ def order_of(facts: Facts) -> Order:
         environment=documents.environment,
         patients=_patients(facts),
         professionals=bool(parties - {Party.PATIENT}),
-        subject=facts.head.subject if facts.head is not None else "",
     )
 
 

@@ -84,7 +84,7 @@ class _Judging:
         self._elements = 0
         self._uncounted: list[Document] = []
         self._is_letter = False
-        self._subject = order.subject
+        self._subject = ""  # of the letter itself, not of one attached to it
         self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
 
     # --- what comes in ------------------------------------------------------------------------------------------
@@ -141,7 +141,8 @@ class _Judging:
         header = scanner.end()
         if scanner.troubles and suspect:
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
-        self._subject = self._subject or (decoded(header.first("subject"))[:MAX_SUBJECT] if depth == 1 else "")
+        if depth == 1:
+            self._subject = decoded(header.first("subject"))[:MAX_SUBJECT]
         parts = deque(attachments.kept)
         attachments.kept.clear()
         number = 0

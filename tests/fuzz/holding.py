@@ -26,9 +26,7 @@ NOW = datetime(2026, 1, 15, 12, tzinfo=UTC)
 CPU = 1.0  # seconds for all of one input; it takes some ms
 MEMORY = 50 * 1024  # kB above what there was before
 MATRICULE = Matricule.parse("146026322000196")  # of somebody else
-_ORDER = Order(
-    profile=Profile.STANDARD, now=NOW, patients=(MATRICULE,), professionals=True, subject="[Annule et remplace]"
-)
+_ORDER = Order(profile=Profile.STANDARD, now=NOW, patients=(MATRICULE,), professionals=True)
 _SETS = ValueSets({f"JDV_J{name}": frozenset({("1", "1.2")}) for name in ("01", "02", "04", "07", "47")})
 _CONDITIONS = tuple(
     Conditions(profile=profile, now=NOW, environment=environment, value_sets=_SETS)
