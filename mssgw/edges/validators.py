@@ -27,8 +27,9 @@ class ProcessValidators:
     """``count`` processes. Own it in the process whose event loop asks: start() after a fork.
 
     ``deadline``: seconds that one letter may take; ``patience``: seconds that judge() takes in all, waiting for a
-    free process included. ``state_dir``: below it lies the pack, if one is installed; another one is used as soon as
-    it is installed. A process is replaced after ``most`` documents, or when it holds more than ``memory`` octets.
+    free process included. ``state_dir``: below it lies the pack, if one is installed; each letter is judged by
+    the one in force when it comes. A process is replaced after ``most`` documents, or when it holds more than
+    ``memory`` octets.
     """
 
     def __init__(
@@ -134,7 +135,9 @@ class ProcessValidators:
             if link is None:
                 self._free.put_nowait(None)
             elif link.alive:
-                return link
+                if link.pack == self._version():
+                    return link
+                self._recycle(link)  # another pack was installed since: the letter waits for one that knows it
         return None
 
     async def _settle(self, link: Link, end: float, *, whole: bool) -> Report:
@@ -167,8 +170,11 @@ class ProcessValidators:
         if link.documents < self._most and link.resident() <= self._memory and link.pack == self._version():
             self._free.put_nowait(link)
         else:
-            self._told.event("validator.recycled", documents=link.documents)
-            link.dismiss()
+            self._recycle(link)
+
+    def _recycle(self, link: Link) -> None:
+        self._told.event("validator.recycled", documents=link.documents)
+        link.dismiss()
 
     def _version(self) -> str:
         """Which pack is in force. A look at one file: some microseconds."""
@@ -208,7 +214,7 @@ class ProcessValidators:
             code = await link.gone()
             if not link.dismissed:
                 self._told.event("validator.crashed", alarm=True, exit_code=code, letters=link.letters)
-            return link.letters > 0
+            return link.letters > 0 or link.dismissed
         except (OSError, TimeoutError, Broken) as failure:
             why = str(failure) if isinstance(failure, Broken) else type(failure).__name__
             self._told.event("validator.cannot_start", alarm=True, why=why)

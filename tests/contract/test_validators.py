@@ -18,12 +18,15 @@ from mssgw.core.clinical import Environment, Profile, Verdict
 from mssgw.core.ins import Matricule
 from mssgw.core.report import UNVERIFIED, Carried, Order, Report
 from mssgw.edges.memory.validators import MemoryValidators
+from mssgw.edges.pack_files import PackFiles
 from mssgw.edges.validators import ProcessValidators
+from mssgw.formats.cda.pack import Label, Pack
 from mssgw.formats.wire import to_wire
 from mssgw.ports import Validators
 from tests import attacks, clinical_letters
 from tests.attacks import Attack
 from tests.canaries import MATRICULES
+from tests.schemas import PACK
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "cda_samples").glob("*valid/*.eml"))
@@ -325,6 +328,26 @@ async def test_a_worn_process_is_replaced_without_an_alarm(told: Told, worn: dic
             assert (await validators.judge(pieces(LETTER), order())).complete
         assert len(seen) == {"most": 3, "memory": 6}[next(iter(worn))]
         assert told.alarms == []
+
+
+async def test_the_first_letter_after_a_pack_is_installed_or_removed_is_judged_by_what_is_in_force(
+    told: Told, tmp_path: Path
+) -> None:
+    """However long the processes have waited: nobody is told that a pack is in force and then judged without it."""
+    files = PackFiles(tmp_path)
+    pack = Pack({name: content.replace(b"{2}", b"{3}") for name, content in PACK.files.items()})  # takes none of ours
+    label = Label(digest=pack.digest, installed_at=datetime(2026, 1, 1, tzinfo=UTC), source="", schema="")
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=60, state_dir=tmp_path) as validators:
+        for change in (lambda: files.install(pack, label), files.remove, lambda: files.install(pack, label)):
+            await warm(validators)
+            before = await validators.judge(pieces(LETTER), order())
+            change()
+            after = await validators.judge(pieces(LETTER), order())
+            assert before.complete
+            assert after.complete
+            held = ["CDA-XSD-001" in {each.rule for each in report.findings} for report in (before, after)]
+            assert held == [files.label() is None, files.label() is not None]
+    assert told.alarms == []
 
 
 _LIAR = """#!{python}

@@ -61,7 +61,7 @@ def test_the_wrong_patient_is_refused_while_the_sender_is_there(gateway: Gateway
     done = send(gateway, real_shaped(MATRICULES[0]), PATIENTS[1])
     assert done.exit_code == codes.LETTER_REFUSED, done.text
     reply = done.reply_to(".")
-    found = re.fullmatch(r"554 5\.6\.0 Document refuse : .+ \(CDA-COH-001[^)]*\) Rapport (\S+)", reply)
+    found = re.fullmatch(r"554 5\.6\.0 Document refuse, regle non respectee : .+ \(CDA-COH-001[^)]*\) Rapport (\S+)", reply)
     assert found is not None, reply
     assert not any(value in reply for value in (*MATRICULES, FAMILY))
     nothing_is_kept(gateway)
@@ -80,7 +80,7 @@ def test_a_hidden_document_is_refused_to_whom_it_is_hidden_from(gateway: Gateway
 
 def test_a_document_that_says_one_thing_and_is_another_is_refused(gateway: GatewayProcess) -> None:
     done = send(gateway, real_shaped(MATRICULES[0], edit=HARMFUL), PROFESSIONAL)
-    assert done.reply_to(".").startswith("554 5.6.0 Document refuse : ")
+    assert done.reply_to(".").startswith("554 5.6.0 Document refuse, regle non respectee : ")
     nothing_is_kept(gateway)
 
 

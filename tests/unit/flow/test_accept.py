@@ -105,7 +105,7 @@ async def test_a_document_is_refused_also_when_its_file_cannot_be_removed(office
     incoming = letter(office, spool)
     await incoming.write(MASKED)
     reply = await incoming.end(size=len(MASKED))
-    assert str(reply).startswith("554 5.6.0 Document refuse : ")
+    assert str(reply).startswith("554 5.6.0 Document refuse, regle non respectee : ")
     assert reply.text.endswith(f" Rapport {incoming.spool_id}")
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -78,6 +78,7 @@ def test_every_kind_is_valid_against_the_schema(order: Order, schema: etree.XMLS
 
 @settings(max_examples=50, deadline=None)
 @given(family=NAMES, given_name=NAMES, organisation=NAMES, title=NAMES)
+@example(family="0", given_name="0", organisation="0", title="Â¡")
 def test_no_name_can_break_a_document(family: str, given_name: str, organisation: str, title: str) -> None:
     """Angle brackets, quotation marks, separators of HL7 v2: the document is right, and METADATA.XML agrees with it."""
     order = replace(
@@ -86,7 +87,7 @@ def test_no_name_can_break_a_document(family: str, given_name: str, organisation
         author=replace(AUTHOR, organisation=organisation),
         title=title,
     )
-    assert strictly(make(order)) == []
+    assert set(strictly(make(order))) <= {"CDA-HDR-023"}  # a name may happen to look like UTF-8 that was misread
     found = {finding.rule for finding in xdm.read(archive([order]), Profile.STRICT).findings}
     assert found <= {"XDM-DOC-030"}  # a name without any letter compares with nothing
 
