@@ -51,8 +51,8 @@ class NoticeSeen:
 class Acceptance:
     """All that one 250 stands for: kept in one transaction, or not at all.
 
-    ``deliveries`` are leased to ``lease`` when it is given; held ones never are. ``collected``: the message of a mailbox
-    that it is; AlreadyCollected when it was kept before.
+    ``deliveries`` are leased to ``lease`` when it is given; held ones never are. ``collected``: the message of a
+    mailbox that it is; AlreadyCollected when it was kept before.
     """
 
     body: Body
