@@ -56,6 +56,11 @@ class Plan:
     def name(self) -> str:
         return self.client.name
 
+    @property
+    def place(self) -> str:
+        """Where the numbers of messages mean something: by another name it is the same, on another server not."""
+        return f"{self.account.host}\n{self.account.login}\n{self.folder}"
+
 
 class Fate(Enum):
     KEPT = auto()
@@ -225,6 +230,7 @@ class _Message:
     def described(self, uid_validity: int, uid: int) -> Collected:
         return Collected(
             collector=self._plan.name,
+            place=self._plan.place,
             uid_validity=uid_validity,
             uid=uid,
             message_id=self._message_id,

@@ -4,7 +4,7 @@ A message is settled when it was taken, by us now or by anybody before, or refus
 after its commit, some at once; a crash in between leaves it unmarked, and the store knows it again by its number.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -54,14 +54,15 @@ class Memory:
     floor: int = 0
     looked_through: datetime | None = None
     refused: dict[int, Taken] = field(default_factory=dict)  # and not moved yet
+    unmarked: set[int] = field(default_factory=set)  # taken, but the store refused the mark or the move
     later: dict[int, _Later] = field(default_factory=dict)
     _told: dict[str, datetime] = field(default_factory=dict)
 
     def forget_numbers(self, uid_validity: int) -> None:
         """The folder was numbered anew: what was known by number is another message's now."""
         self.uid_validity, self.floor, self.looked_through = uid_validity, 0, None
-        self.refused.clear()
-        self.later.clear()
+        for known in (self.refused, self.unmarked, self.later):
+            known.clear()
 
     def may_tell(self, event: str, now: datetime) -> bool:
         """Whether it is time to tell of this: once, and again when it lasts."""
@@ -104,9 +105,7 @@ class FolderLook:
         last = self._memory.floor
         try:
             async for page in self._pages(self._memory.floor, unflagged=(self._plan.mark,) if self._marks else ()):
-                known = await self._known.already_collected(
-                    self._plan.name, self._opened.uid_validity, page, now=self._clock.now()
-                )
+                known = await self._settled_before(page)
                 for uid in page:
                     settled = uid in known and self._to_be_marked(uid)
                     if not settled and may_take() and self._in_trouble < IN_A_ROW:
@@ -124,12 +123,23 @@ class FolderLook:
         await self._mark()
         self._memory.floor = unsettled - 1 if unsettled else last
 
+    async def _settled_before(self, page: Sequence[int]) -> Set[int]:
+        """Which of these were taken. Where all that was taken is marked or moved, what is not is read once more.
+
+        A folder that was given back from a backup may use a number a second time, for a letter that nobody has seen.
+        """
+        if self._marks or self._plan.done_folder is not None:
+            return self._memory.unmarked & frozenset(page)
+        return await self._known.already_collected(
+            self._plan.place, self._opened.uid_validity, page, now=self._clock.now()
+        )
+
     async def remember(self) -> None:
         """Have the store remember what is in the folder for longer, so that it is never taken for new."""
         if self._marks:
             async for page in self._pages(0, flagged=(self._plan.mark,)):
                 await self._known.already_collected(
-                    self._plan.name, self._opened.uid_validity, page, now=self._clock.now()
+                    self._plan.place, self._opened.uid_validity, page, now=self._clock.now()
                 )
 
     async def _pages(
@@ -208,6 +218,7 @@ class FolderLook:
         except MailboxLost:
             raise
         except MailboxTrouble as error:
+            self._memory.unmarked.update(done)
             if self._memory.may_tell("collector.not_marked", self._clock.now()):
                 self._telemetry.event(
                     "collector.not_marked", alarm=True, collector=plan.name, letters=len(done), error=str(error)

@@ -11,11 +11,11 @@ from mssgw.core.errors import Gone
 from mssgw.ports import AlreadyCollected, Collected, CollectedLetters
 from tests.contract.letters import Place
 
-BAL = "officine"
+BAL, PLACE = "officine", "imap.example\nofficine\nINBOX"
 
 
 def message(uid: int = 1, content: bytes = b"a letter", **given: object) -> Collected:
-    described = {"collector": BAL, "uid_validity": 7, "message_id": "<1@x>"} | given
+    described = {"collector": BAL, "place": PLACE, "uid_validity": 7, "message_id": "<1@x>"} | given
     return Collected(uid=uid, digest=hashlib.sha256(content).digest(), **described)  # type: ignore[arg-type]
 
 
@@ -23,8 +23,8 @@ def memory_of(place: Place) -> CollectedLetters:
     return place.store  # type: ignore[return-value]
 
 
-async def known(place: Place, *uids: int, collector: str = BAL, validity: int = 7) -> set[int]:
-    return set(await memory_of(place).already_collected(collector, validity, uids, now=place.clock.now()))
+async def known(place: Place, *uids: int, at: str = PLACE, validity: int = 7) -> set[int]:
+    return set(await memory_of(place).already_collected(at, validity, uids, now=place.clock.now()))
 
 
 class TestLetters:
@@ -35,10 +35,10 @@ class TestLetters:
         assert await place.events("A") == ["accepted"]
 
     async def test_numbers_mean_something_in_their_folder_only(self, place: Place) -> None:
-        """Another UIDVALIDITY, another mailbox: another message."""
+        """Another UIDVALIDITY, another server, login or folder: another message."""
         await place.keep("A", collected=message(1))
         assert await known(place, 1, validity=8) == set()
-        assert await known(place, 1, collector="accueil") == set()
+        assert await known(place, 1, at="imap.example\nofficine\nArchives") == set()
 
     async def test_the_same_message_is_not_kept_again_nor_anything_with_it(self, place: Place) -> None:
         await place.keep("A", collected=message(1))
@@ -48,6 +48,13 @@ class TestLetters:
             await place.store.load("B")
         assert await place.events("B") == []
         assert [row.delivery.spool_id for row in await place.desk.queue(limit=9)] == ["A"]
+
+    async def test_a_number_that_is_used_a_second_time_is_no_reason_to_lose_a_letter(self, place: Place) -> None:
+        """A mailbox that was given back from a backup may number another message as one that we had."""
+        await place.keep("A", collected=message(1))
+        await place.keep("B", collected=message(1, b"another"))
+        assert [row.delivery.spool_id for row in await place.desk.queue(limit=9)] == ["A", "B"]
+        assert await known(place, 1) == {1}
 
     async def test_other_letters_do_not_suffer_from_one_that_was_there(self, place: Place) -> None:
         await place.keep("A", collected=message(1))

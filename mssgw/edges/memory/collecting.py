@@ -12,13 +12,12 @@ class MemoryCollecting(MemoryPart):
     """See ports.CollectedLetters."""
 
     async def already_collected(
-        self, collector: str, uid_validity: int, uids: Collection[int], *, now: datetime
+        self, place: str, uid_validity: int, uids: Collection[int], *, now: datetime
     ) -> Set[int]:
-        found = {uid for uid in uids if (collector, uid_validity, uid) in self._has.collected}
-        for uid in found:
-            message, _ = self._has.collected[collector, uid_validity, uid]
-            self._has.collected[collector, uid_validity, uid] = message, now
-        return found
+        wanted, has = frozenset(uids), self._has.collected
+        found = [key for key in has if key[:2] == (place, uid_validity) and key[2] in wanted]
+        has |= {key: (has[key][0], now) for key in found}
+        return {key[2] for key in found}
 
     async def alike_collected(self, message: Collected) -> bool:
         return any(
@@ -46,8 +45,8 @@ class MemoryCollecting(MemoryPart):
             self._has.collected[_key(message)] = message, at
 
 
-def _key(message: Collected) -> tuple[str, int, int]:
-    return message.collector, message.uid_validity, message.uid
+def _key(message: Collected) -> tuple[str, int, int, str, bytes]:
+    return message.where, message.uid_validity, message.uid, message.collector, message.digest
 
 
 def _is_free(lease: Lease | None, node: str, now: datetime) -> bool:

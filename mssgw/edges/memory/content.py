@@ -71,7 +71,7 @@ class Content:
     accounts: dict[Address, AccountState] = field(default_factory=dict)
     strikes: dict[str, tuple[int, datetime]] = field(default_factory=dict)
     notifications: dict[Address, tuple[Notification, datetime]] = field(default_factory=dict)  # with when it is due
-    collected: dict[tuple[str, int, int], tuple[Collected, datetime]] = field(default_factory=dict)  # with when seen
+    collected: dict[tuple[str, int, int, str, bytes], tuple[Collected, datetime]] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
     set_by_hand: dict[str, Listing] = field(default_factory=dict)

@@ -21,9 +21,10 @@ class SqlCollecting(StorePart):
     """Letters themselves come by Store.accept()."""
 
     async def already_collected(
-        self, collector: str, uid_validity: int, uids: Collection[int], *, now: datetime
+        self, place: str, uid_validity: int, uids: Collection[int], *, now: datetime
     ) -> Set[int]:
-        folder = and_(collected.c.collector == collector, collected.c.uid_validity == uid_validity)
+        where = self._records.place(place)
+        folder = and_(collected.c.place == where, collected.c.uid_validity == uid_validity)
         wanted, found, fading = sorted(uids), set[int](), micros(now - _AGAIN)
         for start in range(0, len(wanted), _AT_ONCE):
             those = and_(folder, collected.c.uid.in_(wanted[start : start + _AT_ONCE]))

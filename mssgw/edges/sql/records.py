@@ -144,13 +144,12 @@ class Records:
         return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
 
     def collected(self, message: Collected, seen_at: int) -> Row:
-        where = (message.collector, message.uid_validity, message.uid)
-        return (
-            *where,
-            self.message_id(message.message_id) if message.message_id else None,
-            self.content(message),
-            seen_at,
-        )
+        where = (self.place(message.where), message.uid_validity, message.uid)
+        message_id = self.message_id(message.message_id) if message.message_id else None
+        return *where, message_id, self.content(message), seen_at
+
+    def place(self, place: str) -> bytes:
+        return self.vault.digest("place", place)
 
     def content(self, message: Collected) -> bytes:
         return self.vault.digest("content", f"{message.collector} {message.digest.hex()}")

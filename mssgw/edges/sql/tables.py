@@ -182,13 +182,13 @@ accounts = Table(
 collected = Table(
     "collected",
     metadata,
-    Column("collector", Text, nullable=False),
+    Column("place", LargeBinary, nullable=False),
     Column("uid_validity", BigInteger, nullable=False),
     Column("uid", BigInteger, nullable=False),
     Column("message_id", LargeBinary),
     Column("content", LargeBinary, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("collector", "uid_validity", "uid"),
+    PrimaryKeyConstraint("place", "uid_validity", "uid", "content"),
     sqlite_with_rowid=False,
 )
 Index("collected_content", collected.c.content)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -371,6 +372,33 @@ class TestOnce:
             await bal.until(lambda: set(map(len, bal.flags())) == {1})
         assert bal.totals()["collected"] == 5
         assert len(bal.arrived) == 5
+
+    async def test_a_mailbox_given_back_from_a_backup_loses_no_letter(self, make: Make) -> None:
+        """Its numbers are used a second time: what we have had is known by its content, what is new is taken."""
+        bal = await make('done_folder = "Releves"')
+        await bal.put(letter(1), letter(2))
+        async with bal.collecting():
+            await bal.until(lambda: len(bal.uids("Releves")) == 2)
+        folder = bal.store.make(LOGIN, "INBOX")
+        folder.last_uid = 0
+        await bal.put(letter(3), letter(2))
+        async with bal.collecting():
+            await bal.until(lambda: len(bal.uids("Releves")) == 4)
+            await bal.until(lambda: len(bal.arrived) == 3)
+        assert sorted(bal.arrived) == [letter(1), letter(2), letter(3)]
+
+    async def test_another_server_under_the_same_name_is_another_place(self, make: Make, monkeypatch) -> None:
+        """Some number all their folders alike; without keywords the numbers alone would tell."""
+        bal = await make()
+        bal.store.keywords = False
+        await bal.put(letter(1))
+        async with bal.collecting():
+            await bal.until(lambda: bal.arrived)
+        bal.store.make(LOGIN, "INBOX").messages[1].content = letter(2)
+        moved = replace(bal.plan, account=replace(bal.plan.account, host="127.0.0.2"))
+        async with bal.collecting() as collectors:
+            collectors.follow([moved])
+            await bal.until(lambda: len(bal.arrived) == 2)
 
     async def test_a_folder_that_is_numbered_anew_brings_nothing_twice(self, bal: Bal) -> None:
         """Its keywords are gone as well: Message-ID and content tell."""

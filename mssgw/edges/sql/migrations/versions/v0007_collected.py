@@ -10,13 +10,13 @@ down_revision = "0006"
 def upgrade() -> None:
     op.create_table(
         "collected",
-        sa.Column("collector", sa.Text(), nullable=False),
+        sa.Column("place", sa.LargeBinary(), nullable=False),
         sa.Column("uid_validity", sa.BigInteger(), nullable=False),
         sa.Column("uid", sa.BigInteger(), nullable=False),
         sa.Column("message_id", sa.LargeBinary(), nullable=True),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("collector", "uid_validity", "uid"),
+        sa.PrimaryKeyConstraint("place", "uid_validity", "uid", "content"),
         sqlite_with_rowid=False,
     )
     op.create_index("collected_content", "collected", ["content"], unique=False)

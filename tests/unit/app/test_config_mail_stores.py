@@ -1,0 +1,131 @@
+"""[[mail_store]] and [[mailbox]]: where letters are put, and who opens what."""
+
+from pathlib import Path
+
+import pytest
+
+from mssgw.app import config, wiring
+from mssgw.app.deliverers import watched
+from mssgw.core.addresses import Address
+from mssgw.core.routes import RouteKind, TlsPolicy
+from tests.unit.app.test_config_errors import GOOD
+
+ACCUEIL = 'address = "accueil@chu-exemple.mssante.fr"\nkind = "ORG"\n'
+STORE = '\n[[mail_store]]\nname = "bals"\nhost = "imap.chu-exemple.fr"\n'
+MASTER = 'master_user = "mssgw"\nmaster_password_file = "secret"\n'
+INTO = 'mail_store = "bals"\n'
+OWN = INTO + 'password_file = "secret"\n'
+
+
+def load(folder: Path, mailbox: str, store: str = STORE, *, kind: str = "ORG") -> config.Config:
+    (folder / "secret").write_text("mot de passe\n")
+    text = GOOD.replace(ACCUEIL, ACCUEIL.replace("ORG", kind) + mailbox) + store
+    (folder / "mssgw.toml").write_text(text)
+    return config.load(folder / "mssgw.toml")
+
+
+def test_a_mailbox_has_a_route_of_its_own(tmp_path: Path) -> None:
+    """Others of its domain go on as before; the route's name holds no address."""
+    loaded = load(tmp_path, OWN + 'folder = "Recus"\n')
+    table = wiring.routes(loaded)
+    own = table.to(Address.parse("Accueil@chu-exemple.mssante.fr"))
+    other = table.to(Address.parse("autre@chu-exemple.mssante.fr"))
+    assert own is not None
+    assert other is not None
+    assert (own.kind, own.name, own.host, own.port, own.tls) == (
+        RouteKind.IMAP,
+        "store:bals:1",
+        "imap.chu-exemple.fr",
+        993,
+        TlsPolicy.IMPLICIT,
+    )
+    assert (own.login, own.password, own.folders, own.inward) == (
+        "accueil@chu-exemple.mssante.fr",
+        "mot de passe",
+        ("Recus",),
+        True,
+    )
+    assert other.kind is RouteKind.SMTP
+    assert "accueil" not in repr(own)
+    assert "mot de passe" not in repr(own)
+
+
+def test_a_master_opens_it_in_place_of_its_password(tmp_path: Path) -> None:
+    own = wiring.routes(load(tmp_path, INTO + 'user = "acc"\n', STORE + MASTER)).by_address
+    (route,) = own.values()
+    assert (route.login, route.master, route.mailbox) == ("mssgw", True, "acc")
+
+
+@pytest.mark.parametrize(
+    ("lmtp", "host", "tls"),
+    [
+        ('lmtp = "/run/dovecot/lmtp"\n', "/run/dovecot/lmtp", TlsPolicy.NONE),
+        ('lmtp = "dovecot.chu-exemple.fr:24"\n', "dovecot.chu-exemple.fr", TlsPolicy.REQUIRE),
+        ('lmtp = "127.0.0.1:24"\nlmtp_tls = "none"\n', "127.0.0.1", TlsPolicy.NONE),
+    ],
+)
+def test_lmtp_needs_no_password(tmp_path: Path, lmtp: str, host: str, tls: TlsPolicy) -> None:
+    (route,) = wiring.routes(load(tmp_path, INTO, STORE + lmtp)).by_address.values()
+    assert (route.kind, route.name, route.host, route.tls) == (RouteKind.LMTP, "store:bals", host, tls)
+
+
+def test_an_app_mailbox_is_watched_where_its_program_confirms(tmp_path: Path) -> None:
+    """And a letter that was moved there meanwhile is found again."""
+    loaded = load(tmp_path, OWN + 'processed_folder = "Integres"\n', kind="APP")
+    (one,) = watched(loaded, wiring.password)
+    assert (one.folder, one.flags) == ("Integres", ())
+    (route,) = wiring.routes(loaded).by_address.values()
+    assert route.folders == ("INBOX", "Integres")
+    (two,) = watched(load(tmp_path, OWN + 'processed_keyword = "$Fait"\n', kind="APP"), wiring.password)
+    assert (two.folder, two.flags) == ("INBOX", ("$Fait",))
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "store", "kind", "key", "says"),
+    [
+        ('mail_store = "bal"\n', STORE, "ORG", "mailbox[0].mail_store", 'did you mean "bals"'),
+        ('folder = "Recus"\n', STORE, "ORG", "mailbox[0].folder", "only with mail_store"),
+        (INTO, STORE, "ORG", "mailbox[0].password_file", "no master_user"),
+        (OWN, STORE + MASTER, "ORG", "mailbox[0].password_file", "either this or master_user"),
+        (INTO + 'password_file = "nowhere"\n', STORE, "ORG", "mailbox[0].password_file", "cannot be read"),
+        (OWN + 'processed_folder = "X"\n', STORE, "ORG", "mailbox[0].processed_folder", "only an APP mailbox"),
+        (OWN + 'processed_folder = "INBOX"\n', STORE, "APP", "mailbox[0].processed_folder", "another folder"),
+        (
+            OWN + 'processed_folder = "X"\nprocessed_keyword = "$x"\n',
+            STORE,
+            "APP",
+            "mailbox[0].processed_keyword",
+            "either this",
+        ),
+        (
+            INTO + 'processed_folder = "X"\n',
+            '\n[[mail_store]]\nname = "bals"\nlmtp = "/x"\n',
+            "APP",
+            "mailbox[0].processed_folder",
+            "no host",
+        ),
+        ("", '\n[[mail_store]]\nname = "bals"\n', "ORG", "mail_store[0].host", "expected host"),
+        ("", STORE + STORE, "ORG", "mail_store[1].name", "same name"),
+        ("", STORE + 'master_user = "m"\n', "ORG", "mail_store[0].master_password_file", "expected, because"),
+        ("", STORE + 'lmtp = "x.fr:24"\nlmtp_tls = "none"\n', "ORG", "mail_store[0].lmtp_tls", "over TLS only"),
+        ("", STORE + 'lmtp = "x"\n', "ORG", "mail_store[0].lmtp", "a unix socket"),
+    ],
+)
+def test_what_does_not_fit_is_told(tmp_path: Path, mailbox: str, store: str, kind: str, key: str, says: str) -> None:
+    with pytest.raises(config.ConfigErrors) as caught:
+        load(tmp_path, mailbox, store, kind=kind)
+    told = {problem.key: problem.message for problem in caught.value.problems}
+    assert key in told
+    assert says in told[key]
+    assert "accueil" not in str(told)
+
+
+def test_a_mailbox_of_another_operators_domain_is_for_him_to_deliver(tmp_path: Path) -> None:
+    """WHO-9: we are no way in for others' domains."""
+    text = GOOD + STORE + MASTER
+    text += '\n[[mailbox]]\naddress = "x@patient.mssante.fr"\nkind = "ORG"\nmail_store = "bals"\n'
+    (tmp_path / "secret").write_text("x\n")
+    (tmp_path / "mssgw.toml").write_text(text)
+    with pytest.raises(config.ConfigErrors) as caught:
+        config.load(tmp_path / "mssgw.toml")
+    assert "mailbox[1].mail_store" in {problem.key for problem in caught.value.problems}
