@@ -84,9 +84,7 @@ def compose(header: Header, troubles: tuple[Unreadable, ...], kept: FirstParts, 
 
 
 def _own_hop(header: Header, options: HeadOptions) -> bool:
-    return bool(options.hostname) and own_hop(
-        header.texts("received"), options.hostname, collected=options.collected
-    )
+    return bool(options.hostname) and own_hop(header.texts("received"), options.hostname, collected=options.collected)
 
 
 def _malformed(header: Header, troubles: tuple[Unreadable, ...]) -> str:
