@@ -20,9 +20,11 @@ from mssgw.core.bal import Bal, BalKind
 from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, State
 from mssgw.core.directory import Edition, Listing
+from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.core.notifying import Notification
+from mssgw.core.patients import PatientState, Wish
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.codec import micros
 from mssgw.edges.sql import Opened, open_store
@@ -43,9 +45,11 @@ from tests.contract.letters import (
 )
 from tests.peers.postgresql import PostgresServer
 
+ANNE = Matricule.parse("279035121518989")
 Heard = list[tuple[str, Any]]  # statements and their parameters
 
 # What may look at all rows.
+PATIENTS = "patient list"  # the latest, by their index, until enough
 COUNTING = "census"  # on a thread of its own, for a twentieth of the time at most
 FORGETTING = "forget"  # letters have no index by time, for each would pay for it: once a day, by that same thread
 OPPOSITIONS = ("conversation list", "conversation list --bal")  # written by people: the latest on, until enough
@@ -114,6 +118,11 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "directory status": opened.directory.edition,
         "directory set": lambda: opened.directory.put(DOCTOR, Bal(), operator="anne", now=now),
         "directory unset": lambda: opened.directory.withdraw(DOCTOR, operator="anne", now=now),
+        "credentials": lambda: opened.patients.credentials(ANNE),
+        "patient set": lambda: opened.patients.put([Wish(matricule=ANNE, state=PatientState.ACTIVE)], entry),
+        "patient password": lambda: opened.patients.set_password(ANNE, "hash", entry),
+        "patient list": lambda: opened.patients.listed(limit=50),
+        "patient list --state": lambda: opened.patients.listed(limit=50, state=PatientState.ACTIVE),
         "conversation list": lambda: desk.conversations(limit=50),
         "conversation list --state": lambda: desk.conversations(limit=50, state=State.CLOSED),
         "conversation list --patient": lambda: desk.conversations(limit=50, patient=PATIENT),
@@ -134,6 +143,8 @@ async def prepare(opened: Opened, clock: FixedClock) -> None:
     await opened.directory.stage(generation, [Listing(mailbox=DOCTOR.key, kind=BalKind.PER)])
     edition = Edition(made_at=clock.now(), imported_at=clock.now())
     await opened.directory.adopt(generation, edition, operator="anne", detail="import")
+    registered = Entry(at=clock.now(), event=JournalEvent.PATIENT)
+    await opened.patients.put([Wish(matricule=ANNE)], registered)
 
 
 async def looks_at_all(
@@ -201,6 +212,7 @@ async def test_no_regular_question_scans_a_table_of_sqlite(database: Path) -> No
         COUNTING: ["SCAN deliveries"],
         FORGETTING: ["SCAN letters"],
         **{name: ["SCAN blocks USING INDEX blocks_since"] for name in OPPOSITIONS},
+        PATIENTS: ["SCAN patients USING INDEX patients_since"],
         FIRST: ["SCAN notifications USING INDEX notifications_due"],
     }
 
@@ -240,6 +252,10 @@ def crowd(server: PostgresServer, since: int) -> None:
             SELECT {due}, 'accepted', 'Z' || n, '', '', '', 0, '', '', '', '', d, d, d
             FROM (SELECT n, sha256(n::text::bytea) AS d {numbers}) AS each;
         INSERT INTO notifications SELECT sha256(n::text::bytea), '', 0, {due}, {due}, 0 {numbers};
+        INSERT INTO patients
+            SELECT sha256(n::text::bytea), sealed_matricule, CASE n % 2 WHEN 0 THEN 'active' ELSE 'closed' END, {due},
+                   NULL, NULL
+            FROM (SELECT n {numbers}) AS each, (SELECT * FROM patients) AS one;
         INSERT INTO directory_mailboxes SELECT 1, 'z' || n, 'PER', '', 0, '', '' {numbers};
         INSERT INTO directory_overrides SELECT 'z' || n, 'PER', 0 {numbers};
         ANALYZE""",

@@ -43,7 +43,7 @@ class Code(IntEnum):
 HELP = """\b
 Exit codes:
   0    done, or the answer is yes
-  1    the answer is no: invalid, not found, refused; cda check: a warning
+  1    the answer is no: invalid, not found, refused; cda check: a warning; report unread: there are some
   2    explain: the letter is held for a person; cda check: a document is refused
   64   usage error
   65   bad input data: a file or a value that cannot be read

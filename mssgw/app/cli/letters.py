@@ -14,6 +14,7 @@ from mssgw.core.delivery import State
 from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry
+from mssgw.core.patients import HOUSEHOLD
 from mssgw.core.verdict import Finding
 from mssgw.ports import QueueRow, Stored
 
@@ -166,6 +167,8 @@ def who(entry: Entry) -> str:
         return f"operator {entry.operator}"
     if entry.person:
         return f"{entry.person} ({entry.client})" if entry.client else entry.person
+    if entry.client == HOUSEHOLD:  # a patient of ours writes under his own address alone
+        return f"the patient ({entry.client})"
     return f"person unknown ({entry.client})" if entry.client else "-"
 
 
