@@ -106,7 +106,8 @@ def first_element(document: bytes) -> str:
 
 def query(path: str) -> Callable[[etree._Element], Any]:
     """An XPath, compiled once for many elements; what it finds are plain strings."""
-    return etree.XPath(path, smart_strings=False)
+    compiled: Callable[[etree._Element], Any] = etree.XPath(path, smart_strings=False)
+    return compiled
 
 
 def rooted(element: etree._Element) -> etree._Element:
