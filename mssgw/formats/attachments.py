@@ -10,6 +10,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import BytesIO
 
 from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
@@ -67,16 +68,16 @@ class Attachment:
 
     def __init__(self, part: Part) -> None:
         self._part = part
-        self._pieces: list[bytes] = []
+        self._taken = BytesIO()
 
     def take(self, octets: bytes) -> bool:
-        self._pieces.append(octets)
+        self._taken.write(octets)
         return True
 
     def items(self) -> Iterator[Item]:
         """The part itself, and the files in uuencode in it."""
-        octets = b"".join(self._pieces)
-        self._pieces.clear()
+        octets = self._taken.getvalue()  # no copy: all others of what may be 20 MB count
+        self._taken = BytesIO()
         encoding, media_type = self._encoding(), self._part.kind.value
         plain = unstuffed(octets)
         if encoding in _UU:

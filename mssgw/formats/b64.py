@@ -8,6 +8,7 @@ import _hashlib
 import binascii
 import ctypes
 from collections.abc import Callable
+from io import BytesIO
 
 _SPACES = b" \t\r\n"
 _SMALL = 1_024  # octets below which crossing over costs more than it saves
@@ -36,14 +37,19 @@ def strictly(octets: bytes, *, padded: bool = True) -> bytes:
 def _by_openssl() -> Callable[[bytes, int], bytes]:
     """Raises OSError or AttributeError when it is not there, or does something else."""
     decode = ctypes.CDLL(_hashlib.__file__).EVP_DecodeBlock
-    decode.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int)
+    decode.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int)
     decode.restype = ctypes.c_int
 
     def decoded(letters: bytes, length: int) -> bytes:
-        room = ctypes.create_string_buffer(len(letters) // 4 * 3)
-        if decode(room, letters, len(letters)) != len(room):
-            raise NotBase64
-        return memoryview(room)[:length].tobytes()
+        whole = len(letters) // 4 * 3
+        room = BytesIO()  # gives its octets away without a copy
+        room.seek(whole - 1)
+        room.write(b"\0")
+        with room.getbuffer() as buffer:
+            if decode(ctypes.addressof(ctypes.c_char.from_buffer(buffer)), letters, len(letters)) != whole:
+                raise NotBase64
+        room.truncate(length)
+        return room.getvalue()
 
     if decoded(b"bXNzZ3c+/w==", 7) != b"mssgw>\xff":
         raise OSError

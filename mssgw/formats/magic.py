@@ -20,6 +20,8 @@ class Kind(StrEnum):
 
 
 _MAGIC = (
+    (b"<", Kind.XML),
+    (b"%PDF-", Kind.PDF),
     (b"\xff\xd8\xff", Kind.JPEG),
     (b"\x89PNG\r\n\x1a\n", Kind.PNG),
     (b"II*\0", Kind.TIFF),

@@ -12,6 +12,7 @@ from mssgw.formats.archive import Entry, safe_unzip
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
+from mssgw.formats.wire import holds
 from mssgw.formats.xdm import agreement, ebrim, rules
 from mssgw.formats.xdm.agreement import Broken
 from mssgw.formats.xdm.ebrim import Metadata, Told
@@ -57,7 +58,9 @@ def is_xdm(name: str, content: bytes) -> bool:
         return True
     end = content[-65_600:]
     # Names stand in clear before each entry, and in the directory at the end.
-    return (kind_of(content) is Kind.ZIP or b"PK\5\6" in end) and b"IHE_XDM/" in (content[:4_096] + end).upper()
+    return (kind_of(content) is Kind.ZIP or holds(end, b"PK\5\6", b"\5")) and b"IHE_XDM/" in (
+        content[:4_096] + end
+    ).upper()
 
 
 def read(content: bytes, profile: Profile) -> Package:
