@@ -200,6 +200,8 @@ async def trust_desk(config: Config, clock: Clock) -> TrustDesk:
     except GatewayError as error:
         raise NoTrustSpace(f"[trust] {error}") from None
     if work is None:
-        raise NoTrustSpace("no [trust] in the configuration: operators are known by their networks")
+        raise NoTrustSpace(
+            "no [trust] in the configuration: operators are known by their networks (docs/trust.md: how to change over)"
+        )
     await work.start()
     return TrustDesk(config, clock, ears, work)

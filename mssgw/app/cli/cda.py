@@ -18,6 +18,7 @@ from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Verdict
 from mssgw.core.report import Order
 
+_LARGEST = 64 * 1024 * 1024  # octets of a file; no operator takes a letter, nor the guard an archive, half as large
 _WORST_FIRST = {Verdict.REJECT: Code.REJECTED, Verdict.WARN: Code.WARNED, Verdict.ACCEPT: Code.OK}
 
 
@@ -43,7 +44,9 @@ cda.add_command(cda_pack.pack)
 @click.option(
     "--environment", type=click.Choice([each.value for each in Environment]), help="Whose identities belong here."
 )
-@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="Judge as sent there too; repeatable.")
+@click.option(
+    "--to", "recipients", metavar="ADDRESS", multiple=True, help="Judge as in a letter to this address; repeatable."
+)
 @click.option(
     "--patient-domain", default=PatientSpace().domain, show_default=True, help="Where patients have mailboxes."
 )
@@ -71,8 +74,9 @@ def check(
 ) -> None:
     """Judge XML documents, IHE XDM archives (.zip) and letters (.eml); of a folder, all files that end so.
 
-    Each finding names line, rule, what was found and what was expected; it repeats no name, date or number of a
-    patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal.
+    Each finding names line, rule, how it should be, what was found and what was expected; it repeats no name, date or
+    number of a patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal. A file
+    without a clinical document is accepted, as it is in a letter; the last line says how many were.
 
     The installed XSD is asked too, where there is a configuration; see `mssgw cda pack`.
 
@@ -98,18 +102,19 @@ def check(
     if not files:
         raise Failure(Code.DATA, f"cda check: no file that ends in {', '.join(cda_files.SUFFIXES)}")
     installed, digest = cda_pack.in_force(context, config_path, pack)
-    verdicts = []
+    verdicts, without = [], 0
     with _progress(len(files)) as advance:
         for file in files:
             judged = cda_files.judge(file, _content(file), order, installed)
             verdicts.append(judged.verdict)
+            without += not judged.documents
             if as_json:
                 paper.json_line({**cda_report.as_json(judged), "pack": digest or None})
             else:
                 cda_report.show(judged, quiet=quiet)
             advance()
     if not as_json:
-        _sum_up(verdicts)
+        _sum_up(verdicts, without)
         if not digest:
             click.echo(cda_pack.NONE_INSTALLED, err=True)
     raise click.exceptions.Exit(next(code for verdict, code in _WORST_FIRST.items() if verdict in verdicts))
@@ -117,14 +122,19 @@ def check(
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as octets:
+            content = octets.read(_LARGEST + 1)
     except FileNotFoundError:
         raise Failure(Code.DATA, f"cda check: {file}: no such file or folder") from None
+    if len(content) > _LARGEST:
+        raise Failure(Code.DATA, f"cda check: {file}: more than 64 MiB, and no letter is that large")
+    return content
 
 
-def _sum_up(verdicts: Sequence[Verdict]) -> None:
+def _sum_up(verdicts: Sequence[Verdict], without: int) -> None:
     told = [f"{number} {each.value}" for each in Verdict if (number := verdicts.count(each))]
-    click.echo(f"{count(len(verdicts), 'file', 'files')}: {', '.join(told)}", err=True)
+    lacking = f"; {without} without a clinical document" if without else ""
+    click.echo(f"{count(len(verdicts), 'file', 'files')}: {', '.join(told)}{lacking}", err=True)
 
 
 @contextmanager

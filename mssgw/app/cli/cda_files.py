@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mssgw.app.cli.exits import Code, Failure
 from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Verdict
+from mssgw.core.errors import MalformedAddress, MalformedMatricule
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Judged, Order
 from mssgw.formats import judging
@@ -24,13 +26,14 @@ class Recipients:
 
     @classmethod
     def of(cls, addresses: Iterable[str], space: PatientSpace) -> "Recipients":
-        """By their addresses. Raises MalformedAddress or MalformedMatricule."""
-        parsed = [Address.parse(text) for text in addresses]
-        patients = [each for each in parsed if each.domain == space.domain and each.key not in space.exceptions]
-        return cls(
-            patients=tuple(Matricule.parse(each.local) for each in patients),
-            professionals=len(patients) < len(parsed),
-        )
+        """By their addresses. Raises Failure."""
+        try:
+            parsed = [Address.parse(text) for text in addresses]
+            patients = [each for each in parsed if each.domain == space.domain and each.key not in space.exceptions]
+            matricules = tuple(Matricule.parse(each.local) for each in patients)
+        except (MalformedAddress, MalformedMatricule) as error:
+            raise Failure(Code.DATA, f"cda check: --to: {error}") from None
+        return cls(patients=matricules, professionals=len(patients) < len(parsed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

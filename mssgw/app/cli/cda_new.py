@@ -26,7 +26,7 @@ _AUTHORITIES = {each.name.lower().replace("_", "-"): each for each in InsAuthori
 )
 @click.option("--family", default="EXEMPLE", show_default=True, help="Birth name of the patient.")
 @click.option("--given", default="JEANNE MARIE", show_default=True, help="All given names, first one first.")
-@click.option("--birth", metavar="YYYY-MM-DD", default="1979-03-28", show_default=True)
+@click.option("--birth", metavar="YYYY-MM-DD", help="Default: a day in the month that the INS names.")
 @click.option("--author", metavar="'GIVEN FAMILY'", default="Claire MARTIN", show_default=True)
 @click.option("--rpps", default="99900000012", show_default=True, help="11 digits.")
 @click.option("--organisation", default="Centre hospitalier de l'Exemple", show_default=True)
@@ -46,7 +46,7 @@ def new(
     authority: str,
     family: str,
     given: str,
-    birth: str,
+    birth: str | None,
     author: str,
     rpps: str,
     organisation: str,
@@ -68,19 +68,20 @@ def new(
       mssgw cda new essai/ --kind ordonnance --ins 146026322000196 --birth 1946-02-11 --family SPECIMEN --given ANDRE
     """
     name, _, surname = author.strip().partition(" ")
+    ins = _matricule(matricule)
     order = Order(
         kind=KINDS[kind_name],
         patient=Patient(
-            matricule=_matricule(matricule),
+            matricule=ins,
             authority=_AUTHORITIES[authority],
             family=_words("--family", family),
             given=tuple(_words("--given", given).split()),
-            birth=_date(birth),
+            birth=_date(birth) if birth else _born(ins),
         ),
         author=Author(
             rpps=_form("--rpps", rpps, r"[0-9]{11}", "11 digits"),
             given=name,
-            family=_words("--author", surname),
+            family=_words("--author", surname, "given name and family name, such as 'Claire MARTIN'"),
             prefix="",
             organisation=_words("--organisation", organisation),
             finess=_form("--finess", finess, r"[0-9][0-9AB][0-9]{7}", "9 digits, or 2A or 2B and 7 digits"),
@@ -100,10 +101,14 @@ def _write(folder: Path, order: Order) -> None:
     files = {f"{order.kind.name}.xml": make(order), "IHE_XDM.zip": archive([order]), pdf: order.shown()}
     if there := [name for name in files if (folder / name).exists()]:
         raise no(f"cda new: {folder / there[0]} exists; nothing is overwritten")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-        click.echo(folder / name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+            click.echo(folder / name)
+    except OSError as error:
+        code = Code.NO_PERMISSION if isinstance(error, PermissionError) else Code.DATA
+        raise Failure(code, f"cda new: {folder}: cannot be written: {error.strerror}") from None
 
 
 def _matricule(text: str) -> Matricule:
@@ -113,9 +118,16 @@ def _matricule(text: str) -> Matricule:
         raise Failure(Code.DATA, f"cda new: --ins: {error}") from None
 
 
-def _words(option: str, text: str) -> str:
+def _born(ins: Matricule) -> date:
+    """A birth date that agrees with the matricule: its century is not told, nor always its month."""
+    year, month = int(ins.value[1:3]), int(ins.value[3:5])
+    century = 2000 if 2000 + year < date.today().year else 1900
+    return date(century + year, month if 1 <= month <= 12 else 1, 28)
+
+
+def _words(option: str, text: str, expected: str = "a name") -> str:
     if not text.strip() or not text.isprintable():
-        raise Failure(Code.DATA, f"cda new: {option}: expected a name")
+        raise Failure(Code.DATA, f"cda new: {option}: expected {expected}")
     return text.strip()
 
 

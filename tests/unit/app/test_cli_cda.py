@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.formats.cda.kinds import KINDS
+from tests.canaries import MATRICULES
 
 SAMPLES = Path(__file__).parents[3] / "cda_samples"
 VALID = str(SAMPLES / "valid" / "crh-n1.xml")
@@ -61,6 +62,30 @@ def test_a_folder_is_searched_and_quiet_tells_only_what_is_wrong(run, tmp_path):
     assert "A.XML" not in told.stdout
     assert "XDM-DOC-003" in told.stdout
     assert "2 files: 1 accept, 1 reject" in told.stderr
+
+
+def test_files_in_which_nothing_clinical_was_found_are_counted(run, tmp_path):
+    """An export that came out empty is accepted, as it is in a letter, but not in silence."""
+    (tmp_path / "vide.xml").write_bytes(b"")
+    (tmp_path / "page.xml").write_text("<html>erreur 500</html>")
+    told = run("cda", "check", "--environment", "test", "--quiet", str(tmp_path), VALID)
+    assert told.exit_code == 0
+    assert told.stderr.startswith("3 files: 3 accept; 2 without a clinical document\n")
+
+
+def test_a_file_without_end_is_not_read_into_memory(run):
+    """Nor one that is merely much larger than any letter."""
+    told = run("cda", "check", "/dev/zero")
+    assert told.exit_code == 65
+    assert told.stderr == "mssgw: cda check: /dev/zero: more than 64 MiB, and no letter is that large\n"
+
+
+@pytest.mark.parametrize("address", ["nobody", "289456789012345@patient.mssante.fr"])
+def test_a_recipient_that_is_none_is_refused_by_the_name_of_its_option(run, address):
+    told = run("cda", "check", "--to", address, VALID)
+    assert told.exit_code == 65
+    assert told.stderr.startswith("mssgw: cda check: --to: ")
+    assert address not in told.stderr
 
 
 def test_a_letter_is_judged_as_sent_to_somebody(run_json):
@@ -174,6 +199,20 @@ def test_new_writes_what_check_accepts(run, tmp_path, kind, words):
     assert len(told.stdout.splitlines()) == 3
     assert run("cda", "check", *STRICT, str(folder)).exit_code == 0
     assert sorted(each.suffix for each in folder.iterdir()) == [".pdf", ".xml", ".zip"]
+
+
+@pytest.mark.parametrize("ins", MATRICULES)
+def test_new_takes_a_birth_date_that_the_matricule_allows(run, tmp_path, ins):
+    """Whose INS it is can be said alone: the document is as valid as the others."""
+    assert run("cda", "new", str(tmp_path), "--ins", ins).exit_code == 0
+    assert run("cda", "check", *STRICT, str(tmp_path)).exit_code == 0
+
+
+def test_new_says_which_folder_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    told = run("cda", "new", str(tmp_path / "file" / "essai"))
+    assert told.exit_code == 65
+    assert f"mssgw: cda new: {tmp_path}/file/essai: cannot be written: Not a directory" in told.stderr
 
 
 def test_new_overwrites_nothing(run, tmp_path):
