@@ -61,7 +61,9 @@ def test_the_wrong_patient_is_refused_while_the_sender_is_there(gateway: Gateway
     done = send(gateway, real_shaped(MATRICULES[0]), PATIENTS[1])
     assert done.exit_code == codes.LETTER_REFUSED, done.text
     reply = done.reply_to(".")
-    found = re.fullmatch(r"554 5\.6\.0 Document refuse, regle non respectee : .+ \(CDA-COH-001[^)]*\) Rapport (\S+)", reply)
+    found = re.fullmatch(
+        r"554 5\.6\.0 Document refuse, regle non respectee : .+ \(CDA-COH-001[^)]*\) Rapport (\S+)", reply
+    )
     assert found is not None, reply
     assert not any(value in reply for value in (*MATRICULES, FAMILY))
     nothing_is_kept(gateway)

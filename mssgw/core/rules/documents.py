@@ -67,7 +67,9 @@ def _reply(rejected: Sequence[clinical.Finding]) -> Reply | None:
         if reason not in reasons and len(reasons) < REASONS:
             reasons.append(reason)
     # A rule's sentence says how things should be: alone, it would read as the opposite of what is wrong.
-    text = f"Document refuse, regle non respectee : {clinical.ascii_folded(rejected[0].sentence)} ({', '.join(reasons)})"
+    text = (
+        f"Document refuse, regle non respectee : {clinical.ascii_folded(rejected[0].sentence)} ({', '.join(reasons)})"
+    )
     return Reply(554, "5.6.0", text if len(text) <= _ROOM else f"{text[: _ROOM - 4]}...)")
 
 

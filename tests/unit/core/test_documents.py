@@ -58,7 +58,9 @@ def test_a_refusal_names_its_first_reasons_in_ascii_and_no_value():
     verdict = decide(letter(UNTIDY, NO_CDA))
     assert isinstance(verdict, Refuse)
     said = str(verdict.reply)
-    assert said == "554 5.6.0 Document refuse, regle non respectee : Le corps doit etre la (CDA-BOD-001 /ClinicalDocument)"
+    assert (
+        said == "554 5.6.0 Document refuse, regle non respectee : Le corps doit etre la (CDA-BOD-001 /ClinicalDocument)"
+    )
 
 
 def test_the_wrong_patient_speaks_first():
