@@ -12,7 +12,8 @@ from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.flow.mailbox_sessions import Sessions
-from mssgw.formats.received import received, return_path
+from mssgw.formats.received import return_path
+from mssgw.formats.trace_fields import trace_fields
 from mssgw.formats.wire import Unstuffer
 from mssgw.ports import Body, Spool, Stored, Telemetry
 from mssgw.ports.mailbox import (
@@ -98,11 +99,10 @@ class MailboxTransport:
 
     def _above(self, stored: Stored) -> bytes:
         """What goes above the letter, below its id."""
-        envelope = stored.envelope
-        trace = received(
-            envelope.origin, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
+        trace = trace_fields(
+            stored.facts, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
         )
-        return return_path(envelope.reverse_path) + trace
+        return return_path(stored.envelope.reverse_path) + trace
 
     async def _octets(self, above: bytes, body: Body) -> AsyncIterator[bytes]:
         """All of it, without stuffed dots. Whoever takes it checks the size."""
