@@ -171,6 +171,7 @@ VARIANTS = (
     _files("files of an editor", "XDM-ARC-007", ADVICE, **{f"{SUBSET}/.METADATA.XML.swp": b"x"}),
     _files("a long name", "XDM-ARC-008", ADVICE, **{"A_RATHER_LONG_NAME.TXT": b"x"}),
     _files("a zip in the zip", "XDM-ARC-009", ADVICE, INNER_DOT_ZIP=zips.zipped({"A": b"a"})),
+    _files("an IHE XDM in the zip", "XDM-ARC-010", DANGER, **{"INNER.ZIP": zips.zipped(right())}),
     # METADATA.XML as a whole.
     _swap("ebRIM 2", "xsd:rim:3.0", "xsd:rim:2.1", "XDM-MET-001", HARM),
     _swap(

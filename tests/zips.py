@@ -89,7 +89,7 @@ def _lie_about_size(shown: int) -> bytes:
 
 def _second_name() -> bytes:
     """A Unicode path field with another name than the entry's."""
-    other = b"OTHER.XML"
+    other = b"B.XML"
     field = struct.pack("<HHBL", 0x7075, 5 + len(other), 1, zlib.crc32(b"A.XML")) + other
     octets = io.BytesIO()
     with zipfile.ZipFile(octets, "w") as archive:
@@ -97,6 +97,12 @@ def _second_name() -> bytes:
         info.extra = field
         archive.writestr(info, b"a")
     return octets.getvalue()
+
+
+def _second_name_in_entry() -> bytes:
+    """The same, in the entry only: its directory names it once."""
+    before, other, after = _second_name().rpartition(b"B.XML")
+    return before + other.replace(b"B", b"A") + after
 
 
 def _named(*names: str) -> Callable[[], bytes]:
@@ -150,6 +156,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "long name": (_named("A" * 300), "GRD-ZIP-008"),
     "stream of a file": (_named("A.XML:B"), "GRD-ZIP-008"),
     "two names": (_second_name, "GRD-ZIP-008"),
+    "two names, says only the entry": (_second_name_in_entry, "GRD-ZIP-008"),
     "same name twice": (_named("A.XML", "A.XML"), "GRD-ZIP-009"),
     "same name but for case": (_named("A.XML", "a.xml"), "GRD-ZIP-009"),
     "same name but for accents' form": (_named("\u00e9.XML", "e\u0301.XML"), "GRD-ZIP-009"),

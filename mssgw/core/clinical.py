@@ -160,8 +160,8 @@ class PersonId:
 
     @property
     def is_ins(self) -> bool:
-        """Whether the root is one of INS-6."""
-        return self.root in _INS_ROOTS
+        """Whether the root is one of INS-6, also where it is written as a URN."""
+        return self.root.lower().removeprefix("urn:oid:") in _INS_ROOTS
 
     @property
     def person(self) -> str:

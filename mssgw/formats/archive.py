@@ -253,6 +253,7 @@ def _local(content: bytes, each: _Listed) -> int:
         raise _stop("structure", each)
     mark, _, flags, method, _, _, crc, packed, size, name, extra = _LOCAL.unpack_from(content, each.offset)
     at = each.offset + _LOCAL.size
+    _check_second_name(content[at + name : at + name + extra], each)
     if mark != b"PK\3\4":
         raise _stop("structure", each)
     later = bool(each.flags & _DESCRIPTOR)  # crc and sizes follow the data

@@ -16,7 +16,6 @@ from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Part
 from mssgw.formats.wire import holds, unstuffed
-from mssgw.formats.words import decoded
 
 _MOST_RUNS = 10_000  # of base64, each ended by its padding
 _MOST_FILES = 500  # in uuencode in one part
@@ -24,6 +23,7 @@ _WHITE = b"\r\n\t "
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _BEGIN = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.M)
+_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
 _HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
@@ -83,26 +83,18 @@ class Attachment:
         if encoding in _UU:
             files = list(_uuencoded(plain))
             yield from (
-                Item(names=(*self._names(), name), media_type=media_type, readings=each) for name, each in files
+                Item(names=(*self._part.names, name), media_type=media_type, readings=each) for name, each in files
             )
             if files:
                 return
         readings = _read(plain, encoding)
-        yield Item(names=self._names(), media_type=media_type, readings=readings)
+        yield Item(names=self._part.names, media_type=media_type, readings=readings)
         if len(readings) == 1 and (readings[0].startswith(b"begin") or holds(readings[0], b"\nbegin", b"\n")):
             for name, each in _uuencoded(readings[0]):
                 yield Item(names=(name,), media_type="application/octet-stream", readings=each)
 
     def _encoding(self) -> str:
         return without_comments(self._part.encoding).strip(" \t;\"'")
-
-    def _names(self) -> tuple[str, ...]:
-        given = (
-            self._part.disposition.parameters.get("filename", ""),
-            self._part.kind.parameters.get("name", ""),
-            self._part.header.first("content-description"),
-        )
-        return tuple(decoded(name).strip().lower() for name in given if name)
 
 
 class Attachments:
@@ -121,7 +113,7 @@ def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
         case "base64":
             return _from_base64(plain)
         case "quoted-printable":
-            return (binascii.a2b_qp(plain),)
+            return _from_qp(plain)
         case "7bit" | "8bit" | "binary":
             return (plain,)
         case _:  # as it stands, unless a program guesses what is meant
@@ -142,6 +134,11 @@ def _from_base64(octets: bytes) -> tuple[bytes, ...]:
         return ()
     pieces = [_lenient(run) for run in runs]
     return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(compact[: stray.start() if stray else None]))))
+
+
+def _from_qp(octets: bytes) -> tuple[bytes, ...]:
+    """White space after the ``=`` that ends a line does not count (RFC 2045 6.7), but for some programs it does."""
+    return tuple(dict.fromkeys((binascii.a2b_qp(_SOFT_BREAK.sub(b"=\r\n", octets)), binascii.a2b_qp(octets))))
 
 
 def _lenient(letters: bytes) -> bytes:

@@ -14,9 +14,14 @@ _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the ki
 _NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
 _TYPED = ("xml", "zip", "cda", "hl7")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
+# Its first element is one of HTML's own: after a comment, a DOCTYPE and in any namespace there may stand a document.
 _HTML = re.compile(
-    rb"\s*<(?:!--|!doctype\s+html|/?(?:html|head|body|meta|style|div|p|span|table|font|br|center|b|i|a)\b)", re.I
+    rb"(?:\s|<!--(?:[^-]|-(?!->))*+-->|<!doctype\s+html[^>\[]*+>)*+"
+    rb"</?(?:html|head|body|meta|style|div|p|span|table|font|br|center|b|i|a)[\s/>]",
+    re.I,
 )
+_UUENCODED = re.compile(rb"\nbegin(?:-base64)? [0-7]{3,4} ")
+_LONGEST = 24  # octets that this may take, or more
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
@@ -27,11 +32,11 @@ class Beginnings:
     """A keeper (parts.Keeper) of the first octets of every part."""
 
     def __init__(self) -> None:
-        self._kept: list[Excerpt] = []
+        self._kept: list[_Beginning] = []
 
     def offer(self, part: Part) -> Taker | None:
-        self._kept.append(excerpt := Excerpt(part, _LOOKED_AT))
-        return excerpt
+        self._kept.append(beginning := _Beginning(part))
+        return beginning
 
     def look(self) -> tuple[bool, frozenset[Carried]]:
         """Whether a validator must look at the letter, and what comes along that needs none to be told."""
@@ -39,24 +44,49 @@ class Beginnings:
         return any(may for may, _ in looks), frozenset(what for _, what in looks if what is not None)
 
 
-def _look(excerpt: Excerpt) -> tuple[bool, Carried | None]:
-    part = excerpt.part
-    kind, content = part.kind.value, excerpt.content
-    named = part.disposition.parameters.get("filename") or part.kind.parameters.get("name") or ""
-    name, what = named.strip().lower(), kind_of(content)
-    if what is Kind.XML and len(excerpt.raw) < _LOOKED_AT and not content.strip():
-        what = Kind.OTHER  # a part that is blank to its end
-    return _may_be_one(part, name, kind, excerpt.raw) or _looks_like_one(kind, content, what), _told(name, kind, what)
+class _Beginning(Excerpt):
+    """The first octets of a part; of a text also whether a file in uuencode begins anywhere on a line of its own."""
+
+    def __init__(self, part: Part) -> None:
+        super().__init__(part, _LOOKED_AT)
+        self._watched = part.kind.value.startswith("text/") and part.encoding != "base64"
+        self._last = b"\n"
+        self.uuencoded = False
+
+    def take(self, octets: bytes) -> bool:
+        wants = super().take(octets)
+        if not self._watched:
+            return wants
+        octets = self._last + octets
+        self.uuencoded = _UUENCODED.search(octets) is not None
+        self._watched, self._last = not self.uuencoded, octets[-_LONGEST:]
+        return wants or self._watched
 
 
-def _may_be_one(part: Part, name: str, kind: str, raw: bytearray) -> bool:
+def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
+    part, content = excerpt.part, excerpt.content
+    kind, what = part.kind.value, kind_of(content)
+    if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
+        what = Kind.XML if excerpt.full else Kind.OTHER
+    may = excerpt.uuencoded or _may_be_one(part, excerpt) or _looks_like_one(kind, content, what)
+    return may, _told(part.names, kind, what)
+
+
+def _may_be_one(part: Part, excerpt: _Beginning) -> bool:
     """By what is said of it."""
-    if name.endswith(_NAMED) or any(word in kind for word in _TYPED):
+    kind = part.kind.value
+    # Also as it stands: of a field that is damaged, programs read more than we do.
+    said = (*part.names, *(part.header.first(f"content-{field}").lower() for field in ("type", "disposition")))
+    if any(word in each for each in said for word in _NAMED) or any(word in kind for word in _TYPED):
         return True
     if kind.startswith("message/") and kind not in _REPORTS:
         return True  # a letter in a letter
     # uuencode and the like, which some readers undo; damage, which each mends in its way
-    return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and not _BASE64.fullmatch(raw))
+    return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and _is_damaged(excerpt))
+
+
+def _is_damaged(excerpt: _Beginning) -> bool:
+    return not _BASE64.fullmatch(excerpt.raw) or (excerpt.full and b"=" in excerpt.raw)
 
 
 def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
@@ -66,13 +96,13 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
         case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
             return True
         case _:
-            return b"ClinicalDocument" in content or b"begin 6" in content
+            return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content
 
 
-def _told(name: str, kind: str, what: Kind) -> Carried | None:
+def _told(names: tuple[str, ...], kind: str, what: Kind) -> Carried | None:
     if kind in _ENCRYPTED:
         return Carried.OPAQUE
-    if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or name == "winmail.dat":
+    if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or "winmail.dat" in names:
         return Carried.WINMAIL
     if what is Kind.PDF:
         return Carried.PDF

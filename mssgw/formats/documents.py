@@ -21,7 +21,6 @@ CAPS = Caps(depth=100, elements=200_000, attributes=200_000)  # real documents: 
 HL7 = "{urn:hl7-org:v3}"
 CLINICAL_DOCUMENT = f"{HL7}ClinicalDocument"
 _SHEETS = {f"{{http://www.w3.org/1999/XSL/Transform}}{name}" for name in ("stylesheet", "transform")}
-_CONTENT = "{urn:asip-sante:ci-sis}Contenu"  # in a sheet: what it presents
 
 _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
 
@@ -72,7 +71,7 @@ def _taken_out(root: Element) -> tuple[Element | None, bool]:
     """The ClinicalDocument in a tree, and whether a sheet held it."""
     if _is_cda(str(root.tag)):
         return root, False
-    held = [each for content in root.iter(_CONTENT) for each in content.iter(CLINICAL_DOCUMENT)]
+    held = [*root.iter("{*}ClinicalDocument")]  # in Contenu, as the CI-SIS asks, or where only the sheet knows
     if len(held) > 1:
         raise Stopped(guard.XML["several"])  # one reader may show the one, another the other
     return (safexml.rooted(held[0]) if held else None), True
@@ -83,12 +82,20 @@ def calls_itself_cda(content: bytes) -> bool:
     head = content[:SNIFFED]
     if any(_CALLS_ITSELF_CDA.search(read(head, "ignore")[0]) for read in _readings(head)):
         return True
-    return b"<ClinicalDocument" in content or b":ClinicalDocument" in content  # behind a sheet, or a long comment
+    # Behind a sheet, or a long comment. UTF-7 has too many ways to write it, and no honest user.
+    return any(name in content for name in _NAMES) or (len(content) > SNIFFED and bool(_UTF_7.match(head)))
 
 
 def _readings(head: bytes) -> Sequence[Callable[[bytes, str], tuple[str, int]]]:
     return _OF_TWO_OCTETS if b"\0" in head[:8] else _OF_ONE_OCTET
 
+
+_NAMES = (
+    *(b"<ClinicalDocument", b":ClinicalDocument"),
+    *("ClinicalDocument".encode(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be")),
+    "ClinicalDocument".encode("cp037"),
+)
+_UTF_7 = re.compile(rb"\s*+(?:\+ADw|\+/v|<\?xml[^>]{1,200}utf-?7)", re.I)
 
 # Looked up once: a codec is a file, and while a document is judged none is opened.
 _OF_TWO_OCTETS = tuple(codecs.getdecoder(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be"))

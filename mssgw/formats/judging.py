@@ -3,7 +3,8 @@ documents against each other.
 
 What is a document: any part whose octets are a CDA, or could be read as one, whatever its type, name and encoding; a
 zip called IHE_XDM.zip or laid out like one; the same within letters that are attached. Other zips are not opened, nor
-is a zip within an archive (SD-14; XDM-ARC-009 warns). What cannot be read is told by ``Report.carried``.
+is a zip within an archive (SD-14; XDM-ARC-009 warns, an IHE XDM is refused). What cannot be read is told by
+``Report.carried``.
 
 Nothing here raises but for a defect of ours: what the guard stops is a finding.
 """
@@ -101,10 +102,11 @@ class _Judging:
         package = xdm.read(content, self._order.profile)
         self._carried.add(Carried.XDM)
         findings = [*package.findings, *self._hidden(package.marks)]
-        unchecked = False
-        if package.patients and not package.documents:  # else they are compared with the documents
-            findings += self._addressed(package.patients)
-            unchecked = self._is_unchecked(package.patients)
+        # Where there are documents, those that METADATA.XML does not name by an INS are compared by way of them.
+        patients = [each for each in package.patients if each.ins or not package.documents]
+        unchecked = bool(patients) and self._is_unchecked(patients)
+        if patients:
+            findings += self._addressed(patients)
         self._add(name or "IHE XDM", findings, unchecked=unchecked)
         self._patients += package.patients
         named = [patient for patient in package.patients if patient.ins]
@@ -152,24 +154,30 @@ class _Judging:
                 self._item(f"{within}{number}", depth, item)
 
     def _item(self, name: str, depth: int, item: Item) -> None:
-        if not item.is_certain:
+        if item.readings and _is_letter(item):
+            self._attached(name, depth, item)
+        elif not item.is_certain:
             if (
                 item.calls_itself_document
                 or not item.readings
                 or any(_is_document(item, each) or _is_disguised(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
-        elif _is_letter(item):
-            if depth == MAX_DEPTH:
-                self._stop(name, Stopped(guard.LETTER["depth"]))
-            else:
-                self._waiting.append((f"{name}/", depth + 1, (to_wire(item.content),)))
         elif item.media_type == "message/partial":
             self._stop(name, Stopped(guard.LETTER["partial"]))
         elif _is_archive(item, item.content):
             self.archive(name, item.content)
         elif not self.document(name, item.content):
             self._other(name, item)
+
+    def _attached(self, name: str, depth: int, item: Item) -> None:
+        """A letter in the letter, in each of its readings. A document that is called one may be saved as what it is."""
+        if any(_is_document(item, each) for each in item.readings):
+            self._stop(name, Stopped(guard.LETTER["structure"]))
+        elif depth == MAX_DEPTH:
+            self._stop(name, Stopped(guard.LETTER["depth"]))
+        else:
+            self._waiting += [(f"{name}/", depth + 1, (to_wire(each),)) for each in item.readings]
 
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
@@ -268,11 +276,12 @@ class _Judging:
 def _is_letter(item: Item) -> bool:
     """An attached letter: by its type, or by its name where the type says nothing."""
     named = any(name.endswith(".eml") for name in item.names)
-    return item.media_type.startswith(_LETTERS) or (named and kind_of(item.content) is Kind.OTHER)
+    # A PDF begins within the first kilobyte: so may words that say so, in the header of a letter.
+    return item.media_type.startswith(_LETTERS) or (named and kind_of(item.content) in (Kind.OTHER, Kind.PDF))
 
 
 def _is_archive(item: Item, content: bytes) -> bool:
-    return any(xdm.is_xdm(name, content) for name in (*item.names, ""))
+    return any(xdm.is_xdm(name, b"") for name in item.names) or xdm.is_xdm("", content)
 
 
 def _is_document(item: Item, content: bytes) -> bool:

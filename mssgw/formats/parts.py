@@ -8,7 +8,7 @@ from typing import Protocol
 from mssgw.formats.headers import Header
 from mssgw.formats.parameters import Parameters, content_type, disposition
 from mssgw.formats.wire import unstuffed
-from mssgw.formats.words import text_of
+from mssgw.formats.words import decoded, text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,16 @@ class Part:
     @property
     def disposition(self) -> Parameters:
         return disposition(self.header.first("content-disposition"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a program may show it under, encoded words read, lower case, without white space around."""
+        given = (
+            self.disposition.parameters.get("filename", ""),
+            self.kind.parameters.get("name", ""),
+            self.header.first("content-description"),
+        )
+        return tuple(decoded(name).strip().lower() for name in given if name)
 
 
 class Taker(Protocol):
@@ -57,7 +67,12 @@ class Excerpt:
 
     def take(self, octets: bytes) -> bool:
         self._octets += octets[: self._limit - len(self._octets)]
-        return len(self._octets) < self._limit
+        return not self.full
+
+    @property
+    def full(self) -> bool:
+        """Whether more than this may follow."""
+        return len(self._octets) >= self._limit
 
     @property
     def raw(self) -> bytearray:

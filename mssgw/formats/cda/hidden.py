@@ -5,7 +5,8 @@ from datetime import date
 
 from mssgw.core.clinical import Finding, Mark, Profile, Rule, Weight, may_be_minor
 from mssgw.core.ins import Matricule
-from mssgw.formats.cda.report import rule
+from mssgw.formats.cda.report import hl7, rule
+from mssgw.formats.safexml import Element
 
 _PATIENT = rule(
     "CDA-HID-001",
@@ -32,6 +33,11 @@ def marks_among(codes: Iterable[str]) -> frozenset[Mark]:
     their translations."""
     known = {code.strip().upper() for code in codes}
     return frozenset(mark for mark in Mark if mark.value in known)
+
+
+def marks_of(root: Element) -> frozenset[Mark]:
+    """The same of a document that is not held against the rules."""
+    return marks_among(each.get("code", "") for each in root.iter(*hl7("confidentialityCode", "translation")))
 
 
 def check_hidden(

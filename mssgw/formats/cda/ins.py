@@ -49,8 +49,9 @@ _SEXES = {"1": "M", "2": "F"}
 
 
 def patients_of(root: Element) -> tuple[DocumentPatient, ...]:
-    """Whom a document is about: one for each recordTarget (a valid document has one)."""
-    return tuple(_Target(target).patient() for target in root.iterchildren(*hl7("recordTarget")))
+    """Whom a document is about: one for each recordTarget, wherever it stands (a valid document has one, in its
+    header)."""
+    return tuple(_Target(target).patient() for target in root.iter(*hl7("recordTarget")))
 
 
 class _Target:

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from mssgw.core.clinical import DocumentPatient, Finding, Mark, Profile, Rule
 from mssgw.formats import documents, guard
 from mssgw.formats.archive import Entry, safe_unzip
+from mssgw.formats.cda.hidden import marks_of
+from mssgw.formats.cda.ins import patients_of
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
@@ -38,7 +40,8 @@ class Package:
     """What an archive holds, and what is wrong with it.
 
     ``documents``: every CDA in it, told of or not, named by its path. ``patients``: those that METADATA.XML tells of,
-    to be compared with those of the documents and of the address. ``marks``: from whom METADATA.XML hides it (SD-15).
+    and of CDA among the junk, to be compared with those of the documents and of the address. ``marks``: from whom these
+    hide it (SD-15).
     ``others``: what kinds of file come along.
     """
 
@@ -56,11 +59,12 @@ def is_xdm(name: str, content: bytes) -> bool:
     """
     if name.strip().lower() == _NAME:
         return True
-    end = content[-65_600:]
-    # Names stand in clear before each entry, and in the directory at the end.
-    return (kind_of(content) is Kind.ZIP or holds(end, b"PK\5\6", b"\5")) and b"IHE_XDM/" in (
-        content[:4_096] + end
-    ).upper()
+    if kind_of(content) is not Kind.ZIP and not holds(content[-65_600:], b"PK\5\6", b"\5"):
+        return False
+    # Names stand in clear before each entry and in the directory, which other files and a comment may keep from both
+    # ends. With backslashes some programs unpack it all the same.
+    names = content.upper()
+    return b"IHE_XDM/" in names or b"IHE_XDM\\" in names
 
 
 def read(content: bytes, profile: Profile) -> Package:
@@ -79,12 +83,15 @@ class _Reading:
         self._profile = profile
         self._findings: list[Finding] = []
         self._counts: Counter[str] = Counter()  # of each rule
-        self._files = {file.path.lower(): file for file in files if not _JUNK.search(file.path.lower())}
+        self._files = {file.path.lower(): file for file in files if not _is_junk(file)}
+        self._junk = [file for file in files if _is_junk(file)]
+        self._patients: list[DocumentPatient] = []  # of documents in the junk, and
+        self._marks: set[Mark] = set()  # from whom they are hidden: who opens the archive has them as well
         self._documents: dict[str, Document] = {}  # by path in lower case
         self._digests: dict[str, str] = {}  # of files, for several entries may name one
         self._told: set[str] = set()  # paths that some METADATA.XML tells of
-        if len(self._files) < len(files):
-            self._add(rules.JUNK, found=f"{len(files) - len(self._files)} fichiers")
+        if self._junk:
+            self._add(rules.JUNK, found=f"{len(self._junk)} fichiers")
         self._programs(files)
 
     def package(self) -> Package:
@@ -99,8 +106,8 @@ class _Reading:
         return Package(
             findings=tuple(self._findings),
             documents=tuple(self._documents.values()),
-            patients=tuple(patient for each in told if (patient := agreement.patient_of(each)).ids),
-            marks=frozenset().union(*(metadata.marks for metadata in read)),
+            patients=(*(patient for each in told if (patient := agreement.patient_of(each)).ids), *self._patients),
+            marks=frozenset(self._marks).union(*(metadata.marks for metadata in read)),
             others=tuple(kind_of(file.content) for path, file in self._files.items() if path not in self._documents),
         )
 
@@ -116,10 +123,11 @@ class _Reading:
         for number, file in enumerate(files, 1):  # junk too: who opens the archive has it as well
             kind = kind_of(file.content)
             extension = file.path.rpartition(".")[2].lower()
-            junk = bool(_JUNK.search(file.path.lower()))
             if kind is Kind.PROGRAM:
                 self._add(rules.PROGRAM, found=f"fichier {number}")
-            elif kind not in _EXTENSIONS.get(extension, (kind,)) and not junk:
+            elif is_xdm(file.path.rpartition("/")[2], file.content):
+                self._add(rules.NESTED_XDM, found=f"fichier {number}")
+            elif kind not in _EXTENSIONS.get(extension, (kind,)) and not _is_junk(file):
                 self._add(rules.DISGUISED, found=f"fichier {number} : {kind.value}", expected=extension)
             elif kind is Kind.ZIP:
                 self._add(rules.NESTED, found=f"fichier {number}")
@@ -135,9 +143,8 @@ class _Reading:
 
     def _find_documents(self, metadata_files: dict[str, Entry]) -> None:
         elements = 0  # in all of them: 200 documents at the cap of one would fill the memory
-        for path, file in self._files.items():
-            if path in metadata_files:
-                continue
+        wanted = [file for path, file in self._files.items() if path not in metadata_files]
+        for file in (*wanted, *self._junk):
             try:
                 document = documents.read(file.content, name=file.path, media_type="text/xml")
             except Stopped as stopped:
@@ -149,7 +156,11 @@ class _Reading:
             if elements > documents.CAPS.elements:
                 self._findings.append(Stopped(guard.XML["elements"], found="archive").finding(self._profile))
                 return
-            self._documents[path] = document
+            if _is_junk(file):
+                self._patients += patients_of(document.root)
+                self._marks |= marks_of(document.root)
+            else:
+                self._documents[file.path.lower()] = document
 
     def _metadata(self, path: str, file: Entry) -> Metadata:
         try:
@@ -235,6 +246,10 @@ class _Reading:
                 self._add(rules.UNTOLD_CDA)
             elif path.rpartition("/")[0] in folders:
                 self._add(rules.UNTOLD)
+
+
+def _is_junk(file: Entry) -> bool:
+    return bool(_JUNK.search(file.path.lower()))
 
 
 def _is_misplaced(path: str, metadata_files: dict[str, Entry]) -> bool:

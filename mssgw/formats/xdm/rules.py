@@ -22,6 +22,7 @@ NO_INDEX = _rule("ARC-006", ADVICE, "L'archive contient INDEX.HTM et README.TXT 
 JUNK = _rule("ARC-007", ADVICE, "L'archive ne contient pas de fichiers de travail (__MACOSX, .DS_Store, .svn)", _OURS)
 LONG_NAME = _rule("ARC-008", ADVICE, "Les noms de fichiers suivent ISO 9660 niveau 1 : 8.3, en majuscules", _XDM)
 NESTED = _rule("ARC-009", ADVICE, "L'archive ne contient pas d'autre archive, qui ne serait pas contrôlée", _OURS)
+NESTED_XDM = _rule("ARC-010", DANGER, "L'archive ne contient pas une autre archive IHE XDM", _OURS)
 
 # METADATA.XML as a whole.  req: FMT-3
 NOT_EBRIM3 = _rule(

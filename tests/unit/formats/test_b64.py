@@ -41,9 +41,12 @@ def test_one_wrong_octet_is_a_fault(content: bytes, data: st.DataObject) -> None
 
 @given(st.text("AB/+= \r\n!", max_size=12).map(str.encode))
 def test_it_is_as_strict_as_python(octets: bytes) -> None:
-    """Of a few letters: what Python calls strict, white space apart."""
+    """Of a few letters: what Python calls strict, white space apart, and padding of what is whole."""
+    letters = octets.translate(None, b" \r\n")
     try:
-        expected = binascii.a2b_base64(octets.translate(None, b" \r\n"), strict_mode=True)
+        expected = binascii.a2b_base64(letters, strict_mode=True)
+        if letters.endswith(b"=") and not len(letters.rstrip(b"=")) % 4:
+            expected = None
     except binascii.Error:
         expected = None
     try:

@@ -1,0 +1,182 @@
+"""Another patient's document in disguise: the scanner calls a validator, and the validator refuses the letter.
+
+Both halves count: what the one does not call for, the other never sees.
+"""
+
+import base64
+import binascii
+import codecs
+import io
+import quopri
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from mssgw.core.clinical import Profile, Verdict
+from mssgw.core.ins import Matricule
+from mssgw.core.report import Order
+from mssgw.formats.cda.making import make
+from mssgw.formats.judging import judge_letter
+from mssgw.formats.mime import Scanner
+from mssgw.formats.wire import to_wire
+from mssgw.formats.xdm_making import zipped
+from tests.clinical_letters import archive, order
+
+MINE, THEIRS = "288112B98765431", "279035121518989"
+ORDER = Order(profile=Profile.STANDARD, now=datetime(2026, 1, 1, tzinfo=UTC), patients=(Matricule.parse(MINE),))
+CDA, OWN = make(order(THEIRS)), make(order(MINE))
+ROOT = CDA[CDA.index(b"<ClinicalDocument") :]  # without the declaration
+XDM, OWN_XDM = archive([order(THEIRS)]), archive([order(MINE)])
+NAME = 'Content-Disposition: attachment; filename="=?utf-8?Q?cr=2Exml?="'  # cr.xml
+SHEET = b'<xsl:stylesheet version="1.0" xmlns:xsl="http://www.w3.org/1999/XSL/Transform">%s</xsl:stylesheet>'
+CONTENT = b'<c:Contenu xmlns:c="urn:asip-sante:ci-sis">%s</c:Contenu>'
+
+
+def part(content: bytes, kind: str = "application/octet-stream", *fields: str, encoding: str = "base64") -> bytes:
+    """A part whose content is given as it is encoded, but for base64."""
+    coded = base64.encodebytes(content) if encoding == "base64" else content
+    head = "\n".join((f"Content-Type: {kind}", f"Content-Transfer-Encoding: {encoding}", *fields))
+    return head.encode() + b"\n\n" + coded.rstrip(b"\n") + b"\n"
+
+
+def letter(*parts: bytes, mark: str = "outer") -> bytes:
+    head = f"From: a@b.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary={mark}\n\n".encode()
+    return head + b"".join(f"--{mark}\n".encode() + each for each in parts) + f"--{mark}--\n".encode()
+
+
+TEXT = part(b"Bonjour,\n", "text/plain", encoding="7bit")
+INNER = letter(TEXT, part(CDA, "text/xml"), mark="inner")
+
+
+def uuencoded(content: bytes, mode: str = "644") -> bytes:
+    lines = [binascii.b2a_uu(content[at : at + 45]) for at in range(0, len(content), 45)]
+    return f"begin {mode} cr.xml\n".encode() + b"".join(lines) + b"`\nend\n"
+
+
+def prefixed(document: bytes) -> bytes:
+    """The same with its first element in a namespace of a prefix that is called like an element of HTML."""
+    return document.replace(b"<ClinicalDocument", b'<p:ClinicalDocument xmlns:p="urn:hl7-org:v3"').replace(
+        b"</ClinicalDocument>", b"</p:ClinicalDocument>"
+    )
+
+
+def folded(document: bytes) -> bytes:
+    """The same as a reader of header fields sees but one long field."""
+    return b"\n".join(b" " + line for line in prefixed(document).splitlines())[1:] + b"\n"
+
+
+def far_behind() -> bytes:
+    """An archive whose layout stands neither in its first octets nor in its last."""
+    entries = {"A.BIN": Random(1).randbytes(6_000), **{f"IHE_XDM/SUBSET01/D{n}.XML": CDA for n in range(3)}}
+    content = zipped({**entries, **{f"{n:03}{'x' * 200}.TXT": b"x" for n in range(20)}})
+    return content[:-2] + b"\xff\xff" + b" " * 65_535
+
+
+def entries_of(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as read:
+        return {name: read.read(name) for name in read.namelist()}
+
+
+def with_more(path: str, content: bytes) -> bytes:
+    """The addressee's own archive, and what came along."""
+    return zipped(entries_of(OWN_XDM) | {path: content})
+
+
+QP = "quoted-printable"
+DISGUISES: dict[str, Callable[[], bytes]] = {
+    "soft line breaks before it": lambda: part(b"=\n" * 800 + quopri.encodestring(CDA), encoding=QP),
+    "empty lines before its base64": lambda: part(
+        b"\n" * 1_500 + base64.encodebytes(CDA), "application/pdf", encoding="base64 "
+    ).replace(b"base64 \n", b"base64\n"),
+    "a comment before it, in a text": lambda: part(b"<!-- a -->" + ROOT, "text/plain", NAME),
+    "HTML's DOCTYPE before it": lambda: part(b"<!DOCTYPE html>" + ROOT, "text/html", NAME),
+    "an element with a prefix of HTML": lambda: part(prefixed(ROOT), "text/plain", NAME),
+    "uuencode far into a text": lambda: part(b"Bonjour,\n" * 300 + uuencoded(CDA), "text/plain", encoding="7bit"),
+    "uuencode of an odd mode": lambda: part(uuencoded(CDA, "0755"), "text/plain", encoding="7bit"),
+    "uuencode's base64": lambda: part(
+        b"begin-base64 644 cr.xml\n" + base64.encodebytes(CDA) + b"====\n", "text/plain", encoding="8bit"
+    ),
+    "a letter by its name only": lambda: part(INNER, "application/octet-stream", "Content-Description: lettre.eml"),
+    "a letter that speaks of PDF": lambda: part(b"Subject: %PDF-\n" + INNER, 'application/octet-stream; name="a.eml"'),
+    "a letter in damaged base64": lambda: part(b"!" + base64.encodebytes(INNER), "message/rfc822", encoding="BASE64 "),
+    "a letter in an unknown encoding": lambda: part(INNER, "message/rfc822", encoding="utf-8"),
+    "a document said to be a letter": lambda: part(folded(ROOT), 'message/rfc822; name="cr.xml"', encoding="8bit"),
+    "UTF-16 said to be a letter": lambda: part(CDA.decode().encode("utf-16"), 'message/rfc822; name="cr.xml"'),
+    "UTF-16 behind a long comment": lambda: part(
+        codecs.BOM_UTF16_LE + f"<!--{'x' * 70_000}-->{ROOT.decode()}".encode("utf-16-le"), "text/xml"
+    ),
+    "UTF-7 behind a long comment": lambda: part(
+        b'<?xml version="1.0" encoding="UTF-7"?><!--'
+        + b"x" * 70_000
+        + b"-->"
+        + ROOT.replace(b"Clinical", b"+AEM-linical"),
+        "text/xml",
+    ),
+    "soft line breaks with white space": lambda: part(
+        quopri.encodestring(CDA).replace(b"<ClinicalDocument", b"<Clini= \ncalDocument"), "text/xml", encoding=QP
+    ),
+    "a zip with backslashes": lambda: part(
+        zipped({f"IHE_XDM\\SUBSET01\\{name}": CDA for name in ("METADATA.XML", "DOC00001.XML")}), "application/zip"
+    ),
+    "a zip with its layout in the middle": lambda: part(far_behind(), "application/zip"),
+    "a zip behind other octets, its name in an encoded word": lambda: part(
+        b"junk" + XDM,
+        "application/octet-stream",
+        'Content-Disposition: attachment; filename="=?utf-8?Q?IHE=5FXDM=2Ezip?="',
+    ),
+    "a zip behind other octets, of two names": lambda: part(
+        b"junk" + XDM,
+        'application/octet-stream; name="IHE_XDM.zip"',
+        'Content-Disposition: attachment; filename="a.dat"',
+    ),
+    "a zip behind other octets, its field damaged": lambda: part(
+        b"junk" + XDM, "application/octet-stream", 'Content-Disposition: attachment filename="IHE_XDM.zip"'
+    ),
+    "among the junk of a Mac": lambda: part(with_more("__MACOSX/DOC.XML", CDA), "application/zip"),
+    "among the copies of an editor": lambda: part(with_more("A.XML~", CDA), "application/zip"),
+    "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
+    "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
+    "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
+    "a sheet that says not where": lambda: part(SHEET % ROOT, "text/xml"),
+    "a sheet with two, one in its place": lambda: part(
+        SHEET
+        % (CONTENT % OWN[OWN.index(b"<ClinicalDocument") :] + b'<xsl:variable name="a">' + ROOT + b"</xsl:variable>")
+    ),
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+def test_another_patients_document_is_refused_in_any_disguise(disguise: str) -> None:  # req: INS-1, SD-7
+    """A mail program that undoes the disguise would show it to the wrong patient."""
+    wire = to_wire(letter(TEXT, DISGUISES[disguise]()))
+    scanner = Scanner()
+    scanner.feed(wire)
+    head = scanner.finish()
+    assert not head.unreadable
+    assert head.may_hold_documents, "no validator is asked"
+    assert judge_letter([wire], ORDER).verdict is Verdict.REJECT
+
+
+def test_the_same_letters_pass_with_the_patients_own_document() -> None:
+    """What is refused above is refused for the document in it."""
+    for own in (part(OWN, "text/xml"), part(OWN_XDM, "application/zip"), part(letter(part(OWN)), "message/rfc822")):
+        assert judge_letter([to_wire(letter(TEXT, own))], ORDER).verdict is not Verdict.REJECT
+
+
+def test_a_hidden_document_among_the_junk_is_refused() -> None:  # req: SD-15
+    """Of the patient's own, but not for the patient."""
+    hidden = OWN.replace(b'<confidentialityCode code="N"', b'<confidentialityCode code="INVISIBLE_PATIENT"')
+    report = judge_letter([to_wire(letter(TEXT, part(with_more("A.XML~", hidden), "application/zip")))], ORDER)
+    assert "CDA-HID-001" in {finding.rule for finding in report.findings}
+
+
+def test_a_document_under_metadata_of_another_patient_is_refused_by_every_profile() -> None:  # req: INS-1
+    """Without an INS of its own, and named by no URI: METADATA.XML alone tells whose it is."""
+    foreign = archive([order(THEIRS)], lambda document: document.replace(b"1.2.250.1.213.1.4.8", b"1.2.250.1.99.1"))
+    untold = zipped({name.replace("DOC00001", "DOC00002"): each for name, each in entries_of(foreign).items()})
+    observing = Order(profile=Profile.OBSERVE, now=ORDER.now, patients=ORDER.patients)
+    report = judge_letter([to_wire(letter(TEXT, part(untold, "application/zip")))], observing)
+    assert "CDA-COH-001" in {finding.rule for finding in report.findings}
