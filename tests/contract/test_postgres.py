@@ -1,7 +1,9 @@
 """What the PostgreSQL store promises beyond the contract: nodes side by side, durability, erasure, moving in."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -17,11 +19,12 @@ from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_files import SpoolFiles
-from mssgw.edges.sql import migrate, open_store, presence
+from mssgw.edges.sql import _open_keys, database, migrate, open_store, presence
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
 from mssgw.edges.sql.tables import metadata
+from mssgw.edges.vault import Vault
 from mssgw.ports import Conflict
 from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, wipe
 from tests.contract.letters import (
@@ -58,6 +61,24 @@ async def test_nodes_that_start_together_migrate_once_and_share_one_secret(serve
         opened = await asyncio.gather(*(stack.enter_async_context(open_store(url, KEY)) for _ in range(4)))
         assert len({each.store.alias(PATIENT) for each in opened}) == 1
     server.sql("DROP DATABASE together")
+
+
+def test_nodes_that_make_the_secret_at_one_moment_all_take_the_one_that_is_kept(server: PostgresServer) -> None:
+    """With another one a node would find nobody's conversations, and seal what no other can read."""
+    url = server.create("one-moment")
+    migrate(url)
+    vaults = [Vault(KEY) for _ in range(6)]
+    together = threading.Barrier(len(vaults))
+
+    def open_keys(vault: Vault) -> None:
+        place = database(url)
+        together.wait(30)
+        _open_keys(place, vault)
+
+    with ThreadPoolExecutor(len(vaults)) as threads:
+        list(threads.map(open_keys, vaults))
+    assert len({vault.digest("address", "somebody") for vault in vaults}) == 1
+    server.sql('DROP DATABASE "one-moment"')
 
 
 async def test_every_commit_waits_for_the_disk_even_where_the_server_says_otherwise(server: PostgresServer) -> None:

@@ -118,8 +118,9 @@ def _open_keys(place: Database, vault: Vault) -> SteadyClock:
             else:
                 made = vault.new_secret()
                 new = place.insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made)
-                if connection.execute(new.on_conflict_do_nothing()).rowcount == 0:  # another node was faster
-                    vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
+                connection.execute(new.on_conflict_do_nothing())
+                # What is kept counts: another node may have been faster, and not every driver tells that by a rowcount.
+                vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
             if place.present:
                 return SteadyClock(connection.execute(select(*place.present)).scalar_one())
             return FollowingClock()
