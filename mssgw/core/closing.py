@@ -16,7 +16,7 @@ ON_SEND = "closed-automatically on-send"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Open exchanges of ``bal`` close when neither side has written since ``before``; ``lasted`` is how long that is."""
+    """Open exchanges of ``bal`` close when neither side wrote since ``before``; ``lasted`` is how long ago that is."""
 
     bal: Address
     before: datetime

@@ -6,6 +6,7 @@ from mssgw.core.bal import BalKind, Party
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.facts import Exchange, Facts
 
+
 def moves(facts: Facts) -> tuple[Move, ...]:
     """The moves of an admitted letter, at most one for each pair. Needs ``facts.head``."""
     found = {move.pair: move for exchange in facts.exchanges for move in _of_exchange(facts, exchange)}

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from mssgw.core.addresses import Address
+from mssgw.core.bal import Party
 from mssgw.core.delivery import RetryPolicy
 from mssgw.core.facts import Facts
-from mssgw.core.bal import Party
 from mssgw.core.moves import counts_as_letter
 from mssgw.core.routes import Route
 

@@ -95,6 +95,5 @@ async def test_more_than_one_transaction_holds_all_close(place: Place) -> None:
     assert await place.state(PAIR) == await place.state(pairs[-1]) == "closed"
 
 
-
 def _patient(number: int) -> Address:
     return Address.parse(f"invente.{number}@patient.mssante.fr")

@@ -10,7 +10,10 @@ from mssgw.app.telemetry.hints import HINTS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
-_FAMILIES = "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|report|receipts|smtp|store|sweep|trust"
+_FAMILIES = (
+    "collector|config|delivery|directory|disk|gateway|letter|metrics|notice"
+    "|notification|queue|report|receipts|smtp|store|sweep|trust"
+)
 _EVENT = re.compile(rf"(?:{_FAMILIES})\.[a-z_.]+")
 _CALLS = {"event", "_event", "debug", "info", "warning", "error"}
 

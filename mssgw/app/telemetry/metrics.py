@@ -192,7 +192,9 @@ class Metrics:
 
     def _collectors(self, registry: CollectorRegistry) -> None:
         self._collected = Counter(
-            "mssgw_collector_letters", "Messages of a mailbox, by what became of them.", ("collector", "fate"),
+            "mssgw_collector_letters",
+            "Messages of a mailbox, by what became of them.",
+            ("collector", "fate"),
             registry=registry,
         )
         self._looked = Gauge(

@@ -14,8 +14,8 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.collecting import MemoryCollecting
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.directory import MemoryDirectory
-from mssgw.edges.memory.patients import MemoryPatients
 from mssgw.edges.memory.notifications import MemoryNotifications
+from mssgw.edges.memory.patients import MemoryPatients
 from mssgw.edges.memory.unread import MemoryUnread
 from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored

@@ -33,7 +33,8 @@ class MemoryUnread(MemoryDesk):
     def _asked(self, before: datetime) -> Iterator[Remembered]:
         """Latest first, one for each letter and patient."""
         seen = set()
-        for each in sorted(reversed(self._has.letters), key=lambda each: each.seen_at, reverse=True):
+        latest_first = sorted(enumerate(self._has.letters), key=lambda each: (each[1].seen_at, each[0]), reverse=True)
+        for _, each in latest_first:
             key = each.spool_id, each.letter.pair.patient
             if not each.letter.receipt_to or each.receipt_at is not None or each.seen_at >= before or key in seen:
                 continue

@@ -7,7 +7,17 @@ from sqlalchemy import Table, case, cast, select, union_all, update
 
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.rows import MOST_ROWS, Place, Rows
-from mssgw.edges.sql.tables import accounts, collected, conversations, data_keys, deliveries, journal, letters, messages, notifications
+from mssgw.edges.sql.tables import (
+    accounts,
+    collected,
+    conversations,
+    data_keys,
+    deliveries,
+    journal,
+    letters,
+    messages,
+    notifications,
+)
 
 SETTLED = ("state", "due_at", "attempts", "warned", "last_reply")  # what an attempt changes of a delivery
 
