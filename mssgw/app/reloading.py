@@ -27,6 +27,7 @@ from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.edges.tls_mutual import PeerContext, peer_context
 from mssgw.flow.fetching import Plan
+from mssgw.flow.receipts_watch import Watched
 from mssgw.ports import Telemetry
 
 
