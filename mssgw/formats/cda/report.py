@@ -100,7 +100,9 @@ def hl7(*names: str) -> tuple[str, ...]:
 
 
 _OID = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]{0,6})){1,40}")  # longer numbers in one may be of a person
-_MEDIA = re.compile(r"(?:application|audio|image|multipart|text|video)/[a-z0-9.+-]{1,40}")
+_MEDIA = re.compile(  # four digits in one are of no type, but maybe of a date
+    r"(?:application|audio|image|multipart|text|video)/(?!.*[0-9]{4})[a-z0-9.+-]{1,40}"
+)
 _CODE = re.compile(  # LOINC, a small number, a kind of structure, a profession, a version of CDA; initials, a language
     r"[0-9]{1,5}-[0-9]|[0-9]{1,3}|SA[0-9]{2}|G15_[0-9]{2}(?:/[A-Z]{1,3}[0-9]{0,3})?|POCD_HD[0-9]{6}|[A-Z]{1,2}"
     r"|[a-z]{2}(?:-[A-Za-z]{2})?"

@@ -241,6 +241,7 @@ def test_long_numbers_are_never_shown(number: str) -> None:
     """Birth dates, matricules, numbers of professionals; inside an OID as well."""
     assert number not in shown(number)
     assert len(number) < 10 or number not in shown(f"1.2.250.1.213.1.4.8.{number}")
+    assert number not in shown(f"application/pdf{number}")
 
 
 def test_a_flood_of_faults_is_told_in_a_few_findings() -> None:
