@@ -6,6 +6,7 @@ what to write, raw, or CLOSE, or SILENCE, or a list of those used one after the 
 """
 
 import asyncio
+import errno
 import ssl
 from dataclasses import dataclass, field
 from enum import Enum
@@ -90,7 +91,16 @@ class ScriptedServer:
 
     async def __aenter__(self) -> Self:
         context = self.tls if self.implicit else None
-        self._server = await asyncio.start_server(self._serve, self.address, self.port, ssl=context, limit=1 << 26)
+        for left in reversed(range(40)):
+            try:
+                self._server = await asyncio.start_server(
+                    self._serve, self.address, self.port, ssl=context, limit=1 << 26
+                )
+                break
+            except OSError as error:  # a port of our choice may be some connection's for a moment
+                if error.errno != errno.EADDRINUSE or not left:
+                    raise
+                await asyncio.sleep(0.25)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
