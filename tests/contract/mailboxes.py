@@ -26,11 +26,10 @@ SMALL_QUOTA = 40_000
 
 @dataclass
 class Owner(ABC):
-    """``mailboxes`` opens ``account``; the owner of that mailbox has a client of his own. ``quotas``: see SMALL."""
+    """``mailboxes`` opens ``account``; the owner of that mailbox has a client of his own."""
 
     mailboxes: Mailboxes
     account: Account
-    quotas: bool = True
 
     @abstractmethod
     async def put(self, *letters: bytes, folder: str = "INBOX") -> None: ...
@@ -101,7 +100,7 @@ class ImapOwner(Owner):
     def __init__(self, server: MailStore) -> None:
         context = client_context(ca_file=server.anchors, public=False)
         mailboxes = ImapMailboxes(tls_contexts=lambda _: context, limits=QUICK)
-        super().__init__(mailboxes, account_of(server.fresh(), server.port, TlsPolicy.REQUIRE), server.quotas)
+        super().__init__(mailboxes, account_of(server.fresh(), server.port, TlsPolicy.REQUIRE))
         self.server = server
 
     async def _visit(self, do: Callable[[imaplib.IMAP4], T]) -> T:

@@ -107,7 +107,6 @@ class DovecotStore(MailStore):
     """``lmtp_port`` and the socket ``lmtp_socket`` take letters by LMTP, ``lmtp_port`` with STARTTLS too."""
 
     name = "dovecot"
-    quotas = True
     master = True
 
     def __init__(self, *accounts: str, more: str = "") -> None:

@@ -28,7 +28,7 @@ PASSWORD = "mot de passe é"
 
 PHARMACY = "officine@pharmacie.example"
 PATIENT = "279035121518989@patient.mssante.fr"
-SMALL = "pleine@pharmacie.example"  # may hold 40 kB, where the store knows quotas
+SMALL = "pleine@pharmacie.example"  # may hold 40 kB, where the store knows quotas at all
 SPARE = tuple(f"bal{number:03}@pharmacie.example" for number in range(300))  # one for each test: none is emptied
 ACCOUNTS = (PHARMACY, PATIENT, SMALL, *SPARE)
 
@@ -37,11 +37,10 @@ class MailStore(ABC):
     """One server on loopback, in a directory of its own. As a context manager it is started and surely stopped.
 
     ``port`` speaks STARTTLS, ``tls_port`` TLS from the first byte (None: it cannot); ``anchors`` is the authority of
-    its certificate. ``quotas``, ``master``: whether it knows quotas, and a master login (MASTER) for all accounts.
+    its certificate. ``master``: whether it knows a master login (MASTER) for all accounts.
     """
 
     name = ""
-    quotas = False
     master = False
 
     def __init__(self, *accounts: str) -> None:

@@ -1,7 +1,6 @@
 """How old the directory is: shown, and told in time, for without a recent one patients' first letters wait (WHO-3)."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 
 from mssgw.app.telemetry.metrics import Metrics
@@ -27,15 +26,17 @@ class DirectoryWatch:
         metrics.watch("mssgw_directory_mailboxes", "Mailboxes in it.", lambda: self._mailboxes)
 
     async def run(self, directory: Directory, clock: Clock) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; the first look comes a while after the call."""
         while True:
-            with contextlib.suppress(GatewayError):  # the readiness check says so
-                await self.look(directory, clock)
             await asyncio.sleep(LOOK_EVERY)
+            await self.look(directory, clock)
 
     async def look(self, directory: Directory, clock: Clock) -> None:
-        """Take the age anew, and tell what there is to tell of it. Raises StoreUnavailable."""
-        found = await directory.edition()
+        """Take the age anew, and tell what there is to tell of it; nothing when the store is unavailable."""
+        try:
+            found = await directory.edition()
+        except GatewayError:  # the readiness check says so
+            return
         age = found.age(clock.now()) if found is not None else None
         if found is not None and found != self._edition and self.max_age is not None:
             self._telemetry.event("directory.taken", mailboxes=found.mailboxes, pharmacies=found.pharmacies)

@@ -99,6 +99,7 @@ class Eyes:
                 asyncio.create_task(telling, name="tell-systemd"),
             ]
         if self._directory is not None:
+            await self._directory.look(rest.directory, rest.clock)  # before the first letter
             watching = self._directory.run(rest.directory, rest.clock)
             others.append(asyncio.create_task(watching, name="watch-directory"))
         for task in others:
