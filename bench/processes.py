@@ -12,9 +12,12 @@ MB = 1_000_000
 
 
 def tree(root: int) -> list[int]:
-    """A process and its children."""
-    children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
-    return [root, *map(int, children)]
+    """A process and all that it and its children have started; those that have just ended left out."""
+    try:
+        children = Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    except OSError:
+        return [root]
+    return [root, *(each for child in children for each in tree(int(child)))]
 
 
 def processor_seconds(pid: int) -> float:
