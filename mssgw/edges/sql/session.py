@@ -11,11 +11,12 @@ from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.knowledge import know
+from mssgw.edges.sql.reader import Reader
 from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import store_secret
 from mssgw.edges.sql.units import Unit, Upkeep
-from mssgw.edges.sql.workers import Reader, Writer
+from mssgw.edges.sql.writer import Writer
 from mssgw.edges.vault import Vault
 from mssgw.ports import Meter
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import Database, database
 from mssgw.edges.sql.units import Unit, Upkeep
-from mssgw.edges.sql.workers import Writer
+from mssgw.edges.sql.writer import Writer
 
 
 @pytest.fixture

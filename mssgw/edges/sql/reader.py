@@ -1,0 +1,59 @@
+"""The thread that reads: one snapshot answers all that was asked before it was taken."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from mssgw.edges.sql.dialects import Database, StoreDamaged
+from mssgw.edges.sql.worker import Job, Worker
+from mssgw.ports import Question
+
+
+class Reader(Worker):
+    """Answers from one snapshot a batch, taken after the last of its jobs was asked."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        database: Database,
+        know: Callable[[Connection, Sequence[Any]], Any],
+        name: str = "reader",
+    ) -> None:
+        super().__init__(name, engine, database)
+        self._know = know
+
+    def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        try:
+            self._answer(connection, jobs)
+        except self.database.errors as error:
+            if not isinstance(self.database.failure(error), StoreDamaged):
+                raise
+            for job in jobs:  # only the one that asks for the damaged page shall hear of it
+                self._alone(job)
+
+    def _alone(self, job: Job) -> None:
+        job.result = job.error = None
+        try:
+            self._answer(self.connected(), [job])
+        except Exception as error:
+            self.fail([job], error)
+
+    def _answer(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        with connection.begin():
+            asked = [job for job in jobs if isinstance(job.what, Question)]
+            if asked:
+                answers = self._know(connection, [job.what for job in asked])
+                for job, answer in zip(asked, answers, strict=True):
+                    job.result = answer
+            for job in jobs:
+                if not isinstance(job.what, Question):
+                    self._read(connection, job)
+
+    def _read(self, connection: Connection, job: Job) -> None:
+        try:
+            job.result = job.what(connection)
+        except self.database.errors:
+            raise
+        except Exception as error:
+            job.error = error

@@ -1,0 +1,150 @@
+"""The thread that writes: it commits whatever queued up during the last commit.
+
+Group commit, no timer: under load a hundred letters share one fsync, an idle store commits one at once.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.metering import UNMETERED
+from mssgw.edges.sql.dialects import Database
+from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
+from mssgw.edges.sql.worker import Job, Worker
+from mssgw.ports import Meter
+
+_WAKE_EVERY = 0.2  # seconds
+_TRIES = 8  # of a transaction that meets another node's
+
+
+class Writer(Worker):
+    """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
+
+    def __init__(
+        self, engine: Engine, database: Database, admit: Callable[[Connection], None], meter: Meter = UNMETERED
+    ) -> None:
+        self._admit, self._meter = admit, meter
+        self._woke = float("-inf")
+        super().__init__("writer", engine, database)
+
+    def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        units = [job for job in jobs if isinstance(job.what, Unit)]
+        started = time.monotonic()
+        try:
+            self._again_if_conflicted(lambda: self._commit(connection, units))
+        except Apart:
+            for position, job in enumerate(units):
+                try:
+                    self._alone(connection, job)
+                except self.database.errors as error:  # those before it are committed, those after it cannot be
+                    upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
+                    self.fail([*units[position:], *upkeep], error)
+                    return
+        if any(job.what.wakes and job.error is None for job in units):
+            self._wake(connection)
+        if units:
+            self._meter.observe("commit.seconds", time.monotonic() - started)
+            self._meter.observe("commit.units", len(units))
+            self._meter.count("commit", "kept")
+        for job in jobs:
+            if isinstance(job.what, Upkeep):
+                self._outside(connection, job)
+
+    def _wake(self, connection: Connection) -> None:
+        """Once for all that was committed together, and not too often: whoever does not hear of it polls."""
+        now = time.monotonic()
+        if now < self._woke + _WAKE_EVERY:
+            return
+        self._woke = now
+        try:
+            self.database.wake(connection)
+        except self.database.errors:
+            self.doubtful = True  # what was committed stays committed
+
+    def bury(self) -> None:
+        """A commit whose fsync failed is in the page cache: who recovers the database after a crash would read it.
+
+        Its sender was told 451, and sends the letter again. So another commit takes its place before anybody is told,
+        durable or not; while the disk takes no writes at all there is nothing to bury, or nothing to be done.
+        """
+        if not self.database.may_resurrect:
+            return
+        try:
+            self.database.bury(self.connected())
+        except Exception:  # the thread must go on, whatever it is
+            with contextlib.suppress(Exception):
+                self.disconnect()
+
+    def _again_if_conflicted(self, transaction: Callable[[], None]) -> None:
+        for _ in range(_TRIES - 1):
+            try:
+                return transaction()
+            except self.database.errors as error:
+                if not self.database.conflicted(error):
+                    raise
+        return transaction()
+
+    def fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        self._meter.count("commit", "failed")
+        super().fail(jobs, error)
+
+    def _outside(self, connection: Connection, job: Job) -> None:
+        """Units of the same batch are committed: whatever happens here is not theirs."""
+        try:
+            job.result = job.what.work(connection)
+        except self.database.errors as error:
+            job.error = self.database.failure(error)
+            self.doubtful = True
+        except Exception as error:
+            job.error = error
+
+    def _commit(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        if not jobs:
+            return
+        with connection.begin():
+            self._admit(connection)
+            batch = Batch(self.database.integrity_errors)
+            for job in jobs:
+                for step in job.what.steps:
+                    batch.add(step)
+                if job.what.work is not None:
+                    batch.flush(connection)
+                    job.result = self._work(connection, job.what.work)
+            batch.flush(connection)
+
+    def _work(self, connection: Connection, work: Work[Any]) -> Any:
+        try:
+            return work(connection)
+        except self.database.integrity_errors:
+            raise Apart from None
+        except self.database.errors:
+            raise
+        except StoreUnavailable:
+            raise
+        except Exception:
+            raise Apart from None
+
+    def _alone(self, connection: Connection, job: Job) -> None:
+        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
+        job.result = None
+        try:
+            self._again_if_conflicted(lambda: self._commit_alone(connection, job))
+        except self.database.integrity_errors as error:
+            job.error = self.database.failure(error)
+        except self.database.errors:
+            raise
+        except Exception as error:
+            job.error = error
+
+    def _commit_alone(self, connection: Connection, job: Job) -> None:
+        with connection.begin():
+            self._admit(connection)
+            for step in job.what.steps:
+                if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
+                    raise step.otherwise
+            if job.what.work is not None:
+                job.result = job.what.work(connection)
