@@ -84,10 +84,10 @@ def test_what_comes_along_is_told():
 @pytest.mark.parametrize(
     ("fields", "ins", "codes", "product"),
     [
-        (b"", "", None, False),
-        (b"X-MSS-INS: O\r\nX-MSS-CODECDA: 34112-3,PRESC-BIO\r\nX-MSS-NIL: N1\r\n", "O", ("34112-3", "PRESC-BIO"), True),
-        (b"X-MSS-INS: oui\r\nX-MSS-CODECDA: \r\n", "?", (), False),
-        (b"X-MSS-CODECDA: a b,11488-4\r\n", "", ("11488-4",), False),
+        (b"", "", None, ""),
+        (b"X-MSS-INS: O\r\nX-MSS-CODECDA: 34112-3,PRESC-BIO\r\nX-MSS-NIL: N1\r\n", "O", ("34112-3", "PRESC-BIO"), "N1"),
+        (b"X-MSS-INS: oui\r\nX-MSS-CODECDA: \r\nX-MSS-NIL: \xc3\xa9\r\n", "?", (), "?"),
+        (b"X-MSS-CODECDA: a b,11488-4\r\nX-MSS-NIL: \r\n", "", ("11488-4",), ""),
     ],
 )
 def test_what_the_senders_software_says_is_read(fields, ins, codes, product):

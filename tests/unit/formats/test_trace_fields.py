@@ -36,7 +36,7 @@ def test_what_the_sender_does_not_say_is_said_for_him():
 
 
 def test_what_the_sender_says_is_neither_repeated_nor_contradicted():
-    assert fields(mss=MssFields(ins="N", codes=(), product=True)) == []
+    assert fields(mss=MssFields(ins="N", codes=(), product="NIL-2")) == []
 
 
 def test_fields_about_documents_belong_to_an_archive_with_one():
