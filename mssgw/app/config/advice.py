@@ -19,6 +19,7 @@ from mssgw.edges.identity import in_file
 
 Found = Iterator[Complaint]
 
+LONGEST_WAIT, SHORTEST_LOOK = timedelta(seconds=10), timedelta(milliseconds=500)
 SOON = 30  # days before a certificate ends
 SERVICE_USER = "mssgw"  # systemd/sysusers.conf
 HIDDEN = (Path("/etc/mssgw/secrets"), Path("/etc/mssgw/tls"))  # InaccessiblePaths= of systemd/mssgw.service
@@ -38,6 +39,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _closing,
         _reports,
         _going_live,
+        _documents,
         _trace,
         _key_files,
         _out_of_reach,
@@ -194,6 +196,22 @@ def _going_live(config: Config) -> Found:  # req: SD-9
         yield Complaint(("policy", "conversations"), message)
     elif policy.enforce_from <= today:
         yield Complaint(("policy", "enforce_from"), 'reached: set conversations = "enforce", and remove this line')
+
+
+def _documents(config: Config) -> Found:  # req: SD-10
+    """Whoever sends waits so long behind the final dot."""
+    for at, limit in (
+        (("documents", "deadline"), config.documents.deadline),
+        (("limits", "inspection"), config.limits.inspection),
+    ):
+        if limit > LONGEST_WAIT:
+            message = (
+                "a sender would wait so long for the answer to one letter, and others behind it; 2s is meant (SD-10)"
+            )
+            yield Complaint(at, message)
+    if config.documents.deadline < SHORTEST_LOOK:
+        message = "large documents take longer: their letters would be refused for a time, then held (SD-10)"
+        yield Complaint(("documents", "deadline"), message)
 
 
 def _trace(config: Config) -> Found:  # req: TRC-2

@@ -124,6 +124,17 @@ def test_a_directory_that_may_be_too_young_or_too_old_is_warned_of(load: Load) -
         assert ("directory.max_age" in {each.key for each in told}) is warned, age
 
 
+def test_a_look_at_a_letter_that_may_last_long_or_is_too_short_is_warned_of(load: Load) -> None:
+    """Senders wait behind the final dot (SD-10); two seconds are meant, in the file as in the rule."""
+    for table, key in (("documents", "deadline"), ("limits", "inspection")):
+        for limit, warned in (("2h", True), ("11s", True), ("10s", False), ("2s", False)):
+            rest = "" if table == "limits" else "\n[limits]"
+            told = config.warnings(load(old="[limits]", new=f'[{table}]\n{key} = "{limit}"{rest}'))
+            assert (f"{table}.{key}" in {each.key for each in told}) is warned, (key, limit)
+    told = config.warnings(load(old="[limits]", new='[documents]\ndeadline = "100ms"\n[limits]'))
+    assert "documents.deadline" in {each.key for each in told}
+
+
 def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
     """Observing has ended by itself; the file should say so (SD-9)."""
     new = 'conversations = "observe"\nenforce_from = 2020-01-01'
