@@ -9,6 +9,7 @@ import re
 from mssgw.core.report import Carried
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.parts import Excerpt, Part, Taker
+from mssgw.formats.uuwatch import UuencodeWatch
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
 _NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
@@ -20,8 +21,6 @@ _HTML = re.compile(
     rb"</?(?:html|head|body|meta|style|div|p|span|table|font|br|center|b|i|a)[\s/>]",
     re.I,
 )
-_UUENCODED = re.compile(rb"\nbegin(?:-base64)? [0-7]{3,4} ")
-_LONGEST = 24  # octets that this may take, or more
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
@@ -49,18 +48,18 @@ class _Beginning(Excerpt):
 
     def __init__(self, part: Part) -> None:
         super().__init__(part, _LOOKED_AT)
-        self._watched = part.kind.value.startswith("text/") and part.encoding != "base64"
-        self._last = b"\n"
-        self.uuencoded = False
+        # What says that it is XML or a zip is looked at anyway.
+        kind = part.kind.value
+        watched = kind.startswith("text/") and not any(word in kind for word in _TYPED)
+        self._watch = UuencodeWatch(part.encoding) if watched else None
+
+    @property
+    def uuencoded(self) -> bool:
+        return self._watch is not None and self._watch.found
 
     def take(self, octets: bytes) -> bool:
         wants = super().take(octets)
-        if not self._watched:
-            return wants
-        octets = self._last + octets
-        self.uuencoded = _UUENCODED.search(octets) is not None
-        self._watched, self._last = not self.uuencoded, octets[-_LONGEST:]
-        return wants or self._watched
+        return (self._watch is not None and not self._watch.found and self._watch.take(octets)) or wants
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
