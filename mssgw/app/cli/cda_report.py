@@ -34,8 +34,8 @@ def show(judged: JudgedFile, *, quiet: bool = False) -> None:
 
 
 def _by_line(findings: Iterable[Finding]) -> list[Finding]:
-    """As one reads the document; what is said of all of it first."""
-    return sorted(findings, key=lambda finding: finding.line or 0)
+    """As one reads the document, of one line the gravest first; before all what is said of the whole document."""
+    return sorted(findings, key=lambda finding: (finding.line or 0, -finding.severity))
 
 
 def _show_finding(finding: Finding, indent: str) -> None:
