@@ -18,7 +18,7 @@ from tests.canaries import MATRICULES
 from tests.clinical_letters import FAMILY, HARMFUL, UNTIDY, Edit, hidden_from, letter
 from tests.corpus import PATIENTS, PROFESSIONAL, RECIPIENT_DOMAINS, SENDER
 from tests.peers import swaks as codes
-from tests.peers.gateway import GatewayProcess, Hops
+from tests.peers.gateway import COLLEAGUE_OPERATOR, GatewayProcess, Hops
 from tests.peers.postfix import PostfixInstance
 from tests.peers.swaks import Transcript, swaks
 
@@ -35,7 +35,10 @@ def next_hop(needs_postfix: None) -> Iterator[PostfixInstance]:
 
 @pytest.fixture(scope="module")
 def gateway(next_hop: PostfixInstance) -> Iterator[GatewayProcess]:
-    settings = {"mss": {"add_headers": True, "product": GATEWAY_PRODUCT}, "documents": {"validators": 2}}
+    settings = {
+        "mss": {"add_headers": True, "product": GATEWAY_PRODUCT},
+        "documents": {"validators": 2, "inbound_rejected": "hold"},
+    }
     made = GatewayProcess(Hops(operators=next_hop.port, inward=next_hop.port), settings=settings, product=PRODUCT)
     with made:
         yield made
@@ -136,6 +139,44 @@ def test_a_warning_is_delivered_and_its_report_is_found_by_its_id(
     traced = gateway.command("trace", report.removeprefix("report="))
     assert traced.returncode == 0
     assert rules.removeprefix("rules=").split(",")[0] in traced.stdout
+
+
+def test_a_rejected_document_from_outside_waits_for_a_person_who_lets_it_go_or_sends_it_back(
+    gateway: GatewayProcess, next_hop: PostfixInstance
+) -> None:
+    """Where it is configured so. What is let go says that it was rejected; a danger is refused all the same."""
+    held = {}
+    for mark in ("let-go", "sent-back"):
+        done = send_inward(gateway, from_outside(mark, edit=HARMFUL))
+        assert done.reply_to(".").startswith("250 2.0.0 "), done.text
+        held[mark] = done.reply_to(".").rpartition(" ")[2]
+    listed = gateway.command("queue", "list", "--state", "held", "--json").stdout
+    assert {json.loads(line)["id"] for line in listed.splitlines()} == set(held.values())
+    shown = gateway.command("queue", "show", held["let-go"]).stdout
+    assert "CDA-BOD-010" in shown
+    assert "Un fichier inclus est ce que dit son mediaType" in shown
+    assert gateway.command("queue", "release", held["let-go"]).returncode == 0
+    arrived = email.message_from_bytes(next_hop.wait_for_letter("<documents-let-go@ch-test>"))
+    assert arrived["X-Mssgw-Cda"].startswith("reject; rules=CDA-BOD-010,")
+    assert gateway.command("queue", "bounce", held["sent-back"]).returncode == 0
+    notice = next_hop.wait_for_letter("In-Reply-To: <documents-sent-back@ch-test>")
+    assert f"To: <{PROFESSIONAL}>".encode() in notice
+    gateway.wait_until_nothing_waits()
+    assert "<documents-sent-back@ch-test>" not in [
+        email.message_from_bytes(each.raw())["Message-ID"] for each in next_hop.arrived()
+    ]
+    done = send_inward(gateway, from_outside("hidden", edit=hidden_from("MASQUE_PS")))
+    assert "CDA-HID-003" in done.reply_to(".")
+
+
+def from_outside(mark: str, *, edit: Edit) -> str:
+    fields = f"From: <{PROFESSIONAL}>\nSubject: Compte rendu\nMessage-ID: <documents-{mark}@ch-test>\n"
+    return letter(MATRICULES[0], fields=fields, edit=edit)
+
+
+def send_inward(gateway: GatewayProcess, content: str) -> Transcript:
+    words = ("--from", PROFESSIONAL, "--to", SENDER, "--local-interface", COLLEAGUE_OPERATOR)
+    return swaks(gateway.trust_port, *words, "--suppress-data", "--data", "-", stdin=content)
 
 
 def test_a_validator_that_hangs_costs_one_letter_a_451_and_nobody_else_anything(

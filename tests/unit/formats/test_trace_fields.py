@@ -61,6 +61,15 @@ def test_a_warning_travels_with_the_rules_and_the_id_of_the_report():
     assert fields(Policy(), report=report) == ["X-Mssgw-Cda: warn; rules=CDA-HDR-001; report=Q1"]
 
 
+def test_the_rule_that_would_have_refused_is_named_first():
+    """Also behind many that only warn: the field names ten."""
+    harmful = Rule(id="CDA-BOD-010", weight=Weight.HARM, sentence="x", source="x")
+    found = [replace(UNTIDY, id=f"CDA-HDR-{n:03}").finding(Profile.STANDARD) for n in range(30)] * 2
+    judged = replace(JUDGED, findings=(*found, harmful.finding(Profile.STANDARD)))
+    (field,) = fields(Policy(), report=replace(REPORT, documents=(judged,)))
+    assert field.startswith("X-Mssgw-Cda: reject; rules=CDA-BOD-010, CDA-HDR-000, ")
+
+
 def test_a_letter_that_nobody_could_judge_says_so():
     assert fields(Policy(), report=UNVERIFIED) == ["X-Mssgw-Cda: unverified; report=Q1"]
 
