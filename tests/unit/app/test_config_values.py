@@ -12,6 +12,7 @@ from mssgw.app.config import advice, values
 from mssgw.app.stores import with_password
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
+from mssgw.core.clinical import Environment
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 from tests.unit.app.test_config_errors import GOOD, write
@@ -122,6 +123,34 @@ def test_a_directory_that_may_be_too_young_or_too_old_is_warned_of(load: Load) -
     for age, warned in (("47h", True), ("48h", False), ("7d", False), ("31d", False), ("32d", True)):
         told = config.warnings(load(old="[policy]", new=f'[directory]\nmax_age = "{age}"\n[policy]'))
         assert ("directory.max_age" in {each.key for each in told}) is warned, age
+
+
+def test_documents_are_judged_by_direction_and_domain_as_the_file_says(load: Load) -> None:
+    """[[document_policy]] for a domain of ours, each key that it leaves out from [documents]; environment once said."""
+    new = """[documents]
+outbound = "observe"
+inbound_rejected = "hold"
+[[document_policy]]
+domains = ["chu-exemple.mssante.fr"]
+outbound = "strict"
+inbound_rejected = "refuse"
+[limits]"""
+    policies = wiring.settings(load(old="[limits]", new=new)).documents
+    ours, other, outside = "chu-exemple.mssante.fr", "clinique-exemple.mssante.fr", "liberal.mssante.fr"
+    found = {
+        (way, domain): policies.for_letter(role, *parties)
+        for way, role in (("out", Role.ESTABLISHMENT), ("in", Role.TRUST_SPACE))
+        for domain in (ours, other)
+        for parties in [(domain, [outside]) if way == "out" else (outside, [domain])]
+    }
+    assert {at: (each.profile.value, each.rejected.value, each.environment) for at, each in found.items()} == {
+        ("out", ours): ("strict", "refuse", None),
+        ("out", other): ("observe", "refuse", None),
+        ("in", ours): ("standard", "refuse", None),
+        ("in", other): ("standard", "hold", None),
+    }
+    said = load(old='state_dir = "state"', new='state_dir = "state"\nenvironment = "test"')
+    assert wiring.settings(said).documents.outbound.environment is Environment.TEST
 
 
 def test_a_look_at_a_letter_that_may_last_long_or_is_too_short_is_warned_of(load: Load) -> None:
