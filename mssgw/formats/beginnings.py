@@ -24,6 +24,13 @@ _HTML = re.compile(
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_ARCHIVES = (
+    b"\x1f\x8b\x08",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\xfd7zXZ\0",
+    b"BZh",
+)  # of zips, a validator tells
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
 
 
@@ -68,7 +75,7 @@ def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
     may = excerpt.uuencoded or _may_be_one(part, excerpt) or _looks_like_one(kind, content, what)
-    return may, _told(part.names, kind, what)
+    return may, Carried.ARCHIVE if content.startswith(_ARCHIVES) else _told(part.names, kind, what)
 
 
 def _may_be_one(part: Part, excerpt: _Beginning) -> bool:

@@ -189,7 +189,7 @@ class _Judging:
             if kind is Kind.PDF:
                 self._company.pdfs.append(together.digest_of(item.content))
         elif kind is Kind.ZIP and not is_office(item.content):
-            self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ZIP)
+            self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ARCHIVE)
         elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
             self._carried.add(Carried.OPAQUE)
         elif item.media_type in _TNEF_TYPES or "winmail.dat" in item.names or item.content.startswith(_TNEF):

@@ -99,9 +99,9 @@ def fields_tell_the_truth(facts: Facts) -> Iterator[Finding]:  # req: FMT-9, FMT
 
 
 def what_cannot_be_read(facts: Facts) -> Iterator[Finding]:  # req: SD-14
-    """Encrypted mail, winmail.dat and ordinary zips are delivered; the journal says that nobody looked into them."""
+    """Encrypted mail, winmail.dat and ordinary archives are delivered; the journal says that nobody looked inside."""
     carried = set(counted(facts))
-    for what in (Carried.OPAQUE, Carried.WINMAIL, Carried.ZIP, Carried.LOCKED_ZIP):
+    for what in (Carried.OPAQUE, Carried.WINMAIL, Carried.ARCHIVE, Carried.LOCKED_ZIP):
         if what in carried:
             yield note("documents-can-be-read", "SD-14", what.value)
 

@@ -110,8 +110,9 @@ def test_what_comes_along_is_told():
         part(b"\x89PNG\r\n\x1a\n", "image/jpeg"),
         part(b"x", "application/pkcs7-mime"),
         part(b"x", "application/ms-tnef", name="winmail.dat"),
+        part(b"\x1f\x8b\x08....", "application/gzip"),
     ).carried
-    assert told == {Carried.PDF, Carried.IMAGE, Carried.OPAQUE, Carried.WINMAIL}
+    assert told == {Carried.PDF, Carried.IMAGE, Carried.OPAQUE, Carried.WINMAIL, Carried.ARCHIVE}
 
 
 @pytest.mark.parametrize(

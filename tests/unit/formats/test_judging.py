@@ -211,7 +211,7 @@ def test_a_polyglot_is_no_way_around_the_guard() -> None:
         (b"\x78\x9f\x3e\x22\0\0", "application/ms-tnef", "winmail.dat", {Carried.WINMAIL}),
         (b"\x78\x9f\x3e\x22\0\0", "application/octet-stream", "", {Carried.WINMAIL}),
         (b"PK\3\4\x14\0\x01\0" + bytes(40), "application/zip", "a.zip", {Carried.LOCKED_ZIP}),
-        (zipped({"a.xml": CDA}), "application/zip", "a.zip", {Carried.ZIP}),
+        (zipped({"a.xml": CDA}), "application/zip", "a.zip", {Carried.ARCHIVE}),
         (zipped({"[Content_Types].xml": b"<Types/>"}), "application/octet-stream", "a.docx", set()),
         (zipped({"mimetype": b"application/vnd.oasis.opendocument.text"}), "application/zip", "a.odt", set()),
         (b"<html><body>ClinicalDocument</body></html>", "text/html", "", set()),
