@@ -129,5 +129,9 @@ BARS = (
         limit=50,
         unit=" ms",
     ),
+    Bar(what="attacks on documents not refused", path=("attacks", "not_refused"), limit=1),
+    Bar(what="refusing the dearest attack", path=("attacks", "ms"), limit=100, unit=" ms"),
+    Bar(what="refusing it by the guard alone", path=("attacks", "guard_ms"), limit=50, unit=" ms"),
+    Bar(what="refusing the dearest attack, above idle", path=("attacks", "mb"), limit=50, unit=" MB"),
     Bar(what="memory of a validator", path=("documents", "given", "worker_mb"), limit=120, unit=" MB"),
 )

@@ -5,10 +5,11 @@ identifies somebody (SD-10).
 """
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 
 from mssgw.core.ins import InsAuthority, Matricule
 
@@ -27,6 +28,9 @@ class Profile(StrEnum):
     STRICT = "strict"  # the whole profile
     STANDARD = "standard"  # what could harm is refused; what published examples get wrong too only warns
     OBSERVE = "observe"  # reports only, but for the wrong patient, hidden documents and the guard
+
+
+ANY_DOCUMENT = "SD-10"  # the requirement behind a refusal of any document
 
 
 class Weight(StrEnum):
@@ -59,12 +63,16 @@ def severity_of(weight: Weight, profile: Profile) -> Severity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: ``id`` such as CDA-HDR-003, ``sentence`` what it asks in French, ``source`` the text it comes from."""
+    """One rule: ``id`` such as CDA-HDR-003, ``sentence`` what it asks in French, ``source`` the text it comes from.
+
+    ``requirement``: what it enforces, by the ids of docs/requirements.toml, space-separated.
+    """
 
     id: str
     weight: Weight
     sentence: str
     source: str
+    requirement: str = ANY_DOCUMENT
 
     def finding(
         self, profile: Profile, *, line: int | None = None, xpath: str = "", found: str = "", expected: str = ""
@@ -74,6 +82,7 @@ class Rule:
             rule=self.id,
             severity=severity_of(self.weight, profile),
             danger=self.weight is Weight.DANGER,
+            requirement=self.requirement,
             sentence=self.sentence,
             source=self.source,
             line=line,
@@ -84,18 +93,29 @@ class Rule:
 
 
 class Rulebook(dict[str, Rule]):
-    """Rules by id. ``prefix``: how all of their ids begin that are entered without it."""
+    """Rules by id. ``prefix``: how all of their ids begin that are entered without it.
 
-    def __init__(self, prefix: str = "") -> None:
+    ``requirements``: by rule id, or by how one begins; of several that fit, the longest counts.
+    """
+
+    def __init__(self, prefix: str = "", *, requirements: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__()
-        self._prefix = prefix
+        self._prefix, self._requirements = prefix, requirements
 
     def enter(self, number: str, weight: Weight, sentence: str, source: str) -> Rule:
         """A rule under an id that no other has. Raises ValueError when one does."""
-        rule = Rule(id=self._prefix + number, weight=weight, sentence=sentence, source=source)
+        id_ = self._prefix + number
+        rule = Rule(
+            id=id_, weight=weight, sentence=sentence, source=source, requirement=requirement_of(id_, self._requirements)
+        )
         if self.setdefault(rule.id, rule) is not rule:
             raise ValueError(f"{rule.id} stands twice in the rulebook")
         return rule
+
+
+def requirement_of(rule: str, requirements: Mapping[str, str]) -> str:
+    """What a rule with this id enforces, by a table of ids and of beginnings of ids."""
+    return requirements[max((key for key in requirements if rule.startswith(key)), key=len)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +123,14 @@ class Finding:
     """Where a document breaks a rule. ``line`` from 1; ``xpath`` without prefixes, all of it in urn:hl7-org:v3.
 
     ``found`` and ``expected``: codes, OIDs, counts and words of ours; never a name, a number of a person or a date.
-    ``danger``: no profile and nobody lets it pass (Weight.DANGER).
+    ``danger``: no profile and nobody lets it pass (Weight.DANGER). ``requirement``: that of its rule.
     """
 
     rule: str
     severity: Severity
     sentence: str
     danger: bool = False
+    requirement: str = ANY_DOCUMENT
     source: str = ""
     line: int | None = None
     xpath: str = ""

@@ -64,13 +64,13 @@ class Notice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MssFields:
     """What the sender's software says of its documents. ``ins``: "O", "N", "?" for anything else, "" for nothing
-    (FMT-10). ``codes``: those of X-MSS-CODECDA that are in form, None without the field (FMT-11). ``product``: whether
-    X-MSS-NIL is there (FMT-9).
+    (FMT-10). ``codes``: those of X-MSS-CODECDA that are in form, None without the field (FMT-11). ``product``: what
+    X-MSS-NIL says, "?" for what is no reference, "" for nothing (FMT-9).
     """
 
     ins: str = ""
     codes: tuple[str, ...] | None = None
-    product: bool = False
+    product: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

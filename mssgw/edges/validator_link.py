@@ -40,6 +40,7 @@ class Link:
         self.documents = 0  # that it has judged
         self.letters = 0
         self.busy = False  # with a letter
+        self.queue_id: str | None = None  # of that letter, where it is known
         self.dismissed = False  # by us: its end is no news
         self.pack = ""  # the version that it judges with
 

@@ -96,7 +96,7 @@ class ProcessValidators:
 
     # --- letters ------------------------------------------------------------------------------------------------
 
-    async def judge(self, letter: AsyncIterator[bytes], order: Order) -> Report:
+    async def judge(self, letter: AsyncIterator[bytes], order: Order, *, queue_id: str | None = None) -> Report:
         """See ports.Validators. Starts the processes when nobody did."""
         await self.start()
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class ProcessValidators:
         link = await self._free_one(end)
         if link is None:
             return UNVERIFIED
-        link.busy = True
+        link.busy, link.queue_id = True, queue_id
         end = min(end, loop.time() + self._deadline)
         fed = False
         try:
@@ -148,16 +148,16 @@ class ProcessValidators:
             async with asyncio.timeout_at(end):
                 report = await link.answer() or UNVERIFIED
         except TimeoutError:
-            self._told.event("validator.killed", alarm=True, why="deadline")
+            self._told.event("validator.killed", alarm=True, why="deadline", queue_id=link.queue_id)
             link.kill()
         except Defect as defect:
-            self._told.event("validator.defect", alarm=True, failed=str(defect))
+            self._told.event("validator.defect", alarm=True, failed=str(defect), queue_id=link.queue_id)
             link.dismiss()
         except Broken as broken:
             if link.ended:  # whoever keeps the seat tells
                 link.bury()
             else:
-                self._told.event("validator.killed", alarm=True, why=str(broken))
+                self._told.event("validator.killed", alarm=True, why=str(broken), queue_id=link.queue_id)
                 link.kill()
         else:
             link.documents += len(report.documents) or 1
@@ -166,7 +166,7 @@ class ProcessValidators:
         return UNVERIFIED
 
     def _give_back(self, link: Link) -> None:
-        link.busy = False
+        link.busy, link.queue_id = False, None
         if link.documents < self._most and link.resident() <= self._memory and link.pack == self._version():
             self._free.put_nowait(link)
         else:
@@ -213,7 +213,9 @@ class ProcessValidators:
             self._free.put_nowait(link)
             code = await link.gone()
             if not link.dismissed:
-                self._told.event("validator.crashed", alarm=True, exit_code=code, letters=link.letters)
+                self._told.event(
+                    "validator.crashed", alarm=True, exit_code=code, letters=link.letters, queue_id=link.queue_id
+                )
             return link.letters > 0 or link.dismissed
         except (OSError, TimeoutError, Broken) as failure:
             why = str(failure) if isinstance(failure, Broken) else type(failure).__name__

@@ -21,7 +21,7 @@ class Documents:
 
         Raises what reading the body raises: Gone, Undecryptable, StoreUnavailable.
         """
-        report = await self._validators.judge(self._spool.read(body), order_of(facts))
+        report = await self._validators.judge(self._spool.read(body), order_of(facts), queue_id=body.spool_id)
         return report.weighty()
 
 

@@ -116,6 +116,7 @@ class PatientNotices:
                 original_message_id=head.message_id if head is not None else None,
                 message_id=message_id,
                 written_at=now,
+                product=settings.own_product,
             )
         )
         await self._own.keep(OwnLetter(spool_id=spool_id, message_id=message_id, written=written, to=sender), now)

@@ -214,6 +214,7 @@ class ReceiptWatch:
             hostname=settings.hostname,
             original=letter,
             whole=whole,
+            product=settings.own_product,
         )
         about = letter_id.partition(".")[0]
         entry = Entry(

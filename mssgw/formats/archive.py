@@ -126,6 +126,11 @@ def is_encrypted(content: bytes) -> bool:
     return content[:4] == b"PK\3\4" and bool(int.from_bytes(content[6:8], "little") & _ENCRYPTED)
 
 
+def is_office(content: bytes) -> bool:
+    """Whether a zip is a text, table or slides of an office program: OOXML, OpenDocument. Only for counting."""
+    return b"[Content_Types].xml" in content or content[30:38] == b"mimetype"
+
+
 def _directory(content: bytes, bounds: Bounds) -> tuple[int, list[_Listed]]:
     """Where the directory begins, and what it lists."""
     end = _end(content, bounds)

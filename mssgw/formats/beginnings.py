@@ -9,6 +9,7 @@ import re
 from mssgw.core.report import Carried
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.parts import Excerpt, Part, Taker
+from mssgw.formats.uuwatch import UuencodeWatch
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
 _NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
@@ -20,11 +21,16 @@ _HTML = re.compile(
     rb"</?(?:html|head|body|meta|style|div|p|span|table|font|br|center|b|i|a)[\s/>]",
     re.I,
 )
-_UUENCODED = re.compile(rb"\nbegin(?:-base64)? [0-7]{3,4} ")
-_LONGEST = 24  # octets that this may take, or more
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+_ARCHIVES = (
+    b"\x1f\x8b\x08",
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\xfd7zXZ\0",
+    b"BZh",
+)  # of zips, a validator tells
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
 
 
@@ -49,18 +55,18 @@ class _Beginning(Excerpt):
 
     def __init__(self, part: Part) -> None:
         super().__init__(part, _LOOKED_AT)
-        self._watched = part.kind.value.startswith("text/") and part.encoding != "base64"
-        self._last = b"\n"
-        self.uuencoded = False
+        # What says that it is XML or a zip is looked at anyway.
+        kind = part.kind.value
+        watched = kind.startswith("text/") and not any(word in kind for word in _TYPED)
+        self._watch = UuencodeWatch(part.encoding) if watched else None
+
+    @property
+    def uuencoded(self) -> bool:
+        return self._watch is not None and self._watch.found
 
     def take(self, octets: bytes) -> bool:
         wants = super().take(octets)
-        if not self._watched:
-            return wants
-        octets = self._last + octets
-        self.uuencoded = _UUENCODED.search(octets) is not None
-        self._watched, self._last = not self.uuencoded, octets[-_LONGEST:]
-        return wants or self._watched
+        return (self._watch is not None and not self._watch.found and self._watch.take(octets)) or wants
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
@@ -69,7 +75,7 @@ def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
     may = excerpt.uuencoded or _may_be_one(part, excerpt) or _looks_like_one(kind, content, what)
-    return may, _told(part.names, kind, what)
+    return may, Carried.ARCHIVE if content.startswith(_ARCHIVES) else _told(part.names, kind, what)
 
 
 def _may_be_one(part: Part, excerpt: _Beginning) -> bool:

@@ -12,7 +12,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope
 from mssgw.formats.dsn_text import subject_of, text_of_notice
 from mssgw.formats.fates import Action, Fate, NoticeOf
-from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, text_part, thread_fields
+from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
 from mssgw.formats.words import encoded
 
 __all__ = ["Action", "Fate", "NoticeOf", "Written", "returns_whole", "write_notice"]
@@ -48,7 +48,7 @@ def write_notice(notice: NoticeOf) -> Written:
         b"Message-ID: " + header_value(notice.message_id),
         *thread_fields(notice.original_message_id),
         b"Auto-Submitted: auto-replied",
-        *([b"X-MSS-NIL: " + header_value(notice.product)] if notice.product else ()),
+        *product_field(notice.product),
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="' + boundary + b'"',
         b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),

@@ -3,7 +3,7 @@
 All of them refuse whatever the profile. No reason repeats anything of the file: a name of an entry may be a patient's.
 """
 
-from mssgw.core.clinical import Finding, Profile, Rule, Weight, ascii_folded
+from mssgw.core.clinical import Finding, Profile, Rule, Weight, ascii_folded, requirement_of
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 
@@ -25,7 +25,8 @@ class Stopped(GatewayError):
 
 
 def _rule(id_: str, sentence: str, source: str) -> Rule:
-    return Rule(id=id_, weight=Weight.DANGER, sentence=sentence, source=source)
+    requirement = requirement_of(id_, {"GRD-": "GW-4", "GRD-LET": "GW-2", "GRD-LET-006": "GW-4"})
+    return Rule(id=id_, weight=Weight.DANGER, sentence=sentence, source=source, requirement=requirement)
 
 
 def _xml(number: int, sentence: str, source: str = "garde de la passerelle") -> Rule:

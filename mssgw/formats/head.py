@@ -28,6 +28,7 @@ MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of 
 MAX_PERSON = 256
 MAX_CODES = 50
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 THREAD_ENDS = 100  # Message-IDs: the first and the last so many of a long thread are looked up
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
@@ -204,8 +205,12 @@ def _mss(header: Header) -> MssFields:  # req: FMT-9, FMT-10, FMT-11
     return MssFields(
         ins=ins if ins in ("", "O", "N") else "?",
         codes=tuple(filter(_CODE.fullmatch, map(str.strip, told))) if header.all("x-mss-codecda") else None,
-        product=bool(header.first("x-mss-nil").strip()),
+        product=_product(header.first("x-mss-nil").strip()),
     )
+
+
+def _product(told: str) -> str:
+    return told if not told or _PRODUCT.fullmatch(told) else "?"
 
 
 def _person(header: Header, options: HeadOptions) -> str | None:

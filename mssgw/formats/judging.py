@@ -17,7 +17,7 @@ from dataclasses import replace
 from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_address
 from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import documents, guard, xdm
-from mssgw.formats.archive import is_encrypted
+from mssgw.formats.archive import is_encrypted, is_office
 from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, ins, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
@@ -188,8 +188,8 @@ class _Judging:
             self._carried.add(_KINDS[kind])
             if kind is Kind.PDF:
                 self._company.pdfs.append(together.digest_of(item.content))
-        elif kind is Kind.ZIP and is_encrypted(item.content):
-            self._carried.add(Carried.LOCKED_ZIP)
+        elif kind is Kind.ZIP and not is_office(item.content):
+            self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ARCHIVE)
         elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
             self._carried.add(Carried.OPAQUE)
         elif item.media_type in _TNEF_TYPES or "winmail.dat" in item.names or item.content.startswith(_TNEF):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from mssgw.core.addresses import Address
-from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, text_part, thread_fields
+from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
 from mssgw.formats.words import encoded
 
 WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a receipt carries the header only.  req: SD-1
@@ -32,7 +32,8 @@ class Disposition(StrEnum):
 class Receipt:
     """A receipt by ``reader``, a mailbox, to ``to``. ``sent_at``: when the letter was written, in the reader's time.
 
-    ``original``: the letter, or as much of it as was read; ``whole``: all of it.
+    ``original``: the letter, or as much of it as was read; ``whole``: all of it. ``product``: of this gateway, "" when
+    it is not configured (FMT-9).
     """
 
     disposition: Disposition
@@ -46,6 +47,7 @@ class Receipt:
     hostname: str
     original: bytes = field(repr=False)
     whole: bool
+    product: str = ""
 
 
 def write_receipt(receipt: Receipt) -> Written:
@@ -65,6 +67,7 @@ def write_receipt(receipt: Receipt) -> Written:
         b"Message-ID: " + header_value(receipt.message_id),
         *thread_fields(receipt.original_message_id),
         b"Auto-Submitted: auto-replied",
+        *product_field(receipt.product),
         b"MIME-Version: 1.0",
         b'Content-Type: multipart/report; report-type=disposition-notification;\r\n boundary="' + boundary + b'"',
         b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),

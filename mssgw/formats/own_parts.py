@@ -29,6 +29,12 @@ def thread_fields(original: str | None) -> Iterator[bytes]:
         yield b"References: " + original.encode("ascii")
 
 
+def product_field(product: str) -> Iterator[bytes]:  # req: FMT-9, FMT-12
+    """X-MSS-NIL of a letter of ours into the trust space; nothing when no reference is configured."""
+    if product:
+        yield b"X-MSS-NIL: " + header_value(product)
+
+
 def mime_part(kind: str, encoding: str, content: bytes) -> bytes:
     """A MIME part, its header included."""
     return f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode("ascii") + content

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.message import AccountState
-from mssgw.formats.own_parts import Written, header_value, text_part, thread_fields
+from mssgw.formats.own_parts import Written, header_value, product_field, text_part, thread_fields
 from mssgw.formats.words import encoded
 
 # formats/notices.py knows them again, here and at other operators.
@@ -41,7 +41,8 @@ Cet avis est envoyé automatiquement : merci de ne pas y répondre.
 class NotDelivered:
     """A notice to the sender of a letter: ``about`` is the patient's address as he wrote it, ``subject`` his own.
 
-    ``robot``: who signs; it lies in the patient domain, or nobody would believe it (SD-4).
+    ``robot``: who signs; it lies in the patient domain, or nobody would believe it (SD-4). ``product``: of this
+    gateway, "" when it is not configured (FMT-9).
     """
 
     account: AccountState
@@ -52,6 +53,7 @@ class NotDelivered:
     original_message_id: str | None
     message_id: str
     written_at: datetime
+    product: str = ""
 
 
 def write_not_delivered(notice: NotDelivered) -> Written:
@@ -65,7 +67,11 @@ def write_not_delivered(notice: NotDelivered) -> Written:
         subject=subject,
         message_id=notice.message_id,
         written_at=notice.written_at,
-        more=(*thread_fields(notice.original_message_id), b"Auto-Submitted: auto-replied"),
+        more=(
+            *thread_fields(notice.original_message_id),
+            b"Auto-Submitted: auto-replied",
+            *product_field(notice.product),
+        ),
         text=f"{sentence}\r\n",
     )
 

@@ -41,6 +41,7 @@ def _fields(facts: Facts, spool_id: str) -> Iterator[str]:
 
 
 def _rules(report: Report) -> str:
-    told = [finding.rule for finding in report.findings if finding.severity > Severity.INFO]
-    rules = ",\r\n\t".join(dict.fromkeys(told[:_RULES]))
+    gravest_first = sorted(report.findings, key=lambda finding: (finding.danger, finding.severity), reverse=True)
+    told = dict.fromkeys(finding.rule for finding in gravest_first if finding.severity > Severity.INFO)
+    rules = ",\r\n\t".join([*told][:_RULES])
     return f"rules={rules}; " if rules else ""

@@ -216,7 +216,8 @@ async def test_one_that_hangs_is_killed_and_replaced_while_mail_goes_on(told: To
         report, others = await _beside(validators, stop)
         assert report == UNVERIFIED
         assert all(each.complete and each.documents for each in others)
-        assert ("validator.killed", "deadline") in [(name, fields.get("why")) for name, fields in told.events]
+        (killed,) = [fields for name, fields in told.events if name == "validator.killed"]
+        assert (killed["why"], killed["queue_id"]) == ("deadline", "Q-STRUCK")
         await eventually(lambda: not Path(f"/proc/{stopped[0]}").exists())
         await warm(validators)
         assert (await validators.judge(pieces(LETTER), order())).complete
@@ -235,7 +236,7 @@ async def _beside(validators: ProcessValidators, strike: Callable[[int], None]) 
         others.extend([await validators.judge(pieces(LETTER), order()) for _ in range(5)])
         yield LETTER[20_000:]
 
-    return await validators.judge(struck(), order()), others
+    return await validators.judge(struck(), order(), queue_id="Q-STRUCK"), others
 
 
 async def test_alarms_of_a_flood_are_rationed(told: Told) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mssgw.app.cli.cda_rules import Reason, all_rules, reasons, severities
-from mssgw.core.clinical import Profile, Rule
+from mssgw.core.clinical import ANY_DOCUMENT, Profile, Rule
+from tests.house.test_requirements import KNOWN
 
 GUIDE = Path(__file__).parents[2] / "docs" / "cda.md"
 _BLOCK = re.compile(r"(<!-- rules: ([\w -]+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -35,7 +36,7 @@ def _block(groups: str) -> str:
 def _entry(rule: Rule, reason: Reason) -> str:
     graves = ", ".join(f"{profile} {_WORDS[severity]}" for profile, severity in severities(rule).items())
     return (
-        f"#### {rule.id}\n\n{rule.sentence}. *({rule.source} ; {graves})*\n\n"
+        f"#### {rule.id}\n\n{rule.sentence}. *({rule.source} ; {rule.requirement} ; {graves})*\n\n"
         f"- Pourquoi : {reason.why}\n- Corriger : {reason.mending}\n\n"
     )
 
@@ -64,6 +65,14 @@ def test_every_rule_stands_once_in_the_guide() -> None:
 def test_every_rule_has_its_reasons_and_no_other() -> None:
     """In cda_reasons.toml."""
     assert sorted(reasons()) == [rule.id for rule in all_rules()]
+
+
+def test_every_rule_names_what_it_enforces() -> None:
+    """By ids that stand in docs/requirements.toml; "documents are judged" would say nothing."""
+    for rule in all_rules():
+        named = set(rule.requirement.split())
+        assert named, rule.id
+        assert named <= KNOWN.keys() - {ANY_DOCUMENT}, rule.id
 
 
 @pytest.mark.parametrize("number", sorted(reasons()))

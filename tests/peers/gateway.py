@@ -40,12 +40,13 @@ class Hops:
 
 
 class GatewayProcess:
-    """One gateway. ``settings`` are laid over the defaults of ``configuration``, section by section.
+    """One gateway. ``settings`` are laid over the defaults of ``configuration``, section by section; ``product`` is
+    that of the establishment.
 
     ``environment`` and ``under`` (words before the command) are those of the daemon alone, from its next start on.
     """
 
-    def __init__(self, hops: Hops, *, settings: Settings | None = None, tls: bool = False) -> None:
+    def __init__(self, hops: Hops, *, settings: Settings | None = None, tls: bool = False, product: str = "") -> None:
         self.environment: dict[str, str] = {}
         self.under: list[str] = []
         self.home = Path(tempfile.mkdtemp(prefix="mssgw-gateway-"))
@@ -58,7 +59,10 @@ class GatewayProcess:
         (self.home / "master.key").chmod(0o600)
         if tls:
             _make_certificate(self.home)
-        self.configure(self.configuration(hops), settings or {})
+        made = self.configuration(hops)
+        if product:
+            made["establishment"][0]["product"] = product
+        self.configure(made, settings or {})
 
     @property
     def pid(self) -> int:

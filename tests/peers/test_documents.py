@@ -18,29 +18,35 @@ from tests.canaries import MATRICULES
 from tests.clinical_letters import FAMILY, HARMFUL, UNTIDY, Edit, hidden_from, letter
 from tests.corpus import PATIENTS, PROFESSIONAL, RECIPIENT_DOMAINS, SENDER
 from tests.peers import swaks as codes
-from tests.peers.gateway import GatewayProcess, Hops
+from tests.peers.gateway import COLLEAGUE_OPERATOR, GatewayProcess, Hops
 from tests.peers.postfix import PostfixInstance
 from tests.peers.swaks import Transcript, swaks
 
+PRODUCT, GATEWAY_PRODUCT = "NIL-2041-01", "NIL-0000-01"
 pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("needs_postfix", "needs_swaks")]
 
 
 @pytest.fixture(scope="module")
 def next_hop(needs_postfix: None) -> Iterator[PostfixInstance]:
-    with PostfixInstance("mx.operator.invalid", domains=RECIPIENT_DOMAINS) as made:
+    domains = (*RECIPIENT_DOMAINS, SENDER.rpartition("@")[2])  # notices go back to the establishment's own
+    with PostfixInstance("mx.operator.invalid", domains=domains) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def gateway(next_hop: PostfixInstance) -> Iterator[GatewayProcess]:
-    settings = {"mss": {"add_headers": True}, "documents": {"validators": 2}}
-    with GatewayProcess(Hops(operators=next_hop.port), settings=settings) as made:
+    settings = {
+        "mss": {"add_headers": True, "product": GATEWAY_PRODUCT},
+        "documents": {"validators": 2, "inbound_rejected": "hold"},
+    }
+    made = GatewayProcess(Hops(operators=next_hop.port, inward=next_hop.port), settings=settings, product=PRODUCT)
+    with made:
         yield made
 
 
-def real_shaped(about: str, *, edit: Edit | None = None, mark: str = "1") -> str:
+def real_shaped(about: str, *, edit: Edit | None = None, mark: str = "1", fields: str = "") -> str:
     """300 kB: text, archive with a CDA around a PDF, and that PDF beside it."""
-    fields = f"From: <{SENDER}>\nSubject: Compte rendu\nMessage-ID: <documents-{mark}@ch-test>\n"
+    fields += f"From: <{SENDER}>\nSubject: Compte rendu\nMessage-ID: <documents-{mark}@ch-test>\n"
     pdf = b"%PDF-1.4\n%" + os.urandom(42_000).hex().encode() + b"\ntrailer << /Root 1 0 R >>\nstartxref\n9\n%%EOF\n"
     made = letter(about, fields=fields, edit=edit, pdf=pdf)
     assert 280_000 < len(made) < 320_000
@@ -96,8 +102,30 @@ def test_what_is_accepted_arrives_octet_for_octet_and_says_what_it_is(
     arrived = email.message_from_bytes(next_hop.wait_for_letter("<documents-whole@ch-test>"))
     assert digests(arrived) == digests(email.message_from_string(content))
     assert len(digests(arrived)) == 3
-    assert (arrived["X-MSS-INS"], arrived["X-MSS-CODECDA"]) == ("O", "34112-3")
+    assert mss_fields(arrived) == {"X-MSS-INS": ["O"], "X-MSS-CODECDA": ["34112-3"], "X-MSS-NIL": [PRODUCT]}
     assert arrived["X-Mssgw-Cda"] is None
+
+
+def test_a_letter_without_documents_says_its_product_alone(gateway: GatewayProcess, next_hop: PostfixInstance) -> None:
+    """X-MSS-NIL is for every letter, the others for those with an archive (FMT-9 to FMT-11)."""
+    content = f"From: <{SENDER}>\nSubject: Rendez-vous\nMessage-ID: <documents-none@ch-test>\n\nBonjour\n"
+    assert send(gateway, content, PATIENTS[0]).exit_code == codes.OK
+    arrived = email.message_from_bytes(next_hop.wait_for_letter("<documents-none@ch-test>"))
+    assert mss_fields(arrived) == {"X-MSS-NIL": [PRODUCT]}
+
+
+def test_what_the_sender_says_stays_and_the_trace_tells_where_it_is_wrong(
+    gateway: GatewayProcess, next_hop: PostfixInstance
+) -> None:
+    """No field is changed or said twice (FMT-12)."""
+    said = {"X-MSS-INS": ["N"], "X-MSS-CODECDA": ["11488-4"], "X-MSS-NIL": ["NIL-OTHER"]}
+    fields = "".join(f"{name}: {value}\n" for name, (value,) in said.items())
+    done = send(gateway, real_shaped(MATRICULES[0], mark="said", fields=fields), PATIENTS[0])
+    assert done.exit_code == codes.OK, done.text
+    assert mss_fields(email.message_from_bytes(next_hop.wait_for_letter("<documents-said@ch-test>"))) == said
+    traced = gateway.command("trace", done.reply_to(".").rpartition(" ")[2]).stdout
+    for rule in ("mss-ins-tells-the-truth", "mss-codes-tell-the-truth", "mss-nil-tells-the-truth"):
+        assert f"{rule}[FMT-" in traced, traced
 
 
 def test_a_warning_is_delivered_and_its_report_is_found_by_its_id(
@@ -111,6 +139,44 @@ def test_a_warning_is_delivered_and_its_report_is_found_by_its_id(
     traced = gateway.command("trace", report.removeprefix("report="))
     assert traced.returncode == 0
     assert rules.removeprefix("rules=").split(",")[0] in traced.stdout
+
+
+def test_a_rejected_document_from_outside_waits_for_a_person_who_lets_it_go_or_sends_it_back(
+    gateway: GatewayProcess, next_hop: PostfixInstance
+) -> None:
+    """Where it is configured so. What is let go says that it was rejected; a danger is refused all the same."""
+    held = {}
+    for mark in ("let-go", "sent-back"):
+        done = send_inward(gateway, from_outside(mark, edit=HARMFUL))
+        assert done.reply_to(".").startswith("250 2.0.0 "), done.text
+        held[mark] = done.reply_to(".").rpartition(" ")[2]
+    listed = gateway.command("queue", "list", "--state", "held", "--json").stdout
+    assert {json.loads(line)["id"] for line in listed.splitlines()} == set(held.values())
+    shown = gateway.command("queue", "show", held["let-go"]).stdout
+    assert "CDA-BOD-010" in shown
+    assert "Un fichier inclus est ce que dit son mediaType" in shown
+    assert gateway.command("queue", "release", held["let-go"]).returncode == 0
+    arrived = email.message_from_bytes(next_hop.wait_for_letter("<documents-let-go@ch-test>"))
+    assert arrived["X-Mssgw-Cda"].startswith("reject; rules=CDA-BOD-010,")
+    assert gateway.command("queue", "bounce", held["sent-back"]).returncode == 0
+    notice = next_hop.wait_for_letter("In-Reply-To: <documents-sent-back@ch-test>")
+    assert f"To: <{PROFESSIONAL}>".encode() in notice
+    gateway.wait_until_nothing_waits()
+    assert "<documents-sent-back@ch-test>" not in [
+        email.message_from_bytes(each.raw())["Message-ID"] for each in next_hop.arrived()
+    ]
+    done = send_inward(gateway, from_outside("hidden", edit=hidden_from("MASQUE_PS")))
+    assert "CDA-HID-003" in done.reply_to(".")
+
+
+def from_outside(mark: str, *, edit: Edit) -> str:
+    fields = f"From: <{PROFESSIONAL}>\nSubject: Compte rendu\nMessage-ID: <documents-{mark}@ch-test>\n"
+    return letter(MATRICULES[0], fields=fields, edit=edit)
+
+
+def send_inward(gateway: GatewayProcess, content: str) -> Transcript:
+    words = ("--from", PROFESSIONAL, "--to", SENDER, "--local-interface", COLLEAGUE_OPERATOR)
+    return swaks(gateway.trust_port, *words, "--suppress-data", "--data", "-", stdin=content)
 
 
 def test_a_validator_that_hangs_costs_one_letter_a_451_and_nobody_else_anything(
@@ -147,6 +213,14 @@ def test_what_cannot_be_judged_three_times_waits_for_a_person(
     assert "CDA-COH-001" in released.stdout + released.stderr
     assert gateway.command("queue", "bounce", queue_id).returncode == 0
     gateway.wait_until_nothing_waits()
+    notice = next_hop.wait_for_letter("In-Reply-To: <documents-third@ch-test>")
+    assert mss_fields(email.message_from_bytes(notice)) == {"X-MSS-NIL": [GATEWAY_PRODUCT]}
+
+
+def mss_fields(message: Message) -> dict[str, list[str]]:
+    """What the letter says in X-MSS-… fields, each as often as it says it."""
+    names = [name for name in message if name.upper().startswith("X-MSS-")]
+    return {name: message.get_all(name, []) for name in names}
 
 
 def digests(message: Message) -> list[str]:

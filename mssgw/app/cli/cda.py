@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,8 +20,8 @@ from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Verdict
 from mssgw.core.report import Order
 
-_LARGEST = 64 * 1024 * 1024  # octets of a file; no operator takes a letter, nor the guard an archive, half as large
-_WORST_FIRST = {Verdict.REJECT: Code.REJECTED, Verdict.WARN: Code.WARNED, Verdict.ACCEPT: Code.OK}
+if TYPE_CHECKING:
+    from mssgw.app.cli.cda_files import JudgedFile
 
 
 @click.group()
@@ -75,8 +77,9 @@ def check(
     """Judge XML documents, IHE XDM archives (.zip) and letters (.eml); of a folder, all files that end so.
 
     Each finding names line, rule, how it should be, what was found and what was expected; it repeats no name, date or
-    number of a patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal. A file
-    without a clinical document is accepted, as it is in a letter; the last line says how many were.
+    number of a patient. Nothing is sent or kept. Exit code 0: all accepted, 1: a warning, 2: a refusal; 65: no refusal,
+    but a file that cannot be read, one that was named and holds no clinical document, or none in all of them. A letter
+    without documents is accepted, and so is what in a folder is none; the last line says how many were.
 
     The installed XSD is asked too, where there is a configuration; see `mssgw cda pack`.
 
@@ -102,39 +105,64 @@ def check(
     if not files:
         raise Failure(Code.DATA, f"cda check: no file that ends in {', '.join(cda_files.SUFFIXES)}")
     installed, digest = cda_pack.in_force(context, config_path, pack)
-    verdicts, without = [], 0
+    tally = _Tally(named=frozenset(paths))
     with _progress(len(files)) as advance:
         for file in files:
-            judged = cda_files.judge(file, _content(file), order, installed)
-            verdicts.append(judged.verdict)
-            without += not judged.documents
-            if as_json:
-                paper.json_line({**cda_report.as_json(judged), "pack": digest or None})
+            try:
+                judged = cda_files.judge(file, cda_files.content_of(file), order, installed)
+            except cda_files.NotRead as why:
+                tally.not_read += 1
+                click.echo(f"mssgw: cda check: {paper.printable(str(file))}: {why}", err=True)
+                if as_json:
+                    paper.json_line({"file": str(file), "error": str(why)})
             else:
-                cda_report.show(judged, quiet=quiet)
+                tally.count(judged)
+                if as_json:
+                    paper.json_line({**cda_report.as_json(judged), "pack": digest or None})
+                else:
+                    cda_report.show(judged, quiet=quiet and judged.file not in tally.empty)
             advance()
-    if not as_json:
-        _sum_up(verdicts, without)
+    if not as_json and tally.read:
+        click.echo(tally.summed_up(), err=True)
         if not digest:
             click.echo(cda_pack.NONE_INSTALLED, err=True)
-    raise click.exceptions.Exit(next(code for verdict, code in _WORST_FIRST.items() if verdict in verdicts))
+    raise click.exceptions.Exit(tally.code)
 
 
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as octets:
-            content = octets.read(_LARGEST + 1)
-    except FileNotFoundError:
-        raise Failure(Code.DATA, f"cda check: {file}: no such file or folder") from None
-    if len(content) > _LARGEST:
-        raise Failure(Code.DATA, f"cda check: {file}: more than 64 MiB, and no letter is that large")
-    return content
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """What became of all files. ``named``: those on the command line; ``empty``: those of them without a document."""
 
+    named: frozenset[Path]
+    verdicts: list[Verdict | None] = field(default_factory=list)
+    empty: set[Path] = field(default_factory=set)
+    without: int = 0
+    not_read: int = 0
 
-def _sum_up(verdicts: Sequence[Verdict], without: int) -> None:
-    told = [f"{number} {each.value}" for each in Verdict if (number := verdicts.count(each))]
-    lacking = f"; {without} without a clinical document" if without else ""
-    click.echo(f"{count(len(verdicts), 'file', 'files')}: {', '.join(told)}{lacking}", err=True)
+    def count(self, judged: "JudgedFile") -> None:
+        self.verdicts.append(judged.verdict)
+        self.without += not judged.documents
+        if judged.verdict is None and judged.file in self.named:
+            self.empty.add(judged.file)
+
+    @property
+    def read(self) -> int:
+        return len(self.verdicts)
+
+    @property
+    def code(self) -> Code:
+        """A refusal is certain; after it comes that something was not judged, which a warning must not hide."""
+        if Verdict.REJECT in self.verdicts:
+            return Code.REJECTED
+        if self.not_read or self.empty or not any(self.verdicts):
+            return Code.DATA
+        return Code.WARNED if Verdict.WARN in self.verdicts else Code.OK
+
+    def summed_up(self) -> str:
+        told = [f"{number} {each.value}" for each in Verdict if (number := self.verdicts.count(each))]
+        told += [f"{self.not_read} not read"] if self.not_read else []
+        told += [f"{self.without} without a clinical document"] if self.without else []
+        return f"{count(self.read + self.not_read, 'file', 'files')}: {', '.join(told)}"
 
 
 @contextmanager

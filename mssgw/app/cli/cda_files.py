@@ -1,5 +1,7 @@
 """Files on the command line that hold clinical documents, and to whom they would go."""
 
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,12 @@ from mssgw.formats import judging
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 
 SUFFIXES = (".xml", ".zip", ".eml")
+_LETTER = ".eml"
+_LARGEST = 64 * 1024 * 1024  # octets of a file; no operator takes a letter, nor the guard an archive, half as large
+
+
+class NotRead(Exception):
+    """A file cannot be judged; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,23 +46,54 @@ class Recipients:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedFile:
-    """A file with all that it holds; nothing clinical: no ``documents``."""
+    """A file with all that it holds; nothing clinical: no ``documents``.
+
+    ``verdict`` None: there was nothing to judge. A letter without documents is accepted, as it would be on its way.
+    """
 
     file: Path
     documents: tuple[Judged, ...]
-    verdict: Verdict
+    verdict: Verdict | None
 
 
 def found_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that are meant: those named, and in folders those that end as documents, archives and letters do."""
+    """The files that are meant: those named, and in folders those that end as documents, archives and letters do.
+
+    A folder that cannot be looked into is among them: whoever reads it is told why.
+    """
     for path in paths:
         if path.is_dir():
-            yield from sorted(each for each in path.rglob("*") if each.suffix.lower() in SUFFIXES and each.is_file())
+            yield from sorted(_below(path))
         else:
             yield path
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    closed: list[OSError] = []
+    for where, _, names in os.walk(folder, onerror=closed.append):
+        found = (Path(where, name) for name in names if name.lower().endswith(SUFFIXES))
+        yield from (each for each in found if each.is_file())
+    yield from (Path(error.filename) for error in closed)
+
+
+def content_of(file: Path) -> bytes:
+    """All octets of a file. Raises NotRead: a pipe or a device may have no end, and never any."""
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as octets:
+            if not stat.S_ISREG(os.fstat(octets.fileno()).st_mode):
+                raise NotRead("not a regular file")
+            content = octets.read(_LARGEST + 1)
+    except FileNotFoundError:
+        raise NotRead("no such file or folder") from None
+    except OSError as error:
+        raise NotRead(f"cannot be read: {error.strerror}") from None
+    if len(content) > _LARGEST:
+        raise NotRead("more than 64 MiB, and no letter is that large")
+    return content
 
 
 def judge(file: Path, content: bytes, order: Order, installed: Installed = NOTHING_INSTALLED) -> JudgedFile:
     """All that a file holds, against every rule."""
     report = judging.judge_file(content, order, installed, name=file.name)
-    return JudgedFile(file=file, documents=report.documents, verdict=report.verdict)
+    judged = report.documents or file.name.lower().endswith(_LETTER)
+    return JudgedFile(file=file, documents=report.documents, verdict=report.verdict if judged else None)

@@ -55,13 +55,19 @@ def rules(wanted: Sequence[str], as_json: bool) -> None:
         told = reasons()
         for rule in listed:
             why, mending = told[rule.id].why, told[rule.id].mending
-            words = {"sentence": rule.sentence, "source": rule.source, "why": why, "mending": mending}
+            words = {
+                "sentence": rule.sentence,
+                "requirement": rule.requirement,
+                "source": rule.source,
+                "why": why,
+                "mending": mending,
+            }
             paper.json_line({"rule": rule.id, **severities(rule), **words})
     elif wanted:
         _explain(listed)
     else:
-        rows = [(rule.id, *severities(rule).values(), rule.source, rule.sentence) for rule in listed]
-        paper.table(("rule", *(profile.value for profile in Profile), "source", "sentence"), rows)
+        rows = [(rule.id, *severities(rule).values(), rule.requirement, rule.source, rule.sentence) for rule in listed]
+        paper.table(("rule", *(profile.value for profile in Profile), "requirement", "source", "sentence"), rows)
         click.echo(count(len(listed), "rule", "rules"), err=True)
 
 
@@ -88,4 +94,4 @@ def _explain(listed: Sequence[Rule]) -> None:
         paper.sentence(f"Pourquoi : {told[rule.id].why}")
         paper.sentence(f"Corriger : {told[rule.id].mending}")
         click.echo(", ".join(f"{profile}: {severity}" for profile, severity in severities(rule).items()))
-        paper.sentence(f"source: {rule.source}")
+        paper.sentence(f"source: {rule.source}; requirement: {rule.requirement}")

@@ -46,7 +46,7 @@ Exit codes:
   1    the answer is no: invalid, not found, refused; cda check: a warning; report unread: there are some
   2    explain: the letter is held for a person; cda check: a document is refused
   64   usage error
-  65   bad input data: a file or a value that cannot be read
+  65   bad input data: a file or a value that cannot be read; cda check: no clinical document in it
   69   the store is unavailable, or somebody else has it open; or a published file is
   70   internal error (run again with `mssgw --debug`)
   77   no permission

@@ -117,7 +117,13 @@ def _tell_erased(entries: Sequence[Entry], *, full: bool, as_json: bool) -> None
     word = "refuse" if refusal else None
     if as_json:
         journal = [letters.entry_json(entry) for entry in entries if entry.findings]
-        told = {"erased": True, "verdict": word, "reply": refusal, "findings": findings, "journal": journal}
+        told = {
+            "erased": True,
+            "verdict": word,
+            "reply": refusal,
+            "findings": [letters.finding_json(each) for each in findings],
+            "journal": journal,
+        }
         paper.json_line(told, full=full)
     else:
         what = "It was refused: no content was kept." if refusal else "The content is erased; the journal remains."
@@ -197,7 +203,7 @@ def _json(facts: Facts | None, verdict: Verdict) -> dict[str, Any]:
     return {
         "verdict": _word(verdict),
         "reply": getattr(verdict, "reply", None),
-        "findings": verdict.findings,
+        "findings": [letters.finding_json(each) for each in verdict.findings],
         "moves": getattr(verdict, "moves", ()),
         "withheld": getattr(verdict, "withheld", ()),
         "facts": facts,

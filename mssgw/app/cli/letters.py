@@ -1,8 +1,10 @@
 """One letter as commands tell it: its envelope, deliveries, findings and journal."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import click
@@ -18,6 +20,7 @@ from mssgw.core.patients import HOUSEHOLD
 from mssgw.core.verdict import Finding
 from mssgw.ports import QueueRow, Stored
 
+_OF_DOCUMENTS = re.compile("(?:CDA|GRD|XDM)-")
 JOURNAL_LIMIT = 10_000  # lines: a letter to 1 000 recipients with ten attempts each
 
 
@@ -124,21 +127,43 @@ def print_deliveries(rows: Sequence[QueueRow], now: datetime) -> None:
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
-    """Each finding with the rule that made it and the requirements behind it."""
+    """Each finding with the rule that made it and the requirements behind it; of one about a document, what it asks."""
+    listed = tuple(findings)
+    asked = ("sentence",) if any(sentence_of(finding) for finding in listed) else ()
     paper.table(
-        ("rule", "requirement", "severity", "recipient", "detail", "reply"),
+        ("rule", "requirement", "severity", "recipient", *asked, "detail", "reply"),
         [
             (
                 finding.rule,
                 finding.requirement,
                 paper.plain(finding.severity, full=False),
                 "all" if finding.recipient is None else finding.recipient,
+                *((sentence_of(finding) or "-",) if asked else ()),
                 finding.detail or "-",
                 finding.reply or "-",
             )
-            for finding in findings
+            for finding in listed
         ],
     )
+
+
+def sentence_of(finding: Finding) -> str:
+    """What a rule about documents asks, in French; "" for the others, which say it in their reply or detail."""
+    return _sentences().get(finding.rule, "") if _OF_DOCUMENTS.match(finding.rule) else ""
+
+
+@cache
+def _sentences() -> Mapping[str, str]:
+    from mssgw.app.cli.cda_rules import all_rules  # it pulls in lxml: most letters have no such finding
+
+    return {rule.id: rule.sentence for rule in all_rules()}
+
+
+def finding_json(finding: Finding) -> dict[str, Any]:
+    """One finding for machines, with what its rule asks where that is about documents."""
+    fields = {name: getattr(finding, name) for name in finding.__dataclass_fields__}
+    asked = sentence_of(finding)
+    return {**fields, "sentence": asked} if asked else fields
 
 
 def print_timeline(entries: Iterable[Entry], *, full: bool, with_id: bool = False) -> None:
@@ -174,19 +199,23 @@ def who(entry: Entry) -> str:
 
 def detail(entry: Entry) -> str:
     """What else an entry says, on one line."""
-    rules = ", ".join(
-        " ".join(filter(None, (f"{finding.rule}[{finding.requirement}]", finding.detail))) for finding in entry.findings
-    )
+    rules = ", ".join(_told(finding) for finding in entry.findings)
     next_hop = f"via {entry.next_hop}" if entry.next_hop else ""
     named = any(finding.rule == entry.detail for finding in entry.findings)  # with its requirements, in ``rules``
     said = "" if named else entry.detail
     return "; ".join(filter(None, (said, str(entry.reply or ""), next_hop, rules)))
 
 
+def _told(finding: Finding) -> str:
+    asked = f"« {sentence} »" if (sentence := sentence_of(finding)) else ""
+    return " ".join(filter(None, (f"{finding.rule}[{finding.requirement}]", asked, finding.detail)))
+
+
 def entry_json(entry: Entry) -> dict[str, Any]:
     """One journal line for machines; the person too, which hides from repr."""
     fields = {name: getattr(entry, name) for name in entry.__dataclass_fields__}
-    return {"id": fields.pop("spool_id"), **fields}
+    findings = [finding_json(each) for each in fields.pop("findings")]
+    return {"id": fields.pop("spool_id"), **fields, "findings": findings}
 
 
 def delivery_json(row: QueueRow, now: datetime) -> dict[str, Any]:
@@ -223,7 +252,7 @@ def letter_json(letter: KnownLetter, now: datetime) -> dict[str, Any]:
             "message_id": stored.facts.head.message_id if stored.facts.head else None,
             "envelope": stored.envelope,
             "verdict": type(stored.verdict).__name__.lower(),
-            "findings": stored.verdict.findings,
+            "findings": [finding_json(each) for each in stored.verdict.findings],
         }
     deliveries = [delivery_json(row, now) for row in letter.rows]
     journal = [entry_json(entry) for entry in letter.entries]

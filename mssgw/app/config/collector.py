@@ -63,7 +63,7 @@ class Collector(BaseModel):
     """``address``: the mailbox's own, by which exchanges with patients are known; None: ``recipient``. ``port`` None:
     the usual one. ``done_folder`` None: what was collected stays where it is, with the keyword ``mark``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: Name
     host: Host

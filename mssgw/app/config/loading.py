@@ -126,8 +126,10 @@ def _complaint(detail: ErrorDetails) -> Complaint:
             choices = _MEMBER.sub(r"'\1'", detail.get("ctx", {})["expected"]).replace("'", '"')
             return Complaint(path, f"expected {choices}{found}")
         case "model_type" | "model_attributes_type":
-            table = "a table" if not isinstance(path[-1], int) else f"a table under [[{path[0]}]]"
+            table = f"[{path[-1]}], a table" if not isinstance(path[-1], int) else f"a table under [[{path[0]}]]"
             return Complaint(path, f"expected {table}{found}")
+        case "value_error" if len(path) == 1:  # of the whole file, only arrays of tables are checked by hand
+            return Complaint(path, f"expected [[{path[0]}]], in double brackets{found}")
         case _:
             return Complaint(path, detail["msg"].removeprefix("Value error, ") + found)
 

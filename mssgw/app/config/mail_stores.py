@@ -37,7 +37,7 @@ class MailStore(BaseModel):
     ``master_user``: a login of the store's own that opens every mailbox; else each [[mailbox]] has its password.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: Name
     host: Host | None = None

@@ -91,7 +91,7 @@ HINTS: Mapping[str, str] = {
     "validator.cannot_start": "letters with documents wait (451): memory? installation? try mssgw cda check on a file",
     "validator.crashed": f"it is replaced, its letter is tried again by the sender; {_DEFECT}",
     "validator.defect": f"its letter is tried again by the sender, the third time it is held; {_DEFECT}",
-    "validator.killed": "it is replaced; a letter that does so thrice is held: mssgw queue list --state held",
+    "validator.killed": "its letter (queue_id) is tried again by the sender; thrice: mssgw queue list --state held",
     "validator.none_free": "letters with documents waited (451): raise documents.validators if it comes again",
     "validator.without_pack": "documents are judged without its XSD: mssgw cda pack status, mssgw cda pack install",
 }

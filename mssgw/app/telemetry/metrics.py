@@ -40,7 +40,8 @@ _BESIDE_THE_RULEBOOK = (
 DOCUMENTS = "documents"  # stands for every rule about clinical documents: the log and the journal name it
 RULES = (
     *(rule.__name__.replace("_", "-") for rule in (*RULEBOOK.exchange, *RULEBOOK.message)),
-    *("documents-verified", "documents-can-be-read", "mss-ins-tells-the-truth", "mss-codes-tell-the-truth"),
+    *("documents-verified", "documents-can-be-read"),
+    *("mss-ins-tells-the-truth", "mss-codes-tell-the-truth", "mss-nil-tells-the-truth"),
     *_BESIDE_THE_RULEBOOK,
     DOCUMENTS,
 )

@@ -7,7 +7,7 @@ from mssgw.core.bal import Party
 from mssgw.core.document_policy import Rejected
 from mssgw.core.facts import Facts
 from mssgw.core.replies import Reply
-from mssgw.core.report import Carried
+from mssgw.core.report import Carried, Report
 from mssgw.core.rules.findings import note
 from mssgw.core.verdict import Finding, Severity
 
@@ -33,7 +33,7 @@ def documents_are_right(facts: Facts) -> Iterator[Finding]:  # req: SD-10, SD-11
         severity = _severity(facts, finding)
         yield Finding(
             rule=finding.rule,
-            requirement="SD-10",
+            requirement=finding.requirement,
             severity=severity,
             reply=reply if severity is Severity.REFUSE else None,
             detail=_place(name, finding),
@@ -80,22 +80,28 @@ def _reply(rejected: Sequence[clinical.Finding]) -> Reply | None:
     return Reply(554, "5.6.0", text if len(text) <= _ROOM else f"{text[: _ROOM - 4]}...)")
 
 
-def fields_tell_the_truth(facts: Facts) -> Iterator[Finding]:  # req: FMT-10, FMT-11, FMT-12
-    """X-MSS-INS and X-MSS-CODECDA against the documents: what the sender set stays; the journal says what is wrong."""
-    head, report = facts.head, facts.report
-    if head is None or report is None or not report.complete:
+def fields_tell_the_truth(facts: Facts) -> Iterator[Finding]:  # req: FMT-9, FMT-10, FMT-11, FMT-12
+    """X-MSS-NIL against the product that is configured for the sender, X-MSS-INS and X-MSS-CODECDA against the
+    documents: what the sender set stays; the journal says what is wrong."""
+    head = facts.head
+    if head is None:
         return
-    told, codes = head.mss, report.codes
+    told, product = head.mss, facts.policy.product
+    if told.product and product and told.product != product:
+        yield note("mss-nil-tells-the-truth", "FMT-9", "told-otherwise")
+    report = Report() if facts.report is None and not head.may_hold_documents else facts.report
+    if report is None or not report.complete:
+        return
     if told.ins and told.ins != ("O" if report.is_qualified else "N"):
         yield note("mss-ins-tells-the-truth", "FMT-10", "told-otherwise")
-    if told.codes is not None and set(told.codes) != set(codes):
+    if told.codes is not None and set(told.codes) != set(report.codes):
         yield note("mss-codes-tell-the-truth", "FMT-11", "told-otherwise")
 
 
 def what_cannot_be_read(facts: Facts) -> Iterator[Finding]:  # req: SD-14
-    """Encrypted mail and winmail.dat are delivered; the journal says that nobody looked into them."""
+    """Encrypted mail, winmail.dat and ordinary archives are delivered; the journal says that nobody looked inside."""
     carried = set(counted(facts))
-    for what in (Carried.OPAQUE, Carried.WINMAIL, Carried.LOCKED_ZIP):
+    for what in (Carried.OPAQUE, Carried.WINMAIL, Carried.ARCHIVE, Carried.LOCKED_ZIP):
         if what in carried:
             yield note("documents-can-be-read", "SD-14", what.value)
 

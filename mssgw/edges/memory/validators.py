@@ -13,6 +13,6 @@ class MemoryValidators:
     def __init__(self, installed: Installed = NOTHING_INSTALLED) -> None:
         self._installed = installed
 
-    async def judge(self, letter: AsyncIterator[bytes], order: Order) -> Report:
+    async def judge(self, letter: AsyncIterator[bytes], order: Order, *, queue_id: str | None = None) -> Report:
         """See ports.Validators."""
         return judge_letter([octets async for octets in letter], order, self._installed)

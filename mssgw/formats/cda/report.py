@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 
 from mssgw.core.clinical import Environment, Finding, Profile, Rule, Rulebook
+from mssgw.formats.cda.requirements import REQUIREMENTS
 from mssgw.formats.cda.survey import Survey
 from mssgw.formats.cda.value_sets import NO_VALUE_SETS, ValueSets
 from mssgw.formats.documents import HL7
@@ -16,7 +17,9 @@ from mssgw.formats.safexsd import Schema
 
 TOLD = 10  # findings of one rule in one document: the next 100,000 say nothing new
 
-RULES = Rulebook()  # every rule about CDA documents; complete once formats.cda.rulebook is imported
+RULES = Rulebook(
+    requirements=REQUIREMENTS
+)  # every rule about CDA documents; complete once formats.cda.rulebook is imported
 rule = RULES.enter
 
 

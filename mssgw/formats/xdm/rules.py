@@ -2,7 +2,28 @@
 
 from mssgw.core.clinical import Rulebook, Weight
 
-RULES = Rulebook("XDM-")
+RULES = Rulebook(
+    "XDM-",
+    requirements={
+        "XDM-ARC": "FMT-2",
+        "XDM-ARC-002": "GW-4",
+        "XDM-ARC-003": "GW-2",
+        "XDM-ARC-009": "SD-14",
+        "XDM-ARC-010": "SD-14",
+        "XDM-MET": "FMT-3",
+        "XDM-MET-004": "FMT-4 SD-7",
+        "XDM-DOC": "FMT-3",
+        "XDM-DOC-006": "FMT-1",
+        "XDM-DOC-008": "FMT-4",
+        "XDM-DOC-009": "FMT-4 SD-11",
+        "XDM-DOC-010": "FMT-4",
+        "XDM-DOC-012": "CDA-3",
+        "XDM-DOC-013": "FMT-4",
+        "XDM-DOC-020": "CDA-3",
+        "XDM-DOC-021": "CDA-2",
+        "XDM-DOC-032": "FMT-13",
+    },
+)
 _rule = RULES.enter
 
 _XDM = "IHE ITI TF-2 3.32 (XDM)"

@@ -65,19 +65,64 @@ def test_a_folder_is_searched_and_quiet_tells_only_what_is_wrong(run, tmp_path):
 
 
 def test_files_in_which_nothing_clinical_was_found_are_counted(run, tmp_path):
-    """An export that came out empty is accepted, as it is in a letter, but not in silence."""
+    """In a folder they may be anything; that there are such files is not passed over in silence."""
     (tmp_path / "vide.xml").write_bytes(b"")
     (tmp_path / "page.xml").write_text("<html>erreur 500</html>")
     told = run("cda", "check", "--environment", "test", "--quiet", str(tmp_path), VALID)
     assert told.exit_code == 0
-    assert told.stderr.startswith("3 files: 3 accept; 2 without a clinical document\n")
+    assert told.stderr.startswith("3 files: 1 accept, 2 without a clinical document\n")
+    alone = run("cda", "check", "--quiet", str(tmp_path))
+    assert alone.exit_code == 65, "nothing was judged: that is no yes"
 
 
-def test_a_file_without_end_is_not_read_into_memory(run):
-    """Nor one that is merely much larger than any letter."""
-    told = run("cda", "check", "/dev/zero")
+def test_a_letter_without_documents_is_accepted_as_it_would_be_on_its_way(run, run_json, tmp_path):
+    (letter := tmp_path / "a.eml").write_bytes(b"Subject: Rendez-vous\r\n\r\nBonjour\r\n")
+    told = run("cda", "check", "--environment", "test", str(letter), VALID)
+    assert told.exit_code == 0
+    assert "no clinical document" in told.stdout
+    (each,) = run_json("cda", "check", str(letter))
+    assert each["verdict"] == "accept"
+
+
+def test_a_file_without_end_is_not_read(run, tmp_path):
+    """A device, a pipe that nobody writes to, or what is merely much larger than any letter."""
+    os.mkfifo(fifo := tmp_path / "fifo.xml")
+    with (large := tmp_path / "large.xml").open("wb") as made:
+        made.truncate(64 * 1024 * 1024 + 1)
+    for path, why in (("/dev/zero", "not a regular"), (fifo, "not a regular"), (large, "more than 64 MiB")):
+        told = run("cda", "check", str(path))
+        assert told.exit_code == 65
+        assert told.stderr.startswith(f"mssgw: cda check: {path}: {why}")
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_judged(run, run_json, tmp_path):
+    """It is told, and the exit code says that not all were judged, unless one was refused."""
+    absent = str(tmp_path / "absent.xml")
+    told = run("cda", "check", "--environment", "test", absent, WARNED, VALID)
     assert told.exit_code == 65
-    assert told.stderr == "mssgw: cda check: /dev/zero: more than 64 MiB, and no letter is that large\n"
+    assert f"mssgw: cda check: {absent}: no such file or folder\n" in told.stderr
+    assert "3 files: 1 accept, 1 warn, 1 not read" in told.stderr
+    assert run("cda", "check", absent, REFUSED).exit_code == 2
+    assert [each.get("error", each.get("verdict")) for each in run_json("cda", "check", absent, REFUSED)] == [
+        "no such file or folder",
+        "reject",
+    ]
+
+
+def test_findings_come_in_the_order_of_the_document_on_lines_that_fit(run, run_json, monkeypatch):
+    """What is said of all of it first; at 80 columns where there is no terminal, else at its width."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    sample = str(SAMPLES / "invalid" / "civilite-madame.xml")
+    (told,) = run_json("cda", "check", sample)
+    lines = [each["line"] or 0 for each in told["documents"][0]["findings"]]
+    assert lines == sorted(lines)
+    assert len(set(lines)) > 2
+    for width in (None, 60):
+        if width is not None:
+            monkeypatch.setenv("COLUMNS", str(width))
+        shown = run("cda", "check", sample).stdout.splitlines()[1:]
+        assert max(map(len, shown)) <= (width or 80)
+        assert not any(line.lstrip().startswith((":", ";")) for line in shown)
 
 
 @pytest.mark.parametrize("address", ["nobody", "289456789012345@patient.mssante.fr"])
@@ -126,9 +171,10 @@ def test_no_report_repeats_who_the_patient_is(run):
 def test_what_is_not_clinical_is_said_to_be_so(run, tmp_path, content):
     path = tmp_path / "x.xml"
     path.write_bytes(content)
-    told = run("cda", "check", str(path))
-    assert told.exit_code == 0
-    assert "no clinical document" in told.stdout
+    for quiet in ((), ("--quiet",)):
+        told = run("cda", "check", *quiet, str(path))
+        assert told.exit_code == 65
+        assert told.stdout == f"{path}: no clinical document in it\n"
 
 
 def test_what_is_no_archive_is_refused_as_one(run, tmp_path):

@@ -132,3 +132,30 @@ def test_a_refused_letter_is_explained_from_the_journal_with_exit_code_1(office,
     assert "erased" not in told.stdout
     (said,) = run_json("explain", ID)
     assert (said["verdict"], said["findings"][0]["detail"]) == ("refuse", finding.detail)
+
+
+WRONG_PATIENT = Finding(
+    rule="CDA-COH-001",
+    requirement="INS-1 SD-7",
+    severity=Severity.REFUSE,
+    reply=Reply(554, "5.6.0", "Document refuse"),
+    detail="document 3/1",
+)
+ASKED = "L'INS du document est celui du patient à qui la lettre est adressée"
+
+
+def test_a_finding_about_a_document_says_what_its_rule_asks(office, run, run_json, letter):
+    """A number alone sends an administrator to the manual; of other rules the reply says it."""
+    office.verdict = Refuse(findings=(WRONG_PATIENT, FINDING), reply=WRONG_PATIENT.reply)
+    words = ("explain", letter, "--from", DOCTOR, "--to", PATIENT)
+    assert ASKED in run(*words).stdout
+    assert [each.get("sentence") for each in run_json(*words)[0]["findings"]] == [ASKED, None]
+
+
+def test_the_trace_of_a_refused_document_says_it_too(office, run, run_json):
+    refused = an_entry(JournalEvent.REFUSED, findings=(WRONG_PATIENT,), reply=WRONG_PATIENT.reply)
+    office.entries.append(refused)
+    for command in ("trace", "explain"):
+        assert f"CDA-COH-001[INS-1 SD-7] « {ASKED} » document 3/1" in run(command, ID).stdout
+        told = run_json(command, ID)[0]
+        assert (told["findings"] or told["journal"][0]["findings"])[0]["sentence"] == ASKED

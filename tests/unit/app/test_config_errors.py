@@ -70,6 +70,13 @@ MISTAKES = [
     ('give_up_after = "48h"', 'give_up_after = "1h"', 52, "delivery.warn_after", "no longer than give_up_after"),
     ('give_up_after = "48h"', 'give_up_afer = "48h"', 53, "delivery.give_up_afer", 'did you mean "give_up_after"?'),
     ("[delivery]", "[deliveries]", 52, "deliveries", 'did you mean "delivery"?'),
+    # What the tables are called inside is no word of the file.
+    ("[delivery]", "[[document_policies]]", 52, "document_policies", 'did you mean "document_policy"?'),
+    ("[[mailbox]]", "[[mailboxes]]", 42, "mailboxes", 'did you mean "mailbox"?'),
+    ("[[login]]", "[[logins]]", 31, "logins", 'did you mean "login"?'),
+    ("[delivery]", "[document_policy]", 52, "document_policy", "expected [[document_policy]], in double brackets"),
+    ("[delivery]", "[[delivery]]", 52, "delivery", "expected [delivery], a table, found a list"),
+    ("[delivery]", "[mss.names]\n[delivery]", 52, "mss.names", "known here: add_headers, product"),
     ('"mssgw.chu-exemple.fr"', '"mssgw"', 2, "gateway.hostname", "a full host name"),
     ('hostname = "mssgw.chu-exemple.fr"', "", 1, "gateway.hostname", "expected, but missing"),
     (

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.config import advice, values
+from mssgw.app.config import file_advice, values
 from mssgw.app.stores import with_password
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
+from mssgw.core.clinical import Environment
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 from tests.unit.app.test_config_errors import GOOD, write
@@ -122,6 +123,59 @@ def test_a_directory_that_may_be_too_young_or_too_old_is_warned_of(load: Load) -
     for age, warned in (("47h", True), ("48h", False), ("7d", False), ("31d", False), ("32d", True)):
         told = config.warnings(load(old="[policy]", new=f'[directory]\nmax_age = "{age}"\n[policy]'))
         assert ("directory.max_age" in {each.key for each in told}) is warned, age
+
+
+def test_documents_are_judged_by_direction_and_domain_as_the_file_says(load: Load) -> None:
+    """[[document_policy]] for a domain of ours, each key that it leaves out from [documents]; environment once said."""
+    new = """[documents]
+outbound = "observe"
+inbound_rejected = "hold"
+[[document_policy]]
+domains = ["chu-exemple.mssante.fr"]
+outbound = "strict"
+inbound_rejected = "refuse"
+[limits]"""
+    policies = wiring.settings(load(old="[limits]", new=new)).documents
+    ours, other, outside = "chu-exemple.mssante.fr", "clinique-exemple.mssante.fr", "liberal.mssante.fr"
+    found = {
+        (way, domain): policies.for_letter(role, *parties)
+        for way, role in (("out", Role.ESTABLISHMENT), ("in", Role.TRUST_SPACE))
+        for domain in (ours, other)
+        for parties in [(domain, [outside]) if way == "out" else (outside, [domain])]
+    }
+    assert {at: (each.profile.value, each.rejected.value, each.environment) for at, each in found.items()} == {
+        ("out", ours): ("strict", "refuse", None),
+        ("out", other): ("observe", "refuse", None),
+        ("in", ours): ("standard", "refuse", None),
+        ("in", other): ("standard", "hold", None),
+    }
+    said = load(old='state_dir = "state"', new='state_dir = "state"\nenvironment = "test"')
+    assert wiring.settings(said).documents.outbound.environment is Environment.TEST
+
+
+def test_a_look_at_a_letter_that_may_last_long_or_is_too_short_is_warned_of(load: Load) -> None:
+    """Senders wait behind the final dot (SD-10); two seconds are meant, in the file as in the rule."""
+    for table, key in (("documents", "deadline"), ("limits", "inspection")):
+        for limit, warned in (("2h", True), ("11s", True), ("10s", False), ("2s", False)):
+            rest = "" if table == "limits" else "\n[limits]"
+            told = config.warnings(load(old="[limits]", new=f'[{table}]\n{key} = "{limit}"{rest}'))
+            assert (f"{table}.{key}" in {each.key for each in told}) is warned, (key, limit)
+    told = config.warnings(load(old="[limits]", new='[documents]\ndeadline = "100ms"\n[limits]'))
+    assert "documents.deadline" in {each.key for each in told}
+
+
+def test_a_product_that_was_forgotten_is_warned_of(load: Load) -> None:
+    """X-MSS-NIL is for every letter, ours too (FMT-9); where nobody speaks of it, neither do we."""
+    added = "[mss]\nadd_headers = true\n"
+    found = {}
+    for name, mss, product in (
+        ("none", "", ""),
+        ("some", added, 'product = "NIL-1"'),
+        ("one", "", 'product = "NIL-1"'),
+    ):
+        told = config.warnings(load(old='[limits]|name = "chu"', new=f'{mss}[limits]|name = "chu"\n{product}'))
+        found[name] = {each.key for each in told if "X-MSS-NIL" in each.message}
+    assert found == {"none": set(), "some": {"establishment[1]", "mss"}, "one": {"mss"}}
 
 
 def test_a_date_that_has_come_is_warned_of(load: Load) -> None:
@@ -328,7 +382,7 @@ def test_root_is_warned_of_files_that_the_service_cannot_read(
     tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`check` as root finds nothing wrong with a file of mode 0600, and then the unit does not start."""
-    monkeypatch.setattr(advice, "SERVICE_USER", "nobody")
+    monkeypatch.setattr(file_advice, "SERVICE_USER", "nobody")
     (secret := tmp_path / "password").write_text("geheim\n")
     secret.chmod(0o600)
     new = f'[store]\npassword_file = "{secret}"\n\n[policy]'
@@ -342,7 +396,7 @@ def test_root_is_warned_of_files_that_the_unit_hides(
     tmp_path: Path, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """InaccessiblePaths= hides them whatever their modes are."""
-    monkeypatch.setattr(advice, "HIDDEN", (tmp_path / "secrets",))
+    monkeypatch.setattr(file_advice, "HIDDEN", (tmp_path / "secrets",))
     (folder := tmp_path / "secrets").mkdir()
     (secret := folder / "password").write_text("geheim\n")
     new = f'[store]\npassword_file = "{secret}"\n\n[policy]'
@@ -353,7 +407,7 @@ def test_root_is_warned_of_files_that_the_unit_hides(
 def test_what_is_hidden_is_what_the_unit_hides() -> None:
     unit = (Path(__file__).parents[3] / "systemd" / "mssgw.service").read_text()
     (line,) = [line for line in unit.splitlines() if line.startswith("InaccessiblePaths=")]
-    assert line.partition("=")[2].split() == [f"-{folder}" for folder in advice.HIDDEN]
+    assert line.partition("=")[2].split() == [f"-{folder}" for folder in file_advice.HIDDEN]
 
 
 def test_the_password_of_the_database_comes_from_its_file(

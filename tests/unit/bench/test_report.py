@@ -99,7 +99,7 @@ def test_the_bars_are_those_that_were_promised():
     paths = [bar.path for bar in BARS]
     assert len(set(paths)) == len(paths)
     named = {path[0] for path in paths}
-    assert named == {"throughput", "latency", "memory", "queue", "trust", "documents", "directory"}
+    assert named == {"throughput", "latency", "memory", "queue", "trust", "documents", "attacks", "directory"}
 
 
 def test_every_block_is_written_and_what_stands_between_them_is_kept():

@@ -17,7 +17,7 @@ from tests.unit.core.facts_of import DOCTOR, OPEN, PATIENT, exchange, facts, hea
 
 WRONG = Rule(id="CDA-COH-001", weight=Weight.DANGER, sentence="Le document concerne un autre patient", source="x")
 NO_CDA = Rule(id="CDA-BOD-001", weight=Weight.HARM, sentence="Le corps doit être là", source="x")
-UNTIDY = Rule(id="CDA-HDR-001", weight=Weight.FORM, sentence="realmCode vaut FR", source="x")
+UNTIDY = Rule(id="CDA-HDR-001", weight=Weight.FORM, sentence="realmCode vaut FR", source="x", requirement="CDA-1")
 REFUSING, HOLDING = Policy(), Policy(documents=DocumentPolicy(rejected=Rejected.HOLD))
 OBSERVING = Policy(documents=DocumentPolicy(profile=Profile.OBSERVE))
 
@@ -47,7 +47,7 @@ def test_a_warning_lets_the_letter_pass_and_stands_in_the_journal():
     assert verdict.findings == (
         Finding(
             rule="CDA-HDR-001",
-            requirement="SD-10",
+            requirement="CDA-1",
             severity=Severity.NOTE,
             detail="document 2/1; line 7; /ClinicalDocument; found 1.2",
         ),
@@ -119,12 +119,30 @@ def test_a_letter_that_nobody_could_judge_is_held_and_no_release_lets_it_go_unre
         (MssFields(ins="?"), ["mss-ins-tells-the-truth"]),
         (MssFields(codes=()), ["mss-codes-tell-the-truth"]),
         (MssFields(codes=("34112-3", "11488-4")), ["mss-codes-tell-the-truth"]),
+        (MssFields(product="NIL-1"), []),
+        (MssFields(product="NIL-2"), ["mss-nil-tells-the-truth"]),
     ],
 )
-def test_header_fields_that_contradict_the_documents_are_noted(said, rules):
-    found = decide(letter(mss=said)).findings
+def test_header_fields_that_contradict_the_documents_or_the_configuration_are_noted(said, rules):
+    found = decide(letter(mss=said, policy=Policy(product="NIL-1"))).findings
     assert [finding.rule for finding in found] == rules
     assert all(finding.severity is Severity.NOTE for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("said", "rules"),
+    [
+        (MssFields(ins="O", codes=("34112-3",)), ["mss-ins-tells-the-truth", "mss-codes-tell-the-truth"]),
+        (MssFields(ins="N", codes=()), []),
+        (MssFields(product="NIL-2"), []),
+    ],
+)
+def test_a_letter_without_documents_that_speaks_of_some_is_noted(said, rules):
+    """What was not judged yet contradicts nothing; nor does any product where none is configured."""
+    bare = replace(letter(mss=said), report=None)
+    assert [finding.rule for finding in decide(bare).findings] == rules
+    waiting = replace(bare, head=replace(bare.head, may_hold_documents=True))
+    assert decide(waiting).findings == ()
 
 
 def test_what_cannot_be_read_is_delivered_and_noted():

@@ -114,9 +114,9 @@ async def test_documents_are_judged_once_however_often_the_facts_change(office, 
     asked: list[None] = []
 
     class Counting(MemoryValidators):
-        async def judge(self, letter: Any, order: Any) -> Any:
+        async def judge(self, letter: Any, order: Any, *, queue_id: Any = None) -> Any:
             asked.append(None)
-            return await super().judge(letter, order)
+            return await super().judge(letter, order, queue_id=queue_id)
 
     spool = MemorySpool()
     incoming = letter(office, spool)

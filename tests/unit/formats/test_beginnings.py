@@ -56,6 +56,39 @@ def test_whatever_a_reader_could_take_for_a_document_is_judged(one):
     assert head_of(part(b"Bonjour", "text/plain", encoding="7bit"), one).may_hold_documents
 
 
+LONG = b"Bonjour,\r\n" * 500  # 5 kB: what is looked at of any other part is over
+HIDDEN = LONG + b"begin 644 doc.xml\r\nM86%A\r\n`\r\nend\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000, 100_000])
+@pytest.mark.parametrize(
+    "one",
+    [
+        part(HIDDEN, "text/plain", encoding="7bit"),
+        part(HIDDEN, "text/html", encoding="8bit"),
+        part(HIDDEN, "nonsense", encoding="7bit"),
+        part(HIDDEN, "text/plain"),
+        part(HIDDEN.replace(b"begin 644", b"begin-base64 644"), "text/plain"),
+        part(HIDDEN.replace(b"begin ", b"=62egi=\r\nn=20"), "text/plain", encoding="quoted-printable"),
+        part(LONG, "text/plain") + b"YQ==\r\n" + base64.b64encode(b"behind the padding"),
+        part(LONG, "text/plain") + b"YWF-\r\n",
+    ],
+)
+def test_a_file_in_uuencode_is_seen_however_far_down_in_a_text_and_in_any_encoding(one, size):
+    """And so is a text that programs would read in two ways."""
+    letter = to_wire(b"From: <a@b.fr>\r\n" + one)
+    scanner = Scanner()
+    for at in range(0, len(letter), size):
+        scanner.feed(letter[at : at + size])
+    assert scanner.finish().may_hold_documents
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
+@pytest.mark.parametrize("words", [b"we begin 644 times\r\n", b"begin again\r\n", b"=\r\n"])
+def test_a_long_text_asks_no_validator(encoding, words):
+    assert not head_of(part(LONG + words + LONG[:-1], "text/plain", encoding=encoding)).may_hold_documents
+
+
 @pytest.mark.parametrize(
     "one",
     [
@@ -77,17 +110,18 @@ def test_what_comes_along_is_told():
         part(b"\x89PNG\r\n\x1a\n", "image/jpeg"),
         part(b"x", "application/pkcs7-mime"),
         part(b"x", "application/ms-tnef", name="winmail.dat"),
+        part(b"\x1f\x8b\x08....", "application/gzip"),
     ).carried
-    assert told == {Carried.PDF, Carried.IMAGE, Carried.OPAQUE, Carried.WINMAIL}
+    assert told == {Carried.PDF, Carried.IMAGE, Carried.OPAQUE, Carried.WINMAIL, Carried.ARCHIVE}
 
 
 @pytest.mark.parametrize(
     ("fields", "ins", "codes", "product"),
     [
-        (b"", "", None, False),
-        (b"X-MSS-INS: O\r\nX-MSS-CODECDA: 34112-3,PRESC-BIO\r\nX-MSS-NIL: N1\r\n", "O", ("34112-3", "PRESC-BIO"), True),
-        (b"X-MSS-INS: oui\r\nX-MSS-CODECDA: \r\n", "?", (), False),
-        (b"X-MSS-CODECDA: a b,11488-4\r\n", "", ("11488-4",), False),
+        (b"", "", None, ""),
+        (b"X-MSS-INS: O\r\nX-MSS-CODECDA: 34112-3,PRESC-BIO\r\nX-MSS-NIL: N1\r\n", "O", ("34112-3", "PRESC-BIO"), "N1"),
+        (b"X-MSS-INS: oui\r\nX-MSS-CODECDA: \r\nX-MSS-NIL: \xc3\xa9\r\n", "?", (), "?"),
+        (b"X-MSS-CODECDA: a b,11488-4\r\nX-MSS-NIL: \r\n", "", ("11488-4",), ""),
     ],
 )
 def test_what_the_senders_software_says_is_read(fields, ins, codes, product):

@@ -95,6 +95,12 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "HTML's DOCTYPE before it": lambda: part(b"<!DOCTYPE html>" + ROOT, "text/html", NAME),
     "an element with a prefix of HTML": lambda: part(prefixed(ROOT), "text/plain", NAME),
     "uuencode far into a text": lambda: part(b"Bonjour,\n" * 300 + uuencoded(CDA), "text/plain", encoding="7bit"),
+    "uuencode far into a text in base64": lambda: part(b"Bonjour,\n" * 300 + uuencoded(CDA), "text/plain"),
+    "uuencode far into a text, its first line encoded": lambda: part(
+        b"Bonjour,=20\n" * 300 + quopri.encodestring(uuencoded(CDA)).replace(b"begin ", b"=62egin=20"),
+        "text/plain",
+        encoding=QP,
+    ),
     "uuencode of an odd mode": lambda: part(uuencoded(CDA, "0755"), "text/plain", encoding="7bit"),
     "uuencode's base64": lambda: part(
         b"begin-base64 644 cr.xml\n" + base64.encodebytes(CDA) + b"====\n", "text/plain", encoding="8bit"

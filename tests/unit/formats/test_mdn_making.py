@@ -31,6 +31,7 @@ def receipt(original: bytes = LETTER, *, said: Disposition = Disposition.DISPLAY
         hostname="gw.example",
         original=original,
         whole=True,
+        product="NIL-0000-01",
     )
 
 
@@ -58,6 +59,7 @@ def test_it_has_the_three_parts_of_rfc_8098() -> None:
     head = head_of(written.content)
     assert (head.content, head.from_, head.auto_submitted) == (Content.MDN, (PATIENT,), "auto-replied")
     assert head.mdn is not None
+    assert head.mss.product == "NIL-0000-01"  # FMT-9: on every letter
     assert (head.mdn.original_message_id, head.mdn.final_recipient) == ("<l1@ch-test.mssante.fr>", PATIENT)
     assert head.mdn.disposition == "displayed"
 

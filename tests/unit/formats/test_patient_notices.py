@@ -40,6 +40,7 @@ def notice(
             original_message_id=original,
             message_id=ID,
             written_at=AT,
+            product="NIL-0000-01",
         )
     )
 
@@ -69,6 +70,7 @@ def test_its_header_tells_whose_notice_it_is_about_which_letter() -> None:
     assert parsed["subject"] == f"MESSAGE NON DISTRIBUE: {SUBJECTS[1]}"
     assert parsed["in-reply-to"] == parsed["references"] == "<lettre@ch-test.invalid>"
     assert parsed["auto-submitted"] == "auto-replied"
+    assert parsed["x-mss-nil"] == "NIL-0000-01"
     assert parsed["date"].datetime == AT
 
 

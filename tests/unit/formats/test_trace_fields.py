@@ -36,7 +36,7 @@ def test_what_the_sender_does_not_say_is_said_for_him():
 
 
 def test_what_the_sender_says_is_neither_repeated_nor_contradicted():
-    assert fields(mss=MssFields(ins="N", codes=(), product=True)) == []
+    assert fields(mss=MssFields(ins="N", codes=(), product="NIL-2")) == []
 
 
 def test_fields_about_documents_belong_to_an_archive_with_one():
@@ -59,6 +59,15 @@ def test_a_warning_travels_with_the_rules_and_the_id_of_the_report():
     judged = replace(JUDGED, findings=(UNTIDY.finding(Profile.STANDARD), UNTIDY.finding(Profile.STANDARD)))
     report = replace(REPORT, documents=(judged,))
     assert fields(Policy(), report=report) == ["X-Mssgw-Cda: warn; rules=CDA-HDR-001; report=Q1"]
+
+
+def test_the_rule_that_would_have_refused_is_named_first():
+    """Also behind many that only warn: the field names ten."""
+    harmful = Rule(id="CDA-BOD-010", weight=Weight.HARM, sentence="x", source="x")
+    found = [replace(UNTIDY, id=f"CDA-HDR-{n:03}").finding(Profile.STANDARD) for n in range(30)] * 2
+    judged = replace(JUDGED, findings=(*found, harmful.finding(Profile.STANDARD)))
+    (field,) = fields(Policy(), report=replace(REPORT, documents=(judged,)))
+    assert field.startswith("X-Mssgw-Cda: reject; rules=CDA-BOD-010, CDA-HDR-000, ")
 
 
 def test_a_letter_that_nobody_could_judge_says_so():

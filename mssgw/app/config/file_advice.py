@@ -1,0 +1,129 @@
+"""Files and folders that work but deserve a second look: who may read them, and whether the service can."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mssgw.app.config import lines
+from mssgw.app.config.model import Config
+from mssgw.app.config.problems import Complaint
+from mssgw.app.config.values import SecretFile
+
+Found = Iterator[Complaint]
+
+SERVICE_USER = "mssgw"  # systemd/sysusers.conf
+HIDDEN = (Path("/etc/mssgw/secrets"), Path("/etc/mssgw/tls"))  # InaccessiblePaths= of systemd/mssgw.service
+
+
+def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
+    """Files that only the gateway may read, by the keys that name them; no credentials."""
+    files: list[tuple[lines.Path, SecretFile | None]] = [
+        (("store", "master_key_file"), config.master_key),
+        (("store", "password_file"), config.store.password_file),
+        (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
+    ]
+    if config.trust is not None:
+        files.append((("trust", "key"), config.trust.key))
+    files += [(("listener", n, "key"), each.key) for n, each in enumerate(config.listeners)]
+    for n, each in enumerate(config.establishments):
+        files.append((("establishment", n, "next_hop_password_file"), each.next_hop_password_file))
+    for n, operator in enumerate(config.trusted_domains):
+        files.append((("trusted_domain", n, "next_hop_password_file"), operator.next_hop_password_file))
+    files += [(("collector", n, "password_file"), each.password_file) for n, each in enumerate(config.collectors)]
+    files += [(("mailbox", n, "password_file"), each.password_file) for n, each in enumerate(config.mailboxes)]
+    for n, store in enumerate(config.mail_stores):
+        files.append((("mail_store", n, "master_password_file"), store.master_password_file))
+    return _named(files)
+
+
+def _named(files: Iterable[tuple[lines.Path, SecretFile | None]]) -> Iterator[tuple[lines.Path, Path]]:
+    for at, file in files:
+        if file is not None and file.path is not None and not file.credential:
+            yield at, file.path
+
+
+def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
+    """All files that the service opens by their names."""
+    yield from _secrets(config)
+    yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
+    authorities = ("delivery", config.delivery.ca_file), ("notifications", config.notifications.ca_file)
+    yield from _named(((table, "ca_file"), file) for table, file in authorities)
+    if (trust := config.trust) is not None:
+        names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
+        yield from _named((("trust", name), getattr(trust, name)) for name in names)
+
+
+def _out_of_reach(config: Config) -> Found:
+    """What root can read and the service cannot: the file looks right, and the service does not start."""
+    if os.geteuid() != 0:  # others see what they may not read: an error
+        return
+    for at, path in _files(config):
+        if any(path.resolve().is_relative_to(folder) for folder in HIDDEN):
+            message = (
+                f"the unit hides {path.parent} from the service (InaccessiblePaths=): add "
+                f"LoadCredential=NAME:{path} to the unit, and name it credential:NAME here"
+            )
+            yield Complaint(at, message)
+        elif not _service_reads(path):
+            message = (
+                f"the service's user {SERVICE_USER} may not read {path}: LoadCredential=NAME:{path} in the unit and "
+                f"credential:NAME here, or chgrp {SERVICE_USER} and chmod 0440"
+            )
+            yield Complaint(at, message)
+
+
+def _service_reads(path: Path) -> bool:
+    """True also when nobody can say: no such user here, or no such file, which is an error already."""
+    try:
+        account = pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        return True
+    groups = os.getgrouplist(account.pw_name, account.pw_gid)
+    try:
+        asked = subprocess.run(  # noqa: S603 - no shell, and the path is one argument
+            ["/usr/bin/test", "-r", str(path)],
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=groups,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return True
+    return asked.returncode == 0 or not path.exists()
+
+
+def _key_files(config: Config) -> Found:
+    for at, path in _secrets(config):
+        if _open_to_all(path):
+            yield Complaint(at, f"every user of the machine may use it: chmod o= {path}")
+    if config.master_key.path == config.gateway.state_dir / "master.key":
+        message = (
+            f"no key file is named, and no systemd credential master-key is seen here: it would be looked for in "
+            f"{config.master_key.path}, beside the letters that it seals; leave it so if the unit has "
+            "LoadCredential=master-key:, else name a file elsewhere"
+        )
+        yield Complaint(("store", "master_key_file"), message)
+
+
+def _open_to_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & 0o007)
+    except OSError:
+        return False
+
+
+def _state(config: Config) -> Found:
+    """Nearest folder that exists: below it the daemon makes its own."""
+    folder = config.gateway.state_dir
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Complaint(("gateway", "state_dir"), f"not writable for this user: {folder}")
+    elif folder == config.gateway.state_dir and folder.stat().st_mode & 0o007:
+        yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")
+
+
+FILE_CHECKS = (_key_files, _out_of_reach, _state)
