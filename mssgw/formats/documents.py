@@ -48,10 +48,12 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
     if kind_of(content) is not Kind.XML:
         return None
     try:
-        first = safexml.first_element(content)
-        if first not in _SHEETS and not _is_cda(first):
+        # A sheet's CDA is taken out with its lines, which are white space too.
+        read = safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS, wanted=_is_cda, bare=True)
+        read = read or safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS, wanted=_SHEETS.__contains__)
+        if read is None:
             return None
-        whole, nodes = safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS)
+        whole, nodes = read
         root, presented = _taken_out(whole)
     except UnreadableXml as error:
         if calls_itself_cda(content):

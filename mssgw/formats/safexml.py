@@ -9,6 +9,7 @@ a clinical document may hold a PDF of more than that in one text node.
 import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from xml.parsers import expat
 
@@ -22,6 +23,7 @@ Element = etree._Element  # so that nobody else needs to name lxml
 
 ENCODINGS = frozenset({"utf_8", "ascii", "latin_1", "iso8859_15", "cp1252"})  # as charsets names them
 _PROLOG = 64 * 1024  # octets within which the first element must begin
+_BEGINNING = 4 * 1024  # octets within which it mostly does: expat copies all that it is given
 _PIECE = 32 * 1024
 
 
@@ -51,25 +53,35 @@ class Caps:
 
 def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._Element:
     """The root element of a document of at most ``limit`` octets, and within ``caps``. Raises UnreadableXml."""
-    if caps is not None:
-        return parse_within(document, limit=limit, caps=caps)[0]
-    _check_beginning(document, limit)
-    return _tree(document, parser())
+    _check_size(document, limit)
+    if caps is None:
+        _check_prolog(document)
+        return _tree(document, parser())
+    read = parse_within(document, limit=limit, caps=caps)
+    assert read is not None  # any root is wanted
+    return read[0]
 
 
-def parse_within(document: bytes, *, limit: int, caps: Caps) -> tuple[etree._Element, int]:
-    """The same, and how many elements and attributes there are at most; over ``caps.elements``, that is a guess."""
-    _check_beginning(document, limit)
+def parse_within(
+    document: bytes, *, limit: int, caps: Caps, wanted: Callable[[str], bool] = bool, bare: bool = False
+) -> tuple[etree._Element, int] | None:
+    """The same, and how many elements and attributes there are at most; over ``caps.elements``, that is a guess.
+
+    None when the root is not ``wanted``: told by its name as ``{namespace}local``, without parsing more. ``bare``:
+    without comments, and without white space that only sets elements apart.
+    """
+    if not wanted(_check_prolog(document)):
+        return None
+    _check_size(document, limit)
     tags, pairs = _check_marks(document, caps)
-    root = _tree(document, parser(huge=True))
+    root = _tree(document, parser(huge=True, bare=bare))
     _check_tree(root, caps, may_be_many=tags > caps.elements)
     return root, tags + pairs
 
 
-def _check_beginning(document: bytes, limit: int) -> None:
+def _check_size(document: bytes, limit: int) -> None:
     if len(document) > limit:
         raise UnreadableXml(f"more than {limit} octets", "size")
-    _check_prolog(document)
 
 
 def _tree(document: bytes, reader: etree.XMLParser) -> etree._Element:
@@ -80,11 +92,16 @@ def _tree(document: bytes, reader: etree.XMLParser) -> etree._Element:
 
 
 def parser(
-    *, huge: bool = False, target: object | None = None, schema: etree.XMLSchema | None = None
+    *,
+    huge: bool = False,
+    bare: bool = False,
+    target: object | None = None,
+    schema: etree.XMLSchema | None = None,
 ) -> etree.XMLParser:
     """For libraries that parse themselves, such as XML signatures, and only what ``parse`` has read before.
 
-    ``target``: told of what is met, in place of a tree. ``schema``: it is held against while it is parsed.
+    ``bare``: see ``parse_within``. ``target``: told of what is met, in place of a tree. ``schema``: it is held
+    against while it is parsed.
     """
     return etree.XMLParser(
         target=target,
@@ -95,13 +112,10 @@ def parser(
         dtd_validation=False,
         attribute_defaults=False,
         huge_tree=huge,
+        remove_comments=bare,
+        remove_blank_text=bare,
         recover=False,
     )
-
-
-def first_element(document: bytes) -> str:
-    """The name of the root as ``{namespace}local``, as lxml writes it, without parsing more. Raises UnreadableXml."""
-    return _check_prolog(document)
 
 
 def query(path: str) -> Callable[[etree._Element], Any]:
@@ -133,12 +147,13 @@ def _check_prolog(document: bytes) -> str:
     """Read up to the first start tag, in well under a millisecond; give its name. Raises UnreadableXml."""
     if b"\0" in document[:4] or document[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         raise UnreadableXml("encoding not admitted (UTF-16 or UTF-32)", "encoding")
-    scanner = expat.ParserCreate(namespace_separator="}")
-    scanner.XmlDeclHandler = _check_declaration
-    scanner.StartDoctypeDeclHandler = _refuse_doctype
-    scanner.StartElementHandler = _stop
     try:
-        scanner.Parse(document[:_PROLOG], False)
+        for length in (_BEGINNING, _PROLOG):
+            scanner = expat.ParserCreate(namespace_separator="}")
+            scanner.XmlDeclHandler = _check_declaration
+            scanner.StartDoctypeDeclHandler = _refuse_doctype
+            scanner.StartElementHandler = _stop
+            scanner.Parse(document[:length], False)
     except _FirstElement as found:
         name = str(found)
         return "{" + name if "}" in name else name
@@ -148,24 +163,34 @@ def _check_prolog(document: bytes) -> str:
 
 
 def _check_marks(document: bytes, caps: Caps) -> tuple[int, int]:
-    """No more tags and quotes than the caps allow, by looking at octets: every admitted encoding extends ASCII.
+    """No more tags and attributes than the caps allow, by looking at octets: every admitted encoding extends ASCII.
 
-    How many tags (no closer than that they are more than the cap on elements) and pairs of quotes there are.
+    How many tags (no closer than that they are more than the cap on elements) and attributes there are at most.
     """
     tags = _count(b"<", document, caps.elements)
     if tags > caps.elements and document.count(b"<") - document.count(b"</") > caps.elements:
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")
-    quotes = [_count(mark, document, 2 * caps.attributes) for mark in (b'"', b"'")]
-    if max(quotes) > 2 * caps.attributes:
-        raise UnreadableXml(f"more than {caps.attributes} attributes", "attributes")
-    return tags, sum(quotes) // 2
+    # Each attribute has one equals sign and two quotes; the former stand in a text, too, and the latter are twice as
+    # many to count.
+    pairs = _count(b"=", document, caps.attributes)
+    if pairs > caps.attributes:
+        quotes = [_count(mark, document, 2 * caps.attributes) for mark in (b'"', b"'")]
+        if max(quotes) > 2 * caps.attributes:
+            raise UnreadableXml(f"more than {caps.attributes} attributes", "attributes")
+        pairs = sum(quotes) // 2
+    return tags, pairs
 
 
 def _check_tree(root: etree._Element, caps: Caps, *, may_be_many: bool) -> None:
     if may_be_many and root.xpath("count(//*)") > caps.elements:
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")
-    if root.xpath("boolean(/*" + "/*" * caps.depth + ")"):
+    if _is_deeper(caps.depth)(root):
         raise UnreadableXml(f"more than {caps.depth} levels", "depth")
+
+
+@cache
+def _is_deeper(depth: int) -> Callable[[etree._Element], Any]:
+    return query("boolean(/*" + "/*" * depth + ")")
 
 
 def _count(mark: bytes, document: bytes, most: int) -> int:

@@ -19,7 +19,8 @@ MAX_FILE = 4 * 1024 * 1024  # octets of one schema file
 _XSD = "{http://www.w3.org/2001/XMLSchema}"
 _BASE = "pack:/"  # no scheme that anybody fetches
 _FEW, _SOME = 5_000, 20_000  # elements and attributes, each of which may be an error; real documents have 9,000
-_WIDE = "boolean(//*/*[501])"  # children of one parent; real documents have 110
+_is_wide = safexml.query("boolean(//*/*[501])")  # children of one parent; real documents have 110
+_nodes_of = safexml.query("count(//*) + count(//@*)")
 LOCATED = 200  # errors in larger documents that are worth finding out where they are
 _PIECE = 32_768  # octets between two looks at how many errors there are
 
@@ -137,10 +138,10 @@ def _first_error(error: etree.LxmlError) -> str:
 
 def _may_cost_much(root: Element, at_most: int | None) -> bool:
     """Whether locating an error at each element and attribute would take more than some 100 ms."""
-    if at_most is not None and (at_most <= _FEW or (at_most <= _SOME and not root.xpath(_WIDE))):
+    if at_most is not None and (at_most <= _FEW or (at_most <= _SOME and not _is_wide(root))):
         return False
-    nodes = root.xpath("count(//*) + count(//@*)")
-    return bool(nodes > _SOME or (nodes > _FEW and root.xpath(_WIDE)))
+    nodes = _nodes_of(root)
+    return bool(nodes > _SOME or (nodes > _FEW and _is_wide(root)))
 
 
 def _located(root: Element, entry: etree._LogEntry) -> Trouble:

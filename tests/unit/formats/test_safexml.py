@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from mssgw.formats.safexml import Caps, UnreadableXml, first_element, parse, rooted
+from mssgw.formats.safexml import Caps, UnreadableXml, parse, parse_within, rooted
 
 LIMIT = 100_000
 SECRET = "279035121518989"
@@ -101,10 +101,29 @@ def test_what_is_over_a_cap_is_refused_by_its_name(document: bytes, trouble: str
     assert caught.value.trouble == trouble
 
 
-def test_the_name_of_the_root_is_read_without_the_rest() -> None:
+def test_a_root_that_nobody_wants_is_told_by_its_name_without_the_rest() -> None:
     """With its namespace; what follows may be broken."""
-    assert first_element(b"<!-- x --><p:a xmlns:p='urn:x'><broken") == "{urn:x}a"
-    assert first_element(b"<a>") == "a"
+    told: list[str] = []
+    for document in (b"<!-- x --><p:a xmlns:p='urn:x'><broken", b"<a>", b"<!--" + b"-x" * 5_000 + b"--><late>"):
+        assert parse_within(document, limit=LIMIT, caps=CAPS, wanted=told.append) is None  # type: ignore[arg-type]
+    assert told == ["{urn:x}a", "a", "late"]
+
+
+def test_a_bare_tree_holds_the_same_elements_texts_and_lines() -> None:
+    """Comments do not cut a text in two; white space that is all that an element holds stays."""
+    caps = Caps(depth=9, elements=99, attributes=9)
+    read = parse_within(b"<a>\n <b>x<!-- y -->z</b> <!-- -->\n<c> </c>\n</a>", limit=LIMIT, caps=caps, bare=True)
+    assert read is not None
+    assert [(each.tag, each.text, each.tail, each.sourceline) for each in read[0].iter()] == [
+        ("a", None, None, 1),
+        ("b", "xz", None, 2),
+        ("c", " ", None, 3),
+    ]
+
+
+def test_many_equals_signs_in_a_text_are_no_attributes() -> None:
+    """A line of them under a heading is no attack."""
+    assert parse(b"<a>" + b"=" * 1_000 + b"</a>", limit=LIMIT, caps=CAPS).tag == "a"
 
 
 def test_an_element_becomes_a_root_that_keeps_lines_and_prefixes() -> None:
