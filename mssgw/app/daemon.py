@@ -151,6 +151,8 @@ class Daemon:
                 live=self._live,
                 clock=self._rest.clock,
                 telemetry=self._telemetry,
+                node=f"{config.node}-{self._seat.number}",
+                lasting=config.delivery.take_over_after,
             )
             self._receipts.follow(self._ready.watched)
             tasks.append(asyncio.create_task(self._receipts.run(), name="receipts"))

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from mssgw.app.config import Config
 from mssgw.app.config.mail_stores import MailStore
@@ -17,6 +18,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.mailbox_delivery import MailboxTransport, account
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
 from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.posts import Turns
 from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.ports import Clock, CollectedLetters, Mailboxes, Spool, Store, Stored, Telemetry, Transport, Trust
@@ -103,8 +105,10 @@ def receipt_watches(
     live: Live,
     clock: Clock,
     telemetry: Telemetry,
+    node: str,
+    lasting: timedelta,
 ) -> ReceiptWatches:
-    """Watches over these edges; follow() says whose."""
+    """Watches over these edges; follow() says whose. ``node``, ``lasting``: as for Leases."""
     own = OwnLetters(store=store, spool=spool, live=live)
 
     def make(each: Watched) -> ReceiptWatch:
@@ -112,7 +116,8 @@ def receipt_watches(
             each, mailboxes=mailboxes, own=own, memory=memory, live=live, clock=clock, telemetry=telemetry
         )
 
-    return ReceiptWatches(make)
+    turns = Turns(memory, clock=clock, node=node, lasting=lasting)
+    return ReceiptWatches(turns, make, alias=store.alias)
 
 
 def _by_lmtp(store: MailStore) -> Route:

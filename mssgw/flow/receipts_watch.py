@@ -88,11 +88,15 @@ class ReceiptWatch:
         self._failures = 0
         self._done: dict[int, set[int]] = {}  # of the folder as it is numbered now
 
-    async def run(self) -> None:
-        """Never raises but when cancelled."""
+    async def run(self, delay: float = 0) -> None:
+        """Begin after so many seconds. Never raises but when cancelled."""
         while True:
-            pause = await self._session()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
+            delay = await self._session()
+
+    def end(self) -> bool:
+        """Whether to wait for its end: never, for what is broken off is done by the next watch."""
+        return False
 
     async def _session(self) -> float:
         """One session, to its end; seconds until the next."""
