@@ -19,6 +19,7 @@ from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stor
 from mssgw.ports.telemetry import Meter, Telemetry
 from mssgw.ports.transport import Transport
 from mssgw.ports.trust import Revocation, Source, Trust
+from mssgw.ports.unopened import UnopenedLetters
 from mssgw.ports.validators import Validators
 from mssgw.ports.vitals import Census, Vitals
 
@@ -62,6 +63,7 @@ __all__ = [
     "Telemetry",
     "Transport",
     "Trust",
+    "UnopenedLetters",
     "UnreadCount",
     "UnreadRow",
     "Untold",

@@ -169,6 +169,20 @@ Index(
     postgresql_where=text("waiting > 0"),
 )
 
+# Letters that patients of ours have not opened, and whose senders asked to be told; gone when they are.
+unopened = Table(
+    "unopened",
+    metadata,
+    Column("spool_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("patient", LargeBinary, nullable=False),  # as in ``patients``
+    Column("delivered_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("spool_id", "number"),
+    sqlite_with_rowid=False,
+)
+Index("unopened_patient", unopened.c.patient)
+Index("unopened_delivered_at", unopened.c.delivered_at)
+
 accounts = Table(
     "accounts",
     metadata,
