@@ -86,7 +86,7 @@ def watched(config: Config, password: Password) -> Sequence[Watched]:
     stores = {each.name: each for each in config.mail_stores}
     return tuple(
         Watched(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address.text),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
             mailbox=mailbox.address,
             folder=mailbox.processed_folder or mailbox.folder,
             flags=(mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (),

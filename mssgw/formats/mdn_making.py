@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from mssgw.core.addresses import Address
+from mssgw.formats.fin_shown import as_sent
 from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, text_part, thread_fields
 from mssgw.formats.words import encoded
 
@@ -18,7 +19,6 @@ _MONTHS = (
     *("janvier", "février", "mars", "avril", "mai", "juin"),
     *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
 )
-_ADDED = re.compile(rb"(?:(?:X-Mssgw-Id|Return-Path):[^\r\n]*\r\n)+", re.IGNORECASE)  # by us, or a store
 
 
 class Disposition(StrEnum):
@@ -107,8 +107,7 @@ def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
 
 def _about(receipt: Receipt) -> tuple[bytes, bool]:
     """The third part, and whether it is 8-bit: the letter if it can stand there as it is, else its header."""
-    added = _ADDED.match(receipt.original)
-    letter = receipt.original[added.end() :] if added is not None else receipt.original
+    letter = as_sent(receipt.original)
     header, _, _ = letter.partition(b"\r\n\r\n")
     if receipt.whole and len(letter) <= WHOLE_LIMIT and header.isascii() and _fits(letter):
         eight_bit = not letter.isascii()

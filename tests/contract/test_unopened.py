@@ -53,7 +53,7 @@ async def test_a_delivery_that_does_not_count_leaves_nothing(place: Place) -> No
 
 
 async def test_only_of_active_patients(place: Place) -> None:
-    """Nobody reads a mailbox that was not activated, or is closed (WHO-5); all that waits there comes with activation."""
+    """Nobody reads a mailbox that was not activated, or is closed (WHO-5); what waits there comes with activation."""
     await register(place, PatientState.CREATED)
     letter = await deliver(place, "A")
     await deliver(place, "B", CORSICAN)  # registered nowhere
