@@ -25,6 +25,7 @@ from mssgw.ports import (
     Meter,
     NotificationQueue,
     Patients,
+    Purges,
     Spool,
     Store,
     Telemetry,
@@ -42,6 +43,7 @@ class AtRest:
     patients: Patients
     notifications: NotificationQueue
     collected: CollectedLetters
+    purges: Purges
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -84,6 +86,7 @@ async def at_rest(
                     opened.desk,
                     opened.directory,
                     opened.patients,
+                    opened.store,
                     opened.store,
                     opened.store,
                     spool,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
-from mssgw.app.deliverers import to_mailboxes
+from mssgw.app.deliverers import retained, to_mailboxes
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
@@ -208,6 +208,7 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         products=products(config),
         own_product=config.mss.product or "",
         close_after=tuple((each.address, each.close_after) for each in config.mailboxes if each.close_after),
+        retained=tuple(retained(config)),
         unread_after=config.reports.unread_after,
         unread_alarm=config.reports.unread_alarm,
         notifications=notifications(config),

@@ -14,6 +14,7 @@ from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.patients import Patients
 from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
+from mssgw.ports.retention import Purges
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
@@ -50,6 +51,7 @@ __all__ = [
     "NotificationQueue",
     "PatientDoor",
     "Patients",
+    "Purges",
     "Question",
     "QueueRow",
     "ReceiptSeen",

@@ -157,7 +157,8 @@ class Mailbox(_Table):
 
     ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
     from patients wait in it. ``mail_store``: we deliver into it; ``user``: its login there, None: the address.
-    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7).
+    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7). ``purge_after``: when
+    letters that were read are deleted from it (TRC-3).
     """
 
     address: MailAddress
@@ -173,6 +174,17 @@ class Mailbox(_Table):
     folder: Folder = INBOX
     processed_folder: Folder | None = None
     processed_keyword: Keyword | None = None
+    purge_after: Duration | None = None
+
+    @property
+    def kept_in(self) -> tuple[str, ...]:
+        """The folders where letters of ours lie."""
+        return (self.folder, *((self.processed_folder,) if self.processed_folder is not None else ()))
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether we look into it by IMAP, however letters get there."""
+        return self.is_watched or self.purge_after is not None
 
     @property
     def is_watched(self) -> bool:
@@ -306,9 +318,10 @@ class DirectorySettings(_Table):
 
 
 class Retention(_Table):
-    """[retention]: how long the trace stays (TRC-2)."""
+    """[retention]: how long the trace stays (TRC-2); how long before the readers of a mailbox are told what goes."""
 
     trace: Duration = timedelta(days=365)
+    purge_notice: Duration = timedelta(days=14)
 
 
 class Log(_Table):

@@ -16,13 +16,16 @@ from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.directory import MemoryDirectory
 from mssgw.edges.memory.notifications import MemoryNotifications
 from mssgw.edges.memory.patients import MemoryPatients
+from mssgw.edges.memory.retention import MemoryPurges
 from mssgw.edges.memory.unopened import MemoryUnopened
 from mssgw.edges.memory.unread import MemoryUnread
 from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryUnopened, MemoryVitals, MemoryDirectory):
+class MemoryStore(
+    MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryUnopened, MemoryPurges, MemoryVitals, MemoryDirectory
+):
     """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
 
     def __init__(self, clock: Clock | None = None) -> None:

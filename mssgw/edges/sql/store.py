@@ -18,6 +18,7 @@ from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.notifications import SqlNotifications
+from mssgw.edges.sql.retention import SqlPurges
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import (
     body_segments,
@@ -42,7 +43,7 @@ class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened):
+class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 """What one node does for all: held by one of them, and taken over when it dies."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,7 +50,7 @@ class Node:
         self.finishing = False
         self.told: list[tuple[str, bool]] = []
         self.turns = Turns(store, clock=clock, node=name, lasting=LASTING)
-        self.posts = Posts(
+        self.posts: Posts[str] = Posts(
             self.turns, lambda plan: Work(self, plan), told=lambda plan, begins: self.told.append((plan, begins))
         )
         self.task: asyncio.Task[None] | None = None
@@ -80,7 +81,7 @@ class Place:
 
 
 @pytest.fixture
-async def place():
+async def place() -> AsyncIterator[Place]:
     place = Place()
     yield place
     for node in (place.a, place.b):
@@ -129,7 +130,9 @@ async def test_a_node_that_was_killed_follows_itself_at_once(place: Place) -> No
     await again.leave()
 
 
-async def test_without_a_store_it_goes_on_for_most_of_a_lease_and_then_stops(place: Place, monkeypatch) -> None:
+async def test_without_a_store_it_goes_on_for_most_of_a_lease_and_then_stops(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Somebody else may have it by then."""
     place.a.start(x="X")
     await place.a.settle()
