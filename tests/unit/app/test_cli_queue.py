@@ -257,6 +257,7 @@ def test_trace_in_json_is_one_line_an_event_and_a_summary(office, run_json):
         "delivered": "2026-03-01T08:30:02Z",
         "read": "2026-03-01T11:30:00Z",
         "receipt": "displayed",
+        "receipt_at": "2026-03-01T11:30:00Z",
         "bounced": None,
     }
     assert (accepted["event"], accepted["person"], accepted["at"]) == (
