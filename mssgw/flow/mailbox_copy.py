@@ -4,7 +4,7 @@ A patient's copy says besides that its letter ends the exchange, in its subject 
 left for his mail client to send, where we send it ourselves when he opens the letter.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -87,7 +87,7 @@ class Copies:
                     break
         return fin_mark(bytes(begins))
 
-    async def _plain(self, body: Body) -> AsyncIterator[bytes]:
+    async def _plain(self, body: Body) -> AsyncGenerator[bytes, None]:
         unstuffer = Unstuffer()
         if body.at_hand is not None:
             for segment in body.at_hand:

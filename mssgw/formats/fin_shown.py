@@ -27,7 +27,7 @@ class Mark:
 
 
 def fin_mark(letter: bytes) -> Mark | None:
-    """How to show it in this letter, of which at least the header is here. None: its subject says so, or has no room for it."""
+    """How to show it in this letter, of which the header is here at least. None: its subject says so, or is full."""
     header = letter[: _end(letter)]
     subject = _SUBJECT.search(header)
     if subject is None:

@@ -20,7 +20,6 @@ from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.posts import Turns
 from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
-from mssgw.formats.mdn_making import Disposition
 from mssgw.ports import Account, Mailbox
 from mssgw.ports.mailbox import MDN_SENT, SEEN
 
@@ -76,7 +75,7 @@ class Place:
             memory=self.store,
             live=self.live,
             clock=Clock(),
-            telemetry=self.heard,  # type: ignore[arg-type]
+            telemetry=self.heard,
             look=0.02,
         )
 
@@ -201,18 +200,6 @@ async def test_letters_of_others_in_that_folder_are_left_alone(place: Place) -> 
     await place.mail.put(LOGIN, DONE, Message(b"Disposition-Notification-To: <a@liberal.mssante.fr>\r\n\r\n", NOW))
     await place.look()
     assert await place.receipts() == []
-
-
-async def test_a_person_who_reads_confirms_to_the_senders_domain(place: Place) -> None:
-    """A service may receive for its sender (SD-13)."""
-    place.watched = replace(MOVED, folder="INBOX", flags=(SEEN,), disposition=Disposition.DISPLAYED)
-    uid = await place.put(folder="INBOX", back="secretariat@liberal.mssante.fr")
-    await place.look()
-    assert await place.receipts() == []
-    place.flags("INBOX", uid).add(SEEN)
-    await place.look()
-    (receipt,) = await place.receipts()
-    assert b"manual-action/MDN-sent-automatically; displayed" in receipt
 
 
 async def test_a_folder_that_is_not_there_yet_is_waited_for(place: Place) -> None:
