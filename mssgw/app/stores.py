@@ -29,6 +29,7 @@ from mssgw.ports import (
     Spool,
     Store,
     Telemetry,
+    UnopenedLetters,
     Vitals,
 )
 
@@ -44,6 +45,7 @@ class AtRest:
     notifications: NotificationQueue
     collected: CollectedLetters
     purges: Purges
+    unopened: UnopenedLetters
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -86,6 +88,7 @@ async def at_rest(
                     opened.desk,
                     opened.directory,
                     opened.patients,
+                    opened.store,
                     opened.store,
                     opened.store,
                     opened.store,

@@ -61,12 +61,14 @@ class Route:
     marks_subject: bool = False
 
     def mailbox_of(self, recipient: Address) -> str:
-        """The login of a recipient's mailbox: ``mailbox``, in which {address} and {local} stand for the address and its
-        local part, in lower case so that one patient has one mailbox however he is written (INS-3); else the address.
+        """The login of a recipient's mailbox: ``mailbox``, else the address.
+
+        To patients, {address} and {matricule} in it stand for the address and its local part, in lower case: one
+        patient has one mailbox, however he is written (INS-3).
         """
         local, _, domain = recipient.key.rpartition("@")
         if self.patients:
-            return self.mailbox.replace("{address}", f"{local}@{domain}").replace("{local}", local)
+            return self.mailbox.replace("{address}", f"{local}@{domain}").replace("{matricule}", local)
         return self.mailbox or recipient.text
 
 

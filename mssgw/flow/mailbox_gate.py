@@ -70,6 +70,7 @@ class Gate:
         """One mailbox was refused us: it may not be there, or our login may be wrong."""
         self._refused += 1
         if self._refused >= REFUSED:
+            self._refused = 0
             self.distrusted(error)
 
     @property

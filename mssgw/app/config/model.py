@@ -32,6 +32,7 @@ from mssgw.app.config.values import (
     NextHop,
     NextHopOrMx,
     PasswordHash,
+    PatientsLogin,
     Processes,
     Product,
     SecretFile,
@@ -303,10 +304,16 @@ class TrustSettings(_Table):
 class PatientSpaceSettings(_Table):
     """[patient_space]: given, the patient domain is ours: we keep its mailboxes and the registry of its patients.
 
-    ``next_hop``: the store of their mailboxes. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
+    ``mail_store``: where these are, each opened as ``user``; ``receipt_sessions``: how many of them are watched without
+    a pause (MDN-2); ``fin_shown``: where a patient sees that a letter ends the exchange. Or ``next_hop``: an SMTP
+    server that knows of them. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
     """
 
-    next_hop: NextHop
+    mail_store: Name | None = None
+    user: PatientsLogin = "{address}"
+    receipt_sessions: Count = 50
+    fin_shown: Literal["subject", "keyword"] = "subject"
+    next_hop: NextHop | None = None
     next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
     bad_key: Literal["refuse", "notice"] = "refuse"
 

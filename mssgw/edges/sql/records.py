@@ -13,8 +13,8 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
-from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.ins import Matricule
+from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import Reply
 from mssgw.core.unopened import Unopened
