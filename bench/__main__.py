@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import directory, documents, latency, machine, memory, nodes_throughput, throughput, trust
+from bench import collect, directory, documents, latency, machine, memory, nodes_throughput, throughput, trust
 from bench.bars import BARS
 from bench.part import Figures, Missing, parser, say
 from bench.pictures import picture
@@ -41,6 +41,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "nodes": nodes_throughput.figures,
     "trust": trust.figures,
     "documents": documents.figures,
+    "collect": collect.figures,
     "directory": directory.figures,
 }
 
