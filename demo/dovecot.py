@@ -8,12 +8,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from demo.mail_store import HOST, PASSWORD, MailStore
+from demo.mail_store import HOST, MASTER, MASTER_PASSWORD, PASSWORD, MailStore
 from demo.ports import free_port
 
 DOVECOT = "/usr/sbin/dovecot"
-MASTER = "passerelle"  # with MASTER_PASSWORD it logs in for any account
-MASTER_PASSWORD = "tous les guichets"
 
 _CONF = """\
 base_dir = {home}/run
@@ -99,7 +97,6 @@ class DovecotStore(MailStore):
     """``lmtp_port`` and the socket ``lmtp_socket`` take letters by LMTP, ``lmtp_port`` with STARTTLS too."""
 
     name = "dovecot"
-    master = True
 
     def __init__(self, *accounts: str, more: str = "", quotas: Mapping[str, int] | None = None) -> None:
         """``more``: further lines of dovecot.conf. ``quotas``: octets that an account may hold."""

@@ -25,17 +25,18 @@ from demo.ports import free_port, listens, wait_until_it_listens
 LIMIT = 30.0  # seconds to start or to stop
 HOST = "localhost"  # the name in their certificates
 PASSWORD = "mot de passe é"
+MASTER = "passerelle"  # with MASTER_PASSWORD it logs in for any account
+MASTER_PASSWORD = "tous les guichets"
 
 
 class MailStore(ABC):
     """One server on loopback, in a directory of its own. As a context manager it is started and surely stopped.
 
     ``port`` speaks STARTTLS, ``tls_port`` TLS from the first byte (None: it cannot); ``anchors`` is the authority of
-    its certificate. ``master``: whether it knows a master login (MASTER) for all accounts.
+    its certificate.
     """
 
     name = ""
-    master = False
 
     def __init__(self, *accounts: str) -> None:
         """``accounts``: all have PASSWORD."""

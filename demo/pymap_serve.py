@@ -12,7 +12,7 @@ from pymap.main import main
 from pymap.user import UserMetadata
 from pysasl.hashing import BuiltinHash
 
-from demo.mail_store import PASSWORD
+from demo.mail_store import MASTER, MASTER_PASSWORD, PASSWORD
 from demo.pymap import ACCOUNTS_FILE
 
 
@@ -31,6 +31,8 @@ class Accounts(DictBackend):
         with open(config.args.accounts_file, encoding="utf-8") as file:  # noqa: ASYNC230 - nobody is served yet
             for account in file.read().split():
                 login.users_dict[account] = UserMetadata(config, account, password=secret)
+        master = BuiltinHash(rounds=1).hash(MASTER_PASSWORD)
+        login.users_dict[MASTER] = UserMetadata(config, MASTER, password=master, roles=frozenset({"admin"}))
 
 
 if __name__ == "__main__":
