@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import attacks, directory, documents, latency, machine, memory, nodes_throughput, throughput, trust
+from bench import attacks, collect, directory, documents, latency, machine, memory, nodes_throughput, throughput, trust
 from bench.bars import BARS
 from bench.part import Figures, Missing, parser, say
 from bench.pictures import picture
@@ -42,6 +42,7 @@ PARTS: dict[str, Callable[..., Figures]] = {
     "trust": trust.figures,
     "documents": documents.figures,
     "attacks": attacks.figures,
+    "collect": collect.figures,
     "directory": directory.figures,
 }
 

@@ -97,6 +97,18 @@ BARS = (
     ),
     *_queue("sqlite", "SQLite"),
     *_queue("postgresql", "PostgreSQL"),
+    Bar(
+        what="2,000 waiting letters collected, a second",
+        path=("collect", "per_second"),
+        limit=50,
+        at_least=True,
+    ),
+    Bar(
+        what="200 mailboxes that only wait, above idle, one process",
+        path=("collect", "mb_all"),
+        limit=150,
+        unit=" MB",
+    ),
     *(
         Bar(
             what=f"import of the directory, 536,000 rows, {what}",

@@ -12,6 +12,8 @@ _PANELS = {
     "Queue of 200,000 (share of the limit)": "queue",
     "Trust: mutual TLS on both sides, and the white list (share of the limit)": "trust",
     "Clinical documents (share of the limit)": "documents",
+    "Mailboxes that are collected from (share of the limit)": "collect",
+    "Import of the national directory (share of the limit)": "directory",
 }
 
 

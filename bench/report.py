@@ -10,32 +10,21 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.bars import BARS, Bar
+from bench.markdown import NOT_MEASURED, Results, figures_of, table
+from bench.report_mailboxes import collect, directory
 
 ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-NOT_MEASURED = "Not measured yet.\n"
-
-Results = Mapping[str, Any]  # as in results.json
 
 
 def filled(page: str, results: Results) -> str:
     """The page with its blocks written anew. Raises KeyError for a block that nobody writes."""
     return _BLOCK.sub(lambda found: found[1] + BLOCKS[found[2]](results) + found[3], page)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Markdown; all columns but the first are figures."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
-
-
-def _figures(results: Results, part: str) -> dict[str, Any]:
-    return dict(results["parts"].get(part, {}).get("figures", {}))
 
 
 def _machine(results: Results) -> str:
@@ -58,7 +47,7 @@ def _form(entry: Mapping[str, Any]) -> str:
 
 
 def _bars(results: Results) -> str:
-    parts = {name: _figures(results, name) for name in results["parts"]}
+    parts = {name: figures_of(results, name) for name in results["parts"]}
     return table(("what", "promised", "measured", ""), (_held(bar, bar.found(parts)) for bar in BARS))
 
 
@@ -69,7 +58,7 @@ def _held(bar: Bar, value: float | None) -> Sequence[str]:
 
 
 def _throughput(results: Results) -> str:
-    figures = _figures(results, "throughput")
+    figures = figures_of(results, "throughput")
     if not figures:
         return NOT_MEASURED
     rates, used = figures["per_second"], figures["cpu_ms"]
@@ -82,7 +71,7 @@ def _throughput(results: Results) -> str:
 
 
 def _latency(results: Results) -> str:
-    figures = _figures(results, "latency")
+    figures = figures_of(results, "latency")
     if not figures:
         return NOT_MEASURED
     disk = ", ".join(f"{share} {time}" for share, time in figures.get("disk_ms", {}).items())
@@ -109,7 +98,7 @@ def _times(runs: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _memory(results: Results) -> str:
-    figures = _figures(results, "memory")
+    figures = figures_of(results, "memory")
     if not figures:
         return NOT_MEASURED
     rows = []
@@ -127,7 +116,7 @@ def _memory(results: Results) -> str:
 
 
 def _queue(results: Results) -> str:
-    figures = _figures(results, "queue")
+    figures = figures_of(results, "queue")
     if not figures:
         return NOT_MEASURED
     names = {
@@ -145,7 +134,7 @@ def _queue(results: Results) -> str:
 
 
 def _nodes(results: Results) -> str:
-    figures = _figures(results, "nodes")
+    figures = figures_of(results, "nodes")
     if not figures:
         return NOT_MEASURED
     head = (
@@ -166,7 +155,7 @@ def _nodes(results: Results) -> str:
 
 
 def _trust(results: Results) -> str:
-    figures = _figures(results, "trust")
+    figures = figures_of(results, "trust")
     if not figures:
         return NOT_MEASURED
     shakes, others = figures["handshakes"], ("postfix", "postfix+reuse", "s_server", "gateway")
@@ -202,7 +191,7 @@ def _white_list(figures: Mapping[str, Any]) -> str:
 
 
 def _documents(results: Results) -> str:
-    figures = _figures(results, "documents")
+    figures = figures_of(results, "documents")
     if not figures:
         return NOT_MEASURED
     names = {
@@ -239,6 +228,8 @@ BLOCKS: Mapping[str, Callable[[Results], str]] = {
     "nodes": _nodes,
     "trust": _trust,
     "documents": _documents,
+    "collect": collect,
+    "directory": directory,
 }
 
 

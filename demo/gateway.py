@@ -131,8 +131,12 @@ class Gateway:
 
     async def command(self, *words: str) -> tuple[int, str]:
         """Run ``mssgw`` as an administrator would: exit code and what it printed."""
+        return await self.tool(*words, "--config", str(self.config))
+
+    async def tool(self, *words: str) -> tuple[int, str]:
+        """The same for what needs no configuration."""
         process = await asyncio.create_subprocess_exec(
-            *(str(MSSGW), *words, "--config", str(self.config)),
+            *(str(MSSGW), *words),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from demo import people
 from demo.gateway import DidNotStart
+from demo.mail_store import HOST, PASSWORD
 from demo.stage import Stage, stage
 from demo.standin import Received, Standin
 from demo.timeline import Timeline
 
 
-async def keep(home: Path, timeline: Timeline) -> None:
+async def keep(home: Path, timeline: Timeline, store: str | None) -> None:
     """Run until cancelled. Raises DidNotStart, also when the gateway ends by itself."""
 
     def tell(standin: Standin, letter: Received) -> None:
@@ -22,7 +23,7 @@ async def keep(home: Path, timeline: Timeline) -> None:
         timeline.note(f"{datetime.now():%H:%M:%S} {standin.name} received a letter {text}")
 
     with _alone(home):
-        async with stage(home, tell) as here:
+        async with stage(home, tell, store=store) as here:
             timeline.note(manual(here, home))
             await here.gateway.ended()
             raise DidNotStart(f"it has ended by itself\n{here.gateway.last_lines()}")
@@ -55,6 +56,7 @@ The gateway runs. Establishments knock at 127.0.0.1:{here.establishments}, opera
 it knows the former by the address they come from, the latter by their certificates, so these are part of each command.
 Mail arrives at
 {listening}
+and for <{people.PHARMACY}> and <{people.PROGRAM}> in mailboxes of a private {here.store.name}.
 
 Try, in another terminal (swaks is a Debian package):
 
@@ -76,6 +78,9 @@ Try, in another terminal (swaks is a Debian package):
 
   # an operator whose certificate is not in the white list: 554 5.7.1, whatever it sends
   {stranger} --from {people.CUSTOMER} --to {people.PHARMACY}
+
+  # what lies in the pharmacy's mailbox
+  curl -s --ssl-reqd --cacert {here.store.anchors} --user '{people.PHARMACY}:{PASSWORD}' 'imap://{HOST}:{here.store.port}/INBOX;MAILINDEX=1'
 
 Look, as an administrator:
 

@@ -10,6 +10,7 @@ from email.utils import format_datetime, make_msgid
 from demo import people
 
 LIMIT = 10_485_760  # octets: "10 Mo" in the larger of its two readings, encoded attachments included
+_MIXED = 'multipart/mixed; boundary="=_demo"'
 Fields = Sequence[tuple[str, str]]
 
 
@@ -58,7 +59,7 @@ def receipt(original: Mail) -> Mail:
     header = original.content.partition(b"\r\n\r\n")[0].decode().replace("\r\n", "\n") + "\n"
     kind = 'multipart/report; report-type=disposition-notification; boundary="=_demo"'
     text = _parts(
-        ("text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit", opened),
+        _plain(opened),
         ("message/disposition-notification", report),
         ("text/rfc822-headers", header),
     )
@@ -70,15 +71,33 @@ def receipt(original: Mail) -> Mail:
 def ordonnance(recipient: str) -> Mail:
     """A patient's new letter with a prescription, in answer to nothing."""
     text = _parts(
-        ("text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit", "Bonjour, je passerai à 18 h.\n"),
-        (
-            f'application/pdf; name="{people.ORDONNANCE_FILE}"\nContent-Transfer-Encoding: base64\n'
-            f'Content-Disposition: attachment; filename="{people.ORDONNANCE_FILE}"',
-            base64.encodebytes(_pdf()).decode(),
-        ),
+        _plain("Bonjour, je passerai à 18 h.\n"), _attached(people.ORDONNANCE_FILE, "application/pdf", _pdf())
     )
-    kind = 'multipart/mixed; boundary="=_demo"'
-    return _mail(people.CUSTOMER, recipient, people.ORDONNANCE_SUBJECT, [], text, kind=kind)
+    return _mail(people.CUSTOMER, recipient, people.ORDONNANCE_SUBJECT, [], text, kind=_MIXED)
+
+
+def answer_of_pharmacy(original: Mail) -> Mail:
+    """The pharmacy answers the patient's ordonnance."""
+    fields = [("In-Reply-To", original.message_id), ("References", original.message_id)]
+    text = "Bonjour, votre commande est prête.\n"
+    return _mail(original.recipient, original.sender, f"Re: {people.ORDONNANCE_SUBJECT}", fields, text)
+
+
+def order() -> Mail:
+    """The doctor asks the laboratory's program for something, and to be told when it has taken that in."""
+    fields = [("Disposition-Notification-To", people.DOCTOR)]
+    return _mail(people.DOCTOR, people.PROGRAM, people.ORDER_SUBJECT, fields, "NFS, CRP.\n", name=people.DOCTOR_NAME)
+
+
+def report(recipient: str, archive: bytes, pdf: tuple[str, bytes]) -> Mail:
+    """The doctor sends a clinical document: a CDA R2 in its IHE_XDM.zip, and its PDF for those who only read."""
+    name, shown = pdf
+    text = _parts(
+        _plain("Bonjour, voici votre compte rendu.\n"),
+        _attached("IHE_XDM.zip", "application/zip", archive),
+        _attached(name, "application/pdf", shown),
+    )
+    return _mail(people.DOCTOR, recipient, people.LETTER_SUBJECT, [], text, name=people.DOCTOR_NAME, kind=_MIXED)
 
 
 def letter_of(size: int) -> Mail:
@@ -122,6 +141,15 @@ def _mail(
 def _parts(*parts: tuple[str, str]) -> str:
     """A multipart body: each part's type, with further fields below it, and its text."""
     return "".join(f"--=_demo\nContent-Type: {kind}\n\n{text}\n" for kind, text in parts) + "--=_demo--\n"
+
+
+def _plain(text: str) -> tuple[str, str]:
+    return "text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit", text
+
+
+def _attached(name: str, kind: str, content: bytes) -> tuple[str, str]:
+    head = f'{kind}; name="{name}"\nContent-Transfer-Encoding: base64'
+    return f'{head}\nContent-Disposition: attachment; filename="{name}"', base64.encodebytes(content).decode()
 
 
 def _pdf() -> bytes:

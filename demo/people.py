@@ -4,6 +4,9 @@ DOCTOR = "dr.martin@ch-test.mssante.fr"
 DOCTOR_NAME = "Dr Camille MARTIN"
 OTHER_DOCTOR = "dr.bernard@ch-test.mssante.fr"  # never wrote to a patient
 PHARMACY = "officine@pharmacie-test.mssante.fr"  # a pharmacy's shared mailbox (ORG)
+COUNTER = "comptoir@pharmacie-test.example"  # its ordinary address, outside the trust space
+PROGRAM = "labo@ch-test.mssante.fr"  # of the hospital's laboratory software (APP)
+TAKEN = "Integres"  # where that puts what it has taken in
 
 PATIENT = "279035121518989@patient.mssante.fr"
 CORSICAN = "177012a12345670@patient.mssante.fr"  # as his doctor typed it, in lower case
@@ -23,10 +26,12 @@ STRANGER_HOST = "smtp.inconnu.example"  # of the same authority, and in no list
 LETTER_SUBJECT = "Compte rendu de consultation"
 ORDONNANCE_SUBJECT = "Mon ordonnance du jour"
 ORDONNANCE_FILE = "ordonnance_seringat.pdf"
+ORDER_SUBJECT = "Demande de bilan"
+FAMILY = "SERINGATEAU"  # the patient's name in clinical documents
 
 # Lower case; searched for in the gateway's log, which must know people by queue ids and keyed hashes alone.
 PERSONAL = (
     *(address.partition("@")[0] for address in (PATIENT, CORSICAN, CUSTOMER, WRONG_KEY)),
-    *("martin", "bernard", "officine@", "seringat"),
-    *(text.lower() for text in (LETTER_SUBJECT, ORDONNANCE_SUBJECT, ORDONNANCE_FILE)),
+    *("martin", "bernard", "officine@", "labo@", "seringat"),
+    *(text.lower() for text in (LETTER_SUBJECT, ORDONNANCE_SUBJECT, ORDONNANCE_FILE, ORDER_SUBJECT)),
 )

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,18 +10,23 @@ from pathlib import Path
 from string import Template
 
 from demo import people
+from demo.bal import Bal, mail_store
 from demo.gateway import Gateway
+from demo.mail_store import HOST, PASSWORD, MailStore
+from demo.ports import free_port
 from demo.space import Space
 from demo.standin import Received, Standin
 
 _CONFIG = Path(__file__).with_name("mssgw.toml")
 _MES = "127.0.0.4"
-_PORTS = range(20_000, 32_000)  # below those that the kernel hands to clients, so that none of them takes ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Everything that runs. ``establishments`` and ``trust_space`` are the gateway's ports on 127.0.0.1."""
+    """Everything that runs. ``establishments`` and ``trust_space`` are the gateway's ports on 127.0.0.1.
+
+    ``store``: the IMAP server with the mailboxes ``officine``, of the pharmacy, and ``laboratory``, of a program.
+    """
 
     gateway: Gateway
     space: Space
@@ -31,6 +35,15 @@ class Stage:
     mon_espace_sante: Standin
     establishments: int
     trust_space: int
+    store: MailStore
+
+    @property
+    def officine(self) -> Bal:
+        return Bal("Pharmacy", self.store, people.PHARMACY)
+
+    @property
+    def laboratory(self) -> Bal:
+        return Bal("Laboratory", self.store, people.PROGRAM)
 
     @property
     def standins(self) -> tuple[Standin, ...]:
@@ -46,46 +59,54 @@ def nobody(standin: Standin, letter: Received) -> None:
 
 
 @asynccontextmanager
-async def stage(home: Path, on_letter: Callable[[Standin, Received], None] = nobody) -> AsyncIterator[Stage]:
-    """Set everything up under ``home``, and end it all. Raises DidNotStart."""
-    async with Gateway(home / "mssgw.toml") as gateway:
-        establishments, trust_space, monitoring = _free_ports(3)
-        space = Space(home / "trust-space", _MES)
-        here = Stage(
-            gateway=gateway,
-            space=space,
-            hospital=Standin("Hospital", ip="127.0.0.2", host="smtp.ch-test.example", on_letter=on_letter),
-            pharmacy=Standin("Pharmacy", ip="127.0.0.3", host="smtp.pharmacie-test.example", on_letter=on_letter),
-            mon_espace_sante=Standin(
-                "Mon espace santé",
-                ip=_MES,
-                host=people.MES_HOST,
-                on_letter=on_letter,
-                server=space.server(people.MES_HOST),
-                client=space.client(people.MES_HOST),
-            ),
-            establishments=establishments,
-            trust_space=trust_space,
-        )
-        try:
-            for standin in here.standins:
-                await standin.open()
-            _configure(home, here, monitoring)
-            await gateway.start(establishments, trust_space, monitoring=monitoring)
-            yield here
-        finally:
-            if gateway.running:  # before the stand-ins, so that what is on its way arrives
-                await gateway.stop()
-            for standin in here.standins:
-                standin.close()
+async def stage(
+    home: Path, on_letter: Callable[[Standin, Received], None] = nobody, *, store: str | None = None
+) -> AsyncIterator[Stage]:
+    """Set everything up under ``home``, and end it all. ``store``: which make of IMAP server. Raises DidNotStart."""
+    with mail_store(store) as bals:  # it takes a second or two, in which nothing else happens
+        async with Gateway(home / "mssgw.toml") as gateway:
+            here = _stage(home, gateway, bals, on_letter)
+            try:
+                for standin in here.standins:
+                    await standin.open()
+                await here.laboratory.make(people.TAKEN)
+                monitoring = free_port()
+                _configure(home, here, monitoring)
+                await gateway.start(here.establishments, here.trust_space, monitoring=monitoring)
+                yield here
+            finally:
+                if gateway.running:  # before the stand-ins, so that what is on its way arrives
+                    await gateway.stop()
+                for standin in here.standins:
+                    standin.close()
+
+
+def _stage(home: Path, gateway: Gateway, store: MailStore, on_letter: Callable[[Standin, Received], None]) -> Stage:
+    space = Space(home / "trust-space", _MES)
+    return Stage(
+        gateway=gateway,
+        space=space,
+        hospital=Standin("Hospital", ip="127.0.0.2", host="smtp.ch-test.example", on_letter=on_letter),
+        pharmacy=Standin("Pharmacy", ip="127.0.0.3", host="smtp.pharmacie-test.example", on_letter=on_letter),
+        mon_espace_sante=Standin(
+            "Mon espace santé",
+            ip=_MES,
+            host=people.MES_HOST,
+            on_letter=on_letter,
+            server=space.server(people.MES_HOST),
+            client=space.client(people.MES_HOST),
+        ),
+        establishments=free_port(),
+        trust_space=free_port(),
+        store=store,
+    )
 
 
 def _configure(home: Path, here: Stage, monitoring: int) -> None:
     shutil.rmtree(home / "state" / "trust", ignore_errors=True)  # list and CRLs of authorities that are no more
-    key = home / "master.key"
-    if not key.exists():
-        with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
+    _keep(home / "master.key", secrets.token_bytes(32))
+    (home / "bal.password").unlink(missing_ok=True)
+    _keep(home / "bal.password", PASSWORD.encode())
     text = Template(_CONFIG.read_text("utf-8")).substitute(
         establishments=here.establishments,
         trust_space=here.trust_space,
@@ -94,19 +115,18 @@ def _configure(home: Path, here: Stage, monitoring: int) -> None:
         hospital=here.hospital.port,
         pharmacy=here.pharmacy.port,
         mon_espace_sante=here.mon_espace_sante.port,
+        imap_host=HOST,
+        imap=here.store.port,
+        imap_anchors=here.store.anchors,
+        officine=people.PHARMACY,
+        program=people.PROGRAM,
+        taken=people.TAKEN,
+        counter=people.COUNTER,
     )
     here.gateway.config.write_text(text, "utf-8")
 
 
-def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
-    while len(found) < count:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return found
+def _keep(path: Path, secret: bytes) -> None:
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secret)

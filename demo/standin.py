@@ -74,9 +74,13 @@ class Standin:
 
     async def letter(self, message_id: str, limit: float) -> Received | None:
         """The letter with that Message-ID, waiting up to ``limit`` seconds for it."""
+        return await self.such(lambda letter: letter.message_id == message_id, limit)
+
+    async def such(self, wanted: Callable[[Received], bool], limit: float) -> Received | None:
+        """The first letter that is ``wanted``, waiting up to ``limit`` seconds for it."""
 
         def found() -> Received | None:
-            return next((letter for letter in self.letters if letter.message_id == message_id), None)
+            return next(filter(wanted, self.letters), None)
 
         try:
             async with asyncio.timeout(limit), self._arrival:

@@ -33,7 +33,7 @@ from mssgw.flow.receipt import Notices
 from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
-from mssgw.ports import Desk, Directory, Patients, QueueRow, Store
+from mssgw.ports import Desk, Directory, Patients, Purges, QueueRow, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -78,6 +78,10 @@ class BackOffice:
     @property
     def patients(self) -> Patients:
         return self._rest.patients
+
+    @property
+    def purges(self) -> Purges:
+        return self._rest.purges
 
     @property
     def space(self) -> PatientSpace:

@@ -17,8 +17,9 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
-from mssgw.app.deliverers import SESSIONS, Transports, receipt_watches
+from mssgw.app.deliverers import SESSIONS, Transports
 from mssgw.app.eyes.eyes import Eyes
+from mssgw.app.mailbox_work import MailboxWork
 from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready, Reloads, made_of, read_again, refusals_told, with_certificate_renewed
 from mssgw.app.seat import Seat
@@ -39,7 +40,6 @@ from mssgw.edges.smtpd_logins import Logins
 from mssgw.edges.webhook import Webhooks
 from mssgw.flow.collectors import Collectors
 from mssgw.flow.live import Live
-from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.ports import Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
@@ -78,8 +78,7 @@ class Daemon:
         eyes.follow(ready)
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
         self._servers: list[SmtpIn] = []
-        self._collectors: Collectors | None = None
-        self._receipts: ReceiptWatches | None = None
+        self._work: MailboxWork | None = None
         self._stop = asyncio.Event()
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -141,19 +140,17 @@ class Daemon:
             tasks.append(asyncio.create_task(flow.sweeper.run(), name="sweep"))
             if flow.notifier is not None:
                 tasks.append(asyncio.create_task(flow.notifier.run(), name="notify"))
-            self._collectors = self._collecting(flow)
-            tasks.append(asyncio.create_task(self._collectors.run(), name="collect"))
-            self._receipts = receipt_watches(
-                store=self._rest.store,
-                memory=self._rest.collected,
-                spool=self._rest.spool,
+            self._work = MailboxWork(
+                self._rest,
+                collectors=self._collecting(flow),
                 mailboxes=mailboxes,
                 live=self._live,
-                clock=self._rest.clock,
                 telemetry=self._telemetry,
+                node=f"{config.node}-{self._seat.number}",
+                lasting=config.delivery.take_over_after,
             )
-            self._receipts.follow(self._ready.watched)
-            tasks.append(asyncio.create_task(self._receipts.run(), name="receipts"))
+            self._work.follow(self._ready)
+            tasks += self._work.start()
         for task in tasks:
             task.add_done_callback(self._stop_if_it_fell)
         try:
@@ -179,7 +176,7 @@ class Daemon:
             self._event("gateway.stopped")
 
     def _collecting(self, flow: Flow) -> Collectors:
-        collecting = collectors(
+        return collectors(
             reception=flow.reception,
             memory=self._rest.collected,
             live=self._live,
@@ -190,8 +187,6 @@ class Daemon:
             tls=lambda: self._ready.tls,
             closed=lambda: self._eyes.intake.refusal is not None,
         )
-        collecting.follow(self._ready.collecting)
-        return collecting
 
     async def until_told_to_stop(self) -> None:
         """Say that we are ready, then wait for a signal. Raises TaskFell."""
@@ -247,10 +242,8 @@ class Daemon:
         self._live.login = admission.login
         for server in self._servers:  # new connections follow it; those that are open keep what they were told
             server.listener = ready.listeners[server.listener.name]
-        if self._collectors is not None:
-            self._collectors.follow(ready.collecting)
-        if self._receipts is not None:
-            self._receipts.follow(ready.watched)
+        if self._work is not None:
+            self._work.follow(ready)
         self._eyes.follow(ready)
         log.configure(ready.config.log.level, ready.config.log.format)
         if ready.waiting and self._seat.first:  # one of us is enough

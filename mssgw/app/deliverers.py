@@ -9,17 +9,17 @@ from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import Mailbox
 from mssgw.app.config.values import Endpoint, SecretFile
 from mssgw.core.delivery import Delivery, Outcome
+from mssgw.core.retention import Retained
 from mssgw.core.routes import Route, RouteKind, TlsPolicy
 from mssgw.edges.lmtp_out import LmtpTransport
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.edges.smtp_out import SmtpTransport
-from mssgw.flow.live import Live
 from mssgw.flow.mailbox_delivery import MailboxTransport, account
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
-from mssgw.flow.own_letters import OwnLetters
-from mssgw.flow.receipt_watches import ReceiptWatches
-from mssgw.flow.receipts_watch import ReceiptWatch, Watched
-from mssgw.ports import Clock, CollectedLetters, Mailboxes, Spool, Store, Stored, Telemetry, Transport, Trust
+from mssgw.flow.receipts_watch import Watched
+from mssgw.flow.retention import Kept, Shelf
+from mssgw.ports import Mailboxes, Spool, Stored, Telemetry, Transport, Trust
+from mssgw.ports.mailbox import SEEN
 
 Password = Callable[[SecretFile | None], str | None]
 SESSIONS = 6  # of all workers together on one account: Dovecot allows ten, and its owner has his own
@@ -84,7 +84,7 @@ def watched(config: Config, password: Password) -> Sequence[Watched]:
     stores = {each.name: each for each in config.mail_stores}
     return tuple(
         Watched(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address.text),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
             mailbox=mailbox.address,
             folder=mailbox.processed_folder or mailbox.folder,
             flags=(mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (),
@@ -94,25 +94,39 @@ def watched(config: Config, password: Password) -> Sequence[Watched]:
     )
 
 
-def receipt_watches(
-    *,
-    store: Store,
-    memory: CollectedLetters,
-    spool: Spool,
-    mailboxes: Mailboxes,
-    live: Live,
-    clock: Clock,
-    telemetry: Telemetry,
-) -> ReceiptWatches:
-    """Watches over these edges; follow() says whose."""
-    own = OwnLetters(store=store, spool=spool, live=live)
-
-    def make(each: Watched) -> ReceiptWatch:
-        return ReceiptWatch(
-            each, mailboxes=mailboxes, own=own, memory=memory, live=live, clock=clock, telemetry=telemetry
+def retained(config: Config) -> Sequence[Retained]:
+    """The mailboxes that letters leave when their time is over (TRC-3)."""
+    return tuple(
+        Retained(
+            mailbox=mailbox.address,
+            folders=mailbox.kept_in,
+            after=mailbox.purge_after,
+            notice=config.retention.purge_notice,
         )
+        for mailbox in config.mailboxes
+        if mailbox.mail_store is not None and mailbox.purge_after is not None
+    )
 
-    return ReceiptWatches(make)
+
+def kept(config: Config, password: Password) -> Sequence[Kept]:
+    """The same, with the way to them. Raises OSError as to_mailboxes()."""
+    stores, terms = {each.name: each for each in config.mail_stores}, {each.mailbox: each for each in retained(config)}
+    return tuple(
+        Kept(
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
+            term=terms[mailbox.address],
+            shelves=_shelves(mailbox),
+        )
+        for number, mailbox in enumerate(config.mailboxes, 1)
+        if mailbox.mail_store is not None and mailbox.address in terms
+    )
+
+
+def _shelves(mailbox: Mailbox) -> tuple[Shelf, ...]:
+    """What its program moved aside is done with; what lies where we put it when it was read, or has its keyword."""
+    done = (mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (SEEN,)
+    aside = (Shelf(folder=mailbox.processed_folder, done=()),) if mailbox.processed_folder is not None else ()
+    return (Shelf(folder=mailbox.folder, done=done), *aside)
 
 
 def _by_lmtp(store: MailStore) -> Route:

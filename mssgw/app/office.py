@@ -13,7 +13,7 @@ from mssgw.core.journal import Entry
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
 from mssgw.flow.release import Judgement
-from mssgw.ports import Desk, Directory, Patients, Store
+from mssgw.ports import Desk, Directory, Patients, Purges, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -37,6 +37,9 @@ class Office(Protocol):
 
     @property
     def patients(self) -> Patients: ...
+
+    @property
+    def purges(self) -> Purges: ...
 
     @property
     def settings(self) -> Settings:

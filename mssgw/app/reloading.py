@@ -14,7 +14,8 @@ from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
-from mssgw.app.deliverers import watched
+from mssgw.app.deliverers import kept, watched
+from mssgw.app.patient_mailboxes import patient_watch
 from mssgw.app.seat import Seat
 from mssgw.app.telemetry.events import Silence
 from mssgw.core.envelope import Role
@@ -27,7 +28,9 @@ from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
 from mssgw.edges.tls_mutual import PeerContext, peer_context
 from mssgw.flow.fetching import Plan
+from mssgw.flow.patient_receipts import PatientWatch
 from mssgw.flow.receipts_watch import Watched
+from mssgw.flow.retention import Kept
 from mssgw.ports import Telemetry
 
 
@@ -48,6 +51,8 @@ class Ready:
     identity: Identity | None = field(default=None, repr=False)
     listeners: Mapping[str, Listener]
     watched: Sequence[Watched] = ()
+    kept: Sequence[Kept] = ()
+    patients: PatientWatch | None = None
     collecting: Sequence[Plan] = ()
 
     def tls_of(self, route: Route) -> ssl.SSLContext:
@@ -87,6 +92,8 @@ def made_of(
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
         collecting=plans(config),
         watched=watched(config, wiring.password),
+        kept=kept(config, wiring.password),
+        patients=patient_watch(config, wiring.password),
     )
 
 

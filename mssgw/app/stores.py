@@ -25,9 +25,11 @@ from mssgw.ports import (
     Meter,
     NotificationQueue,
     Patients,
+    Purges,
     Spool,
     Store,
     Telemetry,
+    UnopenedLetters,
     Vitals,
 )
 
@@ -42,6 +44,8 @@ class AtRest:
     patients: Patients
     notifications: NotificationQueue
     collected: CollectedLetters
+    purges: Purges
+    unopened: UnopenedLetters
     spool: Spool
     vitals: Vitals
     hot: MemoryBudget
@@ -84,6 +88,8 @@ async def at_rest(
                     opened.desk,
                     opened.directory,
                     opened.patients,
+                    opened.store,
+                    opened.store,
                     opened.store,
                     opened.store,
                     spool,

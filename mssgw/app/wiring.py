@@ -10,7 +10,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network, SecretFile
-from mssgw.app.deliverers import to_mailboxes
+from mssgw.app.deliverers import retained, to_mailboxes
+from mssgw.app.patient_mailboxes import route_to_patients
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
@@ -138,11 +139,10 @@ def patient_client(config: Config, sender: Address) -> Client | None:
 
 def _to_patients(config: Config) -> dict[str, Route]:
     """To the mailboxes that we keep for patients, and to their ordinary addresses."""
-    space = config.patient_space
-    if space is None:
+    there = route_to_patients(config, password)
+    if there is None:
         return {}
-    hop, ordinary = space.next_hop, notifications(config).route
-    there = Route(name=HOUSEHOLD, host=hop.host, port=hop.port, tls=space.next_hop_tls, inward=True, patients=True)
+    ordinary = notifications(config).route
     table = {config.gateway.patient_domain: there}
     return table | ({PATIENTS_HEAR: ordinary} if ordinary is not None else {})
 
@@ -208,6 +208,7 @@ def settings(config: Config, listed: Listed | None = None) -> Settings:
         products=products(config),
         own_product=config.mss.product or "",
         close_after=tuple((each.address, each.close_after) for each in config.mailboxes if each.close_after),
+        retained=tuple(retained(config)),
         unread_after=config.reports.unread_after,
         unread_alarm=config.reports.unread_alarm,
         notifications=notifications(config),

@@ -20,6 +20,8 @@ class JournalEvent(StrEnum):
     READ = "read"  # a receipt answers this letter; ``detail`` is its disposition
     ACCOUNT = "account"  # a notice of Mon espace santé answers this letter; ``detail`` is the AccountState
     RELEASED = "released"
+    ANNOUNCED = "announced"  # the readers of a mailbox were told which letters will be deleted there, and when (TRC-3)
+    PURGED = "purged"  # the letter was deleted from the mailbox that we had put it into, as announced
     ERASED = "erased"  # the content is gone for good
     CONVERSATION = "conversation"  # an operator closed, reopened, blocked, unblocked or imported a pair
     TRUST = "trust"  # an operator accepted a white list by hand; ``detail`` says which, and what came of it

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mssgw.core.addresses import Address
 from mssgw.core.bal import BalKind, Party
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.facts import Exchange, Facts
@@ -28,6 +29,11 @@ def counts_as_letter(facts: Facts) -> bool:  # req: SD-4
 def closes_at_once(facts: Facts, move: Move) -> bool:  # req: SD-10
     """Whether the move is made even while the letter is held: a FIN's, not that of a mailbox which closes by itself."""
     return move.event is Event.PROFESSIONAL_CLOSED and facts.head is not None and facts.head.closes
+
+
+def ends_exchange(facts: Facts, patient: Address) -> bool:  # req: FIN-1, FIN-2, FIN-4
+    """Whether this letter leaves the patient nobody to answer: it closes, and opens no other mailbox to him."""
+    return {move.event for move in moves(facts) if move.pair.patient == patient} == {Event.PROFESSIONAL_CLOSED}
 
 
 def _of_exchange(facts: Facts, exchange: Exchange) -> Iterator[Move]:

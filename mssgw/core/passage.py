@@ -15,7 +15,7 @@ class Passage:
     """``delivered``: when the next hop took it. ``read``: when the receipt came that says a person opened it.
 
     ``receipt``: what the last receipt says, "" without one: ``processed`` is a program's word, and ``deleted`` no
-    reader's (MDN-6). ``bounced``: it will not be delivered.
+    reader's (MDN-6); ``receipt_at``: when it came. ``bounced``: it will not be delivered.
     """
 
     spool_id: str
@@ -24,6 +24,7 @@ class Passage:
     delivered: datetime | None = None
     read: datetime | None = None
     receipt: str = ""
+    receipt_at: datetime | None = None
     bounced: datetime | None = None
 
 
@@ -51,6 +52,6 @@ def _after(known: Passage, entry: Entry) -> Passage:
             return replace(known, bounced=entry.at)
         case JournalEvent.READ:
             read = entry.at if entry.detail.partition("/")[0] == DISPLAYED else None
-            return replace(known, read=known.read or read, receipt=entry.detail)
+            return replace(known, read=known.read or read, receipt=entry.detail, receipt_at=entry.at)
         case _:
             return known

@@ -51,7 +51,12 @@ class Patient:
 
     def address(self, domain: str) -> Address:
         """His mailbox in that patient domain (INS-1)."""
-        return Address.parse(f"{self.matricule.value}@{domain}")
+        return mailbox_of(self.matricule, domain)
+
+
+def mailbox_of(matricule: Matricule, domain: str) -> Address:
+    """The mailbox of a patient in that patient domain (INS-1)."""
+    return Address.parse(f"{matricule.value}@{domain}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""Which notice a sender is due (DSN-1, RFC 3461; backscatter: RFC 3834)."""
+"""Which notice or receipt a sender is due (DSN-1, RFC 3461; SD-13; backscatter: RFC 3834)."""
 
+from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Notify
 from mssgw.core.facts import Facts
-from mssgw.core.message import Content
+from mssgw.core.message import Content, MessageHead
 from mssgw.core.moves import counts_as_letter
 
 
@@ -16,6 +17,14 @@ def may_be_answered(facts: Facts) -> bool:
         return False
     content = facts.head.content if facts.head else Content.ORDINARY
     return content is Content.ORDINARY and counts_as_letter(facts)
+
+
+def told_of_opening(head: MessageHead | None, back: Address | None) -> Address | None:  # req: MDN-2, MDN-4, SD-13
+    """Who is told when a patient opens this letter: one address, in the domain that the letter returns to, ``back``."""
+    if head is None or head.content is not Content.ORDINARY or head.message_id is None or len(head.receipt_to) != 1:
+        return None
+    (to,) = head.receipt_to
+    return to if back is not None and to.domain == back.domain else None
 
 
 def notice_due(delivery: Delivery, outcome: Outcome, *, is_late: bool) -> Notify | None:

@@ -40,8 +40,8 @@ class Route:
     first what becomes of a letter. ``domain``: whose operator the peer has to be (TLS-6), for ``mutual``.
 
     For LMTP, ``host`` may be the path of a unix socket. For IMAP, letters go into the first of ``folders`` and may have
-    been moved to the others since; with ``master``, ``login`` opens the mailbox of any login: that of ``mailbox``, or
-    when that is empty, the recipient's address.
+    been moved to the others since; with ``master``, ``login`` opens the mailbox of any login: see mailbox_of().
+    ``marks_subject``: a patient's copy of a letter that ends an exchange says so in its subject.
     """
 
     name: str
@@ -58,6 +58,18 @@ class Route:
     folders: tuple[str, ...] = field(default=(), repr=False)
     master: bool = False
     mailbox: str = field(default="", repr=False)
+    marks_subject: bool = False
+
+    def mailbox_of(self, recipient: Address) -> str:
+        """The login of a recipient's mailbox: ``mailbox``, else the address.
+
+        To patients, {address} and {matricule} in it stand for the address and its local part, in lower case: one
+        patient has one mailbox, however he is written (INS-3).
+        """
+        local, _, domain = recipient.key.rpartition("@")
+        if self.patients:
+            return self.mailbox.replace("{address}", f"{local}@{domain}").replace("{matricule}", local)
+        return self.mailbox or recipient.text
 
 
 class SpaceUnknown(GatewayError):

@@ -13,6 +13,7 @@ from mssgw.core.document_policy import DocumentPolicies
 from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
 from mssgw.core.notifying import Notifications
+from mssgw.core.retention import Retained
 from mssgw.core.routes import Route, RouteTable, SpaceUnknown
 
 TRACE_ROOM = 65_536  # req: SD-1
@@ -29,6 +30,7 @@ class Settings:
     ``directory_max_age``: how old the directory may be; None: it is not gone by.
     ``close_after``: mailboxes whose exchanges close after so long a silence (FIN-4). ``unread_after``: from what age on
     a letter that nobody has read is told of; ``unread_alarm``: aloud.
+    ``retained``: mailboxes that letters leave when their time is over (TRC-3).
     """
 
     hostname: str
@@ -49,6 +51,7 @@ class Settings:
     products: Mapping[str, str] = field(default_factory=dict)
     own_product: str = ""
     close_after: tuple[tuple[Address, timedelta], ...] = ()
+    retained: tuple[Retained, ...] = ()
     unread_after: timedelta = timedelta(days=7)
     unread_alarm: bool = False
     notifications: Notifications = Notifications()

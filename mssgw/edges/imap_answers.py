@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from mssgw.formats.imap_reading import Data, Garbled, Status, Value, fetched, flags, number, uid
-from mssgw.formats.imap_writing import read_moment
+from mssgw.formats.imap_writing import folder_name, read_moment
 from mssgw.formats.letter_id import letter_id_of
-from mssgw.ports.mailbox import Described
+from mssgw.ports.mailbox import INBOX, Described
 
 
 @dataclass(slots=True)
@@ -52,3 +52,13 @@ def described(message: int, items: Mapping[str, Value]) -> Described:
         received_at=read_moment(arrived.decode("ascii", "replace")) if isinstance(arrived, bytes) else None,
         letter_id=letter_id_of(header) if isinstance(header, bytes) else None,
     )
+
+
+def listed(data: Data) -> str | None:
+    """The name in a LIST response; None when it cannot be opened, or not be written again. Raises Garbled."""
+    match data.values():
+        case [list() as words, _, bytes() as written]:
+            if {each.lower() for each in flags(words)} & {r"\noselect", r"\nonexistent"}:
+                return None
+            return INBOX if written.upper() == INBOX.encode() else folder_name(written)
+    raise Garbled("no folder where there should be one")

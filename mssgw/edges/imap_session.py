@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from mssgw.edges.imap_answers import Answer, by_uid, described
+from mssgw.edges.imap_answers import Answer, by_uid, described, listed
 from mssgw.edges.imap_limits import BUDGET, FEW
 from mssgw.edges.imap_trouble import refusal
 from mssgw.edges.imap_wire import AUTH, SELECTED, Wire
@@ -14,6 +14,7 @@ from mssgw.formats.letter_id import HEADER
 from mssgw.ports.mailbox import INBOX, Described, Opened
 
 STANDARD = {r"\Seen": "SEEN", r"\Answered": "ANSWERED", r"\Flagged": "FLAGGED", r"\Draft": "DRAFT"}
+_FOLDERS = 1_000
 _WHAT = f"(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS ({HEADER})])"
 
 
@@ -43,7 +44,19 @@ class Session:
             kept = answer.note("PERMANENTFLAGS")
             # Without PERMANENTFLAGS all flags are kept (RFC 3501 section 7.1); with, "\*" stands for those of our own.
             self._keywords = kept is None or r"\*" in flags(parse([kept.rest])[0])
-            return Opened(uid_validity=uid(validity.rest), messages=wire.exists, keywords=self._keywords)
+            return Opened(
+                uid_validity=uid(validity.rest),
+                messages=wire.exists,
+                keywords=self._keywords,
+                deletes="UIDPLUS" in self._offers,
+            )
+
+    async def folders(self) -> Sequence[str]:
+        answer = await self._ok("LIST", '""', '"*"')
+        with self._reading():
+            names = [listed(data) for data in answer.named("LIST")]
+        found = dict.fromkeys([INBOX, *(name for name in names if name is not None)])
+        return list(found)[:_FOLDERS]
 
     async def search(
         self,

@@ -16,7 +16,7 @@ from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
-from mssgw.flow.patient_space import PatientNotices
+from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.flow.receipt import Notices, Result
 from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
 
@@ -124,6 +124,7 @@ class Attempts:
                 outcome=outcome,
                 entries=(journal_line(stored, after, outcome, now), *notified.get(after.number, ())),
                 notify=self._notification(stored, after, outcome, now),
+                unopened=to_be_opened(self._live.settings, stored, after, outcome, now),
             )
             for after, outcome in results
         ]

@@ -1,7 +1,7 @@
 """Queue ids: what the 250 names, what the log and ``trace`` know a letter by."""
 
 import random
-from datetime import datetime
+from datetime import UTC, datetime
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford base 32: no I, L, O, U to misread on the telephone
 
@@ -13,3 +13,14 @@ def new_id(now: datetime) -> str:
     """
     number = (int(now.timestamp() * 1000) << 35) | random.getrandbits(35)
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(75, -1, -5))
+
+
+def made_at(spool_id: str) -> datetime | None:
+    """When a queue id was made, to the millisecond; None for what is none."""
+    digits = [_ALPHABET.find(character) for character in spool_id]
+    if len(digits) != 16 or -1 in digits:
+        return None
+    number = 0
+    for digit in digits:
+        number = number << 5 | digit
+    return datetime.fromtimestamp((number >> 35) / 1000, UTC)

@@ -5,17 +5,15 @@ nobody has tried. So a crash between the store's word and our commit loses nothi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
 
+from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
+from mssgw.flow.mailbox_copy import Copies
 from mssgw.flow.mailbox_sessions import Sessions
-from mssgw.formats.received import return_path
-from mssgw.formats.trace_fields import trace_fields
-from mssgw.formats.wire import Unstuffer
-from mssgw.ports import Body, Spool, Stored, Telemetry
+from mssgw.ports import Spool, Stored, Telemetry
 from mssgw.ports.mailbox import (
     Account,
     LoginRefused,
@@ -35,8 +33,7 @@ class MailboxTransport:
     """ports.Transport into mailboxes (RouteKind.IMAP)."""
 
     def __init__(self, sessions: Sessions, *, hostname: str, spool: Spool, telemetry: Telemetry) -> None:
-        self._sessions, self._hostname = sessions, hostname
-        self._spool, self._telemetry = spool, telemetry
+        self._sessions, self._copies, self._telemetry = sessions, Copies(spool, hostname=hostname), telemetry
 
     async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
         """Raises Gone or Undecryptable when the body cannot be read to its end: the store keeps nothing then."""
@@ -58,7 +55,7 @@ class MailboxTransport:
 
     async def _deliver(self, route: Route, stored: Stored, delivery: Delivery) -> Outcome:
         """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
-        opener, again = account(route, delivery.forward_path.address.text), False
+        opener, again = account(route, delivery.forward_path.address), False
         opened = kept = False
         while True:
             try:
@@ -79,13 +76,14 @@ class MailboxTransport:
             if seek and await mailbox.find(route.folders, letter_id, since=stored.accepted_at) is not None:
                 self._telemetry.event("delivery.found_again", queue_id=stored.spool_id, route=route.name)
                 return Delivered(reply=FOUND, next_hop=route.host)
-            above = self._above(stored)
+            copy = await self._copies.of(route, stored, delivery)
             await mailbox.append(
                 route.folders[0],
                 letter_id,
-                self._octets(above, stored.body),
-                size=len(above) + stored.body.size,
+                self._copies.octets(copy),
+                size=copy.size,
                 received_at=stored.accepted_at,
+                flags=copy.flags,
             )
         except (MailboxLost, LoginRefused, MailboxDistrusted):
             raise
@@ -97,31 +95,8 @@ class MailboxTransport:
             return ended(reply=error.reply, next_hop=route.host)
         return Delivered(reply=PUT, next_hop=route.host)
 
-    def _above(self, stored: Stored) -> bytes:
-        """What goes above the letter, below its id."""
-        trace = trace_fields(
-            stored.facts, hostname=self._hostname, spool_id=stored.spool_id, accepted_at=stored.accepted_at
-        )
-        return return_path(stored.envelope.reverse_path) + trace
 
-    async def _octets(self, above: bytes, body: Body) -> AsyncIterator[bytes]:
-        """All of it, without stuffed dots. Whoever takes it checks the size."""
-        yield above
-        unstuffer = Unstuffer()
-        async with AsyncExitStack() as stack:
-            if body.at_hand is not None:
-                for segment in body.at_hand:
-                    yield unstuffer.feed(segment)
-            else:
-                segments = self._spool.read(body)
-                if (aclose := getattr(segments, "aclose", None)) is not None:
-                    stack.push_async_callback(aclose)
-                async for segment in segments:
-                    yield unstuffer.feed(segment)
-        yield unstuffer.end()
-
-
-def account(route: Route, recipient: str) -> Account:
+def account(route: Route, recipient: Address) -> Account:
     """Who opens the mailbox of this recipient, and where."""
     return Account(
         name=route.name,
@@ -130,5 +105,5 @@ def account(route: Route, recipient: str) -> Account:
         tls=route.tls,
         login=route.login or "",
         password=route.password or "",
-        authorize_as=(route.mailbox or recipient) if route.master else "",
+        authorize_as=route.mailbox_of(recipient) if route.master else "",
     )

@@ -8,11 +8,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mssgw.ports.mailbox import Account, LoginRefused, Mailbox, Mailboxes
 
 FAREWELL = 5.0  # seconds for a session to end
+MASTER_REFUSED = 3  # mailboxes that a master login was refused in a row, before it is spared itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,8 @@ class Sessions:
     def __init__(self, mailboxes: Mailboxes, limits: SessionLimits = DEFAULT_LIMITS) -> None:
         self._mailboxes, self._limits = mailboxes, limits
         self._doors: dict[Account, _Door] = {}
-        self._shut: dict[Account, _Shut] = {}  # at most one for each account of the configuration
+        self._shut: dict[Account, _Shut] = {}  # at most one for each mailbox that we know of
+        self._refused: dict[Account, int] = {}  # of a master login, mailboxes in a row
         self._sweep: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -110,19 +112,36 @@ class Sessions:
             return await self._open(account)
 
     async def _open(self, account: Account) -> Session:
-        now, shut = asyncio.get_running_loop().time(), self._shut.get(account)
-        if shut is not None and now < shut.until:
-            raise LoginRefused(shut.why)
+        now, master = asyncio.get_running_loop().time(), _master(account)
+        for shut in (self._shut.get(account), self._shut.get(master)):
+            if shut is not None and now < shut.until:
+                raise LoginRefused(shut.why)
         stack = AsyncExitStack()
         try:
             mailbox = await stack.enter_async_context(self._mailboxes.open(account))
         except LoginRefused as error:
-            times = shut.times if shut is not None else 0
-            pause = min(self._limits.refused * 2 ** min(times, 20), self._limits.refused_longest)
-            self._shut[account] = _Shut(now + pause, times + 1, str(error))
+            self._spare(account, str(error))
+            if master != account:
+                self._count_refused(master, str(error))
             raise
-        self._shut.pop(account, None)
+        for opened in (account, master):
+            self._shut.pop(opened, None)
+            self._refused.pop(opened, None)
         return Session(mailbox, stack)
+
+    def _spare(self, account: Account, why: str) -> None:
+        """Leave it alone for a while, twice as long each time."""
+        now, before = asyncio.get_running_loop().time(), self._shut.get(account)
+        times = before.times if before is not None else 0
+        pause = min(self._limits.refused * 2 ** min(times, 20), self._limits.refused_longest)
+        self._shut[account] = _Shut(now + pause, times + 1, why)
+
+    def _count_refused(self, master: Account, why: str) -> None:
+        """It may be about one mailbox, which is not there. Several in a row: spare all, though never for long."""
+        self._refused[master] = self._refused.get(master, 0) + 1
+        if self._refused[master] >= MASTER_REFUSED:
+            until = asyncio.get_running_loop().time() + self._limits.refused
+            self._refused[master], self._shut[master] = 0, _Shut(until, 0, why)
 
     async def _keep(self, door: _Door, session: Session) -> None:
         idle = [each for other in self._doors.values() for each in other.idle]
@@ -148,6 +167,11 @@ class Sessions:
     def _forget(self, account: Account, door: _Door) -> None:
         if not door.users and not door.idle:
             self._doors.pop(account, None)
+
+
+def _master(account: Account) -> Account:
+    """Who opens it, whichever mailbox it is: the same for all that a master login opens."""
+    return replace(account, name="", authorize_as="") if account.authorize_as else account
 
 
 def _emptied(door: _Door) -> list[Session]:

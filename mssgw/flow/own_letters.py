@@ -15,7 +15,7 @@ from mssgw.flow import record
 from mssgw.flow.live import Live
 from mssgw.formats.own_parts import Written
 from mssgw.formats.wire import stuffed
-from mssgw.ports import Acceptance, Collected, Spool, Store
+from mssgw.ports import Acceptance, Collected, ReceiptSeen, Spool, Store
 
 OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
 
@@ -24,7 +24,7 @@ OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
 class OwnLetter:
     """A letter that is written. ``lane``: the route it takes, when not that of its recipient's domain.
 
-    ``entries`` and ``collected``: as in Acceptance.
+    ``entries``, ``collected`` and ``receipt``: as in Acceptance.
     """
 
     spool_id: str
@@ -36,6 +36,7 @@ class OwnLetter:
     lane: str | None = None
     entries: tuple[Entry, ...] = ()
     collected: Collected | None = None
+    receipt: ReceiptSeen | None = None
 
 
 class OwnLetters:
@@ -45,7 +46,7 @@ class OwnLetters:
         self._store, self._spool, self._live = store, spool, live
 
     async def keep(self, letter: OwnLetter, now: datetime) -> None:
-        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected: nothing was kept."""
+        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected, Conflict: nothing was kept."""
         sink = self._spool.create(letter.spool_id)
         try:
             await sink.write(stuffed(letter.written.content))
@@ -67,6 +68,7 @@ class OwnLetters:
                     lease=None,
                     entries=(*record.accepted(letter.spool_id, facts, verdict, now), *letter.entries),
                     collected=letter.collected,
+                    receipt=letter.receipt,
                 )
             )
         except Exception:  # not when cancelled: then it may be kept all the same, and a file without a row is swept

@@ -6,10 +6,12 @@
 3. that end is answered by Mon espace santé's notice, and not by a failure notice; a delivery by a word to the patient's
    ordinary address. Both are kept before the outcome is: a crash in between may repeat one, never lose it.
 
-``Route.patients`` marks the way there. What does the delivering is a Transport beneath this one: SMTP to a next hop.
+``Route.patients`` marks the way there. What does the delivering is a Transport beneath this one: SMTP to a next hop, or
+IMAP into the mailboxes themselves; of those the openings are waited for (flow/patient_receipts).
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
@@ -18,8 +20,10 @@ from mssgw.core.errors import MalformedMatricule, StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.core.patients import ENDINGS, ROBOT, refusal
-from mssgw.core.receipts import may_be_answered
-from mssgw.core.routes import PATIENTS_HEAR, Route
+from mssgw.core.receipts import may_be_answered, told_of_opening
+from mssgw.core.routes import PATIENTS_HEAR, Route, RouteKind
+from mssgw.core.settings import Settings
+from mssgw.core.unopened import Unopened
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
@@ -166,6 +170,25 @@ class PatientNotices:
             recipient=delivery.forward_path.address,
             detail=detail,
         )
+
+
+def to_be_opened(
+    settings: Settings, stored: Stored, delivery: Delivery, outcome: Outcome, now: datetime
+) -> Unopened | None:  # req: MDN-2, SD-13
+    """What to remember of a delivery into a patient's mailbox, so that its sender is told when it is opened."""
+    route = settings.routes.of(delivery) if isinstance(outcome, Delivered) else None
+    if route is None or not route.patients or route.kind is not RouteKind.IMAP:  # elsewhere we cannot look
+        return None
+    to = told_of_opening(stored.facts.head, stored.envelope.reverse_path)
+    if to is None or settings.routes.to(to) is None:
+        return None
+    try:
+        matricule = settings.space.matricule(delivery.forward_path.address)
+    except MalformedMatricule:
+        return None
+    if matricule is None:
+        return None
+    return Unopened(spool_id=stored.spool_id, number=delivery.number, patient=matricule, delivered_at=now)
 
 
 def _end(account: AccountState) -> Bounced:

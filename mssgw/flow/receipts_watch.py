@@ -1,4 +1,4 @@
-"""Read receipts for letters that we put into mailboxes: watch the mailbox, and write what its reader's act says.
+"""Receipts of programs for letters in their APP mailboxes: watch the mailbox, and write what the program's act says.
 
 A session looks, then waits in IDLE, at most LOOK seconds: a store may not know IDLE, or tell of no flags. Once: the
 receipt and the memory that it was written are one commit; $MDNSent (RFC 3503) is for others who look there.
@@ -9,22 +9,16 @@ import contextlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress, StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
-from mssgw.core.message import Content, MessageHead
-from mssgw.flow.ids import new_id
+from mssgw.core.message import Content
 from mssgw.flow.live import Live
-from mssgw.flow.own_letters import OwnLetter, OwnLetters
-from mssgw.formats.headers import Header, read_header
-from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, write_receipt
-from mssgw.formats.mime import Scanner
-from mssgw.formats.wire import stuffed
+from mssgw.flow.opened_letter import OpenedLetter, own_receipt, read_letter
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.formats.mdn_making import Disposition
 from mssgw.ports import Account, AlreadyCollected, Clock, Collected, CollectedLetters, Mailbox, Mailboxes, Telemetry
 from mssgw.ports.mailbox import (
     MDN_SENT,
@@ -43,29 +37,18 @@ _MEMORY = "receipts"  # what stands for a collector's name in the memory of what
 _LOST, _SHUT = (5.0, 300.0), (300.0, 3_600.0)  # seconds until the next session, first and longest
 
 
-def _local_time() -> tzinfo:
-    try:
-        return ZoneInfo("Europe/Paris")
-    except ZoneInfoNotFoundError:
-        return UTC
-
-
-_ZONE = _local_time()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A mailbox and the sign that its reader gives. ``account.name`` stands for it in the log.
+    """An APP mailbox and the sign that its program gives (MDN-7). ``account.name`` stands for it in the log.
 
     ``folder``: where the sign is looked for. ``flags``: those that a letter has by then; none: to lie in the folder is
-    the sign. ``disposition``: what the sign means.
+    the sign.
     """
 
     account: Account
     mailbox: Address
     folder: str = field(repr=False)
     flags: tuple[str, ...] = ()
-    disposition: Disposition = Disposition.PROCESSED
 
 
 class ReceiptWatch:
@@ -88,11 +71,15 @@ class ReceiptWatch:
         self._failures = 0
         self._done: dict[int, set[int]] = {}  # of the folder as it is numbered now
 
-    async def run(self) -> None:
-        """Never raises but when cancelled."""
+    async def run(self, delay: float = 0) -> None:
+        """Begin after so many seconds. Never raises but when cancelled."""
         while True:
-            pause = await self._session()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(delay)
+            delay = await self._session()
+
+    def end(self) -> bool:
+        """Whether to wait for its end: never, for what is broken off is done by the next watch."""
+        return False
 
     async def _session(self) -> float:
         """One session, to its end; seconds until the next."""
@@ -161,61 +148,32 @@ class ReceiptWatch:
 
     async def _receive(self, mailbox: Mailbox, uid: int, letter_id: str, opened: Opened) -> None:
         try:
-            letter, whole = await _read(mailbox, uid)
+            letter = await read_letter(mailbox, uid)
         except NoSuchMessage:
             return
-        header = read_header(letter.partition(b"\r\n\r\n")[0])
-        head = _head(letter)
-        to, remembered = self._asked_by(header, head), self._remembered(letter_id)
-        if to is None or head.message_id is None:
+        to, remembered = self._asked_by(letter), self._remembered(letter_id)
+        if to is None or letter.head.message_id is None:
             await self._memory.recognise(remembered, now=self._clock.now())
             return
         with contextlib.suppress(AlreadyCollected):  # by another node, a moment ago
-            await self._write(letter, whole, header, head, to, letter_id, remembered)
+            await self._write(letter, to, letter_id, remembered)
         if opened.keywords:
             with contextlib.suppress(MailboxTrouble):  # our own memory is what counts
                 await mailbox.mark([uid], add=(MDN_SENT,))
 
-    def _asked_by(self, header: Header, head: MessageHead) -> Address | None:  # req: MDN-4, SD-13
-        """Who is to be told: one address, which the letter also returns to, or for a person its domain does."""
-        if head.content is not Content.ORDINARY or len(head.receipt_to) != 1:
+    def _asked_by(self, letter: OpenedLetter) -> Address | None:  # req: MDN-4
+        """Who is to be told: one address, which the letter also returns to."""
+        if letter.head.content is not Content.ORDINARY or len(letter.head.receipt_to) != 1:
             return None
-        (to,) = head.receipt_to
+        (to,) = letter.head.receipt_to
         try:
-            back = Address.parse(header.first("return-path").strip().removeprefix("<").removesuffix(">"))
+            back = Address.parse(letter.header.first("return-path").strip().removeprefix("<").removesuffix(">"))
         except MalformedAddress:
             return None
-        same = to == back or (self._watched.disposition is Disposition.DISPLAYED and to.domain == back.domain)
-        return to if same and self._live.settings.routes.to(to) is not None else None
+        return to if to == back and self._live.settings.routes.to(to) is not None else None
 
-    async def _write(
-        self,
-        letter: bytes,
-        whole: bool,
-        header: Header,
-        head: MessageHead,
-        to: Address,
-        letter_id: str,
-        remembered: Collected,
-    ) -> None:
-        now, settings = self._clock.now(), self._live.settings
-        spool_id = new_id(now)
-        message_id = f"<{spool_id}@{settings.hostname}>"
-        assert head.message_id is not None
-        receipt = Receipt(
-            disposition=self._watched.disposition,
-            reader=self._watched.mailbox,
-            to=to,
-            subject=head.subject,
-            sent_at=_sent_at(header, now),
-            original_message_id=head.message_id,
-            message_id=message_id,
-            written_at=now,
-            hostname=settings.hostname,
-            original=letter,
-            whole=whole,
-            product=settings.own_product,
-        )
+    async def _write(self, letter: OpenedLetter, to: Address, letter_id: str, remembered: Collected) -> None:
+        now, head = self._clock.now(), letter.head
         about = letter_id.partition(".")[0]
         entry = Entry(
             at=now,
@@ -224,19 +182,21 @@ class ReceiptWatch:
             message_id=head.message_id,
             sender=head.from_[0] if head.from_ else None,
             recipient=self._watched.mailbox,
-            detail=self._watched.disposition.value.rpartition(" ")[2],
+            detail="processed",
         )
-        own = OwnLetter(
-            spool_id=spool_id,
-            message_id=message_id,
-            written=write_receipt(receipt),
+        own = own_receipt(
+            letter,
+            Disposition.PROCESSED,
+            reader=self._watched.mailbox,
             to=to,
-            content=Content.MDN,
+            now=now,
+            settings=self._live.settings,
             entries=(entry,),
             collected=remembered,
         )
         await self._own.keep(own, now)
-        self._telemetry.event("receipts.written", queue_id=about, receipt=spool_id, route=self._watched.account.name)
+        name = self._watched.account.name
+        self._telemetry.event("receipts.written", queue_id=about, receipt=own.spool_id, route=name)
 
     def _remembered(self, letter_id: str) -> Collected:
         """Whatever number the folder gives it, and wherever it is moved."""
@@ -247,31 +207,3 @@ class ReceiptWatch:
 
 def _number(watched: Watched, letter_id: str) -> int:
     return int.from_bytes(sha256(f"{watched.mailbox.key} {letter_id}".encode()).digest()[:7])
-
-
-async def _read(mailbox: Mailbox, uid: int) -> tuple[bytes, bool]:
-    """The letter, and whether it is whole: of a long one not much more is needed than its header."""
-    octets = bytearray()
-    pieces = mailbox.fetch(uid)
-    async for piece in pieces:
-        octets += piece
-        if len(octets) > WHOLE_LIMIT:
-            if (aclose := getattr(pieces, "aclose", None)) is not None:
-                await aclose()
-            return bytes(octets), False
-    return bytes(octets), True
-
-
-def _head(letter: bytes) -> MessageHead:
-    scanner = Scanner()
-    scanner.feed(stuffed(letter))
-    return scanner.finish()
-
-
-def _sent_at(header: Header, otherwise: datetime) -> datetime:
-    """By its Date, in the time of the reader."""
-    try:
-        written = parsedate_to_datetime(header.first("date"))
-    except ValueError:
-        written = otherwise
-    return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)

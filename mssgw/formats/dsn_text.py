@@ -2,20 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime
 
 from mssgw.formats.fates import Action, Fate, NoticeOf
+from mssgw.formats.french_time import local
 
-
-def _local_time() -> tzinfo:
-    try:
-        return ZoneInfo("Europe/Paris")
-    except ZoneInfoNotFoundError:  # a system without tzdata: the text names the offset anyway
-        return UTC
-
-
-_ZONE = _local_time()
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _RENEW = "Vérifiez l'adresse, par exemple dans l'annuaire ou avec le destinataire, puis renvoyez votre message."
@@ -148,6 +139,6 @@ def _reason(status: str) -> tuple[str, str]:
 
 def _moment(at: datetime) -> str:
     """A time of day in France, with its offset because the reader may be overseas."""
-    local = at.astimezone(_ZONE)
-    offset = local.strftime("%z")
-    return f"{local:%d/%m/%Y à %H:%M} (UTC{offset[:3]}:{offset[3:]})"
+    there = local(at)
+    offset = there.strftime("%z")
+    return f"{there:%d/%m/%Y à %H:%M} (UTC{offset[:3]}:{offset[3:]})"

@@ -43,6 +43,23 @@ def _modified_base64(found: "re.Match[str]") -> str:
     return "&" + base64.b64encode(octets, altchars=b"+,").decode().rstrip("=") + "-"
 
 
+_ENCODED = re.compile(rb"&([A-Za-z0-9+,]*)-")
+
+
+def folder_name(written: bytes) -> str | None:
+    """The name that folder() writes so, without quotation marks; None for what it never writes."""
+
+    def plain(found: "re.Match[bytes]") -> bytes:
+        text = found[1].replace(b",", b"/")
+        return base64.b64decode(text + b"=" * (-len(text) % 4)).decode("utf-16-be").encode() if text else b"&"
+
+    try:
+        name = _ENCODED.sub(plain, written).decode()
+        return name if folder(name) == quoted(written.decode("ascii")) else None
+    except (ValueError, Unwritable):
+        return None
+
+
 def flag_list(flags: Iterable[str]) -> str:
     r"""``(\Seen $MDNSent)``. Raises Unwritable."""
     names = sorted(flags)

@@ -1,6 +1,7 @@
 """Writing read receipts (RFC 8098): a patient's, in the words of Mon espace santé, and a program's (MDN-3 to MDN-7)."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
@@ -8,17 +9,21 @@ from enum import StrEnum
 from hashlib import sha256
 
 from mssgw.core.addresses import Address
+from mssgw.formats.fin_shown import as_sent
 from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
-from mssgw.formats.words import encoded
+from mssgw.formats.words import decoded, encoded
 
 WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a receipt carries the header only.  req: SD-1
 _HEADER_LIMIT = 65_536
 _LINE = 998
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NAMED = re.compile(
+    r'(?:"(?P<quoted>[^"\\]{1,200})"|(?P<bare>[^",;:<>()@\\]{1,200}))\s{0,9}<(?P<address>[^<>\s]{3,330})>'
+)
 _MONTHS = (
     *("janvier", "février", "mars", "avril", "mai", "juin"),
     *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
 )
-_ADDED = re.compile(rb"(?:(?:X-Mssgw-Id|Return-Path):[^\r\n]*\r\n)+", re.IGNORECASE)  # by us, or a store
 
 
 class Disposition(StrEnum):
@@ -30,14 +35,15 @@ class Disposition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A receipt by ``reader``, a mailbox, to ``to``. ``sent_at``: when the letter was written, in the reader's time.
+    """A receipt by ``reader``, a mailbox, to ``to``. ``reader_name``: as the letter called him.
 
-    ``original``: the letter, or as much of it as was read; ``whole``: all of it. ``product``: of this gateway, "" when
-    it is not configured (FMT-9).
+    ``sent_at``: when the letter was written, in the reader's time. ``original``: the letter, or as much of it as was
+    read; ``whole``: all of it. ``product``: of this gateway, "" when it is not configured (FMT-9).
     """
 
     disposition: Disposition
     reader: Address
+    reader_name: str = field(default="", repr=False)
     to: Address
     subject: str = field(repr=False)
     sent_at: datetime
@@ -77,6 +83,15 @@ def write_receipt(receipt: Receipt) -> Written:
     return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not plain)
 
 
+def personal_name(lists: Iterable[str], mailbox: Address) -> str:
+    """The name that stands before this mailbox in unfolded address lists; "" without one, or a strange one."""
+    for text in lists:
+        for found in _NAMED.finditer(text[:8_192]):
+            if found["address"].lower() == mailbox.key:
+                return " ".join(_CONTROL.sub(" ", decoded(found["quoted"] or found["bare"])).split())[:100]
+    return ""
+
+
 def _text(receipt: Receipt) -> str:
     if receipt.disposition is Disposition.PROCESSED:
         return (
@@ -84,9 +99,10 @@ def _text(receipt: Receipt) -> str:
             f"destinataire {receipt.reader.text}.\nCela ne signifie pas qu'une personne l'a lu.\n"
             "Merci de ne pas répondre à ce message.\n"
         )
+    reader = f"{receipt.reader.text} {receipt.reader_name}".rstrip()
     return (  # req: MDN-3
         f"Le message que vous avez envoyé le {_day(receipt.sent_at)} a bien été ouvert par votre destinataire "
-        f"{receipt.reader.text}.\nCela ne garantit pas la bonne prise de connaissance de son contenu.\n"
+        f"{reader}.\nCela ne garantit pas la bonne prise de connaissance de son contenu.\n"
         "Merci de ne pas répondre à ce message.\n"
     )
 
@@ -110,8 +126,7 @@ def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
 
 def _about(receipt: Receipt) -> tuple[bytes, bool]:
     """The third part, and whether it is 8-bit: the letter if it can stand there as it is, else its header."""
-    added = _ADDED.match(receipt.original)
-    letter = receipt.original[added.end() :] if added is not None else receipt.original
+    letter = as_sent(receipt.original)
     header, _, _ = letter.partition(b"\r\n\r\n")
     if receipt.whole and len(letter) <= WHOLE_LIMIT and header.isascii() and _fits(letter):
         eight_bit = not letter.isascii()

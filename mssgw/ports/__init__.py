@@ -14,11 +14,13 @@ from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.patients import Patients
 from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
+from mssgw.ports.retention import Purges
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
 from mssgw.ports.transport import Transport
 from mssgw.ports.trust import Revocation, Source, Trust
+from mssgw.ports.unopened import UnopenedLetters
 from mssgw.ports.validators import Validators
 from mssgw.ports.vitals import Census, Vitals
 
@@ -49,6 +51,7 @@ __all__ = [
     "NotificationQueue",
     "PatientDoor",
     "Patients",
+    "Purges",
     "Question",
     "QueueRow",
     "ReceiptSeen",
@@ -62,6 +65,7 @@ __all__ = [
     "Telemetry",
     "Transport",
     "Trust",
+    "UnopenedLetters",
     "UnreadCount",
     "UnreadRow",
     "Untold",

@@ -15,6 +15,7 @@ from mssgw.core.routes import TlsPolicy
 
 INBOX = "INBOX"
 SEEN = "\\Seen"
+FLAGGED = "\\Flagged"
 MDN_SENT = "$MDNSent"  # RFC 3503.  req: SD-13
 PIECE = 262_144  # octets of a letter that fetch() gives at once, at most
 
@@ -95,12 +96,14 @@ class Placed:
 class Opened:
     """A folder as it was opened. Another ``uid_validity`` than before: every UID known of it means nothing any more.
 
-    ``keywords``: whether it keeps flags of our own choice; without, those of the standard only (SEEN).
+    ``keywords``: whether it keeps flags of our own choice; without, those of the standard only (SEEN). ``deletes``:
+    whether it can remove some messages and no others (UIDPLUS, RFC 4315).
     """
 
     uid_validity: int
     messages: int
     keywords: bool
+    deletes: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,9 @@ class Mailbox(Protocol):
 
     async def open(self, folder: str) -> Opened:
         """Make a folder the one that UIDs are of. Raises NoSuchFolder, MailboxRefused."""
+
+    async def folders(self) -> Sequence[str]:
+        """All folders that can be opened, INBOX first, a thousand at most. Raises MailboxRefused."""
 
     async def search(
         self,

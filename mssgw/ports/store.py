@@ -15,6 +15,7 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
 from mssgw.core.notifying import Notification
+from mssgw.core.unopened import Unopened
 from mssgw.core.verdict import Verdict
 from mssgw.ports.acceptance import Acceptance
 from mssgw.ports.bodies import Body
@@ -62,7 +63,7 @@ class Settlement:
     """The outcome of one attempt, fenced: it counts only while ``lease`` still owns the delivery.
 
     ``after`` is the delivery as it is from now on (state, attempts, due_at, warned, last_reply). ``notify``: whose
-    readers are to be told of it (NotificationQueue).
+    readers are to be told of it (NotificationQueue). ``unopened``: whose opening is waited for (UnopenedLetters).
     """
 
     after: Delivery
@@ -70,6 +71,7 @@ class Settlement:
     outcome: Outcome
     entries: tuple[Entry, ...] = ()
     notify: Notification | None = None
+    unopened: Unopened | None = None
 
 
 class Conflict(Exception):

@@ -37,3 +37,6 @@ class Vitals(Protocol):
 
     async def census(self, *, now: datetime, ages: Sequence[float]) -> Census:
         """Count the open deliveries; ``ages`` in seconds, ascending. Does not hold up letters."""
+
+    async def receipts_waiting(self) -> int:
+        """How many letters wait to be opened (UnopenedLetters), in whatever state their patients are."""

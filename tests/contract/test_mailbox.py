@@ -154,6 +154,15 @@ class TestFolders:
             await mailbox.open("Absent")
         assert (await mailbox.open(INBOX)).messages == 0
 
+    async def test_which_folders_there_are(self, mailbox: Mailbox) -> None:
+        """INBOX first; names in any language can be opened again."""
+        for name in ("Archives", "Lettres lues à l'été & après"):
+            await append(mailbox, folder=name)
+        first, *others = await mailbox.folders()
+        assert first == INBOX
+        assert {"Archives", "Lettres lues à l'été & après"} <= set(others)
+        assert [(await mailbox.open(each)).messages for each in sorted(others)[:2]] == [1, 1]
+
     async def test_a_folder_made_anew_has_another_uid_validity(self, owner: Owner, mailbox: Mailbox) -> None:
         """So that no UID of the old one is taken for one of the new."""
         await append(mailbox, folder="Traites")

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from demo import people
 from demo.mail import letter
+from tests.peers import dovecot
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 60.0  # seconds: the demo's own promise
@@ -26,8 +29,22 @@ STEPS = (
     "the patient writes once more",
     "at RCPT TO: 550 5.7.1",
     "writes first to a pharmacy",
+    "arrived at Pharmacy's mailbox ({store})",
+    "the pharmacy is told at <comptoir@pharmacie-test.example>",
+    "the pharmacy answers",
     "the same to a doctor",
     "at RCPT TO: 550 5.7.1",
+    "asks to be told when it has taken that in",
+    "arrived at Laboratory's mailbox ({store})",
+    "no receipt yet",
+    "moves it to Integres",
+    "the receipt is at Hospital",
+    "(+0s)  processed: ",
+    "a CDA R2 in IHE_XDM.zip",
+    "and the verdict: cda pdf xdm, accept",
+    "to another patient",
+    "after DATA: 554 5.6.0 Document refuse",
+    "CDA-COH-001",
     "without a certificate",
     "at MAIL FROM: 554 5.7.1 Certificat client IGC-Sante exige",
     "not in the white list",
@@ -74,14 +91,22 @@ def processes_with(home: Path) -> list[str]:
     return found
 
 
-def test_the_demo_tells_its_story_and_ends_well(tmp_path: Path) -> None:
-    """Every step in its order, each as it should be, in plain text; the gateway's log names nobody."""
+@pytest.mark.parametrize("store", ["dovecot", "pymap"])
+def test_the_demo_tells_its_story_and_ends_well(tmp_path: Path, store: str) -> None:
+    """Every step in its order, each as it should be, in plain text; the gateway's log names nobody.
+
+    Where Dovecot can run, nobody has to ask for it.
+    """
     home = tmp_path / "home"
-    ran = demo("--home", str(home))
+    if store == "dovecot":
+        dovecot.required()
+        ran = demo("--home", str(home))
+    else:
+        ran = demo("--home", str(home), "--store", store)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stderr == ""
     rest = ran.stdout
-    for step in STEPS:
+    for step in (each.format(store=store) for each in STEPS):
         assert step in rest, f"missing or too early: {step}\n{ran.stdout}"
         rest = rest.partition(step)[2]
     assert all(char.isprintable() or char == "\n" for char in ran.stdout)
@@ -89,6 +114,9 @@ def test_the_demo_tells_its_story_and_ends_well(tmp_path: Path) -> None:
     assert "letter.accepted" in log
     assert [word for word in people.PERSONAL if word in log] == []
     assert processes_with(home) == []
+    (anchors,) = re.findall(r'^ca_file = "(.*)"$', (home / "mssgw.toml").read_text(), re.MULTILINE)
+    assert not Path(anchors).parent.exists(), "the store has left something behind"
+    assert processes_with(Path(anchors).parent) == []
 
 
 def test_a_gateway_that_does_not_start_says_why(tmp_path: Path) -> None:

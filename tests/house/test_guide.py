@@ -11,7 +11,7 @@ from mssgw.app.telemetry.hints import HINTS
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
 _FAMILIES = (
-    "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|receipts|report|smtp"
+    "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|receipts|report|retention|smtp"
     "|store|sweep|trust|validator"
 )
 _EVENT = re.compile(rf"(?:{_FAMILIES})\.[a-z_.]+")

@@ -1,100 +1,14 @@
-"""A private Debian Dovecot on loopback: IMAP with STARTTLS and with TLS from the first byte, and LMTP.
-
-It is started as root and drops to its own users by itself; mail belongs to ``nobody``.
-"""
+"""The demo's Dovecot with the accounts of the tests."""
 
 import os
-import shutil
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
-from tests.peers.mail_store import HOST, PASSWORD, SMALL, MailStore
-from tests.peers.ports import free_port
+from demo.dovecot import MASTER, MASTER_PASSWORD, missing
+from demo.dovecot import DovecotStore as AnyDovecot
+from tests.peers.mail_store import SMALL, MailStore
 
-DOVECOT = "/usr/sbin/dovecot"
-MASTER = "passerelle"  # with MASTER_PASSWORD it logs in for any account
-MASTER_PASSWORD = "tous les guichets"
-
-_CONF = """\
-base_dir = {home}/run
-state_dir = {home}/state
-log_path = {home}/log
-protocols = imap lmtp
-listen = 127.0.0.1
-default_process_limit = 600
-default_client_limit = 2000
-mail_max_userip_connections = 0
-auth_failure_delay = 0
-ssl = yes
-ssl_cert = <{chain}
-ssl_key = <{key}
-ssl_dh = </usr/share/dovecot/dh.pem
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-auth_username_chars =
-mail_location = maildir:~/Maildir
-mail_plugins = quota
-postmaster_address = postmaster@{host}
-hostname = {host}
-protocol imap {{
-  mail_plugins = quota imap_quota
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {home}/masters
-  master = yes
-}}
-passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {home}/users
-}}
-userdb {{
-  driver = passwd-file
-  args = username_format=%u {home}/users
-}}
-plugin {{
-  quota = maildir:User quota
-  quota_grace = 0
-}}
-service stats {{
-  unix_listener stats-writer {{
-    mode = 0666
-  }}
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = {port}
-  }}
-  inet_listener imaps {{
-    port = {tls_port}
-  }}
-}}
-service lmtp {{
-  inet_listener lmtp {{
-    address = 127.0.0.1
-    port = {lmtp_port}
-  }}
-  unix_listener {home}/lmtp {{
-    mode = 0666
-  }}
-}}
-{more}
-"""
-
-
-def missing() -> str | None:
-    """Why Dovecot cannot be started here, or None."""
-    if not Path(DOVECOT).exists() or not Path("/usr/lib/dovecot/lmtp").exists():
-        return "Debian's packages dovecot-imapd and dovecot-lmtpd are not installed"
-    if os.geteuid() != 0:
-        return "Dovecot must be started by root (it drops to its own users itself)"
-    return None
+__all__ = ["MASTER", "MASTER_PASSWORD", "DovecotStore", "missing", "required"]
 
 
 def required() -> None:
@@ -103,46 +17,9 @@ def required() -> None:
         pytest.fail(why) if os.environ.get("CI") else pytest.skip(why)
 
 
-class DovecotStore(MailStore):
-    """``lmtp_port`` and the socket ``lmtp_socket`` take letters by LMTP, ``lmtp_port`` with STARTTLS too."""
-
-    name = "dovecot"
-    master = True
+class DovecotStore(MailStore, AnyDovecot):
+    """SMALL has a quota."""
 
     def __init__(self, *accounts: str, more: str = "") -> None:
         """``more``: further lines of dovecot.conf."""
-        super().__init__(*accounts)
-        self.tls_port = free_port()
-        self.lmtp_port = free_port()
-        self.lmtp_socket = self.home / "lmtp"
-        self._lay_out(more)
-
-    def command(self) -> Sequence[str | Path]:
-        return (DOVECOT, "-F", "-c", self.home / "dovecot.conf")
-
-    def _lay_out(self, more: str) -> None:
-        (self.home / "mail").mkdir()
-        shutil.chown(self.home / "mail", "nobody", "nogroup")
-        users = (self._user(each) for each in self.accounts)
-        self._write("users", "".join(users))
-        self._write("masters", f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")
-        text = _CONF.format(
-            home=self.home,
-            host=HOST,
-            chain=self.chain,
-            key=self.key,
-            port=self.port,
-            tls_port=self.tls_port,
-            lmtp_port=self.lmtp_port,
-            more=more,
-        )
-        self._write("dovecot.conf", text)
-
-    def _user(self, account: str) -> str:
-        limit = "userdb_quota_rule=*:bytes=40000" if account == SMALL else ""
-        return f"{account}:{{PLAIN}}{PASSWORD}:nobody:nogroup::{self.home}/mail/{account}::{limit}\n"
-
-    def _write(self, name: str, text: str) -> None:
-        path = self.home / name
-        path.write_text(text, "utf-8")
-        path.chmod(0o644)
+        super().__init__(*accounts, more=more, quotas={SMALL: 40_000})

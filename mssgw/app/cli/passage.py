@@ -34,7 +34,7 @@ def print_passages(passages: Sequence[Passage], space: PatientSpace, *, full: bo
 
 
 def passage_json(passage: Passage) -> dict[str, Any]:
-    """A summary for machines; ``receipt`` is the disposition of the read receipt, "" without one."""
+    """A summary for machines; ``receipt`` is the disposition of the receipt, "" without one."""
     return {
         "id": passage.spool_id,
         "event": "summary",
@@ -43,6 +43,7 @@ def passage_json(passage: Passage) -> dict[str, Any]:
         "delivered": passage.delivered,
         "read": passage.read,
         "receipt": passage.receipt,
+        "receipt_at": passage.receipt_at,
         "bounced": passage.bounced,
     }
 
@@ -57,8 +58,8 @@ def _read(passage: Passage, space: PatientSpace) -> str:
     """Receipts of patients are linked to their letters; of colleagues none is."""
     if passage.read is not None:
         return _later(passage.read, passage.accepted)
-    if passage.receipt:
-        return f"receipt: {passage.receipt}"
+    if passage.receipt_at is not None:
+        return f"{passage.receipt}: {_later(passage.receipt_at, passage.accepted)}"
     return "no receipt" if space.is_patient(passage.recipient) else "-"
 
 

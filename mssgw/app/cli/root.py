@@ -16,6 +16,7 @@ from mssgw.app.cli.directory import directory
 from mssgw.app.cli.explain import explain
 from mssgw.app.cli.ins import ins
 from mssgw.app.cli.key import key
+from mssgw.app.cli.mailbox import mailbox
 from mssgw.app.cli.password import password
 from mssgw.app.cli.patient import patient
 from mssgw.app.cli.queue import queue
@@ -97,6 +98,7 @@ for command in (
     report,
     explain,
     directory,
+    mailbox,
     trust,
     key,
     db,

@@ -14,6 +14,8 @@ from mssgw.core.addresses import Address
 from mssgw.core.journal import THE_DIRECTORY, THE_PATIENTS, WHITE_LIST, Entry
 from mssgw.core.passage import passages
 
+_NO_LETTERS = (WHITE_LIST, THE_DIRECTORY, THE_PATIENTS)  # stand for a queue id in lines about something else
+
 
 @click.command(short_help="Tell the whole life of a letter.")
 @click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH")
@@ -57,7 +59,7 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     desk = office.desk
     if subject.startswith("<") and subject.endswith(">"):
         return await _lives(office, await desk.trace(message_id=subject, limit=limit), limit)
-    if subject in (WHITE_LIST, THE_DIRECTORY, THE_PATIENTS):
+    if subject in _NO_LETTERS:
         return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
         address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)
@@ -72,10 +74,15 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     return await _lives(office, await desk.trace(alias=subject, limit=limit), limit)
 
 
+def _of_a_letter(entry: Entry) -> bool:
+    """Not of the directory, the registry of patients or a white list: what became of others there is another story."""
+    return entry.spool_id not in ("", *_NO_LETTERS)
+
+
 async def _lives(office: Office, found: Sequence[Entry], limit: int) -> Sequence[Entry]:
     """The lines found, and all others of the letters that they belong to: deliveries, receipts, erasure."""
-    lives = [entry for entry in found if not entry.spool_id]
-    for spool_id in dict.fromkeys(entry.spool_id for entry in found if entry.spool_id):
+    lives = [entry for entry in found if not _of_a_letter(entry)]
+    for spool_id in dict.fromkeys(entry.spool_id for entry in found if _of_a_letter(entry)):
         if len(lives) >= limit:
             break
         lives += await office.desk.trace(spool_id=spool_id, limit=limit - len(lives))

@@ -81,6 +81,10 @@ def _patient_space(config: Config) -> Found:
         return
     if not any(listener.role is Role.PATIENT_SPACE for listener in config.listeners):
         yield Complaint(("patient_space",), f'no listener has role = "{Role.PATIENT_SPACE}": patients cannot write')
+    if space.next_hop is None:
+        return
+    message = "no read receipt goes out when a patient opens a letter, unless that server sends it: see mail_store"
+    yield Complaint(("patient_space", "next_hop"), message)  # req: MDN-2
     if space.next_hop_tls is TlsPolicy.NONE and not space.next_hop.loopback:
         yield Complaint(("patient_space", "next_hop_tls"), "health mail crosses the network in clear text")
 

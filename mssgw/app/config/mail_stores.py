@@ -1,6 +1,7 @@
 """[[mail_store]]: where the mailboxes are that we deliver into, and what it must hold together with [[mailbox]]."""
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,9 @@ from mssgw.core.bal import BalKind
 
 Found = Iterator[Complaint]
 
-_OF_A_STORE = ("user", "password_file", "folder", "processed_folder", "processed_keyword")
+_LEAST_NOTICE = timedelta(days=1)
+
+_OF_A_STORE = ("user", "password_file", "folder", "processed_folder", "processed_keyword", "purge_after")
 
 
 def way_by_lmtp(value: object) -> Endpoint | str:
@@ -94,7 +97,7 @@ def _can_be_opened(n: int, mailbox: Any, store: MailStore) -> Found:
     at = ("mailbox", n, "password_file")
     if store.master_user is not None and mailbox.password_file is not None:
         yield Complaint(at, "either this or master_user of its [[mail_store]]")
-    needed = store.lmtp is None or mailbox.is_watched
+    needed = store.lmtp is None or mailbox.is_opened
     if needed and store.host is not None and store.master_user is None and mailbox.password_file is None:
         yield Complaint(at, "expected a file, because its [[mail_store]] has no master_user")
     yield from readable(at, mailbox.password_file)
@@ -115,6 +118,25 @@ def _can_be_watched(n: int, mailbox: Any, store: MailStore) -> Found:  # req: MD
         yield Complaint(("mailbox", n, key), "its [[mail_store]] has no host: we cannot look into it by IMAP")
 
 
+def letters_go_when_they_can(  # req: TRC-3
+    mailboxes: Sequence[Any], mail_stores: Stores, retention: Any, gateway: Any
+) -> Found:
+    """Deleting needs days: to be told of it, to read the notice and to keep what is needed."""
+    stores = {each.name: each for each in mail_stores}
+    if retention.purge_notice < _LEAST_NOTICE:
+        yield Complaint(("retention", "purge_notice"), 'expected "1d" or more: readers need time to keep a letter')
+    for n, mailbox in enumerate(mailboxes):
+        at, store = ("mailbox", n, "purge_after"), stores.get(mailbox.mail_store)
+        if mailbox.purge_after is None:
+            continue
+        if mailbox.address.domain == gateway.patient_domain:
+            yield Complaint(at, "never for a patient's mailbox: nothing is deleted there")
+        if mailbox.purge_after <= retention.purge_notice:
+            yield Complaint(at, "expected more than retention.purge_notice: a letter would go as soon as it came")
+        if store is not None and store.host is None:
+            yield Complaint(at, "its [[mail_store]] has no host: we cannot look into it by IMAP")
+
+
 def delivered_mailboxes_are_ours(mailboxes: Sequence[Any], establishments: Sequence[Any]) -> Found:  # req: WHO-9
     """Whoever writes to one of ours may; a letter to another's domain is for its operator to deliver."""
     ours = {domain for each in establishments for domain in each.domains}
@@ -127,5 +149,6 @@ def delivered_mailboxes_are_ours(mailboxes: Sequence[Any], establishments: Seque
 MAIL_STORE_CHECKS: tuple[Callable[..., Found], ...] = (
     mail_stores_are_whole,
     mailboxes_are_where_they_say,
+    letters_go_when_they_can,
     delivered_mailboxes_are_ours,
 )

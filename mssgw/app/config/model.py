@@ -32,6 +32,7 @@ from mssgw.app.config.values import (
     NextHop,
     NextHopOrMx,
     PasswordHash,
+    PatientsLogin,
     Processes,
     Product,
     SecretFile,
@@ -157,7 +158,8 @@ class Mailbox(_Table):
 
     ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
     from patients wait in it. ``mail_store``: we deliver into it; ``user``: its login there, None: the address.
-    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7).
+    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7). ``purge_after``: when
+    letters that were read are deleted from it (TRC-3).
     """
 
     address: MailAddress
@@ -173,6 +175,17 @@ class Mailbox(_Table):
     folder: Folder = INBOX
     processed_folder: Folder | None = None
     processed_keyword: Keyword | None = None
+    purge_after: Duration | None = None
+
+    @property
+    def kept_in(self) -> tuple[str, ...]:
+        """The folders where letters of ours lie."""
+        return (self.folder, *((self.processed_folder,) if self.processed_folder is not None else ()))
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether we look into it by IMAP, however letters get there."""
+        return self.is_watched or self.purge_after is not None
 
     @property
     def is_watched(self) -> bool:
@@ -291,10 +304,16 @@ class TrustSettings(_Table):
 class PatientSpaceSettings(_Table):
     """[patient_space]: given, the patient domain is ours: we keep its mailboxes and the registry of its patients.
 
-    ``next_hop``: the store of their mailboxes. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
+    ``mail_store``: where these are, each opened as ``user``; ``receipt_sessions``: how many of them are watched without
+    a pause (MDN-2); ``fin_shown``: where a patient sees that a letter ends the exchange. Or ``next_hop``: an SMTP
+    server that knows of them. ``bad_key``: whether it is refused at RCPT, or answered (NDR-4, NDR-8).
     """
 
-    next_hop: NextHop
+    mail_store: Name | None = None
+    user: PatientsLogin = "{address}"
+    receipt_sessions: Count = 50
+    fin_shown: Literal["subject", "keyword"] = "subject"
+    next_hop: NextHop | None = None
     next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
     bad_key: Literal["refuse", "notice"] = "refuse"
 
@@ -306,9 +325,10 @@ class DirectorySettings(_Table):
 
 
 class Retention(_Table):
-    """[retention]: how long the trace stays (TRC-2)."""
+    """[retention]: how long the trace stays (TRC-2); how long before the readers of a mailbox are told what goes."""
 
     trace: Duration = timedelta(days=365)
+    purge_notice: Duration = timedelta(days=14)
 
 
 class Log(_Table):

@@ -1,7 +1,9 @@
 """What [patient_space] must hold together with the rest. Run like the other checks: see checks.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
+from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import Establishment, Gateway, Listener, PatientSpaceSettings, Tls, TrustedDomain
 from mssgw.app.config.problems import Complaint
 from mssgw.core.envelope import Role
@@ -47,8 +49,42 @@ def nobody_is_called_as_the_patients_are(
                 yield Complaint((table, n, "name"), "expected another name: this one stands for our patients")
 
 
+_OF_A_STORE = ("user", "receipt_sessions", "fin_shown")
+
+
+def patients_have_mailboxes(patient_space: PatientSpaceSettings | None, mail_stores: Sequence[MailStore]) -> Found:
+    at, space = "patient_space", patient_space
+    if space is None:
+        return
+    if (space.mail_store is None) is (space.next_hop is None):
+        wrong = "missing" if space.mail_store is None else "mail_store is given too"
+        message = f"{wrong}: expected either mail_store, the name of a [[mail_store]], or next_hop, an SMTP server"
+        yield Complaint((at, "next_hop"), message)
+    for key in _OF_A_STORE if space.mail_store is None else ("next_hop_tls",):
+        if key in space.model_fields_set:
+            yield Complaint((at, key), f"only with {'mail_store' if space.mail_store is None else 'next_hop'}")
+    if space.mail_store is not None:
+        yield from _opens(space.mail_store, {each.name: each for each in mail_stores})
+
+
+def _opens(name: str, stores: Mapping[str, MailStore]) -> Found:
+    at, store = ("patient_space", "mail_store"), stores.get(name)
+    if store is None:
+        near = get_close_matches(name, stores, n=1)
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        yield Complaint(at, f"no [[mail_store]] has this name{hint}")
+        return
+    if store.lmtp is not None or store.host is None:
+        message = "expected a [[mail_store]] with host and without lmtp: by IMAP we see that a letter was opened"
+        yield Complaint(at, message)
+    if store.master_user is None:
+        message = "expected a [[mail_store]] with master_user: no patient's password is known here"
+        yield Complaint(at, message)
+
+
 PATIENT_CHECKS: tuple[Callable[..., Found], ...] = (
     patients_log_in_over_tls,
+    patients_have_mailboxes,
     patients_have_one_operator,
     nobody_is_called_as_the_patients_are,
 )

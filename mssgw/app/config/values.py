@@ -151,6 +151,15 @@ def login_name(value: object) -> str:
     return value
 
 
+def patients_login(value: object) -> str:
+    """The login of a patient's mailbox, with a place for who he is."""
+    named = value.count("{address}") + value.count("{matricule}") if isinstance(value, str) else 0
+    rest = value.replace("{address}", "").replace("{matricule}", "") if isinstance(value, str) else ""
+    if named != 1 or not rest.isprintable() or "{" in rest or "}" in rest or len(rest) > 100:
+        raise ValueError('expected "{address}", "{matricule}", or a text with one of them')
+    return str(value)
+
+
 def password_hash(value: object) -> str:
     """An encoded Argon2id hash; the value is never shown."""
     if not isinstance(value, str) or not _ARGON2.fullmatch(value):
@@ -309,6 +318,7 @@ Day = Annotated[date, PlainValidator(day)]
 Name = Annotated[str, PlainValidator(name)]
 Text = Annotated[str, PlainValidator(text)]
 LoginName = Annotated[str, PlainValidator(login_name)]
+PatientsLogin = Annotated[str, PlainValidator(patients_login)]
 PasswordHash = Annotated[str, PlainValidator(password_hash)]
 Domain = Annotated[str, PlainValidator(domain)]
 HostName = Annotated[str, PlainValidator(host_name)]

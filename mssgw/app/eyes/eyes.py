@@ -96,6 +96,7 @@ class Eyes:
             others += [
                 asyncio.create_task(counting, name="count-queue"),
                 asyncio.create_task(unread, name="count-unread"),
+                asyncio.create_task(sampling.count_receipts(rest.vitals, self.metrics), name="count-receipts"),
                 asyncio.create_task(telling, name="tell-systemd"),
             ]
         if self._directory is not None:

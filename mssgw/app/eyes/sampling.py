@@ -37,6 +37,14 @@ async def count_unread(desk: Desk, clock: Clock, metrics: Metrics, after: Callab
         await asyncio.sleep(UNREAD_EVERY)
 
 
+async def count_receipts(vitals: Vitals, metrics: Metrics) -> None:
+    """Until cancelled: how many letters of patients whose mailboxes we keep wait to be opened (SD-13)."""
+    while True:
+        with contextlib.suppress(GatewayError):  # the readiness check says so
+            metrics.receipts_waiting.set(await vitals.receipts_waiting())
+        await asyncio.sleep(UNREAD_EVERY)
+
+
 async def measure_lag(metrics: Metrics) -> None:
     """Until cancelled: how late the event loop wakes a sleeper."""
     loop = asyncio.get_running_loop()

@@ -24,6 +24,9 @@ class CountingTelemetry:
             "letter.inspection_timed_out": partial(self._timed_out, "inspection"),
             "letter.documents_unverified": partial(self._timed_out, "documents"),
             "notice.sent": lambda fields: metrics.notices.inc(),
+            "delivery.found_again": lambda fields: metrics.found_again.inc(),
+            "receipts.written": lambda fields: metrics.receipts.inc(),
+            "retention.purged": lambda fields: metrics.purged.inc(fields.get("count") or 0),
         }
         self._known |= {
             "collector.started": lambda fields: metrics.collecting(str(fields["collector"])),

@@ -116,6 +116,10 @@ ALARMS = (
     "receipts.shut_out",
     "receipts.unreachable",
     "report.unread",
+    "retention.cannot_delete",
+    "retention.failed",
+    "retention.put_off",
+    "retention.shut_out",
     "store.not_writable",
     "sweep.close_failed",
     "sweep.erase_failed",
@@ -174,6 +178,7 @@ class Metrics:
         self._letters(registry)
         self._deliveries(registry)
         self._collectors(registry)
+        self._mailboxes(registry)
         self._machine(registry)
         self._alarms(registry)
         self._swept = dict.fromkeys(SWEEPS, time.time())
@@ -244,6 +249,19 @@ class Metrics:
             registry=registry,
         )
 
+    def _mailboxes(self, registry: CollectorRegistry) -> None:
+        self.found_again = Counter(
+            "mssgw_deliveries_found_again",
+            "Letters that lay in their mailbox already, and were not put there twice.",
+            registry=registry,
+        )
+        self.receipts = Counter(
+            "mssgw_receipts_sent", "Read receipts written when readers or programs gave their sign.", registry=registry
+        )
+        self.purged = Counter(
+            "mssgw_letters_purged", "Letters deleted from mailboxes, as announced.", registry=registry
+        )
+
     def _machine(self, registry: CollectorRegistry) -> None:
         commit = Histogram("mssgw_commit_seconds", "One transaction of the writer.", buckets=_FAST, registry=registry)
         units = Histogram("mssgw_commit_units", "What shared one transaction.", buckets=_UNITS, registry=registry)
@@ -268,6 +286,11 @@ class Metrics:
 
     def _housekeeping(self, registry: CollectorRegistry) -> None:
         registry.register(self.census)
+        self.receipts_waiting = Gauge(
+            "mssgw_receipts_waiting",
+            "Letters in mailboxes of patients of ours whose senders wait for a read receipt.",
+            registry=registry,
+        )
         self.unread = Gauge(
             "mssgw_letters_unread",
             "Letters that asked for a read receipt and have none after [reports] unread_after.",

@@ -10,9 +10,13 @@ from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.directory import Listing
+from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
 from mssgw.core.notifying import Notification
+from mssgw.core.patients import Patient
+from mssgw.core.retention import Announced
+from mssgw.core.unopened import Unopened
 from mssgw.edges.clock import SystemClock
 from mssgw.ports import Clock, Collected, Letter, Stored
 
@@ -73,6 +77,9 @@ class Content:
     notifications: dict[Address, tuple[Notification, datetime]] = field(default_factory=dict)  # with when it is due
     collected: dict[tuple[str, int, int, str, bytes], tuple[Collected, datetime]] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
+    unopened: dict[str, Unopened] = field(default_factory=dict)  # by letter_id
+    announced: dict[tuple[Address, str], Announced] = field(default_factory=dict)
+    patients: dict[Matricule, Patient] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
     set_by_hand: dict[str, Listing] = field(default_factory=dict)
 

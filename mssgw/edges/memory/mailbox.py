@@ -56,7 +56,7 @@ class MemoryMailStore:
 
     def __init__(self, *, keywords: bool = True) -> None:
         self.boxes: dict[str, Box] = {}
-        self.keywords, self.down = keywords, False
+        self.keywords, self.deletes, self.down = keywords, True, False
         self._validity = 0
 
     def add(self, login: str, password: str, *, quota: int | None = None) -> Box:
@@ -164,7 +164,11 @@ class MemoryMailbox:
             uid_validity=self._open.uid_validity,
             messages=len(self._open.messages),
             keywords=self._store.keywords,
+            deletes=self._store.deletes,
         )
+
+    async def folders(self) -> Sequence[str]:
+        return list(dict.fromkeys([INBOX, *self._box().folders]))
 
     async def search(
         self,
@@ -227,6 +231,8 @@ class MemoryMailbox:
 
     async def delete(self, uids: Collection[int]) -> None:
         folder = self._folder()
+        if not self._store.deletes:
+            raise MailboxRefused("memory: the store cannot remove some messages and no others")
         for uid in set(uids):
             folder.messages.pop(uid, None)
         await self._changed()

@@ -14,7 +14,7 @@ class MemoryPatients:
 
     def __init__(self, content: Content) -> None:
         self._has = content
-        self._known: dict[Matricule, Patient] = {}
+        self._known = content.patients
         self._passwords: dict[Matricule, str] = {}
 
     async def find(self, matricule: Matricule) -> Patient | None:
@@ -33,7 +33,7 @@ class MemoryPatients:
     async def put(self, wishes: Sequence[Wish], entry: Entry) -> Tally:
         before = [self._known.get(wish.matricule) for wish in wishes]
         after = granted_all(before, wishes, entry.at)
-        self._known |= {each.matricule: each for each in after}
+        self._known.update({each.matricule: each for each in after})
         added = sum(each is None for each in before)
         same = sum(one == other for one, other in zip(before, after, strict=True))
         if same < len(after):

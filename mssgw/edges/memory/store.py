@@ -16,12 +16,16 @@ from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.directory import MemoryDirectory
 from mssgw.edges.memory.notifications import MemoryNotifications
 from mssgw.edges.memory.patients import MemoryPatients
+from mssgw.edges.memory.retention import MemoryPurges
+from mssgw.edges.memory.unopened import MemoryUnopened
 from mssgw.edges.memory.unread import MemoryUnread
 from mssgw.edges.memory.vitals import MemoryVitals
 from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
-class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryVitals, MemoryDirectory):
+class MemoryStore(
+    MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryUnopened, MemoryPurges, MemoryVitals, MemoryDirectory
+):
     """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
 
     def __init__(self, clock: Clock | None = None) -> None:
@@ -113,6 +117,8 @@ class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryVit
         self._has.journal += settlement.entries
         if settlement.notify is not None:
             self._one_more_waits(settlement.notify)
+        if settlement.unopened is not None:
+            self._has.unopened.setdefault(settlement.unopened.letter_id, settlement.unopened)
         return True
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
@@ -176,5 +182,6 @@ class MemoryStore(MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryVit
         forgotten += len(has.conversations) - len(kept)
         has.journal, has.letters, has.conversations = journal, letters, kept
         has.collected = {key: value for key, value in has.collected.items() if value[1] >= before}
+        has.unopened = {key: value for key, value in has.unopened.items() if value.delivered_at >= before}
         has.strikes = {key: value for key, value in has.strikes.items() if value[1] >= before}
         return forgotten

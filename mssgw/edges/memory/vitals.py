@@ -30,3 +30,6 @@ class MemoryVitals(MemoryPart):
             oldest=max(0.0, *old) if old else 0.0,
             total_age=max(0.0, sum(old)),
         )
+
+    async def receipts_waiting(self) -> int:
+        return len(self._has.unopened)

@@ -57,7 +57,7 @@ class SqlPatients:
         return known.patient if known is not None else None
 
     async def credentials(self, matricule: Matricule) -> Credentials | None:
-        key = _key(self._records, matricule)
+        key = self._records.matricule(matricule)
         rows = await self._session.reader.ask(lambda connection: _BY_NUMBER.rows(connection, [key]))
         if not rows:
             return None
@@ -91,7 +91,7 @@ class SqlPatients:
     def _asked(self, wish: Wish) -> _Asked:
         return _Asked(
             wish=wish,
-            key=_key(self._records, wish.matricule),
+            key=self._records.matricule(wish.matricule),
             sealed=self._records.vault.seal("matricule", wish.matricule.value),
             sealed_email=self._email(wish.email),
         )
@@ -116,7 +116,7 @@ class SqlPatients:
 
     async def set_password(self, matricule: Matricule, password_hash: str, entry: Entry) -> bool:
         sealed = self._records.vault.seal("password", password_hash)
-        mine = patients.c.patient == _key(self._records, matricule)
+        mine = patients.c.patient == self._records.matricule(matricule)
 
         def work(connection: Connection) -> bool:
             if connection.execute(update(patients).where(mine).values(sealed_password=sealed)).rowcount == 0:
@@ -142,10 +142,6 @@ class SqlPatients:
 def _row(asked: _Asked, patient: Patient) -> tuple[Any, ...]:
     """Somebody new, as he was asked for."""
     return asked.key, asked.sealed, patient.state.value, micros(patient.since), asked.sealed_email, None
-
-
-def _key(records: Records, matricule: Matricule) -> bytes:
-    return records.vault.digest("matricule", matricule.value)
 
 
 def _known(records: Records, row: Any, asked: _Asked) -> Patient | None:

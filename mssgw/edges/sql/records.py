@@ -13,9 +13,11 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
+from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import Reply
+from mssgw.core.unopened import Unopened
 from mssgw.core.verdict import Finding, Verdict
 from mssgw.edges.codec import Codec, dumps, micros, moment
 from mssgw.edges.linking import subject_key
@@ -56,6 +58,9 @@ class Records:
 
     def pair(self, pair: Pair) -> bytes:
         return self.vault.digest("pair", f"{pair.patient.key} {pair.bal.key}")
+
+    def matricule(self, matricule: Matricule) -> bytes:
+        return self.vault.digest("matricule", matricule.value)
 
     def message_id(self, message_id: str) -> bytes:
         return self.vault.digest("message-id", message_id)
@@ -142,6 +147,9 @@ class Records:
     def notification(self, due: Notification) -> Row:
         mailbox, sealed = self.address(due.mailbox), self.sealed_address(due.mailbox)
         return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
+
+    def unopened(self, letter: Unopened) -> Row:
+        return letter.spool_id, letter.number, self.matricule(letter.patient), micros(letter.delivered_at)
 
     def collected(self, message: Collected, seen_at: int) -> Row:
         where = (self.place(message.where), message.uid_validity, message.uid)

@@ -17,6 +17,7 @@ from mssgw.edges.sql.tables import (
     letters,
     messages,
     notifications,
+    unopened,
 )
 
 SETTLED = ("state", "due_at", "attempts", "warned", "last_reply")  # what an attempt changes of a delivery
@@ -36,6 +37,7 @@ class Statements:
         self.account = self._insert(accounts, conflict=_latest_account)
         self.notification = self._insert(notifications, conflict=_one_more_waits)
         self.collected = self._insert(collected, conflict=lambda statement: statement.on_conflict_do_nothing())
+        self.unopened = self._insert(unopened, conflict=lambda statement: statement.on_conflict_do_nothing())
         self.settle = Rows(deliveries, ("spool_id", "number", "lease_token", *SETTLED), database.dialect, _settle)
         self.close_letters = Rows(
             letters, ("patient", "pair"), database.dialect, _close_letters, at_once=1, contended=True

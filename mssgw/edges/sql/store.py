@@ -18,6 +18,7 @@ from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.notifications import SqlNotifications
+from mssgw.edges.sql.retention import SqlPurges
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import (
     body_segments,
@@ -28,8 +29,10 @@ from mssgw.edges.sql.tables import (
     letters,
     messages,
     strikes,
+    unopened,
 )
 from mssgw.edges.sql.units import Step, Unit
+from mssgw.edges.sql.unopened import SqlUnopened
 from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, finished, freed, renewed, unowned
 from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
 
@@ -40,7 +43,7 @@ class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, SqlNotifications, SqlCollecting):
+class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
@@ -177,6 +180,8 @@ class SqlStore(Closing, SqlNotifications, SqlCollecting):
         if settlement.notify is not None:
             waits = self._records.notification(settlement.notify)
             steps.append(Step(self._session.statements.notification, waits))
+        if settlement.unopened is not None:
+            steps.append(Step(self._session.statements.unopened, self._records.unopened(settlement.unopened)))
         return Unit(steps)
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
@@ -246,6 +251,8 @@ class SqlStore(Closing, SqlNotifications, SqlCollecting):
         while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
             pass
         await self._forget_collected(limit)
+        while await self._delete_some(unopened.c.spool_id, unopened.c.delivered_at < limit):
+            pass
         return forgotten
 
     async def _forget_letters(self, before: int) -> int:

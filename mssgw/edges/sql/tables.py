@@ -169,6 +169,20 @@ Index(
     postgresql_where=text("waiting > 0"),
 )
 
+# Letters that patients of ours have not opened, and whose senders asked to be told; gone when they are.
+unopened = Table(
+    "unopened",
+    metadata,
+    Column("spool_id", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("patient", LargeBinary, nullable=False),  # as in ``patients``
+    Column("delivered_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("spool_id", "number"),
+    sqlite_with_rowid=False,
+)
+Index("unopened_patient", unopened.c.patient)
+Index("unopened_delivered_at", unopened.c.delivered_at)
+
 accounts = Table(
     "accounts",
     metadata,
@@ -313,3 +327,16 @@ patients = Table(
 )
 Index("patients_since", patients.c.since)
 Index("patients_state", patients.c.state, patients.c.since)
+
+# Letters whose deletion from a mailbox was announced to its readers. ``place``: keyed hash of mailbox and folder.
+purges = Table(
+    "purges",
+    metadata,
+    Column("place", LargeBinary, primary_key=True),
+    Column("uid_validity", BigInteger, nullable=False),
+    Column("last_uid", BigInteger, nullable=False),
+    Column("before", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("letters", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

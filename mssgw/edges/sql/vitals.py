@@ -8,7 +8,7 @@ from sqlalchemy import Connection, case, func, select, update
 
 from mssgw.edges.codec import micros
 from mssgw.edges.sql.session import Session
-from mssgw.edges.sql.tables import deliveries, store_secret
+from mssgw.edges.sql.tables import deliveries, store_secret, unopened
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.sql.waiting import FINAL, HELD
 from mssgw.ports import Census
@@ -47,6 +47,11 @@ class SqlVitals:
 
         census: Census = await self._session.surveyor.ask(read)
         return census
+
+    async def receipts_waiting(self) -> int:
+        count = select(func.count()).select_from(unopened)
+        waiting: int = await self._session.surveyor.ask(lambda connection: connection.execute(count).scalar_one())
+        return waiting
 
 
 def _count(now: int, ages: Sequence[float]) -> Any:

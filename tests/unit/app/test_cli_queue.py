@@ -4,10 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Undecryptable
-from mssgw.core.journal import JournalEvent
+from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.rules.documents import UNVERIFIED
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
@@ -257,6 +258,7 @@ def test_trace_in_json_is_one_line_an_event_and_a_summary(office, run_json):
         "delivered": "2026-03-01T08:30:02Z",
         "read": "2026-03-01T11:30:00Z",
         "receipt": "displayed",
+        "receipt_at": "2026-03-01T11:30:00Z",
         "bounced": None,
     }
     assert (accepted["event"], accepted["person"], accepted["at"]) == (
@@ -283,6 +285,17 @@ def test_trace_ends_with_the_times_of_each_recipient(office, run, events, said):
     assert "*************89@patient.mssante.fr" in summary
     assert said in summary
     assert PATIENT not in summary
+
+
+@pytest.mark.parametrize("about", ["directory", "patients", "white-list"])
+def test_trace_of_a_mailbox_brings_no_lines_about_others(office, run_json, about):
+    """What an operator set of others stands under the same word in place of a queue id."""
+    for name in ("officine", "radiologie", "laboratoire"):
+        mailbox = Address.parse(f"{name}@chu-exemple.mssante.fr")
+        office.entries.append(Entry(at=EARLIER, event=JournalEvent.DIRECTORY, spool_id=about, recipient=mailbox))
+    (line,) = run_json("trace", "officine@chu-exemple.mssante.fr")
+    assert line["recipient"] == "officine@chu-exemple.mssante.fr"
+    assert len(run_json("trace", about)) == 3
 
 
 def test_trace_of_the_unknown_says_no_without_repeating_it(run):

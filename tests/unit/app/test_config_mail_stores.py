@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.deliverers import watched
+from mssgw.app.deliverers import kept, retained, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
+from mssgw.ports.mailbox import SEEN
 from tests.unit.app.test_config_errors import GOOD
 
 ACCUEIL = 'address = "accueil@chu-exemple.mssante.fr"\nkind = "ORG"\n'
@@ -104,6 +105,23 @@ def test_an_app_mailbox_is_watched_where_its_program_confirms(tmp_path: Path) ->
             "mailbox[0].processed_folder",
             "no host",
         ),
+        ('purge_after = "90d"\n', STORE, "ORG", "mailbox[0].purge_after", "only with mail_store"),
+        (OWN + 'purge_after = "14d"\n', STORE, "ORG", "mailbox[0].purge_after", "more than retention.purge_notice"),
+        (
+            INTO + 'purge_after = "90d"\n',
+            '\n[[mail_store]]\nname = "bals"\nlmtp = "/x"\n',
+            "ORG",
+            "mailbox[0].purge_after",
+            "no host",
+        ),
+        (
+            INTO + 'purge_after = "90d"\n',
+            '\n[[mail_store]]\nname = "bals"\nlmtp = "/x"\nhost = "x.fr"\n',
+            "ORG",
+            "mailbox[0].password_file",
+            "no master_user",
+        ),
+        (OWN, STORE + '\n[retention]\npurge_notice = "23h"\n', "ORG", "retention.purge_notice", "1d"),
         ("", '\n[[mail_store]]\nname = "bals"\n', "ORG", "mail_store[0].host", "expected host"),
         ("", STORE + STORE, "ORG", "mail_store[1].name", "same name"),
         ("", STORE + 'master_user = "m"\n', "ORG", "mail_store[0].master_password_file", "expected, because"),
@@ -118,6 +136,29 @@ def test_what_does_not_fit_is_told(tmp_path: Path, mailbox: str, store: str, kin
     assert key in told
     assert says in told[key]
     assert "accueil" not in str(told)
+
+
+def test_letters_leave_a_mailbox_where_it_is_asked_for(tmp_path: Path) -> None:
+    """Off by default (TRC-3); what its program moved aside need not be read."""
+    assert retained(load(tmp_path, OWN)) == kept(load(tmp_path, OWN), wiring.password) == ()
+    loaded = load(tmp_path, OWN + 'purge_after = "90d"\nprocessed_folder = "Integres"\n', kind="APP")
+    (term,) = wiring.settings(loaded).retained
+    assert (term.folders, term.after.days, term.notice.days) == (("INBOX", "Integres"), 90, 14)
+    (one,) = kept(loaded, wiring.password)
+    assert (one.term, one.account.name) == (term, "store:bals:1")
+    assert [(each.folder, each.done) for each in one.shelves] == [("INBOX", (SEEN,)), ("Integres", ())]
+
+
+def test_a_patients_mailbox_is_never_purged(tmp_path: Path) -> None:
+    text = GOOD + STORE + MASTER
+    text += (
+        '\n[[mailbox]]\naddress = "x@patient.mssante.fr"\nkind = "ORG"\nmail_store = "bals"\npurge_after = "1000d"\n'
+    )
+    (tmp_path / "secret").write_text("x\n")
+    (tmp_path / "mssgw.toml").write_text(text)
+    with pytest.raises(config.ConfigErrors) as caught:
+        config.load(tmp_path / "mssgw.toml")
+    assert "mailbox[1].purge_after" in {problem.key for problem in caught.value.problems}
 
 
 def test_a_mailbox_of_another_operators_domain_is_for_him_to_deliver(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 from mssgw.app import config, wiring
 from mssgw.app.config.advice import blemishes
 from mssgw.app.config.reload import reloaded
+from mssgw.app.patient_mailboxes import patient_watch
 from mssgw.core.addresses import Address
 from mssgw.core.envelope import Role
-from mssgw.core.routes import PATIENTS_HEAR, TlsPolicy
+from mssgw.core.routes import PATIENTS_HEAR, RouteKind, TlsPolicy
 from tests.pki import Authority
 from tests.unit.app.test_config_errors import GOOD
 
@@ -111,6 +112,75 @@ def test_a_wrong_key_is_answered_where_the_file_says_so(write: Write) -> None:
 )
 def test_a_mistake_is_told_with_its_key(write: Write, old: str, new: str, key: str, expected: str) -> None:
     assert expected in complaints(write(old, new)).get(key, "no complaint")
+
+
+HOP = 'next_hop = "imap.chu-exemple.fr:25"\n'
+STORE = """
+[[mail_store]]
+name = "bals"
+host = "imap.chu-exemple.fr"
+"""
+MASTER = 'master_user = "mssgw"\nmaster_password_file = "ours.pem"\n'
+INTO = 'mail_store = "bals"\n'
+
+
+def test_letters_go_into_the_patients_own_mailboxes(write: Write) -> None:
+    """Each opened by the store's master, in lower case; the route's name holds no address."""
+    loaded = config.load(write(HOP, INTO + STORE + MASTER))
+    route = wiring.settings(loaded).routes.find("patient.mssante.fr")
+    assert route is not None
+    assert (route.kind, route.name, route.host, route.port) == (
+        RouteKind.IMAP,
+        "store:bals:patients",
+        "imap.chu-exemple.fr",
+        993,
+    )
+    assert (route.login, route.master, route.folders) == ("mssgw", True, ("INBOX",))
+    assert (route.patients, route.inward, route.marks_subject) == (True, True, True)
+    corsican = Address.parse("177012A12345670@patient.mssante.fr")
+    assert route.mailbox_of(corsican) == "177012a12345670@patient.mssante.fr"
+    watch = patient_watch(loaded, wiring.password)
+    assert watch is not None
+    assert (watch.route, watch.held) == (route, 50)
+
+
+def test_how_they_are_opened_watched_and_shown_may_be_chosen(write: Write) -> None:
+    keys = 'user = "p-{matricule}"\nreceipt_sessions = 400\nfin_shown = "keyword"\n'
+    loaded = config.load(write(HOP, INTO + keys + STORE + MASTER))
+    watch = patient_watch(loaded, wiring.password)
+    assert watch is not None
+    assert watch.held == 400
+    assert watch.route.mailbox_of(Address.parse("279035121518989@patient.mssante.fr")) == "p-279035121518989"
+    assert not watch.route.marks_subject
+
+
+def test_behind_an_smtp_server_nothing_is_watched(write: Write) -> None:
+    """And whoever configures it so is told what is missing (MDN-2)."""
+    loaded = config.load(write())
+    assert patient_watch(loaded, wiring.password) is None
+    warned = {complaint.path: complaint.message for complaint in blemishes(loaded)}
+    assert "no read receipt" in warned[("patient_space", "next_hop")]
+
+
+@pytest.mark.parametrize(
+    ("new", "key", "expected"),
+    [
+        (HOP + INTO + STORE + MASTER, "patient_space.next_hop", "either mail_store"),
+        ('mail_store = "bal"\n' + STORE + MASTER, "patient_space.mail_store", 'did you mean "bals"'),
+        (INTO + STORE, "patient_space.mail_store", "with master_user"),
+        (INTO + STORE + MASTER + 'lmtp = "/run/lmtp"\n', "patient_space.mail_store", "without lmtp"),
+        (HOP + 'user = "{address}"\n', "patient_space.user", "only with mail_store"),
+        (HOP + "receipt_sessions = 9\n", "patient_space.receipt_sessions", "only with mail_store"),
+        (HOP + 'fin_shown = "subject"\n', "patient_space.fin_shown", "only with mail_store"),
+        (INTO + 'next_hop_tls = "none"\n' + STORE + MASTER, "patient_space.next_hop_tls", "only with next_hop"),
+        (INTO + 'user = "patients"\n' + STORE + MASTER, "patient_space.user", '"{address}"'),
+        (INTO + 'user = "{ins}"\n' + STORE + MASTER, "patient_space.user", '"{matricule}"'),
+        (INTO + 'fin_shown = "folder"\n' + STORE + MASTER, "patient_space.fin_shown", '"subject" or "keyword"'),
+        (INTO + "receipt_sessions = 0\n" + STORE + MASTER, "patient_space.receipt_sessions", "expected"),
+    ],
+)
+def test_a_mistake_about_their_mailboxes_is_told(write: Write, new: str, key: str, expected: str) -> None:
+    assert expected in complaints(write(HOP, new)).get(key, "no complaint")
 
 
 def test_a_gateway_whose_patients_cannot_write_is_warned(write: Write) -> None:

@@ -117,6 +117,15 @@ def test_a_mailbox_has_its_series_as_long_as_this_node_collects_from_it(
     assert shown(metrics)[f'{taken}{{collector="officine",fate="collected"}}'] == 2
 
 
+def test_what_happens_in_mailboxes_is_counted(metrics: Metrics, telemetry: CountingTelemetry) -> None:
+    names = ("mssgw_receipts_sent_total", "mssgw_deliveries_found_again_total", "mssgw_letters_purged_total")
+    assert [shown(metrics)[name] for name in (*names, "mssgw_receipts_waiting")] == [0, 0, 0, 0]
+    telemetry.event("receipts.written", queue_id="A", route="store:bals:1")
+    telemetry.event("delivery.found_again", queue_id="A", route="store:bals:1")
+    telemetry.event("retention.purged", route="store:bals:1", count=12)
+    assert [shown(metrics)[name] for name in names] == [1, 1, 12]
+
+
 def test_events_become_counts(metrics: Metrics, telemetry: CountingTelemetry) -> None:
     """By the same words that the log uses."""
     metrics.routes(["operator:mes:patient.mssante.fr"])

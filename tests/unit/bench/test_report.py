@@ -27,6 +27,7 @@ _JUDGED = {
     "worker_mb": 60.0,
     "worker_after_pdf_mb": 80.0,
 }
+_IMPORT = {"seconds": 45.0, "mb": 210, "waited_ms": {"median": 1.0, "p99": 20.0, "max": 90.0}}
 FIGURES = {
     "throughput": {
         "absent": {"postfix+milter": "needs <python3-milter>"},
@@ -69,6 +70,15 @@ FIGURES = {
         "white_list": {"made": _LIST},
     },
     "documents": {"xsd": True, "own": _JUDGED, "given": _JUDGED, "dialogue": {**_RUN, "rate": 30.0, "octets": 300_000}},
+    "collect": {
+        "letters": 2_000,
+        "seconds": 8.0,
+        "per_second": 250.0,
+        "mailboxes": 200,
+        "mb_all": 30.0,
+        "mb_each": 0.15,
+    },
+    "directory": {"rows": 536_000, "sqlite": {"first": _IMPORT, "second": _IMPORT}},
 }
 _ENTRY = {
     "at": "2026-11-21T22:00:00+00:00",
@@ -99,7 +109,17 @@ def test_the_bars_are_those_that_were_promised():
     paths = [bar.path for bar in BARS]
     assert len(set(paths)) == len(paths)
     named = {path[0] for path in paths}
-    assert named == {"throughput", "latency", "memory", "queue", "trust", "documents", "attacks", "directory"}
+    assert named == {
+        "throughput",
+        "latency",
+        "memory",
+        "queue",
+        "trust",
+        "documents",
+        "attacks",
+        "directory",
+        "collect",
+    }
 
 
 def test_every_block_is_written_and_what_stands_between_them_is_kept():
@@ -124,6 +144,12 @@ def test_every_block_is_written_and_what_stands_between_them_is_kept():
         "| white list of 6,554 entries read, signed | < 0.5 s | 0.25 s | holds |",
         "| white list | made, unsigned | made, signed |",
         "| above it, at most (MB) | 30.0 | 30.0 |",
+        "| 2,000 waiting letters collected, a second | >= 50 | 250 | holds |",
+        "| 200 mailboxes that only wait, above idle, one process | < 150 MB | 30 MB | holds |",
+        "| collected and delivered a second | 250.0 |",
+        "| import of the directory, 536,000 rows, memory | < 300 MB | 210 MB | holds |",
+        "| import (s) | 45.0 | 45.0 |",
+        "| a commit beside it, p99 (ms) | 20.0 | 20.0 |",
     ):
         assert row in page
 
@@ -132,7 +158,7 @@ def test_what_was_not_measured_says_so_and_why():
     results = copy.deepcopy(RESULTS)
     results["parts"] = {"nodes": {**_ENTRY, "missing": "needs smtp-source: apt-get install postfix"}}
     page = filled(PAGE, results)
-    assert page.count("Not measured yet.") == 7
+    assert page.count("Not measured yet.") == 9
     assert "apt-get install postfix" in page
     assert "not measured" in page
 

@@ -25,7 +25,13 @@ def at(minutes: int) -> Any:
 def test_a_letter_that_was_read_has_all_three_times() -> None:
     (found,) = passages([ACCEPTED, line(JournalEvent.DEFERRED, 1), line(JournalEvent.DELIVERED, 2), _read("displayed")])
     assert found == Passage(
-        spool_id="A", recipient=PATIENT, accepted=NOW, delivered=at(2), read=at(9), receipt="displayed"
+        spool_id="A",
+        recipient=PATIENT,
+        accepted=NOW,
+        delivered=at(2),
+        read=at(9),
+        receipt="displayed",
+        receipt_at=at(9),
     )
 
 
@@ -36,7 +42,7 @@ def _read(disposition: str, minutes: int = 9) -> Entry:
 @pytest.mark.parametrize("disposition", ["processed", "processed/error", "deleted", "other"])
 def test_a_receipt_that_no_reader_sent_is_shown_as_what_it_says(disposition: str) -> None:  # req: MDN-6
     (found,) = passages([ACCEPTED, DELIVERED, _read(disposition)])
-    assert (found.read, found.receipt) == (None, disposition)
+    assert (found.read, found.receipt, found.receipt_at) == (None, disposition, at(9))
 
 
 def test_displayed_with_a_modifier_is_read() -> None:

@@ -84,7 +84,7 @@ class TestTaken:
     async def test_five_thousand_are_taken_in_pages_each_once(self, bal: Bal) -> None:
         await bal.put(*map(letter, range(2_500)))
         async with bal.collecting():
-            await bal.until(lambda: len(bal.arrived) == 2_500)
+            await bal.until(lambda: len(bal.world.arrivals) == 2_500)
         assert len(set(bal.arrived)) == 2_500
         assert set(map(len, bal.flags())) == {1}
 
@@ -599,7 +599,7 @@ class TestTurns:
         self, bal: Bal, monkeypatch
     ) -> None:
         """The disk stalls while we stop: the letter is kept, and the next start marks it."""
-        monkeypatch.setattr("mssgw.flow.collectors.FINISH", 0.05)
+        monkeypatch.setattr("mssgw.flow.posts.FINISH", 0.05)
         begun, go_on = asyncio.Event(), asyncio.Event()
         real = bal.world.store.accept
 

@@ -231,6 +231,22 @@ async def test_a_wrong_password_is_tried_once_and_then_rarely() -> None:
     await place.transport.close()
 
 
+async def test_a_wrong_password_of_a_master_is_not_tried_for_every_mailbox() -> None:
+    """Three, and then none for a while: it would be locked for all."""
+    place = Place(limits=SessionLimits(refused=0.2, refused_longest=60))
+    master = replace(BOX, login="master", password="false", master=True)
+    boxes = [replace(master, name=f"store:s:{each}", mailbox=f"bal{each}@x.example") for each in range(10)]
+    for box in boxes:
+        (outcome,) = await place.send(route=box)
+        assert isinstance(outcome, Deferred)
+    assert len(place.store.opened) == 3
+    place.store.add("master", "false")  # the twin knows no masters: it takes this one for the mailbox
+    await asyncio.sleep(0.3)
+    (outcome,) = await place.send(route=boxes[9])
+    assert isinstance(outcome, Delivered)
+    await place.transport.close()
+
+
 async def test_many_letters_log_in_few_times(place: Place) -> None:
     """At most ``each`` at a time, kept for the next."""
     await asyncio.gather(*(place.send() for _ in range(60)))

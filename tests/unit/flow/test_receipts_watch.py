@@ -17,9 +17,10 @@ from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.posts import Turns
+from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
-from mssgw.formats.mdn_making import Disposition
-from mssgw.ports import Account
+from mssgw.ports import Account, Mailbox
 from mssgw.ports.mailbox import MDN_SENT, SEEN
 
 LOGIN, PASSWORD = "bal@x.example", "secret"
@@ -74,9 +75,26 @@ class Place:
             memory=self.store,
             live=self.live,
             clock=Clock(),
-            telemetry=self.heard,  # type: ignore[arg-type]
+            telemetry=self.heard,
             look=0.02,
         )
+
+    def watches(self, node: str) -> ReceiptWatches:
+        """Those of one node."""
+        turns = Turns(self.store, clock=Clock(), node=node)
+        watches = ReceiptWatches(turns, lambda _: self.watch(), alias=self.store.alias)
+        watches.follow([self.watched])
+        return watches
+
+    @property
+    def leases(self) -> list[str]:
+        return list(self.store._has.leases)
+
+    async def until(self, count: int) -> None:
+        """Until so many receipts are written."""
+        async with asyncio.timeout(10):
+            while len(await self.receipts()) < count:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
 
     async def put(
         self, letter_id: str = "Q1.0", *, folder: str, back: str = DOCTOR, asks: str = "", **flags: object
@@ -184,18 +202,6 @@ async def test_letters_of_others_in_that_folder_are_left_alone(place: Place) -> 
     assert await place.receipts() == []
 
 
-async def test_a_person_who_reads_confirms_to_the_senders_domain(place: Place) -> None:
-    """A service may receive for its sender (SD-13)."""
-    place.watched = replace(MOVED, folder="INBOX", flags=(SEEN,), disposition=Disposition.DISPLAYED)
-    uid = await place.put(folder="INBOX", back="secretariat@liberal.mssante.fr")
-    await place.look()
-    assert await place.receipts() == []
-    place.flags("INBOX", uid).add(SEEN)
-    await place.look()
-    (receipt,) = await place.receipts()
-    assert b"manual-action/MDN-sent-automatically; displayed" in receipt
-
-
 async def test_a_folder_that_is_not_there_yet_is_waited_for(place: Place) -> None:
     """And sees at once what moves while it waits."""
     async with running(place.watch()):
@@ -207,6 +213,47 @@ async def test_a_folder_that_is_not_there_yet_is_waited_for(place: Place) -> Non
             if await place.receipts():
                 break
     assert len(await place.receipts()) == 1
+
+
+async def test_of_two_nodes_one_watches_and_the_other_takes_over(place: Place) -> None:
+    """One session on the mailbox; when its node dies, the letters since are confirmed by the other, none twice."""
+    one, two = place.watches("a"), place.watches("b")
+    sessions = counted_sessions(place)
+    async with contextlib.AsyncExitStack() as stack:
+        first = await stack.enter_async_context(going(one))
+        await stack.enter_async_context(going(two))
+        await place.put(folder=DONE)
+        await place.until(1)
+        assert sessions == [LOGIN]
+        first.cancel()  # it gives its lease back, which one that dies does not: that one lapses (test_posts)
+        await asyncio.gather(first, return_exceptions=True)
+        two.follow([place.watched])  # the next round, now
+        await place.put("Q2.0", folder=DONE)
+        await place.until(2)
+    assert sessions == [LOGIN] * 2
+    assert not any(APP.text in name for name in place.leases)
+
+
+@contextlib.asynccontextmanager
+async def going(watches: ReceiptWatches) -> AsyncIterator["asyncio.Task[None]"]:
+    task = asyncio.create_task(watches.run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def counted_sessions(place: Place) -> list[str]:
+    """The logins of sessions that begin from now on."""
+    logins, really = list[str](), place.mail.open
+
+    def opened(account: Account) -> contextlib.AbstractAsyncContextManager[Mailbox]:
+        logins.append(account.login)
+        return really(account)
+
+    place.mail.open = opened  # type: ignore[method-assign,assignment]
+    return logins
 
 
 @contextlib.asynccontextmanager

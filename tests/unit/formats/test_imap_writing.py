@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssgw.formats.imap_writing import Unwritable, batches, day, flag_list, folder, moment, quoted, read_moment, uid_set
+from mssgw.formats.imap_writing import (
+    Unwritable,
+    batches,
+    day,
+    flag_list,
+    folder,
+    folder_name,
+    moment,
+    quoted,
+    read_moment,
+    uid_set,
+)
 from mssgw.formats.letter_id import MalformedLetterId, letter_id_field, letter_id_of
 
 MARCH = datetime(2026, 3, 7, 9, 5, 1, tzinfo=timezone(timedelta(hours=-3, minutes=-30)))
@@ -30,6 +41,19 @@ def test_folders_of_every_language(name: str) -> None:
     written = folder(name)
     assert written.isascii()
     assert as_a_server_reads(written) == name
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1))
+def test_a_folder_that_is_listed_is_one_that_can_be_opened(name: str) -> None:
+    listed = re.sub(r"\\(.)", r"\1", folder(name)[1:-1])
+    assert folder_name(listed.encode()) == name
+
+
+@given(st.binary(max_size=40) | st.text("&-,A+é", max_size=20).map(str.encode))
+def test_names_of_any_octets_are_read_or_left_alone(written: bytes) -> None:
+    """What is read is written again as it was."""
+    name = folder_name(written)
+    assert name is None or folder(name) == quoted(written.decode())
 
 
 def test_folders_as_other_programs_write_them() -> None:

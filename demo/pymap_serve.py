@@ -1,4 +1,4 @@
-"""Run by pymap.py: pymap's own command with one more backend, its in-memory one with the accounts of the tests.
+"""Run by pymap.py: pymap's own command with one more backend, its in-memory one with accounts as they are wanted.
 
 In memory, because its maildirs give letters back with other line ends than they were brought with.
 """
@@ -12,9 +12,8 @@ from pymap.main import main
 from pymap.user import UserMetadata
 from pysasl.hashing import BuiltinHash
 
-from tests.peers.mail_store import PASSWORD
-
-ACCOUNTS_FILE = "--accounts-file"
+from demo.mail_store import MASTER, MASTER_PASSWORD, PASSWORD
+from demo.pymap import ACCOUNTS_FILE
 
 
 class Accounts(DictBackend):
@@ -32,6 +31,8 @@ class Accounts(DictBackend):
         with open(config.args.accounts_file, encoding="utf-8") as file:  # noqa: ASYNC230 - nobody is served yet
             for account in file.read().split():
                 login.users_dict[account] = UserMetadata(config, account, password=secret)
+        master = BuiltinHash(rounds=1).hash(MASTER_PASSWORD)
+        login.users_dict[MASTER] = UserMetadata(config, MASTER, password=master, roles=frozenset({"admin"}))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""Looking into a patient's mailbox: the letters that he has opened since, and the receipts that they are due (MDN-2).
+
+Only letters whose opening is waited for are looked at (ports.UnopenedLetters); wherever they were moved to, they are
+found by their id. Once: the receipt is counted in the commit that keeps it, as one that comes by SMTP is (SD-4); so it
+goes to whom that letter, as we relayed it, named, whatever the patient may have put into his mailbox himself.
+A letter that is gone unopened is waited for no more, and nobody is told anything.
+"""
+
+import contextlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from mssgw.core.addresses import Address
+from mssgw.core.conversation import Pair
+from mssgw.core.message import MessageHead
+from mssgw.core.receipts import told_of_opening
+from mssgw.core.unopened import Unopened
+from mssgw.flow.ids import made_at
+from mssgw.flow.live import Live
+from mssgw.flow.opened_letter import OpenedLetter, own_receipt, read_letter
+from mssgw.flow.own_letters import OwnLetters
+from mssgw.formats.headers import comparable
+from mssgw.formats.mdn_making import Disposition
+from mssgw.ports import (
+    Account,
+    Clock,
+    Conflict,
+    Mailbox,
+    Question,
+    ReceiptSeen,
+    Store,
+    Telemetry,
+    UnopenedLetters,
+)
+from mssgw.ports.mailbox import INBOX, MDN_SENT, SEEN, MailboxRefused, MailboxTrouble, NoSuchFolder, NoSuchMessage
+
+GONE_AFTER = timedelta(minutes=2)  # since its delivery: before, a store may not show it to every session yet
+_LONG_AGO = timedelta(days=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    folder: str = field(repr=False)
+    uid_validity: int
+    uid: int
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """A patient's mailbox, with the letters in it that are waited for, by their ids."""
+
+    address: Address
+    account: Account
+    letters: dict[str, Unopened] = field(default_factory=dict)
+    places: dict[str, _Place] = field(default_factory=dict)
+
+    @property
+    def latest(self) -> datetime:
+        """When the last of them was delivered. There is one at least."""
+        return max(each.delivered_at for each in self.letters.values())
+
+    def forget(self, letter_id: str) -> None:
+        self.letters.pop(letter_id, None)
+        self.places.pop(letter_id, None)
+
+
+class PatientReading:
+    """Looks, and writes the receipts that are due."""
+
+    def __init__(
+        self, *, own: OwnLetters, store: Store, memory: UnopenedLetters, live: Live, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._own, self._store, self._memory = own, store, memory
+        self._live, self._clock, self._telemetry = live, clock, telemetry
+
+    async def look(self, mailbox: Mailbox, case: Case) -> None:
+        """Leaves the inbox open. Raises as Mailbox does, and StoreUnavailable."""
+        for _ in range(2):  # what was moved between two looks is looked for at once
+            await self._locate(mailbox, case)
+            if await self._all_in_place(mailbox, case):
+                return
+
+    async def _locate(self, mailbox: Mailbox, case: Case) -> None:
+        """Find letters whose place is not known: in the inbox, else wherever the patient put them."""
+        for letter in [each for letter_id, each in case.letters.items() if letter_id not in case.places]:
+            place = await self._find(mailbox, letter)
+            if place is not None:
+                case.places[letter.letter_id] = place
+            elif self._clock.now() >= letter.delivered_at + GONE_AFTER:
+                await self._done(case, letter)
+                self._telemetry.event("receipts.letter_gone", queue_id=letter.spool_id, route=case.account.name)
+
+    async def _find(self, mailbox: Mailbox, letter: Unopened) -> _Place | None:
+        if (place := await self._in(mailbox, INBOX, letter)) is not None:
+            return place
+        for name in await mailbox.folders():
+            if name != INBOX and (place := await self._in(mailbox, name, letter)) is not None:
+                return place
+        return None
+
+    async def _in(self, mailbox: Mailbox, folder: str, letter: Unopened) -> _Place | None:
+        since = made_at(letter.spool_id) or letter.delivered_at - _LONG_AGO
+        try:
+            placed = await mailbox.find([folder], letter.letter_id, since=since)
+        except MailboxRefused:  # not for us to look into
+            return None
+        return _Place(folder, placed.uid_validity, placed.uid) if placed is not None else None
+
+    async def _all_in_place(self, mailbox: Mailbox, case: Case) -> bool:
+        """Look at the letters where they were last; whether all of them are still there."""
+        known = len(case.places)
+        for name in sorted({place.folder for place in case.places.values()} | {INBOX}, key=lambda each: each == INBOX):
+            await self._look_in(mailbox, case, name)
+        return len(case.places) == known or not case.letters.keys() - case.places.keys()
+
+    async def _look_in(self, mailbox: Mailbox, case: Case, folder: str) -> None:
+        here = {letter_id: place for letter_id, place in case.places.items() if place.folder == folder}
+        try:
+            validity = (await mailbox.open(folder)).uid_validity
+        except (NoSuchFolder, MailboxRefused):
+            if folder == INBOX:
+                raise
+            validity = 0  # no folder's
+        there = {letter_id: place.uid for letter_id, place in here.items() if place.uid_validity == validity}
+        described = await mailbox.describe(there.values()) if there else {}
+        for letter_id in here:
+            found, letter = described.get(there.get(letter_id, 0)), case.letters.get(letter_id)
+            if found is None or found.letter_id != letter_id:
+                case.places.pop(letter_id, None)
+            elif SEEN in found.flags and letter is not None:
+                await self._opened(mailbox, case, letter, found.uid)
+
+    async def _opened(self, mailbox: Mailbox, case: Case, letter: Unopened, uid: int) -> None:
+        try:
+            found = await read_letter(mailbox, uid)
+        except NoSuchMessage:
+            case.places.pop(letter.letter_id, None)
+            return
+        written = await self._write(case, found)
+        await self._done(case, letter)
+        if written is None:
+            self._telemetry.event("receipts.not_due", queue_id=letter.spool_id, route=case.account.name)
+            return
+        self._telemetry.event("receipts.written", queue_id=letter.spool_id, receipt=written, route=case.account.name)
+        with contextlib.suppress(MailboxTrouble):  # our own memory is what counts
+            await mailbox.mark([uid], add=(MDN_SENT,))
+
+    async def _write(self, case: Case, letter: OpenedLetter) -> str | None:
+        """Keep the receipt; its queue id, or None when there is none to write."""
+        to, now = await self._told(case.address, letter.head), self._clock.now()
+        if to is None or letter.head.message_id is None:
+            return None
+        seen = ReceiptSeen(
+            patient=case.address,
+            original_message_id=comparable(letter.head.message_id),
+            disposition="displayed",
+        )
+        own = own_receipt(
+            letter, Disposition.DISPLAYED, reader=case.address, to=to, now=now, settings=self._live.settings, seen=seen
+        )
+        try:
+            await self._own.keep(own, now)
+        except Conflict:  # the patient's own program was faster, or another node
+            return None
+        return own.spool_id
+
+    async def _told(self, patient: Address, head: MessageHead) -> Address | None:  # req: SD-4, SD-13
+        """Who asked and is not told yet, by what we remember of the letter that we relayed."""
+        (asked,) = head.receipt_to if len(head.receipt_to) == 1 else (None,)
+        to = told_of_opening(head, asked)
+        if to is None or head.message_id is None or self._live.settings.routes.to(to) is None:
+            return None
+        question = Question(pairs=(Pair(patient, to),), receipt_for=comparable(head.message_id))
+        (known,) = await self._store.know(question)
+        return to if known.receipt_due else None
+
+    async def _done(self, case: Case, letter: Unopened) -> None:
+        await self._memory.opened(letter)
+        case.forget(letter.letter_id)
