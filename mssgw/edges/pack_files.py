@@ -35,11 +35,12 @@ class PackFiles:
     def __init__(self, state_dir: Path) -> None:
         """Nothing is made before something is installed."""
         self._folder = state_dir / FOLDER
+        self._label = os.fspath(self._folder / _LABEL)  # each letter looks at it twice
 
     def version(self) -> str:
         """Changes whenever another pack is installed or removed; "" without one. Raises StoreUnavailable."""
         try:
-            status = os.stat(self._folder / _LABEL)
+            status = os.stat(self._label)
         except (FileNotFoundError, NotADirectoryError):
             return ""
         except OSError as error:

@@ -6,6 +6,7 @@ while none can be had nobody waits for one.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -127,8 +128,7 @@ class ProcessValidators:
         """A process that waits for a letter; None when there is none in time, or will be none."""
         while not self._closed and len(self._hopeless) < self._count:
             try:
-                async with asyncio.timeout_at(end):
-                    link = await self._free.get()
+                link = await self._next_free(end)
             except TimeoutError:
                 self._told.event("validator.none_free", alarm=True, processes=self._count)
                 return None
@@ -139,6 +139,13 @@ class ProcessValidators:
                     return link
                 self._recycle(link)  # another pack was installed since: the letter waits for one that knows it
         return None
+
+    async def _next_free(self, end: float) -> Link | None:
+        """Raises TimeoutError."""
+        with contextlib.suppress(asyncio.QueueEmpty):
+            return self._free.get_nowait()
+        async with asyncio.timeout_at(end):
+            return await self._free.get()
 
     async def _settle(self, link: Link, end: float, *, whole: bool) -> Report:
         """The answer to a letter, and what becomes of the process."""

@@ -27,7 +27,7 @@ from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.head import MAX_SUBJECT
 from mssgw.formats.magic import Kind, kind_of
-from mssgw.formats.mime import Scanner
+from mssgw.formats.mime import Walk
 from mssgw.formats.wire import to_wire
 from mssgw.formats.words import decoded
 from mssgw.formats.xdm.header import Header
@@ -135,14 +135,14 @@ class _Judging:
 
     def _letter(self, within: str, depth: int, wire: Iterable[bytes]) -> None:
         attachments = Attachments()
-        scanner = Scanner(keepers=(attachments,))
+        walk = Walk([attachments])
         suspect = False
         for chunk in wire:
-            scanner.feed(chunk)
+            walk.feed(chunk)
             suspect = suspect or depth == 1 or bool(_MAY_HOLD.search(chunk))
-        header = scanner.end()
-        if scanner.troubles and suspect:
-            self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=scanner.troubles[0].value))
+        header = walk.end()
+        if walk.troubles and suspect:
+            self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=walk.troubles[0].value))
         if depth == 1:
             self._subject = decoded(header.first("subject"))[:MAX_SUBJECT]
         parts = deque(attachments.kept)

@@ -44,33 +44,16 @@ class _Multipart:
     closed: bool = False
 
 
-class Scanner:
-    """Fed with a body in wire form (dot-stuffed, CRLF; see ports.Body) in any pieces; says what the letter is.
+class Walk:
+    """Fed with a body in wire form (dot-stuffed, CRLF; see ports.Body) in any pieces; offers every leaf to keepers
+    (parts.Keeper), and says what its header is.
 
     The octets are meant to hold no CR or LF alone: the listener refuses or repairs those, for they could make a
-    delimiter that we do not see. ``hostname`` is ours (loops; ``collected``: see own_hop); ``person_header``
-    and ``person_received`` say where this client names the person behind a shared mailbox (SD-6). ``keepers`` are
-    offered every leaf (parts.Keeper).
+    delimiter that we do not see.
     """
 
-    def __init__(
-        self,
-        *,
-        hostname: str = "",
-        collected: bool = False,
-        person_header: str | None = None,
-        person_received: bool = False,
-        keepers: Sequence[Keeper] = (),
-    ) -> None:
-        self._options = HeadOptions(
-            hostname=hostname,
-            collected=collected,
-            person_header=person_header,
-            person_received=person_received,
-        )
-        self._kept = FirstParts(KEPT)
-        self._beginnings = Beginnings()
-        self._keepers: tuple[Keeper, ...] = (self._kept, self._beginnings, *keepers)
+    def __init__(self, keepers: Sequence[Keeper]) -> None:
+        self._keepers = tuple(keepers)
         self._header: Header | None = None
         self._header_length = 0
         self._troubles: list[Unreadable] = []
@@ -93,6 +76,9 @@ class Scanner:
         """Take more octets, cut anywhere."""
         if self._troubles or self._has_all():
             return
+        if self._step == self._body and not self._open and not self._buffer:
+            self._hand_to_takers(bytes(chunk))  # nothing ends it but the letter: no need to look into it
+            return
         self._buffer += chunk
         self._walk()
         del self._buffer[: self._start]
@@ -102,21 +88,16 @@ class Scanner:
 
     @property
     def header_length(self) -> int:
-        """Octets of the letter's own header, as far as it has come: what finish() takes is in proportion to it."""
+        """Octets of the letter's own header, as far as it has come: what the end takes is in proportion to it."""
         return self._header_length or len(self._buffer)
 
     @property
     def troubles(self) -> tuple[Unreadable, ...]:
-        """Why the parts that were offered may not be all, or not those that others see. Complete after finish()."""
+        """Why the parts that were offered may not be all, or not those that others see. Complete after end()."""
         return tuple(self._troubles)
 
-    def finish(self) -> MessageHead:
-        """The letter has ended: what it is. To be called once."""
-        header = self.end()
-        return compose(header, tuple(self._troubles), self._kept, self._options, beginnings=self._beginnings)
-
     def end(self) -> Header:
-        """The same for who wants no more than its header. To be called once, in place of ``finish``."""
+        """The letter has ended: its header. To be called once."""
         self._ended = True
         self._walk()
         self._close(0)
@@ -281,5 +262,39 @@ class Scanner:
         if self._takers and upto > self._content:
             with memoryview(self._buffer) as buffer:
                 piece = bytes(buffer[self._content : upto])
-            self._takers = [taker for taker in self._takers if taker.take(piece)]
+            self._hand_to_takers(piece)
         self._content = max(self._content, upto)
+
+    def _hand_to_takers(self, piece: bytes) -> None:
+        self._takers = [taker for taker in self._takers if taker.take(piece)]
+
+
+class Scanner(Walk):
+    """A walk at whose end it is known what the letter is.
+
+    ``hostname`` is ours (loops; ``collected``: see own_hop); ``person_header`` and ``person_received`` say where this
+    client names the person behind a shared mailbox (SD-6).
+    """
+
+    def __init__(
+        self,
+        *,
+        hostname: str = "",
+        collected: bool = False,
+        person_header: str | None = None,
+        person_received: bool = False,
+        keepers: Sequence[Keeper] = (),
+    ) -> None:
+        self._options = HeadOptions(
+            hostname=hostname,
+            collected=collected,
+            person_header=person_header,
+            person_received=person_received,
+        )
+        self._kept = FirstParts(KEPT)
+        self._beginnings = Beginnings()
+        super().__init__((self._kept, self._beginnings, *keepers))
+
+    def finish(self) -> MessageHead:
+        """The letter has ended: what it is. To be called once, in place of ``end``."""
+        return compose(self.end(), self.troubles, self._kept, self._options, beginnings=self._beginnings)
