@@ -53,7 +53,7 @@ class Receipt:
     hostname: str
     original: bytes = field(repr=False)
     whole: bool
-    product: str = ""
+    product: str
 
 
 def write_receipt(receipt: Receipt) -> Written:

@@ -53,7 +53,7 @@ class NotDelivered:
     original_message_id: str | None
     message_id: str
     written_at: datetime
-    product: str = ""
+    product: str
 
 
 def write_not_delivered(notice: NotDelivered) -> Written:
