@@ -3,7 +3,9 @@
 import hashlib
 import time
 
+from demo import people
 from demo.bal import Bal
+from demo.gateway import Gateway
 from demo.mail import Mail
 from demo.stage import Stage
 from demo.standin import Received, Standin
@@ -71,6 +73,13 @@ class Acting:
         answer = await self.send(sender, None, letter, what, declare_size=declare_size)
         right = answer.status == status and answer.stage is where and says in answer.text
         self.timeline.check(right, f"{answer.stage}: {answer}", f"{status} {where}")
+
+    def names_nobody(self, gateway: Gateway) -> None:
+        """Its log knows people by queue ids and keyed hashes alone."""
+        log = gateway.log_file.read_text(errors="replace").lower()
+        leaks = sum(word in log for word in people.PERSONAL)
+        told = f"its log of {log.count(chr(10))} lines names {leaks or 'nobody'}"
+        self.timeline.check(bool(log) and not leaks, told, "no INS, name, subject or file name")
 
 
 def _same_envelope(letter: Mail, received: Received) -> bool:

@@ -22,7 +22,7 @@ _RETURN_PATH = re.compile(rb"^Return-Path: <([^>\r\n]*)>\r$", re.MULTILINE)
 @contextmanager
 def mail_store(name: str | None = None) -> Iterator[MailStore]:
     """A store with the mailboxes of the demo, while the block lasts. Raises DidNotStart."""
-    accounts = people.PHARMACY, people.PROGRAM
+    accounts = people.PHARMACY, people.PROGRAM, people.READER
     with ExitStack() as stack:
         try:
             made = STORES[name or ("pymap" if dovecot.missing() else "dovecot")](*accounts)
@@ -60,6 +60,16 @@ class Bal:
         inbox, taken = [await asyncio.to_thread(self._store.letters, self.account, each) for each in FOLDERS]
         found = (_MESSAGE_ID.search(content) for content in (*inbox, *taken))
         return [each[1].decode() if each else "?" for each in found]
+
+    async def open_all(self) -> None:
+        """What lies in the inbox, as whoever reads it does."""
+
+        def read() -> None:
+            with self._store.client(self.account) as client:
+                client.select("INBOX")
+                client.fetch("1:*", "(BODY[])")
+
+        await asyncio.to_thread(read)
 
     async def make(self, folder: str) -> None:
         """A new folder."""

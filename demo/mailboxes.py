@@ -28,20 +28,15 @@ async def program(play: Acting) -> None:
     """A program's receipt: when it has taken the letter in, and never on delivery (MDN-7)."""
     order, bal = mail.order(), play.stage.laboratory
     what = "a doctor writes to the laboratory's program and asks to be told when it has taken that in"
-    queue_id = await play.arrives(play.hospital, bal, order, what)
+    await play.arrives(play.hospital, bal, order, what)
     early = [letter for letter in play.hospital.letters if _PROCESSED in letter.content]
     play.timeline.check(not early, "no receipt yet", "delivered is not taken in")
     play.timeline.scene("Laboratory's program", bal.name, f"has taken it in, and moves it to {people.TAKEN}")
     began = time.monotonic()
     await bal.move_all(people.TAKEN)
-    receipt = await play.hospital.such(lambda letter: _PROCESSED in letter.content, ARRIVAL)
+    receipt = await play.hospital.such(lambda letter: _PROCESSED in letter.content, 2 * ARRIVAL)
     if receipt is not None:
         play.expected_arrivals.add(receipt.message_id)
     came = f"the receipt is at {play.hospital.name} {time.monotonic() - began:.2f} s later: processed"
     told = came if receipt is not None else "no receipt came"
     play.timeline.check(receipt is not None and receipt.sender == "", told, "from <>, once the program confirms")
-    code, output = await play.stage.gateway.command("trace", queue_id)
-    summary = output.partition("Summary\n")[2]
-    play.timeline.show(f"mssgw trace {queue_id}", summary)
-    told_when = code == 0 and "processed: 2" in summary
-    play.timeline.check(told_when, "the trace sums up when", "accepted, delivered, processed")

@@ -11,6 +11,7 @@ TAKEN = "Integres"  # where that puts what it has taken in
 PATIENT = "279035121518989@patient.mssante.fr"
 CORSICAN = "177012a12345670@patient.mssante.fr"  # as his doctor typed it, in lower case
 CUSTOMER = "146026322000196@patient.mssante.fr"
+READER = "179039935012397@patient.mssante.fr"  # whose mailbox the demo's own patient space keeps
 WRONG_KEY = "289456789012345@patient.mssante.fr"  # the last two digits do not fit the others
 
 PATIENT_DOMAIN = "patient.mssante.fr"
@@ -31,7 +32,7 @@ FAMILY = "SERINGATEAU"  # the patient's name in clinical documents
 
 # Lower case; searched for in the gateway's log, which must know people by queue ids and keyed hashes alone.
 PERSONAL = (
-    *(address.partition("@")[0] for address in (PATIENT, CORSICAN, CUSTOMER, WRONG_KEY)),
+    *(address.partition("@")[0] for address in (PATIENT, CORSICAN, CUSTOMER, READER, WRONG_KEY)),
     *("martin", "bernard", "officine@", "labo@", "seringat"),
     *(text.lower() for text in (LETTER_SUBJECT, ORDONNANCE_SUBJECT, ORDONNANCE_FILE, ORDER_SUBJECT)),
 )

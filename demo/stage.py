@@ -25,7 +25,8 @@ _MES = "127.0.0.4"
 class Stage:
     """Everything that runs. ``establishments`` and ``trust_space`` are the gateway's ports on 127.0.0.1.
 
-    ``store``: the IMAP server with the mailboxes ``officine``, of the pharmacy, and ``laboratory``, of a program.
+    ``store``: the IMAP server with the mailboxes ``officine``, of the pharmacy, and ``laboratory``, of a program,
+    and ``reader``, of a patient.
     """
 
     gateway: Gateway
@@ -44,6 +45,10 @@ class Stage:
     @property
     def laboratory(self) -> Bal:
         return Bal("Laboratory", self.store, people.PROGRAM)
+
+    @property
+    def reader(self) -> Bal:
+        return Bal("Patient", self.store, people.READER)
 
     @property
     def standins(self) -> tuple[Standin, ...]:
@@ -104,9 +109,8 @@ def _stage(home: Path, gateway: Gateway, store: MailStore, on_letter: Callable[[
 
 def _configure(home: Path, here: Stage, monitoring: int) -> None:
     shutil.rmtree(home / "state" / "trust", ignore_errors=True)  # list and CRLs of authorities that are no more
-    _keep(home / "master.key", secrets.token_bytes(32))
-    (home / "bal.password").unlink(missing_ok=True)
-    _keep(home / "bal.password", PASSWORD.encode())
+    keep(home / "master.key", secrets.token_bytes(32))
+    keep(home / "bal.password", PASSWORD.encode())
     text = Template(_CONFIG.read_text("utf-8")).substitute(
         establishments=here.establishments,
         trust_space=here.trust_space,
@@ -126,7 +130,8 @@ def _configure(home: Path, here: Stage, monitoring: int) -> None:
     here.gateway.config.write_text(text, "utf-8")
 
 
-def _keep(path: Path, secret: bytes) -> None:
+def keep(path: Path, secret: bytes) -> None:
+    """In a file that nobody else may read; the one of an earlier run stays."""
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secret)

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from mssgw.edges.imap import ImapMailboxes
+from mssgw.edges.imap_dial import Dialer
 from mssgw.edges.tls import client_context
+from mssgw.ports import Account
 from tests.collecting import BAL, Bal, configured, letter
 from tests.contract.mailboxes import QUICK
 from tests.peers import dovecot
 from tests.peers.dovecot import DovecotStore
-from tests.peers.mail_store import HOST, PASSWORD, MailStore
+from tests.peers.mail_store import HOST, PASSWORD, SMALL, MailStore
 from tests.peers.pymap import PymapStore
 from tests.stories.worlds import delivering
 
@@ -42,8 +44,8 @@ def server(request: pytest.FixtureRequest) -> MailStore:
 class RealBal(Bal):
     """``account``: the mailbox on the server, with the folder that is collected from."""
 
-    def __init__(self, folder: Path, server: MailStore, *lines: str) -> None:
-        self.folder, self.server, self.account = folder, server, server.fresh()
+    def __init__(self, folder: Path, server: MailStore, *lines: str, account: str = "") -> None:
+        self.folder, self.server, self.account = folder, server, account or server.fresh()
         collector = f"""
 [[collector]]
 name = "officine"
@@ -145,13 +147,56 @@ async def test_a_folder_that_goes_and_comes_back_with_the_same_letters_brings_no
     assert sorted(bal.arrived) == [letter(1), letter(2), letter(3)]
 
 
-async def test_a_wrong_password_is_told_once(make) -> None:
+async def test_two_messages_with_one_message_id_and_other_content_are_both_kept(make) -> None:
+    """And a third that is the same as the first is not taken again, when the folder is numbered anew."""
+    one, other = letter(1, body=b"one\r\n"), letter(1, body=b"other\r\n")
+    bal = await make('folder = "Arrivee"')
+    await bal.make("Arrivee")
+    await bal.bring(one, other, folder="Arrivee")
+    async with bal.collecting():
+        await bal.until(lambda: len(bal.arrived) == 2)
+    await bal.remove("Arrivee")
+    await bal.make("Arrivee")
+    await bal.bring(one, folder="Arrivee")
+    async with bal.collecting():
+        await bal.until(lambda: bal.totals()["already"] == 1)
+    assert sorted(bal.arrived) == sorted([one, other])
+
+
+async def test_a_wrong_password_is_told_once_and_not_tried_again_for_minutes(make, monkeypatch) -> None:
+    """One login for each session that somebody asks for: no account gets locked by us."""
     bal = await make()
     (bal.folder / "bal.password").write_text("autre\n", "utf-8")
-    async with bal.collecting():
+    logins, really = [], Dialer.dial
+
+    async def counted(self: Dialer, account: Account) -> object:
+        logins.append(account.name)
+        return await really(self, account)
+
+    monkeypatch.setattr(Dialer, "dial", counted)
+    async with bal.collecting() as collectors:
         await bal.until(lambda: bal.events("collector.login_refused"))
-        await asyncio.sleep(0.2)
-    assert len(bal.events("collector.login_refused")) == 1
+        for _ in range(3):
+            collectors.follow([bal.plan])  # as every reload does, and every renewal of the lease
+            await asyncio.sleep(0.05)
+    (told,) = bal.events("collector.login_refused")
+    assert (logins, told["alarm"]) == (["officine"], True)
+    assert told["again_in"] >= 240
+
+
+async def test_a_full_mailbox_costs_no_letter_and_repeats_none(tmp_path: Path) -> None:
+    """It cannot take the note that says why a letter is refused: an alarm, and the letter stays, not taken again."""
+    dovecot.required()
+    with DovecotStore() as server:
+        bal = RealBal(tmp_path, server, account=SMALL)
+        good, bad = letter(1), letter(2, "From: <second@x.example>", body=(b"y" * 78 + b"\r\n") * 491)
+        await bal.bring(good, bad)
+        async with delivering(bal.world.flow):
+            for looks in (1, 2):
+                async with bal.collecting():
+                    await bal.until(lambda looks=looks: len(bal.events("collector.looked")) == looks)
+            assert bal.events("collector.not_put_aside")
+            assert (bal.arrived, await bal.lies_in("INBOX")) == ([good], [good, bad])
 
 
 async def test_a_server_that_dies_in_the_middle_and_comes_back_costs_nothing(tmp_path: Path) -> None:

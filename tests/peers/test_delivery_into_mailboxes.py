@@ -21,6 +21,7 @@ LETTER = (
     f"From: <{SENDER}>\r\nTo: <{APP}>\r\nSubject: essai\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\n"
     f"Message-ID: <l1@ch-test.mssante.fr>\r\nDisposition-Notification-To: <{SENDER}>\r\n\r\nBonjour\r\n"
 ).encode()
+LINES = b"x" * 78 + b"\r\n"  # 80 octets
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +43,17 @@ def server(request: pytest.FixtureRequest) -> MailStore:
     return store
 
 
-def gateway(server: MailStore, store: dict[str, Any], mailbox: dict[str, Any], *more: dict[str, Any]) -> GatewayProcess:
+def gateway(
+    server: MailStore, store: dict[str, Any], mailbox: dict[str, Any], *more: dict[str, Any], **delivery: str
+) -> GatewayProcess:
+    """``delivery``: further keys of that table."""
     for name, text in (("password", PASSWORD), ("master", MASTER_PASSWORD)):
         (server.home / name).write_text(f"{text}\n", "utf-8")
         (server.home / name).chmod(0o600)
     settings = {
         "log": {"level": "info", "format": "json"},
         "gateway": {"workers": 1},
-        "delivery": {"first_retry": "1s", "longest_retry": "2s", "ca_file": str(server.anchors)},
+        "delivery": {"first_retry": "1s", "longest_retry": "2s", "ca_file": str(server.anchors), **delivery},
         "mail_store": [{"name": "bals", **store}],
         "mailbox": [{"address": APP, "kind": "APP", "mail_store": "bals", **mailbox}, *more],
     }
@@ -105,15 +109,37 @@ async def test_letters_come_by_lmtp(dovecot_store: DovecotStore) -> None:
 
 
 async def test_a_master_delivers_and_a_full_mailbox_waits(dovecot_store: DovecotStore) -> None:
-    """452 4.2.2 in the queue, until there is room."""
+    """452 4.2.2 in the queue; the sender is told of the delay; it is delivered once its readers made room."""
     store = {**by_imap(dovecot_store), "master_user": MASTER}
     store["master_password_file"] = str(dovecot_store.home / "master")
-    with gateway(dovecot_store, store, {"user": SMALL}) as running:
-        await sent(running)
+    asking = dovecot_store.fresh()
+    sender = {"address": SENDER, "kind": "ORG", "mail_store": "bals", "user": asking}
+    with gateway(dovecot_store, store, {"user": SMALL}, sender, warn_after="1s") as running:
+        await sent(running, LETTER + LINES * 250)
         await until(lambda: dovecot_store.letters(SMALL))
-        await sent(running, LETTER.replace(b"l1@", b"l2@") + b"x" * 70 * 1_000 + b"\r\n")
+        late = await sent(running, LETTER.replace(b"l1@", b"l2@") + LINES * 350)
         await until(lambda: "4.2.2" in running.command("queue", "list", "--json").stdout)
+        assert '"delivery.refused_by_store"' in running.log()
+        await until(lambda: dovecot_store.letters(asking))
+        (notice,) = dovecot_store.letters(asking)
+        assert b"Action: delayed\r\nStatus: 4.2.2\r\n" in notice
         assert len(dovecot_store.letters(SMALL)) == 1
+        await asyncio.to_thread(move, dovecot_store, SMALL, None)
+        running.command("queue", "retry", late)
+        await until(lambda: [letter for letter in dovecot_store.letters(SMALL) if b"<l2@" in letter])
+
+
+async def test_two_letters_with_one_message_id_and_other_content_are_both_there(server: MailStore) -> None:
+    """Each is known by its queue id; what its sender wrote as Message-ID decides nothing."""
+    account = server.fresh()
+    secret = {"user": account, "password_file": str(server.home / "password")}
+    other = LETTER.replace(b"Bonjour", b"Bonsoir")
+    with gateway(server, by_imap(server), secret) as running:
+        queue_ids = [await sent(running), await sent(running, other), await sent(running)]
+        await until(lambda: len(server.letters(account)) == 3)
+    found = server.letters(account)
+    assert sorted(each[each.index(b"From:") :] for each in found) == sorted([LETTER, LETTER, other])
+    assert all(any(f"X-Mssgw-Id: {each}".encode() in letter for letter in found) for each in queue_ids)
 
 
 async def test_a_wrong_password_is_an_alarm_and_the_letter_waits(dovecot_store: DovecotStore) -> None:
@@ -138,11 +164,12 @@ def flags(server: MailStore, account: str) -> bytes:
         return b"".join(each for each in client.fetch("1:*", "(FLAGS)")[1] if isinstance(each, bytes))
 
 
-def move(server: MailStore, account: str, folder: str) -> None:
-    """As the program does."""
+def move(server: MailStore, account: str, folder: str | None) -> None:
+    """As the program does; None: away for good."""
     with server.client(account) as client:
-        client.create(folder)
         client.select("INBOX")
-        assert client.copy("1:*", folder)[0] == "OK"
+        if folder is not None:
+            client.create(folder)
+            assert client.copy("1:*", folder)[0] == "OK"
         client.store("1:*", "+FLAGS", r"(\Deleted)")
         client.expunge()

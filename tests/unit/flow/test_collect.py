@@ -439,10 +439,12 @@ class TestOnce:
 
     async def test_two_nodes_that_both_believe_it_is_their_turn_keep_a_letter_once(self, bal: Bal) -> None:
         """Fetched twice, committed once: the number of the message is in the commit."""
-        await bal.put(*map(letter, range(20)))
         async with bal.collecting(node="a"):
+            await bal.until(lambda: len(bal.events("collector.looked")) == 1)
             bal.world.clock.pass_(minutes=2)  # the lease of "a" has lapsed, and it does not know
             async with bal.collecting(node="b"):
+                await bal.until(lambda: len(bal.events("collector.looked")) == 2)
+                await bal.put(*map(letter, range(20)))
                 await bal.until(lambda: set(map(len, bal.flags())) == {1})
                 await bal.until(lambda: len(bal.arrived) >= 20)
                 await bal.looked()
