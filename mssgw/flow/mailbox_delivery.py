@@ -16,6 +16,7 @@ from mssgw.flow.mailbox_sessions import Sessions
 from mssgw.ports import Spool, Stored, Telemetry
 from mssgw.ports.mailbox import (
     Account,
+    LoginBroken,
     LoginRefused,
     Mailbox,
     MailboxDistrusted,
@@ -66,7 +67,9 @@ class MailboxTransport:
                 if kept and not again:
                     again, opened = True, False
                     continue
-                return Deferred(reply=error.reply, next_hop=route.host, down=not opened)
+                about_it = isinstance(error, LoginBroken)  # and not about the store: the lane goes on
+                down, alarm = not opened and not about_it, about_it and delivery.attempts > 0
+                return Deferred(reply=error.reply, next_hop=route.host, down=down, alarm=alarm)
             except (LoginRefused, MailboxDistrusted) as error:
                 return Deferred(reply=error.reply, next_hop=route.host, alarm=True)
 

@@ -17,6 +17,7 @@ from mssgw.ports.mailbox import (
     PIECE,
     SEEN,
     LetterTooBig,
+    LoginBroken,
     LoginRefused,
     MailboxDistrusted,
     MailboxLost,
@@ -332,6 +333,17 @@ class TestLogin:
             with pytest.raises(error) as refused:
                 await everything(server, PATIENT_LIMITS)
         assert type(refused.value) is error
+
+    @pytest.mark.parametrize("answer", [CLOSE, SILENCE, b"* BYE\r\n"])
+    async def test_a_store_that_hangs_up_over_a_login_is_there_for_others(self, answer: Answer) -> None:
+        """So Dovecot does where a master login opens a mailbox that does not exist: not a store that is down."""
+        async with ScriptedImap({"AUTHENTICATE": answer}) as server:
+            with pytest.raises(LoginBroken):
+                await everything(server, BRISK)
+        async with ScriptedImap({"GREETING": answer}) as server:
+            with pytest.raises(MailboxLost) as lost:
+                await everything(server, BRISK)
+        assert type(lost.value) is MailboxLost
 
     async def test_without_plain_the_old_command_is_used_and_quoted(self) -> None:
         """Quotation marks and backslashes of a password are its own."""
