@@ -87,7 +87,7 @@ def personal_name(lists: Iterable[str], mailbox: Address) -> str:
             if before.endswith('"'):
                 name = before[:-1].rpartition('"')[2]
             else:
-                name = before[max(map(before.rfind, ',;:>"')) + 1 :]
+                name = before[max(map(before.rfind, ',;>"')) + 1 :]
             return " ".join(_CONTROL.sub(" ", decoded(name.strip())).split())[:100]
     return ""
 

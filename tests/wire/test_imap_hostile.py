@@ -315,6 +315,17 @@ class TestRefusals:
         assert not [command for command in server.commands if "EXPUNGE" in command]
 
 
+async def test_an_answer_that_comes_as_its_asker_is_cancelled_breaks_nothing() -> None:
+    """asyncio would log the failure, with what the server said."""
+    async with ScriptedImap() as server, session(server) as mailbox:
+        wire = mailbox._wire
+        wire.begin("NOOP")
+        assert wire._done is not None
+        assert wire.pending_sync_command is not None
+        wire._done.cancel()
+        wire.data_received(f"{wire.pending_sync_command.tag} OK done\r\n".encode())
+
+
 class TestLogin:
     @pytest.mark.parametrize(
         ("answer", "error"),
