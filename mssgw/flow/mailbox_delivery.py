@@ -58,9 +58,10 @@ class MailboxTransport:
         """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
         opener, again = account(route, delivery.forward_path.address), False
         opened = kept = False
+        keep = not route.patients  # thousands of mailboxes, a letter each: the store counts connections
         while True:
             try:
-                async with self._sessions.use(opener, fresh=again) as session:
+                async with self._sessions.use(opener, fresh=again, keep=keep) as session:
                     opened, kept = True, session.kept
                     return await self._put(session.mailbox, route, stored, delivery, seek=again or not delivery.fresh)
             except MailboxLost as error:
