@@ -20,7 +20,16 @@ from mssgw.edges.resolver import DnsResolver, Resolver
 from mssgw.formats.imap_reading import Garbled, number, parse, uid
 from mssgw.formats.imap_writing import batches, day, flag_list, folder, moment, quoted, uid_set
 from mssgw.formats.letter_id import HEADER, letter_id_field
-from mssgw.ports.mailbox import PIECE, Account, MailboxLost, MailboxRefused, NoSuchFolder, NoSuchMessage, Placed
+from mssgw.ports.mailbox import (
+    PIECE,
+    Account,
+    MailboxLost,
+    MailboxRefused,
+    MailboxTrouble,
+    NoSuchFolder,
+    NoSuchMessage,
+    Placed,
+)
 
 _MARGIN = 65_536  # octets of an answer beside the piece of a letter
 _DELETED = r"\Deleted"
@@ -144,7 +153,12 @@ class ImapMailbox(Session):
         if "UIDPLUS" not in self._offers:
             raise MailboxRefused(f"{self._wire.name}: the server cannot remove some messages and no others")
         for batch in batches(uids):
-            await self._remove(batch)
+            try:
+                await self._remove(batch)
+            except MailboxRefused:  # left marked, they would go with the next EXPUNGE of anybody, and nobody would know
+                with contextlib.suppress(MailboxTrouble):
+                    await self._ok("STORE", uid_set(batch), "-FLAGS.SILENT", f"({_DELETED})", prefix="UID")
+                raise
 
     async def _remove(self, batch: Sequence[int]) -> None:
         """Without UIDPLUS they stay, marked: a plain EXPUNGE would remove what others have marked."""

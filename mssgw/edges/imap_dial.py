@@ -8,7 +8,8 @@ import base64
 import os
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from mssgw.core.errors import GatewayError
 from mssgw.core.routes import TlsPolicy
@@ -17,9 +18,10 @@ from mssgw.edges.imap_limits import Limits
 from mssgw.edges.imap_wire import AUTH, Wire
 from mssgw.edges.resolver import Resolver, Unreachable
 from mssgw.formats.imap_writing import Unwritable, quoted
-from mssgw.ports.mailbox import Account, LoginRefused, MailboxDistrusted, MailboxLost, MailboxTrouble
+from mssgw.ports.mailbox import Account, LoginBroken, LoginRefused, MailboxDistrusted, MailboxLost, MailboxTrouble
 
 TlsContexts = Callable[[Account], ssl.SSLContext]
+T = TypeVar("T")
 
 MOST_ADDRESSES = 4
 _TEMPORARY = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})  # codes of RFC 5530 that are not about the login
@@ -94,11 +96,11 @@ class Dialer:
                 raise MailboxDistrusted(f"{account.host}: no STARTTLS is offered")
             await wire.start_tls(context)
             offers = await capabilities(wire)  # what was said in clear counts no more (RFC 3501 section 6.2.1)
-        answer = await _login(wire, account, offers)
+        answer = await _unbroken(_login(wire, account, offers))
         if answer.status.kind != "OK":
             raise _refused(account, answer)
         wire.state = AUTH
-        return await capabilities(wire)
+        return await _unbroken(capabilities(wire))
 
     def _verifying_context(self, account: Account) -> ssl.SSLContext | None:
         if account.tls is TlsPolicy.NONE:
@@ -112,6 +114,14 @@ class Dialer:
         if account.tls is TlsPolicy.MUTUAL:
             raise MailboxDistrusted(f"{account.host}: mutual TLS is for operators, not for mail stores")
         return context
+
+
+async def _unbroken(step: Awaitable[T]) -> T:
+    """A step of the login. Raises LoginBroken in place of MailboxLost: the store was there until then."""
+    try:
+        return await step
+    except MailboxLost as error:
+        raise LoginBroken(str(error)) from None
 
 
 async def capabilities(wire: Wire) -> frozenset[str]:

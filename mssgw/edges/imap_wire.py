@@ -254,7 +254,8 @@ class Wire(IMAP4ClientProtocol):
             self._sealed = True
             cast(asyncio.Transport, self.transport).pause_reading()
         self._responses.budget = BUDGET
-        self._done.set_result(None)
+        if not self._done.done():  # else whoever waited was cancelled just now: he has not come to end it yet
+            self._done.set_result(None)
 
     @contextlib.contextmanager
     def _in_order(self) -> Iterator[None]:

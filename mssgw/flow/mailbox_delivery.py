@@ -16,6 +16,7 @@ from mssgw.flow.mailbox_sessions import Sessions
 from mssgw.ports import Spool, Stored, Telemetry
 from mssgw.ports.mailbox import (
     Account,
+    LoginBroken,
     LoginRefused,
     Mailbox,
     MailboxDistrusted,
@@ -57,16 +58,19 @@ class MailboxTransport:
         """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
         opener, again = account(route, delivery.forward_path.address), False
         opened = kept = False
+        keep = not route.patients  # thousands of mailboxes, a letter each: the store counts connections
         while True:
             try:
-                async with self._sessions.use(opener, fresh=again) as session:
+                async with self._sessions.use(opener, fresh=again, keep=keep) as session:
                     opened, kept = True, session.kept
                     return await self._put(session.mailbox, route, stored, delivery, seek=again or not delivery.fresh)
             except MailboxLost as error:
                 if kept and not again:
                     again, opened = True, False
                     continue
-                return Deferred(reply=error.reply, next_hop=route.host, down=not opened)
+                about_it = isinstance(error, LoginBroken)  # and not about the store: the lane goes on
+                down, alarm = not opened and not about_it, about_it and delivery.attempts > 0
+                return Deferred(reply=error.reply, next_hop=route.host, down=down, alarm=alarm)
             except (LoginRefused, MailboxDistrusted) as error:
                 return Deferred(reply=error.reply, next_hop=route.host, alarm=True)
 

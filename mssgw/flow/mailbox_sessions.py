@@ -76,10 +76,10 @@ class Sessions:
         self._closed = False
 
     @asynccontextmanager
-    async def use(self, account: Account, *, fresh: bool = False) -> AsyncIterator[Session]:
+    async def use(self, account: Account, *, fresh: bool = False, keep: bool = True) -> AsyncIterator[Session]:
         """A session of one's own while the block runs; what the block raises ends it. ``fresh``: a new one.
 
-        Raises as Mailboxes.open does.
+        ``keep``: it waits for the next letter, where one is likely. Raises as Mailboxes.open does.
         """
         door = self._doors.get(account) or self._doors.setdefault(account, _Door(asyncio.Semaphore(self._limits.each)))
         door.users += 1
@@ -91,7 +91,7 @@ class Sessions:
                 except BaseException:
                     await session.end()
                     raise
-                await self._keep(door, session)
+                await (self._keep(door, session) if keep else session.end())
         finally:
             door.users -= 1
             self._forget(account, door)

@@ -27,7 +27,7 @@ from mssgw.flow.mailbox_delivery import account
 from mssgw.flow.mailbox_gate import ALARM_AT, LOST, SHUT, Gate, Pause
 from mssgw.flow.patient_reading import Case, PatientReading
 from mssgw.ports import Clock, Mailbox, Mailboxes, Telemetry, UnopenedLetters
-from mssgw.ports.mailbox import LoginRefused, MailboxDistrusted, MailboxLost, MailboxTrouble
+from mssgw.ports.mailbox import LoginBroken, LoginRefused, MailboxDistrusted, MailboxLost, MailboxTrouble
 
 LOOK = 6.0  # seconds between looks into a mailbox that is held, whatever the store tells
 REFRESH = 2.0  # seconds until a letter that was delivered is waited for
@@ -209,7 +209,7 @@ class PatientReceipts:
                         break
                     await mailbox.wait(self._pace.look)
             return None
-        except LoginRefused as error:
+        except (LoginRefused, LoginBroken) as error:
             pause, who = each.pause.next(SHUT), self._alias(case.address)
             self._telemetry.event(
                 "receipts.shut_out", alarm=True, route=name, recipient=who, error=str(error), again_in=round(pause)
@@ -233,14 +233,14 @@ class PatientReceipts:
             await self._gate.passed()
             try:
                 mailbox = await stack.enter_async_context(self._mailboxes.open(case.account))
+            except (LoginRefused, LoginBroken) as error:
+                self._gate.refused(error)
+                raise
             except MailboxLost as error:
                 self._gate.lost(error)
                 raise
             except MailboxDistrusted as error:
                 self._gate.distrusted(error)
-                raise
-            except LoginRefused as error:
-                self._gate.refused(error)
                 raise
             self._gate.entered()
             return mailbox

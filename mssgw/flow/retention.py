@@ -28,6 +28,7 @@ from mssgw.ports.mailbox import (
     Described,
     LoginRefused,
     MailboxDistrusted,
+    MailboxRefused,
     MailboxTrouble,
     NoSuchFolder,
     Opened,
@@ -154,11 +155,16 @@ class Retention:
             return
         self._deleting = True
         try:
-            await mailbox.delete([each.uid for each in those])
+            uids = [each.uid for each in those]
+            await mailbox.delete(uids)
+            left = (await mailbox.describe(uids)).keys()  # a server may say OK and do nothing, for lack of rights
+            gone = [each for each in those if each.uid not in left]
             now = self._clock.now()
-            await self._store.note([self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in those])
+            await self._store.note([self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone])
         finally:
             self._deleting = False
+        if left:
+            raise MailboxRefused(f"{self._kept.account.host}: letters that were deleted are still there")
 
     def _line(self, event: JournalEvent, now: datetime, letter_id: str = "", detail: str = "") -> Entry:  # req: TRC-1
         about = letter_id.partition(".")[0]

@@ -17,9 +17,6 @@ WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a receipt carries the head
 _HEADER_LIMIT = 65_536
 _LINE = 998
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NAMED = re.compile(
-    r'(?:"(?P<quoted>[^"\\]{1,200})"|(?P<bare>[^",;:<>()@\\]{1,200}))\s{0,9}<(?P<address>[^<>\s]{3,330})>'
-)
 _MONTHS = (
     *("janvier", "février", "mars", "avril", "mai", "juin"),
     *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
@@ -84,11 +81,16 @@ def write_receipt(receipt: Receipt) -> Written:
 
 
 def personal_name(lists: Iterable[str], mailbox: Address) -> str:
-    """The name that stands before this mailbox in unfolded address lists; "" without one, or a strange one."""
+    """The name that stands before this mailbox in unfolded address lists; "" without one, or an ambiguous one."""
     for text in lists:
-        for found in _NAMED.finditer(text[:8_192]):
-            if found["address"].lower() == mailbox.key:
-                return " ".join(_CONTROL.sub(" ", decoded(found["quoted"] or found["bare"])).split())[:100]
+        at = text.lower().find(f"<{mailbox.key}>")
+        if at >= 0:
+            before = text[:at].rstrip()
+            if before.endswith('"'):
+                name = before[:-1].rpartition('"')[2]
+            else:
+                name = before[max(map(before.rfind, ',;>"')) + 1 :]
+            return " ".join(_CONTROL.sub(" ", decoded(name.strip())).split())[:100]
     return ""
 
 

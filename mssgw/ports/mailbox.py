@@ -30,6 +30,15 @@ class MailboxLost(MailboxTrouble):
     reply = Reply(451, "4.4.1", "Messagerie du destinataire injoignable")
 
 
+class LoginBroken(MailboxLost):
+    """The mail store hung up, or fell silent, over our login: one mailbox's trouble rather than the store's.
+
+    So Dovecot does where a master login opens a mailbox that is not there.
+    """
+
+    reply = Reply(451, "4.4.2", "La messagerie coupe a l'ouverture de cette boite : existe-t-elle ?")
+
+
 class MailboxDistrusted(MailboxTrouble):
     """The mail store offers no TLS, or its certificate is not accepted: nothing was said to it. An alarm."""
 
@@ -197,5 +206,5 @@ class Mailboxes(Protocol):
     def open(self, account: Account) -> AbstractAsyncContextManager[Mailbox]:
         """Connect and log in; the session ends with the block.
 
-        Raises MailboxLost, MailboxDistrusted or LoginRefused.
+        Raises MailboxLost (LoginBroken), MailboxDistrusted or LoginRefused.
         """

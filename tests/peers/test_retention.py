@@ -22,7 +22,7 @@ from mssgw.flow import retention
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.retention import Kept, Retention, Shelf
 from mssgw.ports import Mailbox
-from mssgw.ports.mailbox import FLAGGED, SEEN, MailboxLost
+from mssgw.ports.mailbox import FLAGGED, SEEN, MailboxLost, MailboxRefused
 from tests.contract.mailboxes import ImapOwner, MemoryOwner, Owner, pieces
 from tests.peers import dovecot
 from tests.peers.dovecot import DovecotStore
@@ -235,6 +235,22 @@ async def test_a_crash_before_it_is_remembered_brings_no_second_notice(place: Pl
     place.store._has.announced.clear()
     assert await place.look() == [("retention.announced", 1)]
     assert await place.letters() == ["Q1", "notice"]
+
+
+async def test_what_the_server_does_not_delete_is_not_journalled(twin: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It said OK, and did nothing: an alarm, tried again."""
+    await twin.put("Q1.0", days=100)
+    await twin.look()
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(MemoryMailbox, "delete", nothing)
+    with pytest.raises(MailboxRefused):
+        await twin.look(later=15)
+    assert [line.event for line in twin.journal] == [JournalEvent.ANNOUNCED]
+    monkeypatch.undo()
+    assert ("retention.purged", 1) in await twin.look()
 
 
 async def test_without_uidplus_nothing_is_announced_or_deleted(twin: Place) -> None:

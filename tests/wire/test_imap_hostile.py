@@ -17,6 +17,7 @@ from mssgw.ports.mailbox import (
     PIECE,
     SEEN,
     LetterTooBig,
+    LoginBroken,
     LoginRefused,
     MailboxDistrusted,
     MailboxLost,
@@ -314,6 +315,17 @@ class TestRefusals:
         assert not [command for command in server.commands if "EXPUNGE" in command]
 
 
+async def test_an_answer_that_comes_as_its_asker_is_cancelled_breaks_nothing() -> None:
+    """asyncio would log the failure, with what the server said."""
+    async with ScriptedImap() as server, session(server) as mailbox:
+        wire = mailbox._wire
+        wire.begin("NOOP")
+        assert wire._done is not None
+        assert wire.pending_sync_command is not None
+        wire._done.cancel()
+        wire.data_received(f"{wire.pending_sync_command.tag} OK done\r\n".encode())
+
+
 class TestLogin:
     @pytest.mark.parametrize(
         ("answer", "error"),
@@ -332,6 +344,17 @@ class TestLogin:
             with pytest.raises(error) as refused:
                 await everything(server, PATIENT_LIMITS)
         assert type(refused.value) is error
+
+    @pytest.mark.parametrize("answer", [CLOSE, SILENCE, b"* BYE\r\n"])
+    async def test_a_store_that_hangs_up_over_a_login_is_there_for_others(self, answer: Answer) -> None:
+        """So Dovecot does where a master login opens a mailbox that does not exist: not a store that is down."""
+        async with ScriptedImap({"AUTHENTICATE": answer}) as server:
+            with pytest.raises(LoginBroken):
+                await everything(server, BRISK)
+        async with ScriptedImap({"GREETING": answer}) as server:
+            with pytest.raises(MailboxLost) as lost:
+                await everything(server, BRISK)
+        assert type(lost.value) is MailboxLost
 
     async def test_without_plain_the_old_command_is_used_and_quoted(self) -> None:
         """Quotation marks and backslashes of a password are its own."""

@@ -25,9 +25,8 @@ class SqlUnopened(StorePart):
     """Rows come by Store.settle()."""
 
     async def unopened(self, *, since: datetime | None = None) -> Sequence[Unopened]:
-        if since is None:
-            asked: tuple[Any, ...] = (_ALL,)
-        else:  # each by its own index
+        asked: tuple[Any, ...] = (_ALL,)
+        if since is not None:  # few, each by its own index
             asked = tuple(_ALL.where(at >= micros(since)) for at in (unopened.c.delivered_at, patients.c.since))
 
         def read(connection: Connection) -> list[Unopened]:
@@ -47,7 +46,8 @@ class SqlUnopened(StorePart):
                 for row in rows.values()
             ]
 
-        found: list[Unopened] = await self._session.surveyor.ask(read)
+        asker = self._session.surveyor if since is None else self._session.reader
+        found: list[Unopened] = await asker.ask(read)
         return found
 
     async def opened(self, letter: Unopened) -> None:

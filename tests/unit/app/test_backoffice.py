@@ -42,7 +42,19 @@ def store() -> MemoryStore:
 @pytest.fixture
 def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
     loaded = load(installation.install(tmp_path, hop=25, role="trust-space"))
-    rest = AtRest(store, store, store, store.patients, store, store, store, MemorySpool(), store, MemoryBudget(0))
+    rest = AtRest(
+        store=store,
+        desk=store,
+        directory=store,
+        patients=store.patients,
+        notifications=store,
+        collected=store,
+        purges=store,
+        unopened=store,
+        spool=MemorySpool(),
+        vitals=store,
+        hot=MemoryBudget(0),
+    )
     return BackOffice(loaded, rest)
 
 

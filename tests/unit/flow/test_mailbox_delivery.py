@@ -15,7 +15,7 @@ from mssgw.edges.memory.mailbox import MemoryMailStore
 from mssgw.flow.mailbox_delivery import MailboxTransport
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
 from mssgw.ports import Mailbox
-from mssgw.ports.mailbox import Account, LetterTooBig, LoginRefused, MailboxLost
+from mssgw.ports.mailbox import Account, LetterTooBig, LoginBroken, LoginRefused, MailboxLost
 from tests.wire.outbound import NOW, SENDER, TRACE, Shelf, hot, letter, spooled, to
 
 LOGIN, PASSWORD = "bal@x.example", "secret"
@@ -264,6 +264,32 @@ async def test_a_session_ends_when_nothing_more_comes() -> None:
     assert place.store.open_now == 0
     assert [type(each) for each in await place.send()] == [Delivered]
     await place.transport.close()
+
+
+async def test_a_patients_mailbox_is_left_at_once(place: Place) -> None:
+    """Thousands of them get a letter each, and the store allows so many connections."""
+    (outcome,) = await place.send(route=replace(BOX, patients=True))
+    assert isinstance(outcome, Delivered)
+    assert place.store.open_now == 0
+
+
+async def test_a_mailbox_that_its_store_hangs_up_over_holds_up_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may not be there; the store is, so the lane is not spared. Told aloud when it goes on."""
+
+    @asynccontextmanager
+    async def hangs_up(account: Account) -> AsyncIterator[Mailbox]:
+        raise LoginBroken("x: the connection is lost")
+        yield
+
+    monkeypatch.setattr(place.store, "open", hangs_up)
+    (once,) = await place.send()
+    (again_,) = await place.send(*(replace(each, attempts=1) for each in again()))
+    assert [(each.down, each.alarm) for each in (once, again_) if isinstance(each, Deferred)] == [
+        (False, False),
+        (False, True),
+    ]
 
 
 async def test_only_so_many_idle_sessions_are_kept() -> None:

@@ -12,9 +12,11 @@ from mssgw.core.addresses import Address
 from mssgw.core.journal import JournalEvent
 from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
+from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory.mailbox import MemoryMailStore, Message
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
+from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.posts import Turns
@@ -79,16 +81,12 @@ class Place:
             look=0.02,
         )
 
-    def watches(self, node: str) -> ReceiptWatches:
+    def watches(self, node: str, clock: FixedClock) -> ReceiptWatches:
         """Those of one node."""
-        turns = Turns(self.store, clock=Clock(), node=node)
+        turns = Turns(self.store, clock=clock, node=node)
         watches = ReceiptWatches(turns, lambda _: self.watch(), alias=self.store.alias)
         watches.follow([self.watched])
         return watches
-
-    @property
-    def leases(self) -> list[str]:
-        return list(self.store._has.leases)
 
     async def until(self, count: int) -> None:
         """Until so many receipts are written."""
@@ -215,23 +213,34 @@ async def test_a_folder_that_is_not_there_yet_is_waited_for(place: Place) -> Non
     assert len(await place.receipts()) == 1
 
 
-async def test_of_two_nodes_one_watches_and_the_other_takes_over(place: Place) -> None:
+async def test_of_two_nodes_one_watches_and_the_other_takes_over(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """One session on the mailbox; when its node dies, the letters since are confirmed by the other, none twice."""
-    one, two = place.watches("a"), place.watches("b")
+    time = FixedClock(NOW)
+    one, two = place.watches("a", time), place.watches("b", time)
     sessions = counted_sessions(place)
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(going(one))
         await stack.enter_async_context(going(two))
         await place.put(folder=DONE)
         await place.until(1)
-        assert sessions == [LOGIN]
-        first.cancel()  # it gives its lease back, which one that dies does not: that one lapses (test_posts)
-        await asyncio.gather(first, return_exceptions=True)
-        two.follow([place.watched])  # the next round, now
+        (lease,) = place.store._has.leases
+        assert APP.text not in lease
+        with monkeypatch.context() as dying:  # without a word: its lease has to lapse
+            dying.setattr(place.store, "leave_leases", nothing)
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
         await place.put("Q2.0", folder=DONE)
+        for passed in (LEASE / 2, LEASE / 2):
+            assert sessions == [LOGIN]
+            time.at += passed
+            two.follow([place.watched])  # the next round, now
+            await asyncio.sleep(0.02)
         await place.until(2)
     assert sessions == [LOGIN] * 2
-    assert not any(APP.text in name for name in place.leases)
+
+
+async def nothing(*_: object) -> None:
+    pass
 
 
 @contextlib.asynccontextmanager

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.addresses import Address
 from mssgw.core.message import Content
-from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, write_receipt
+from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, personal_name, write_receipt
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import stuffed
 
@@ -45,6 +46,32 @@ def test_a_patients_receipt_says_what_mon_espace_sante_says() -> None:
         "Cela ne garantit pas la bonne prise de connaissance de son contenu.",
         "Merci de ne pas répondre à ce message.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("listed", "name"),
+    [
+        (f"Mme Odile EXEMPLE <{PATIENT.text}>", "Mme Odile EXEMPLE"),
+        (f'Dr Alpha <a@b.fr>, "EXEMPLE, Odile" <{PATIENT.text.upper()}>', "EXEMPLE, Odile"),
+        (f"=?utf-8?q?Odile_=C3=89LAN?= <{PATIENT.text}>", "Odile ÉLAN"),
+        (f"=?utf-8?q?a=0D=0AX:_b?= <{PATIENT.text}>", "a X: b"),
+        (f"<{PATIENT.text}>", ""),
+        (PATIENT.text, ""),
+        ("Dr Alpha <a@b.fr>", ""),
+        (f"Dr Alpha <a@b.fr>, <{PATIENT.text}>", ""),
+        ("x" * 300 + f" <{PATIENT.text}>", "x" * 100),
+    ],
+)
+def test_the_reader_is_called_as_the_letter_called_him(listed: str, name: str) -> None:
+    """MDN-3: the address and its personal name; nothing in it ends a line."""
+    assert personal_name(["nobody@x.fr", listed], PATIENT) == name
+
+
+@given(st.text(max_size=60))
+def test_any_list_is_read(text: str) -> None:
+    found = personal_name([f"{text} <{PATIENT.text}>"], PATIENT)
+    assert len(found) <= 100
+    assert len(found.splitlines()) <= 1
 
 
 def test_it_has_the_three_parts_of_rfc_8098() -> None:
