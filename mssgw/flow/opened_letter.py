@@ -104,9 +104,9 @@ def own_receipt(
 
 
 def _sent_at(header: Header, otherwise: datetime) -> datetime:
-    """By its Date, in the time of the reader."""
+    """By its Date, in the time of the reader. A time that no calendar holds is none (OverflowError)."""
     try:
         written = parsedate_to_datetime(header.first("date"))
-    except ValueError:
-        written = otherwise
-    return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)
+        return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)
+    except (ValueError, OverflowError):
+        return otherwise.astimezone(_ZONE)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.receipts import told_of_opening
 from mssgw.core.unopened import Unopened
@@ -123,12 +124,20 @@ class PatientReading:
             validity = 0  # no folder's
         there = {letter_id: place.uid for letter_id, place in here.items() if place.uid_validity == validity}
         described = await mailbox.describe(there.values()) if there else {}
+        failed: Exception | None = None
         for letter_id in here:
             found, letter = described.get(there.get(letter_id, 0)), case.letters.get(letter_id)
             if found is None or found.letter_id != letter_id:
                 case.places.pop(letter_id, None)
             elif SEEN in found.flags and letter is not None:
-                await self._opened(mailbox, case, letter, found.uid)
+                try:
+                    await self._opened(mailbox, case, letter, found.uid)
+                except (MailboxTrouble, StoreUnavailable):
+                    raise
+                except Exception as error:  # about that letter: the others first
+                    failed = error
+        if failed is not None:
+            raise failed
 
     async def _opened(self, mailbox: Mailbox, case: Case, letter: Unopened, uid: int) -> None:
         try:

@@ -111,20 +111,31 @@ class ReceiptWatch:
         return pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many do not come back at once
 
     async def look(self, mailbox: Mailbox) -> bool:
-        """Write the receipts that are due now; whether there is such a folder yet."""
+        """Write the receipts that are due now; whether there is such a folder yet.
+
+        A letter that cannot be dealt with is told of when all others have been: nobody stops their receipts by it.
+        """
         try:
             opened = await mailbox.open(self._watched.folder)
         except NoSuchFolder:
             return False
         done = self._done.setdefault(opened.uid_validity, set())
         self._done = {opened.uid_validity: done}
-        above = 0
+        above, failed = 0, None
         while uids := await self._signed(mailbox, opened, above):
             above = uids[-1]
             new = [uid for uid in uids if uid not in done]
             for uid, letter_id in (await self._ours(mailbox, new)).items():
-                await self._receive(mailbox, uid, letter_id, opened)
+                try:
+                    await self._receive(mailbox, uid, letter_id, opened)
+                except (MailboxTrouble, StoreUnavailable):
+                    raise
+                except Exception as error:
+                    failed = error
+                    new.remove(uid)
             done |= set(new)
+        if failed is not None:
+            raise failed
         return True
 
     async def _signed(self, mailbox: Mailbox, opened: Opened, above: int) -> Sequence[int]:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -21,7 +21,7 @@ from mssgw.edges.memory.mailbox import MemoryMailbox, MemoryMailStore, Message
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow.live import Live, nobody_fits
-from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.patient_reading import PatientReading
 from mssgw.flow.patient_receipts import Pace, PatientReceipts, PatientWatch
 from mssgw.ports import Account, Letter
@@ -307,6 +307,27 @@ async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> No
     async with running(place.watch()):
         await until(lambda: not place.waiting)
     assert (place.receipts, place.heard.names) == ([], ["receipts.not_due"])
+
+
+async def test_a_letter_that_cannot_be_dealt_with_holds_up_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its sender wrote: the receipts of the same patient's other letters go out, and it is an alarm."""
+    await place.patient()
+    for name in ("Q1", "Q2", "Q3"):
+        await place.deliver(name, flags=(SEEN,))
+    write = OwnLetters.keep
+
+    async def keep(self: OwnLetters, letter: OwnLetter, now: datetime) -> None:
+        if b"<Q1@" in letter.written.content:
+            raise OverflowError
+        await write(self, letter, now)
+
+    monkeypatch.setattr(OwnLetters, "keep", keep)
+    async with running(place.watch()):
+        await until(lambda: len(place.receipts) == 2)
+        await until(lambda: place.heard.alarms)
+    assert (place.waiting, place.heard.alarms) == (1, ["receipts.failed"])
 
 
 async def test_few_sessions_for_many_mailboxes(place: Place) -> None:
