@@ -83,7 +83,10 @@ class PatientReading:
 
     async def _locate(self, mailbox: Mailbox, case: Case) -> None:
         """Find letters whose place is not known: in the inbox, else wherever the patient put them."""
-        for letter in [each for letter_id, each in case.letters.items() if letter_id not in case.places]:
+        lost = [each for letter_id, each in case.letters.items() if letter_id not in case.places]
+        if lost:
+            await mailbox.open(INBOX)  # else nobody is looked for: a store in trouble shows no letter, and has them all
+        for letter in lost:
             place = await self._find(mailbox, letter)
             if place is not None:
                 case.places[letter.letter_id] = place
@@ -103,8 +106,10 @@ class PatientReading:
         since = made_at(letter.spool_id) or letter.delivered_at - _LONG_AGO
         try:
             placed = await mailbox.find([folder], letter.letter_id, since=since)
-        except MailboxRefused:  # not for us to look into
-            return None
+        except MailboxRefused:
+            if folder == INBOX:
+                raise
+            return None  # not for us to look into
         return _Place(folder, placed.uid_validity, placed.uid) if placed is not None else None
 
     async def _all_in_place(self, mailbox: Mailbox, case: Case) -> bool:

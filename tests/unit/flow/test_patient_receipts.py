@@ -20,12 +20,22 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory.mailbox import MemoryMailbox, MemoryMailStore, Message
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
+from mssgw.flow import patient_receipts as flow_receipts
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.patient_reading import PatientReading
 from mssgw.flow.patient_receipts import Pace, PatientReceipts, PatientWatch
 from mssgw.ports import Account, Letter
-from mssgw.ports.mailbox import INBOX, SEEN, LoginRefused, MailboxLost
+from mssgw.ports.mailbox import (
+    INBOX,
+    SEEN,
+    LoginRefused,
+    MailboxLost,
+    MailboxRefused,
+    MailboxTrouble,
+    NoSuchFolder,
+    Opened,
+)
 from tests.contract.letters import Place as Kept
 
 PATIENT, CORSICAN = Matricule.parse("279035121518989"), Matricule.parse("177012A12345670")
@@ -295,6 +305,28 @@ async def test_a_letter_that_is_removed_unopened_is_forgotten(place: Place) -> N
         place.clock.pass_(minutes=3)
         await until(lambda: not place.waiting)
     assert (place.receipts, place.heard.names) == ([], ["receipts.letter_gone"])
+
+
+@pytest.mark.parametrize("trouble", [MailboxRefused, NoSuchFolder])
+async def test_no_letter_is_taken_for_gone_while_the_inbox_cannot_be_opened(
+    place: Place, monkeypatch: pytest.MonkeyPatch, trouble: type[MailboxTrouble]
+) -> None:
+    """As a store does whose index is being repaired: its receipts wait, and go out when it is well again."""
+    await place.patient()
+    await place.deliver(flags=(SEEN,))
+    place.clock.pass_(days=1)
+
+    async def ill(self: MemoryMailbox, folder: str) -> Opened:
+        raise trouble("x: NO UNAVAILABLE") if folder == INBOX else NoSuchFolder
+
+    monkeypatch.setattr(flow_receipts, "LOST", (0.02, 0.02))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "open", ill)
+        async with running(place.watch()):
+            await until(lambda: "receipts.unreachable" in place.heard.names)
+    assert (place.receipts, place.waiting) == ([], 1)
+    async with running(place.watch()):
+        await until(lambda: place.receipts)
 
 
 async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> None:
