@@ -98,10 +98,10 @@ class ImapMailbox(Session):
         return None
 
     async def fetch(self, message: int) -> AsyncIterator[bytes]:
-        """A piece that is shorter than asked is the last one. That is believed when the size claimed says so too, or
+        """A piece that is shorter than asked is the last one.
 
-        when nothing follows: a server that cuts pieces short must not make us take a part for the whole. The size alone
-        decides nothing, for some stores only estimate it.
+        That is believed when the size claimed says so too, or when nothing follows: a server that cuts pieces short
+        must not make us take a part for the whole. The size alone decides nothing, for some stores only estimate it.
         """
         offset, claimed, short = 0, -1, False
         while True:

@@ -31,9 +31,9 @@ _ZONE = _local_time()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedLetter:
-    """``octets``: as it lies there, or as much as a receipt needs; ``whole``: all of it. ``header``: what stands on top
+    """``octets``: as it lies there, or as much as a receipt needs; ``whole``: all of it.
 
-    of it there; ``head``: of the letter as it was sent.
+    ``header``: what stands on top of it there; ``head``: of the letter as it was sent.
     """
 
     octets: bytes = field(repr=False)
