@@ -27,18 +27,21 @@ class Retained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
-    """Letters of a folder whose end was told to its readers: those that arrived ``before``, up to the UID ``last``.
+    """Letters of a folder whose end was told to its readers: these ``uids``, which arrived ``before``.
 
-    ``letters``: how many they were.
+    By their numbers: what was unread or flagged then was not told of, and does not go because it is read by its day.
     """
 
     mailbox: Address
     folder: str = field(repr=False)
     uid_validity: int
-    last: int
+    uids: frozenset[int] = field(repr=False)
     before: datetime
     due_at: datetime
-    letters: int
+
+    @property
+    def letters(self) -> int:
+        return len(self.uids)
 
     def is_due(self, now: datetime) -> bool:
         return now >= self.due_at
@@ -50,4 +53,4 @@ class Announced:
 
     def covers(self, uid: int, received_at: datetime | None) -> bool:
         """Whether this letter was among those announced. Without a date nothing is old enough."""
-        return uid <= self.last and received_at is not None and received_at < self.before
+        return uid in self.uids and received_at is not None and received_at < self.before

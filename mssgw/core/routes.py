@@ -80,10 +80,9 @@ class SpaceUnknown(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """Domain (A-labels, lower case) to route, and Address key for mailboxes of their own. What is not listed has none
+    """Which route leads where. What is not in it has none (WHO-9).
 
-    (WHO-9).
-
+    ``by_domain``: by domain, in A-labels and lower case. ``by_address``: of mailboxes of their own, by Address key.
     ``listed`` is ports.Trust.listed where the white list decides: then each domain that it names has a route, by MX,
     besides those configured; and a route configured as ``mutual`` is one as long as the list names its domain.
     ``ours``: domains of our establishments, which lead inward or nowhere, whatever the list says of them.

@@ -107,10 +107,10 @@ class ImapMailbox(Session):
         return None
 
     async def fetch(self, message: int) -> AsyncIterator[bytes]:
-        """A piece that is shorter than asked is the last one. That is believed when the size claimed says so too, or
+        """A piece that is shorter than asked is the last one.
 
-        when nothing follows: a server that cuts pieces short must not make us take a part for the whole. The size alone
-        decides nothing, for some stores only estimate it.
+        That is believed when the size claimed says so too, or when nothing follows: a server that cuts pieces short
+        must not make us take a part for the whole. The size alone decides nothing, for some stores only estimate it.
         """
         offset, claimed, short = 0, -1, False
         while True:
@@ -188,18 +188,18 @@ class ImapMailbox(Session):
             wire.news.clear()
 
     async def _idle(self, span: float) -> None:
-        """One IDLE (RFC 2177). A server that refuses it is asked from time to time instead."""
+        """One IDLE (RFC 2177). A server that refuses it, or ends it at once, is asked from time to time instead."""
         wire = self._wire
         try:
             wire.begin("IDLE")
-            if await wire.may_go_on(wire.limits.probe):
+            if began := await wire.may_go_on(wire.limits.probe):
                 await self._told(span)
                 wire.say(b"DONE\r\n")
             answer = await wire.end(wire.limits.probe)
         except BaseException:
             wire.fail("IDLE was given up")
             raise
-        self._idles = answer.status.kind == "OK"
+        self._idles = began and answer.status.kind == "OK"
 
     async def _told(self, span: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -23,9 +23,10 @@ from mssgw.ports import Spool, Stored, Trust
 
 
 class HopTransport:
-    """ports.Transport over connections to next hops. At least once: a letter whose final dot got no answer is deferred,
+    """ports.Transport over connections to next hops. At least once.
 
-    and sent again. Who dials, and how a transaction goes, is the protocol's: SMTP here, LMTP in lmtp_out.
+    A letter whose final dot got no answer is deferred, and sent again. Who dials, and how a transaction goes, is the
+    protocol's: SMTP here, LMTP in lmtp_out.
     """
 
     transaction: type[Transaction] = Transaction

@@ -31,9 +31,9 @@ _ZONE = _local_time()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedLetter:
-    """``octets``: as it lies there, or as much as a receipt needs; ``whole``: all of it. ``header``: what stands on top
+    """``octets``: as it lies there, or as much as a receipt needs; ``whole``: all of it.
 
-    of it there; ``head``: of the letter as it was sent.
+    ``header``: what stands on top of it there; ``head``: of the letter as it was sent.
     """
 
     octets: bytes = field(repr=False)
@@ -104,9 +104,9 @@ def own_receipt(
 
 
 def _sent_at(header: Header, otherwise: datetime) -> datetime:
-    """By its Date, in the time of the reader."""
+    """By its Date, in the time of the reader. A time that no calendar holds is none (OverflowError)."""
     try:
         written = parsedate_to_datetime(header.first("date"))
-    except ValueError:
-        written = otherwise
-    return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)
+        return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)
+    except (ValueError, OverflowError):
+        return otherwise.astimezone(_ZONE)

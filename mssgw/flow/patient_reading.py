@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.receipts import told_of_opening
 from mssgw.core.unopened import Unopened
@@ -82,7 +83,10 @@ class PatientReading:
 
     async def _locate(self, mailbox: Mailbox, case: Case) -> None:
         """Find letters whose place is not known: in the inbox, else wherever the patient put them."""
-        for letter in [each for letter_id, each in case.letters.items() if letter_id not in case.places]:
+        lost = [each for letter_id, each in case.letters.items() if letter_id not in case.places]
+        if lost:
+            await mailbox.open(INBOX)  # else nobody is looked for: a store in trouble shows no letter, and has them all
+        for letter in lost:
             place = await self._find(mailbox, letter)
             if place is not None:
                 case.places[letter.letter_id] = place
@@ -102,8 +106,10 @@ class PatientReading:
         since = made_at(letter.spool_id) or letter.delivered_at - _LONG_AGO
         try:
             placed = await mailbox.find([folder], letter.letter_id, since=since)
-        except MailboxRefused:  # not for us to look into
-            return None
+        except MailboxRefused:
+            if folder == INBOX:
+                raise
+            return None  # not for us to look into
         return _Place(folder, placed.uid_validity, placed.uid) if placed is not None else None
 
     async def _all_in_place(self, mailbox: Mailbox, case: Case) -> bool:
@@ -123,12 +129,20 @@ class PatientReading:
             validity = 0  # no folder's
         there = {letter_id: place.uid for letter_id, place in here.items() if place.uid_validity == validity}
         described = await mailbox.describe(there.values()) if there else {}
+        failed: Exception | None = None
         for letter_id in here:
             found, letter = described.get(there.get(letter_id, 0)), case.letters.get(letter_id)
             if found is None or found.letter_id != letter_id:
                 case.places.pop(letter_id, None)
             elif SEEN in found.flags and letter is not None:
-                await self._opened(mailbox, case, letter, found.uid)
+                try:
+                    await self._opened(mailbox, case, letter, found.uid)
+                except (MailboxTrouble, StoreUnavailable):
+                    raise
+                except Exception as error:  # about that letter: the others first
+                    failed = error
+        if failed is not None:
+            raise failed
 
     async def _opened(self, mailbox: Mailbox, case: Case, letter: Unopened, uid: int) -> None:
         try:

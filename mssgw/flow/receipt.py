@@ -1,4 +1,7 @@
-"""Notices to senders: letters of our own, with a null reverse-path, that take the same way as all others."""
+"""Notices to senders (RFC 3464): letters of our own, with a null reverse-path, that take the same way as all others.
+
+Read receipts are written elsewhere: flow/receipts_watch, flow/patient_receipts.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -6,7 +6,6 @@ receipt and the memory that it was written are one commit; $MDNSent (RFC 3503) i
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -16,6 +15,7 @@ from mssgw.core.errors import MalformedAddress, StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import Content
 from mssgw.flow.live import Live
+from mssgw.flow.mailbox_gate import ALARM_AT, LOST, SHUT, Pause
 from mssgw.flow.opened_letter import OpenedLetter, own_receipt, read_letter
 from mssgw.flow.own_letters import OwnLetters
 from mssgw.formats.mdn_making import Disposition
@@ -34,7 +34,6 @@ from mssgw.ports.mailbox import (
 LOOK = 8.0  # seconds between looks, whatever the store tells; the promise is ten
 AT_ONCE = 200  # letters
 _MEMORY = "receipts"  # what stands for a collector's name in the memory of what was done
-_LOST, _SHUT = (5.0, 300.0), (300.0, 3_600.0)  # seconds until the next session, first and longest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ class ReceiptWatch:
     ) -> None:
         self._watched, self._mailboxes, self._own, self._memory = watched, mailboxes, own, memory
         self._live, self._clock, self._telemetry, self._look = live, clock, telemetry, look
-        self._failures = 0
+        self._pause = Pause()
         self._done: dict[int, set[int]] = {}  # of the folder as it is numbered now
 
     async def run(self, delay: float = 0) -> None:
@@ -88,43 +87,49 @@ class ReceiptWatch:
             async with self._mailboxes.open(self._watched.account) as mailbox:
                 while True:
                     is_there = await self.look(mailbox)
-                    self._failures = 0
+                    self._pause.failures = 0
                     await (mailbox.wait(self._look) if is_there else asyncio.sleep(self._look))
         except (LoginRefused, MailboxDistrusted) as error:
-            pause = self._pause(_SHUT)
+            pause = self._pause.next(SHUT)
             self._telemetry.event("receipts.shut_out", alarm=True, route=name, error=str(error), again_in=round(pause))
             return pause
         except (MailboxTrouble, StoreUnavailable) as error:
-            pause = self._pause(_LOST)
+            pause = self._pause.next(LOST)
+            loud = self._pause.failures >= ALARM_AT
             self._telemetry.event(
-                "receipts.unreachable", alarm=self._failures >= 3, route=name, error=str(error), again_in=round(pause)
+                "receipts.unreachable", alarm=loud, route=name, error=str(error), again_in=round(pause)
             )
             return pause
         except Exception as error:
             self._telemetry.event("receipts.failed", alarm=True, route=name, failure=error)
-            return self._pause(_LOST)
-
-    def _pause(self, span: tuple[float, float]) -> float:
-        first, longest = span
-        pause: float = min(first * 2 ** min(self._failures, 20), longest)
-        self._failures += 1
-        return pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that many do not come back at once
+            return self._pause.next(LOST)
 
     async def look(self, mailbox: Mailbox) -> bool:
-        """Write the receipts that are due now; whether there is such a folder yet."""
+        """Write the receipts that are due now; whether there is such a folder yet.
+
+        A letter that cannot be dealt with is told of when all others have been: nobody stops their receipts by it.
+        """
         try:
             opened = await mailbox.open(self._watched.folder)
         except NoSuchFolder:
             return False
         done = self._done.setdefault(opened.uid_validity, set())
         self._done = {opened.uid_validity: done}
-        above = 0
+        above, failed = 0, None
         while uids := await self._signed(mailbox, opened, above):
             above = uids[-1]
             new = [uid for uid in uids if uid not in done]
             for uid, letter_id in (await self._ours(mailbox, new)).items():
-                await self._receive(mailbox, uid, letter_id, opened)
+                try:
+                    await self._receive(mailbox, uid, letter_id, opened)
+                except (MailboxTrouble, StoreUnavailable):
+                    raise
+                except Exception as error:
+                    failed = error
+                    new.remove(uid)
             done |= set(new)
+        if failed is not None:
+            raise failed
         return True
 
     async def _signed(self, mailbox: Mailbox, opened: Opened, above: int) -> Sequence[int]:

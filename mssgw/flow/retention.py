@@ -144,7 +144,7 @@ class Retention:
                     return False
                 await self._delete(mailbox, those)
                 gone += len(those)
-                if some[-1].uid >= announced.last:
+                if some[-1].uid >= max(announced.uids):
                     break
         finally:
             self._telemetry.event("retention.purged", route=self._kept.account.name, count=gone)
@@ -217,10 +217,9 @@ class Retention:
                 mailbox=self._kept.term.mailbox,
                 folder=shelf.folder,
                 uid_validity=opened.uid_validity,
-                last=uids[:MOST][-1],
+                uids=frozenset(uids[:MOST]),
                 before=before,
                 due_at=due_at,
-                letters=len(uids[:MOST]),
             )
 
     async def _tell(self, mailbox: Mailbox, letters: int, before: datetime, due_at: datetime, now: datetime) -> None:

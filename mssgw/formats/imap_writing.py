@@ -85,6 +85,12 @@ def uid_set(uids: Sequence[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in runs)
 
 
+def read_uid_set(text: str) -> frozenset[int]:
+    """The UIDs of what uid_set() wrote."""
+    runs = (run.partition(":") for run in text.split(","))
+    return frozenset(uid for first, _, last in runs for uid in range(int(first), int(last or first) + 1))
+
+
 def day(when: date) -> str:
     """``7-Feb-2026``, as SINCE and BEFORE take it."""
     return f"{when.day}-{_MONTHS[when.month - 1]}-{when.year:04}"

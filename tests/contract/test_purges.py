@@ -16,10 +16,9 @@ def an_announcement(place: Place, **other: Any) -> Announced:
         mailbox=DOCTOR,
         folder="INBOX",
         uid_validity=4_294_967_295,
-        last=12,
+        uids=frozenset({3, 4, 5, 12, 4_294_967_295}),
         before=now - timedelta(days=76),
         due_at=now + timedelta(days=14),
-        letters=11,
     )
     return replace(first, **other)
 
@@ -56,7 +55,7 @@ async def test_the_journal_tells_of_it(place: Place) -> None:
 
 async def test_a_later_one_takes_its_place(place: Place) -> None:
     await announce(place, an_announcement(place))
-    later = an_announcement(place, last=20, letters=8)
+    later = an_announcement(place, uids=frozenset({20}))
     await announce(place, later)
     assert await announced(place) == later
 

@@ -39,10 +39,22 @@ def test_sockets_and_credentials_are_those_that_the_configuration_names(monkeypa
         unit = RawConfigParser(strict=False)
         unit.read(path)
         passed[unit["Socket"]["FileDescriptorName"]] = int(unit["Socket"]["ListenStream"])
+    del passed["patients"]  # see below
     assert {each.socket: each.address.port for each in loaded.listeners} == passed
     given = set(re.findall(r"^LoadCredential=([\w-]+):", (UNITS / "mssgw.service").read_text(), re.MULTILINE))
     files = [file for each in loaded.listeners for file in (each.certificate, each.key) if file is not None]
     assert {"master-key"} | {file.named.removeprefix("credential:") for file in files} == given
+
+
+def test_the_port_of_patients_is_opened_by_systemd_as_the_guide_configures_it() -> None:
+    """The service may open no port below 1024 itself; where there is no patient space, it is not kept from starting."""
+    unit = RawConfigParser(strict=False)
+    unit.read(UNITS / "mssgw-patients.socket")
+    name, port = unit["Socket"]["FileDescriptorName"], unit["Socket"]["ListenStream"]
+    guide = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
+    assert re.search(rf'name = "{name}"\s+role = "patient-space"\s+address = "0\.0\.0\.0:{port}"', guide)
+    assert unit["Socket"]["Service"] == "mssgw.service"
+    assert "mssgw-patients" not in (UNITS / "mssgw.service").read_text("utf-8")
 
 
 def test_the_credentials_of_the_trust_space_are_proposed_as_the_example_names_them() -> None:

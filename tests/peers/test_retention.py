@@ -201,6 +201,21 @@ async def test_what_its_readers_keep_in_time_stays(place: Place) -> None:
     assert await place.letters() == ["Q1", "Q2", "notice", "notice"]
 
 
+async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(place: Place) -> None:
+    """Nobody was told of it: who opens a letter the day before does not lose it the day after."""
+    await place.put("UNREAD.0", "$Other", days=200)
+    await place.put("FLAGGED.0", SEEN, FLAGGED, days=200)
+    await place.put("Q1.0", days=100)
+    assert await place.look() == [("retention.announced", 1)]
+    async with place.mailbox() as mailbox:
+        await mailbox.open("INBOX")
+        unread, flagged, *_ = await mailbox.search()
+        await mailbox.mark([unread], add=(SEEN,))
+        await mailbox.mark([flagged], remove=(FLAGGED,))
+    assert await place.look(later=15) == [("retention.purged", 1), ("retention.announced", 2)]
+    assert await place.letters() == ["FLAGGED", "UNREAD", "notice", "notice"]
+
+
 async def test_the_notice_need_not_stay(twin: Place) -> None:
     """Who has read and deleted it was told."""
     await twin.put("Q1.0", days=100)

@@ -302,6 +302,13 @@ class TestRefusals:
                 await mailbox.open(INBOX)
                 assert await mailbox.wait(10)
 
+    async def test_a_server_that_ends_every_idle_at_once_keeps_nobody_busy(self) -> None:
+        """One that says OK before it was waited for is asked from time to time, as one without IDLE."""
+        async with ScriptedImap({"IDLE": OK}) as server, session(server, BRISK) as mailbox:
+            await mailbox.open(INBOX)
+            assert not await mailbox.wait(1)
+            assert server.said("IDLE") == ["IDLE"]
+
     async def test_without_move_and_uidplus_nobody_elses_letters_are_removed(self) -> None:
         """Moved letters stay marked; to delete is refused."""
         plain = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" + OK

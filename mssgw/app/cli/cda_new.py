@@ -17,7 +17,7 @@ from mssgw.formats.xdm_making import archive
 _AUTHORITIES = {each.name.lower().replace("_", "-"): each for each in InsAuthority}
 
 
-@click.command()
+@click.command(short_help="Write a valid document, its archive and its PDF, for tests.")
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--kind", "kind_name", type=click.Choice(list(KINDS)), default="crh", show_default=True)
 @click.option("--ins", "matricule", metavar="MATRICULE", default="279035121518989", show_default=True)

@@ -27,7 +27,7 @@ def pack() -> None:
     """The XSD and value sets of the ANS: install, status, remove."""
 
 
-@pack.command()
+@pack.command(short_help="Install XSD and value sets from the ANS material.")
 @click.argument("path", metavar="DIR|ZIP", type=click.Path(path_type=Path))
 @config_option
 def install(path: Path, config_path: Path) -> None:

@@ -38,7 +38,7 @@ def reasons() -> dict[str, Reason]:
     return {number: Reason(why=why, mending=mending) for number, (why, mending) in told.items()}
 
 
-@click.command()
+@click.command(short_help="List the rules for documents; --explain tells all of one.")
 @click.option("--explain", "wanted", metavar="ID", multiple=True, help="Tell all of this rule; repeatable.")
 @json_option
 def rules(wanted: Sequence[str], as_json: bool) -> None:

@@ -34,7 +34,7 @@ def directory() -> None:
 directory.add_command(import_)
 
 
-@directory.command()
+@directory.command(short_help="Say what is loaded, and how old it is.")
 @json_option
 @at_the_office(keyless=True)
 async def status(office: Office, as_json: bool) -> None:
@@ -126,7 +126,8 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
             count(len(found), "mailbox", "mailboxes") + ("; see --limit" if len(found) == limit else ""), err=True
         )
     if not found:
-        raise no("directory find: no such mailbox" if mailbox is not None else "directory find: no mailbox holds that")
+        what = "no mailbox holds that" if mailbox is None else "nothing is known of this mailbox"
+        raise no(f"directory find: {what}")
 
 
 def _address(text: str, office: Office) -> Address | None:
@@ -200,7 +201,7 @@ def _why(word: Word, *, unusable: bool, gone_by: bool) -> str:
     return "the imported directory"
 
 
-@directory.command("set")
+@directory.command("set", short_help="Say what a mailbox is, whatever the import says.")
 @ADDRESS
 @click.option(
     "--kind", type=click.Choice(KINDS), required=True, help="ORG: a service's or a pharmacy's; PER: a person's…"

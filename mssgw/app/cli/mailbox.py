@@ -14,10 +14,13 @@ from mssgw.core.retention import Announced, Retained
 
 @click.group(short_help="Mailboxes of ours, and which letters leave them when.")
 def mailbox() -> None:
-    """Mailboxes that the configuration names: list."""
+    """Mailboxes of ours, and which letters leave them when: list.
+
+    They are set up in the configuration: [[mailbox]], [[mail_store]], [[collector]]; docs/mailboxes.md shows how.
+    """
 
 
-@mailbox.command("list")
+@mailbox.command("list", short_help="List every [[mailbox]], and what will be deleted when.")
 @json_option
 @at_the_office(keyless=True)
 async def list_(office: Office, as_json: bool) -> None:

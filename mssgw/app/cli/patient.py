@@ -54,16 +54,18 @@ async def add(office: Office, text: str, state: str, email: str | None) -> None:
     click.echo(f"patient added, {state}")
 
 
-@patient.command("set")
+@patient.command("set", short_help="Change a patient's profile or ordinary address.")
 @MATRICULE
 @click.option("--state", type=STATE, help="How the profile is from now on.")
 @EMAIL
 @click.option("--no-email", is_flag=True, help="Take the ordinary address away: nobody is told.")
 @at_the_office()
 async def set_(office: Office, text: str, state: str | None, email: str | None, no_email: bool) -> None:
-    """Change a patient's profile or ordinary address. Exit code 1 when he is not registered, or cannot become so.
+    """Change a patient's profile or ordinary address. Exit code 1: he is not registered, or his profile does not go
+    that way.
 
-    Who has activated his profile does not oppose it any more: he closes it.
+    A created profile may become anything; an active one only closed: who has activated his does not oppose it any
+    more; an opposed or a closed one created or active.
 
     \b
     Examples:
@@ -87,11 +89,12 @@ async def set_(office: Office, text: str, state: str | None, email: str | None, 
     try:
         tally = await office.patients.put([wish], _line(office, who, detail))
     except IllegalWishes as error:
-        raise no(f"patient set: {error.wrong[0]}: no such step") from None
+        why = f"{error.wrong[0]}: a profile does not go that way"
+        raise no(f"patient set: {why}; see `mssgw patient set --help`") from None
     click.echo(f"patient: {detail}" if tally.changed else "patient: as it was already")
 
 
-@patient.command("list")
+@patient.command("list", short_help="List patients, latest change of state first.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
 @click.option("--state", type=STATE, help="Only this state.")
 @click.option("--patient", "text", metavar="MATRICULE", help="Only this one; exit code 1 when there is none.")
@@ -123,7 +126,7 @@ async def list_(office: Office, limit: int, state: str | None, text: str | None,
         raise no("patient list: not registered, or not in that state")
 
 
-@patient.command()
+@patient.command(short_help="Give a patient a password to log in with.")
 @MATRICULE
 @at_the_office(limit=None)
 async def password(office: Office, text: str) -> None:
@@ -146,7 +149,7 @@ async def password(office: Office, text: str) -> None:
     click.echo("password set")
 
 
-@patient.command("import")
+@patient.command("import", short_help="Register or change many patients, from a CSV file.")
 @click.argument("file", type=click.File("rb"))  # opened before the command goes on as the gateway's user
 @json_option
 @at_the_office(limit=None)
@@ -191,7 +194,7 @@ def _line(office: Office, who: Matricule, detail: str) -> Entry:
 
 def _warn_without_a_space(office: Office) -> None:
     if office.settings.owners.get(office.space.domain) != HOUSEHOLD:
-        message = "warning: there is no [patient_space] in the configuration: nobody asks this registry"
+        message = "warning: there is no [patient_space] in the configuration: nothing reads this registry"
         click.echo(message, err=True)
 
 

@@ -35,7 +35,7 @@ def _domain(_context: click.Context, _option: click.Parameter, text: str | None)
     return None if text is None else domain_key(text)
 
 
-@report.command()
+@report.command(short_help="List letters to patients without their read receipt.")
 @click.option("--older", metavar="AGE", callback=_age, help='Sent so long ago: "7d", "12h". Default: unread_after.')
 @click.option("--sender", metavar="ADDRESS", help="Only letters of this mailbox.")
 @click.option("--domain", metavar="DOMAIN", callback=_domain, help="Only letters of this sender's domain.")

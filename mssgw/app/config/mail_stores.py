@@ -118,6 +118,29 @@ def _can_be_watched(n: int, mailbox: Any, store: MailStore) -> Found:  # req: MD
         yield Complaint(("mailbox", n, key), "its [[mail_store]] has no host: we cannot look into it by IMAP")
 
 
+def what_is_shared_is_looked_into_once(mailboxes: Sequence[Any]) -> Found:  # req: MDN-6, TRC-3
+    """Several addresses may lead to one mailbox. What lies there does not say for which of them it came: the receipt
+    of a letter would go out in each name, and each would announce what leaves.
+    """
+    ours = [(n, each) for n, each in enumerate(mailboxes) if each.mail_store is not None]
+    for n, mailbox in ours:
+        others = [other for at, other in ours if at != n and _is_same_place(mailbox, other)]
+        if mailbox.is_watched and others:
+            key = "processed_folder" if mailbox.processed_folder is not None else "processed_keyword"
+            message = "another [[mailbox]] is the same one of its [[mail_store]]: receipts would go out in a wrong name"
+            yield Complaint(("mailbox", n, key), message)
+        if mailbox.purge_after is not None and any(other.purge_after is not None for other in others):
+            message = "another [[mailbox]] is the same one of its [[mail_store]], and says when letters leave it"
+            yield Complaint(("mailbox", n, "purge_after"), message)
+
+
+def _is_same_place(one: Any, other: Any) -> bool:
+    def account(mailbox: Any) -> tuple[str, str]:
+        return mailbox.mail_store, (mailbox.user or mailbox.address.text).lower()
+
+    return account(one) == account(other) and not {*one.kept_in}.isdisjoint(other.kept_in)
+
+
 def letters_go_when_they_can(  # req: TRC-3
     mailboxes: Sequence[Any], mail_stores: Stores, retention: Any, gateway: Any
 ) -> Found:
@@ -129,7 +152,8 @@ def letters_go_when_they_can(  # req: TRC-3
         at, store = ("mailbox", n, "purge_after"), stores.get(mailbox.mail_store)
         if mailbox.purge_after is None:
             continue
-        if mailbox.address.domain == gateway.patient_domain:
+        opened = (mailbox.user or mailbox.address.text).lower()
+        if mailbox.address.domain == gateway.patient_domain or opened.endswith(f"@{gateway.patient_domain}"):
             yield Complaint(at, "never for a patient's mailbox: nothing is deleted there")
         if mailbox.purge_after <= retention.purge_notice:
             yield Complaint(at, "expected more than retention.purge_notice: a letter would go as soon as it came")
@@ -149,6 +173,7 @@ def delivered_mailboxes_are_ours(mailboxes: Sequence[Any], establishments: Seque
 MAIL_STORE_CHECKS: tuple[Callable[..., Found], ...] = (
     mail_stores_are_whole,
     mailboxes_are_where_they_say,
+    what_is_shared_is_looked_into_once,
     letters_go_when_they_can,
     delivered_mailboxes_are_ours,
 )

@@ -11,6 +11,7 @@ from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.store_part import StorePart
 from mssgw.edges.sql.tables import purges
 from mssgw.edges.sql.units import Unit
+from mssgw.formats.imap_writing import read_uid_set, uid_set
 
 
 class SqlPurges(StorePart):
@@ -25,10 +26,9 @@ class SqlPurges(StorePart):
             mailbox=mailbox,
             folder=folder,
             uid_validity=row.uid_validity,
-            last=row.last_uid,
+            uids=read_uid_set(row.uids),
             before=moment(row.before),
             due_at=moment(row.due_at),
-            letters=row.letters,
         )
 
     async def announce(self, announced: Sequence[Announced], entry: Entry) -> None:
@@ -36,10 +36,9 @@ class SqlPurges(StorePart):
             {
                 "place": self._place(each.mailbox, each.folder),
                 "uid_validity": each.uid_validity,
-                "last_uid": each.last,
+                "uids": uid_set(sorted(each.uids)),
                 "before": micros(each.before),
                 "due_at": micros(each.due_at),
-                "letters": each.letters,
             }
             for each in announced
         ]

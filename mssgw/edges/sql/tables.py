@@ -328,15 +328,15 @@ patients = Table(
 Index("patients_since", patients.c.since)
 Index("patients_state", patients.c.state, patients.c.since)
 
-# Letters whose deletion from a mailbox was announced to its readers. ``place``: keyed hash of mailbox and folder.
+# Letters whose deletion from a mailbox was announced to its readers. ``place``: keyed hash of mailbox and folder;
+# ``uids``: of those letters, as IMAP writes a set.
 purges = Table(
     "purges",
     metadata,
     Column("place", LargeBinary, primary_key=True),
     Column("uid_validity", BigInteger, nullable=False),
-    Column("last_uid", BigInteger, nullable=False),
+    Column("uids", Text, nullable=False),
     Column("before", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
-    Column("letters", Integer, nullable=False),
     sqlite_with_rowid=False,
 )

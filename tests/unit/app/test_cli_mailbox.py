@@ -42,10 +42,9 @@ def announce(office: OfficeDouble, *letters: int, due_at: datetime) -> None:
             mailbox=APP,
             folder=folder,
             uid_validity=1,
-            last=99,
+            uids=frozenset(range(1, count + 1)),
             before=TERM.arrived_before(due_at),
             due_at=due_at,
-            letters=count,
         )
         for folder, count in zip(TERM.folders, letters, strict=False)
     ]

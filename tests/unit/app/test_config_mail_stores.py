@@ -16,6 +16,7 @@ STORE = '\n[[mail_store]]\nname = "bals"\nhost = "imap.chu-exemple.fr"\n'
 MASTER = 'master_user = "mssgw"\nmaster_password_file = "secret"\n'
 INTO = 'mail_store = "bals"\n'
 OWN = INTO + 'password_file = "secret"\n'
+SECOND = '\n[[mailbox]]\naddress = "alias@chu-exemple.mssante.fr"\nkind = "APP"\n' + OWN
 
 
 def load(folder: Path, mailbox: str, store: str = STORE, *, kind: str = "ORG") -> config.Config:
@@ -122,6 +123,27 @@ def test_an_app_mailbox_is_watched_where_its_program_confirms(tmp_path: Path) ->
             "no master_user",
         ),
         (OWN, STORE + '\n[retention]\npurge_notice = "23h"\n', "ORG", "retention.purge_notice", "1d"),
+        (
+            OWN + 'user = "Accueil"\nprocessed_folder = "X"\n',
+            STORE + SECOND + 'user = "accueil"\n',
+            "APP",
+            "mailbox[0].processed_folder",
+            "a wrong name",
+        ),
+        (
+            OWN + 'user = "accueil"\npurge_after = "90d"\n',
+            STORE + SECOND + 'user = "accueil"\npurge_after = "900d"\n',
+            "ORG",
+            "mailbox[1].purge_after",
+            "says when letters leave it",
+        ),
+        (
+            OWN + 'user = "279035121518989@Patient.mssante.fr"\npurge_after = "90d"\n',
+            STORE,
+            "ORG",
+            "mailbox[0].purge_after",
+            "never for a patient's",
+        ),
         ("", '\n[[mail_store]]\nname = "bals"\n', "ORG", "mail_store[0].host", "expected host"),
         ("", STORE + STORE, "ORG", "mail_store[1].name", "same name"),
         ("", STORE + 'master_user = "m"\n', "ORG", "mail_store[0].master_password_file", "expected, because"),
@@ -147,6 +169,13 @@ def test_letters_leave_a_mailbox_where_it_is_asked_for(tmp_path: Path) -> None:
     (one,) = kept(loaded, wiring.password)
     assert (one.term, one.account.name) == (term, "store:bals:1")
     assert [(each.folder, each.done) for each in one.shelves] == [("INBOX", (SEEN,)), ("Integres", ())]
+
+
+def test_two_addresses_may_lead_to_one_mailbox(tmp_path: Path) -> None:
+    """Where nobody looks into it, or one of them says for both when letters leave."""
+    for first in ("", 'purge_after = "90d"\n'):
+        loaded = load(tmp_path, OWN + 'user = "accueil"\n' + first, STORE + SECOND + 'user = "accueil"\n')
+        assert len(retained(loaded)) == bool(first)
 
 
 def test_a_patients_mailbox_is_never_purged(tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ ANNOUNCED = Announced(
     mailbox=BAL,
     folder="INBOX",
     uid_validity=7,
-    last=12,
+    uids=frozenset({1, 12}),
     before=TERM.arrived_before(DUE),
     due_at=DUE,
-    letters=12,
 )
 
 
@@ -37,8 +36,8 @@ def test_by_then_every_letter_is_as_old_as_configured() -> None:
 
 @pytest.mark.parametrize(
     ("uid", "received_at"),
-    [(13, ANNOUNCED.before - DAY), (12, ANNOUNCED.before), (1, None)],
-    ids=["came later", "is younger", "has no date"],
+    [(13, ANNOUNCED.before - DAY), (5, ANNOUNCED.before - DAY), (12, ANNOUNCED.before), (1, None)],
+    ids=["came later", "was unread or flagged then", "is younger", "has no date"],
 )
 def test_what_was_not_announced_is_not_covered(uid: int, received_at: datetime | None) -> None:
     """Also an old letter that came, or was moved there, after the announcement."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -20,12 +20,22 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory.mailbox import MemoryMailbox, MemoryMailStore, Message
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
+from mssgw.flow import patient_receipts as flow_receipts
 from mssgw.flow.live import Live, nobody_fits
-from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.patient_reading import PatientReading
 from mssgw.flow.patient_receipts import Pace, PatientReceipts, PatientWatch
 from mssgw.ports import Account, Letter
-from mssgw.ports.mailbox import INBOX, SEEN, LoginRefused, MailboxLost
+from mssgw.ports.mailbox import (
+    INBOX,
+    SEEN,
+    LoginRefused,
+    MailboxLost,
+    MailboxRefused,
+    MailboxTrouble,
+    NoSuchFolder,
+    Opened,
+)
 from tests.contract.letters import Place as Kept
 
 PATIENT, CORSICAN = Matricule.parse("279035121518989"), Matricule.parse("177012A12345670")
@@ -297,6 +307,28 @@ async def test_a_letter_that_is_removed_unopened_is_forgotten(place: Place) -> N
     assert (place.receipts, place.heard.names) == ([], ["receipts.letter_gone"])
 
 
+@pytest.mark.parametrize("trouble", [MailboxRefused, NoSuchFolder])
+async def test_no_letter_is_taken_for_gone_while_the_inbox_cannot_be_opened(
+    place: Place, monkeypatch: pytest.MonkeyPatch, trouble: type[MailboxTrouble]
+) -> None:
+    """As a store does whose index is being repaired: its receipts wait, and go out when it is well again."""
+    await place.patient()
+    await place.deliver(flags=(SEEN,))
+    place.clock.pass_(days=1)
+
+    async def ill(self: MemoryMailbox, folder: str) -> Opened:
+        raise trouble("x: NO UNAVAILABLE") if folder == INBOX else NoSuchFolder
+
+    monkeypatch.setattr(flow_receipts, "LOST", (0.02, 0.02))
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "open", ill)
+        async with running(place.watch()):
+            await until(lambda: "receipts.unreachable" in place.heard.names)
+    assert (place.receipts, place.waiting) == ([], 1)
+    async with running(place.watch()):
+        await until(lambda: place.receipts)
+
+
 async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> None:
     """Its id is known, what it asks is not what we relayed."""
     await place.patient()
@@ -307,6 +339,27 @@ async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> No
     async with running(place.watch()):
         await until(lambda: not place.waiting)
     assert (place.receipts, place.heard.names) == ([], ["receipts.not_due"])
+
+
+async def test_a_letter_that_cannot_be_dealt_with_holds_up_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its sender wrote: the receipts of the same patient's other letters go out, and it is an alarm."""
+    await place.patient()
+    for name in ("Q1", "Q2", "Q3"):
+        await place.deliver(name, flags=(SEEN,))
+    write = OwnLetters.keep
+
+    async def keep(self: OwnLetters, letter: OwnLetter, now: datetime) -> None:
+        if b"<Q1@" in letter.written.content:
+            raise OverflowError
+        await write(self, letter, now)
+
+    monkeypatch.setattr(OwnLetters, "keep", keep)
+    async with running(place.watch()):
+        await until(lambda: len(place.receipts) == 2)
+        await until(lambda: place.heard.alarms)
+    assert (place.waiting, place.heard.alarms) == (1, ["receipts.failed"])
 
 
 async def test_few_sessions_for_many_mailboxes(place: Place) -> None:

@@ -18,7 +18,7 @@ from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live, nobody_fits
-from mssgw.flow.own_letters import OwnLetters
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.posts import Turns
 from mssgw.flow.receipt_watches import ReceiptWatches
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
@@ -31,10 +31,11 @@ APP = Address.parse("labo@ch-test.mssante.fr")
 DONE, KEYWORD = "Integres", "$Integre"
 ACCOUNT = Account(name="store:s:1", host="x", port=1, tls=TlsPolicy.REQUIRE, login=LOGIN, password=PASSWORD)
 MOVED = Watched(account=ACCOUNT, mailbox=APP, folder=DONE)
+DATE = "Sat, 21 Nov 2026 10:00:00 +0100"
 LETTER = (
     "X-Mssgw-Id: {id}\r\nReturn-Path: <{back}>\r\nFrom: <dr.alpha@liberal.mssante.fr>\r\n"
     "To: <labo@ch-test.mssante.fr>\r\n"
-    "Subject: essai\r\nDate: Sat, 21 Nov 2026 10:00:00 +0100\r\nMessage-ID: <{id}@liberal.mssante.fr>\r\n"
+    "Subject: essai\r\nDate: {date}\r\nMessage-ID: <{id}@liberal.mssante.fr>\r\n"
     "{asks}\r\n\r\nBonjour\r\n"
 )
 DOCTOR = "dr.alpha@liberal.mssante.fr"
@@ -95,10 +96,17 @@ class Place:
                 await asyncio.sleep(0.005)
 
     async def put(
-        self, letter_id: str = "Q1.0", *, folder: str, back: str = DOCTOR, asks: str = "", **flags: object
+        self,
+        letter_id: str = "Q1.0",
+        *,
+        folder: str,
+        back: str = DOCTOR,
+        asks: str = "",
+        date: str = DATE,
+        **flags: object,
     ) -> int:
         asks = asks or f"Disposition-Notification-To: <{DOCTOR}>"
-        content = LETTER.format(id=letter_id, back=back, asks=asks).encode()
+        content = LETTER.format(id=letter_id, back=back, asks=asks, date=date).encode()
         placed = await self.mail.put(LOGIN, folder, Message(content, NOW, set(flags.get("flags", ()))))  # type: ignore[call-overload]
         return placed.uid
 
@@ -192,6 +200,39 @@ async def test_some_letters_are_never_confirmed(place: Place, back: str, asks: s
     await place.put(folder=DONE, back=back, asks=asks)
     await place.look()
     assert await place.receipts() == []
+
+
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "1 Jan 2020 00:00:00 +99999999999999", "hier", ""])
+async def test_a_date_that_no_calendar_holds_stops_no_receipt(place: Place, date: str) -> None:
+    """A sender may write anything there: neither his letter nor those behind it wait for ever."""
+    await place.put("Q1.0", folder=DONE, date=date)
+    await place.put("Q2.0", folder=DONE)
+    await place.look()
+    told = [receipt.replace(b"=\r\n", b"") for receipt in await place.receipts()]
+    assert sorted(b"21 novembre 20:04 a" in each for each in told) == [False, True], "the time of the receipt, else"
+
+
+async def test_a_letter_that_cannot_be_dealt_with_is_told_of_after_all_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is tried again: a full disk ends some day."""
+    for number in (1, 2, 3):
+        await place.put(f"Q{number}.0", folder=DONE)
+    write, watch = OwnLetters.keep, place.watch()
+
+    async def keep(self: OwnLetters, letter: OwnLetter, now: datetime) -> None:
+        if b"<Q2.0@" in letter.written.content:
+            raise OSError
+        await write(self, letter, now)
+
+    async with place.mail.open(ACCOUNT) as mailbox:
+        with monkeypatch.context() as trouble:
+            trouble.setattr(OwnLetters, "keep", keep)
+            with pytest.raises(OSError):
+                await watch.look(mailbox)
+        assert len(await place.receipts()) == 2
+        await watch.look(mailbox)
+    assert len(await place.receipts()) == 3
 
 
 async def test_letters_of_others_in_that_folder_are_left_alone(place: Place) -> None:
