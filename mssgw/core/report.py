@@ -3,6 +3,7 @@
 A letter is judged as a whole: by itself, as sent to its recipients, and its documents against each other.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -94,16 +95,17 @@ class Report:
 
         Every document stays, however many: one that is left out could be the one that was sent to the wrong patient.
         """
-        told = (finding for finding in self.findings if finding.severity > Severity.INFO)
-        kept = sorted(told, key=lambda finding: (finding.danger, finding.severity), reverse=True)[:at_most]
+        kept = [finding for finding in self.findings if finding.severity > Severity.INFO]
+        if len(kept) > at_most:
+            kept = sorted(kept, key=lambda finding: (finding.danger, finding.severity), reverse=True)[:at_most]
         keep = {id(finding) for finding in kept}
-        return replace(
-            self,
-            documents=tuple(
-                replace(each, findings=tuple(finding for finding in each.findings if id(finding) in keep))
-                for each in self.documents
-            ),
-        )
+        return replace(self, documents=tuple(_only(each, keep) for each in self.documents))
+
+
+def _only(judged: Judged, keep: Container[int]) -> Judged:
+    """A document with no findings but those of these ids; as a rule they are all of them."""
+    kept = tuple(finding for finding in judged.findings if id(finding) in keep)
+    return judged if len(kept) == len(judged.findings) else replace(judged, findings=kept)
 
 
 UNVERIFIED = Report(complete=False)

@@ -67,7 +67,7 @@ class Link:
 
     def _widen(self) -> None:
         """Most letters fit into the pipe whole, and are fed without another turn of the event loop."""
-        with contextlib.suppress(OSError):  # more than this user may have: it works with less
+        with contextlib.suppress(OSError, ValueError):  # more than this user may have, or it has died already
             fcntl.fcntl(self._to.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE)
 
     @property

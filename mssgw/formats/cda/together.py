@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import combinations
 
 from mssgw.core.clinical import DocumentPatient, Finding, Profile, Rule, Weight, folded
+from mssgw.formats import b64
 from mssgw.formats.cda.report import hl7, rule, text_of
 from mssgw.formats.documents import Document
 from mssgw.formats.safexml import Element
@@ -113,8 +114,13 @@ def _pdf_in(document: Document) -> Element | None:
 
 
 def _pdf_digest(body: Element) -> bytes | None:
+    text = text_of(body)
     try:
-        return digest_of(binascii.a2b_base64(text_of(body)))
+        return digest_of(b64.strictly(text.encode("ascii")))  # several times as fast as what forgives faults
+    except ValueError:  # NotBase64 and UnicodeEncodeError are such
+        pass
+    try:
+        return digest_of(binascii.a2b_base64(text))
     except ValueError:  # binascii.Error is one; the rules about the body tell
         return None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, timedelta
+from functools import cache
 
 from mssgw.core.clinical import DocumentPatient
 from mssgw.formats.cda import moments
@@ -82,7 +83,12 @@ class Header:
         return frozenset(str(each.get("extension", "")).strip() for each in found)
 
     def _first(self, path: str) -> Element | None:
-        return self._root.find("/".join(f"h:{name}" for name in path.split("/")), _NAMES)
+        return self._root.find(_prefixed(path), _NAMES)
+
+
+@cache
+def _prefixed(path: str) -> str:
+    return "/".join(f"h:{name}" for name in path.split("/"))
 
 
 def is_same_moment(utc: str, local: str) -> bool:

@@ -241,7 +241,9 @@ class _Reading:
 
     def _untold(self, metadata_files: dict[str, Entry]) -> None:
         folders = {path.rpartition("/")[0] for path in metadata_files}
-        for path in self._files.keys() - self._told - metadata_files.keys():
+        for path in self._files:
+            if path in self._told or path in metadata_files:
+                continue
             if path in self._documents:
                 self._add(rules.UNTOLD_CDA)
             elif path.rpartition("/")[0] in folders:
