@@ -63,7 +63,10 @@ def _knows_persons(config: Config, client: Establishment) -> bool:
 def _ways_in_and_out(config: Config) -> Found:
     for n, client in enumerate(config.establishments):
         if client.next_hop is None:
-            yield Complaint(("establishment", n), "no next_hop: mail to its domains is refused, failure notices too")
+            stored = any(each.mail_store and each.address.domain in client.domains for each in config.mailboxes)
+            but = " but for mailboxes with a mail_store" if stored else ""
+            message = f"no next_hop: mail to its domains is refused{but}, failure notices too"
+            yield Complaint(("establishment", n), message)
         if not client.networks and not any(login.establishment == client.name for login in config.logins):
             yield Complaint(("establishment", n), "neither networks nor a [[login]]: it cannot send")
     for n, operator in enumerate(config.trusted_domains):
@@ -169,6 +172,13 @@ def _directory(config: Config) -> Found:  # req: DIR-4
     elif config.directory.max_age > timedelta(days=31):
         message = "a mailbox that is no pharmacy's any more would take patients' first letters for so long (WHO-3)"
         yield Complaint(("directory", "max_age"), message)
+    for n, mailbox in enumerate(config.mailboxes):  # req: WHO-3
+        if mailbox.kind is BalKind.ORG and "pharmacy" not in mailbox.model_fields_set:
+            message = (
+                "pharmacy is not set: patients' first letters to it are refused, whatever the directory says of it; "
+                "write pharmacy = true or pharmacy = false"
+            )
+            yield Complaint(("mailbox", n), message)
 
 
 def _closing(config: Config) -> Found:  # req: FIN-4

@@ -210,6 +210,18 @@ def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: 
     )
 
 
+@pytest.mark.parametrize(("words", "warned"), [("", True), ("pharmacy = false", False), ("pharmacy = true", False)])
+def test_a_shared_mailbox_that_hides_what_the_directory_says_of_it_is_warned_of(
+    load: Load, words: str, warned: bool
+) -> None:
+    """It decides by itself whether it is a pharmacy's (WHO-3), perhaps unawares; written out it is no oversight."""
+    table = f'[[mailbox]]\naddress = "officine@chu-exemple.mssante.fr"\nkind = "ORG"\n{words}\n'
+    with_directory = config.warnings(load(old="[policy]", new=f"[directory]\n{table}[policy]"))
+    without = config.warnings(load(old="[policy]", new=f"{table}[policy]"))
+    assert ("mailbox[1]" in {each.key for each in with_directory}) is warned
+    assert "mailbox[1]" not in {each.key for each in without}
+
+
 def test_a_state_directory_open_to_all_is_warned_of(load: Load, tmp_path: Path) -> None:
     """Names of files and sizes of letters are nobody else's."""
     (tmp_path / "state").chmod(0o755)
