@@ -68,7 +68,7 @@ class SecretFile:
     def require(self) -> Path:
         """The path. Raises FileNotFoundError for a credential outside the service."""
         if self.path is None:
-            raise FileNotFoundError(f"{self.named} exists only inside the running systemd service, from its next start on")
+            raise FileNotFoundError(f"{self.named} exists only inside the systemd service, from its next start on")
         return self.path
 
 
