@@ -168,6 +168,7 @@ class PatientReading:
             patient=case.address,
             original_message_id=comparable(letter.head.message_id),
             disposition="displayed",
+            told=(to,),
         )
         own = own_receipt(
             letter, Disposition.DISPLAYED, reader=case.address, to=to, now=now, settings=self._live.settings, seen=seen

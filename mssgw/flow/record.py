@@ -69,12 +69,14 @@ def receipt_seen(facts: Facts) -> ReceiptSeen | None:
     head = facts.head
     if head is None or head.mdn is None or head.mdn.original_message_id is None or facts.sender is None:
         return None
-    if not any(exchange.receipt_due for exchange in facts.exchanges):
+    due = [exchange.pair.bal for exchange in facts.exchanges if exchange.receipt_due and exchange.pair is not None]
+    if not due:
         return None
     return ReceiptSeen(
         patient=facts.sender,
         original_message_id=head.mdn.original_message_id,
         disposition=head.mdn.disposition,
+        told=tuple(due),
     )
 
 

@@ -30,11 +30,16 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptSeen:
-    """An MDN that answers a letter: counts once per letter and patient (SD-4)."""
+    """An MDN that answers a letter: counts once per letter and patient (SD-4).
+
+    ``told``: it answers those letters only that asked for one of these; none: any. Who writes a letter under another's
+    Message-ID must not use up the receipt of that one.
+    """
 
     patient: Address
     original_message_id: str
     disposition: str
+    told: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -147,8 +147,10 @@ def letter(message_id: str = "<1@chu>", *, pair: Pair = PAIR, subject: str = SUB
     return Letter(pair=pair, message_id=message_id, subject=subject, **given)
 
 
-def receipt(message_id: str = "<1@chu>", disposition: str = "displayed") -> ReceiptSeen:
-    return ReceiptSeen(patient=PATIENT, original_message_id=message_id, disposition=disposition)
+def receipt(
+    message_id: str = "<1@chu>", disposition: str = "displayed", *, told: tuple[Address, ...] = ()
+) -> ReceiptSeen:
+    return ReceiptSeen(patient=PATIENT, original_message_id=message_id, disposition=disposition, told=told)
 
 
 def settlement(delivery: Delivery, lease: Lease) -> Settlement:

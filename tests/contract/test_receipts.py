@@ -33,6 +33,19 @@ async def test_a_receipt_is_due_once_to_whom_the_letter_named(place: Place) -> N
     assert not (await place.known(Pair(PATIENT, SECRETARIAT), receipt_for="<1>")).receipt_due
 
 
+async def test_who_writes_under_anothers_message_id_uses_up_his_own_receipt_only(place: Place) -> None:
+    """Whoever had a copy of a letter knows its Message-ID: the letter itself stays unread, and its receipt due."""
+    await place.keep("A", letters=(letter("<1>", receipt_to=(DOCTOR.key,)),))
+    await place.keep("B", letters=(letter("<1>", pair=Pair(PATIENT, SECRETARIAT), receipt_to=(SECRETARIAT.key,)),))
+    await place.keep("R1", receipt=receipt("<1>", told=(SECRETARIAT,)))
+    assert ((await place.events("A")).count("read"), (await place.events("B")).count("read")) == (0, 1)
+    assert (await place.known(PAIR, receipt_for="<1>")).receipt_due
+    with pytest.raises(Conflict):
+        await place.keep("R2", receipt=receipt("<1>", told=(SECRETARIAT,)))
+    await place.keep("R3", receipt=receipt("<1>", told=(DOCTOR,)))
+    assert not (await place.known(PAIR, receipt_for="<1>")).receipt_due
+
+
 async def test_a_receipt_shows_in_the_trace_of_the_letter_it_answers(place: Place) -> None:
     await place.keep("A", letters=(letter("<1>", receipt_to=(DOCTOR.key,)),))
     await place.keep("R", receipt=receipt("<1>"))

@@ -18,7 +18,9 @@ class MemoryLinks(MemoryPart):
             self._heed(notice, at)
 
     def _answering(self, receipt: ReceiptSeen) -> list[Remembered]:
-        return [each for each in self._has.letters if each.answers_to(receipt.patient, receipt.original_message_id)]
+        told = {each.key for each in receipt.told}
+        cited = [each for each in self._has.letters if each.answers_to(receipt.patient, receipt.original_message_id)]
+        return [each for each in cited if not told or told & set(each.letter.receipt_to)]
 
     def _refuse_counted(self, receipt: ReceiptSeen | None) -> None:
         answered = self._answering(receipt) if receipt is not None else []

@@ -11,7 +11,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros
 from mssgw.edges.linking import disposition_code
 from mssgw.edges.spool_disk import SEGMENT
-from mssgw.edges.sql.records import Records
+from mssgw.edges.sql.records import Records, digests
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import body_segments, letters
 from mssgw.edges.sql.units import Step, Unit
@@ -96,17 +96,19 @@ class Intake:
 
     def _receipt(self, connection: Connection, receipt: ReceiptSeen, at: datetime) -> None:
         """Count the receipt, once a letter and patient (SD-4). A letter forgotten meanwhile is no conflict."""
-        mine = (
+        cited = (
             letters.c.message_id == self._records.message_id(receipt.original_message_id),
             letters.c.patient == self._records.address(receipt.patient),
         )
-        seen = connection.execute(
-            select(letters.c.spool_id, letters.c.receipt_at).where(*mine).order_by(letters.c.id.desc())
-        ).all()
+        told = {self._records.address(each) for each in receipt.told}
+        asked = select(letters.c.spool_id, letters.c.receipt_at, letters.c.receipt_to).where(*cited)
+        rows = connection.execute(asked.order_by(letters.c.id.desc())).all()
+        seen = [row for row in rows if not told or not told.isdisjoint(digests(row.receipt_to))]
         open_ = [row for row in seen if row.receipt_at is None]
         if not seen:
             return
-        counted = update(letters).where(*mine, letters.c.receipt_at.is_(None)).values(receipt_at=micros(at))
+        these = (*cited, letters.c.receipt_to.in_({row.receipt_to for row in open_}), letters.c.receipt_at.is_(None))
+        counted = update(letters).where(*these).values(receipt_at=micros(at))
         if not open_ or connection.execute(counted).rowcount == 0:  # 0: another node counted it just now
             raise Conflict("the receipt was already counted")
         self._journal(
