@@ -57,7 +57,8 @@ def _patient_signs_as_himself(facts: Facts, head: MessageHead, author: Address) 
     sent as somebody else, nor answered to another (Reply-To). No letter of anybody else is signed by a patient.
     """
     space = facts.policy.space
-    shown = [who for who in head.also_signed if _is_a_patients(space, who)]
+    at_our_door = facts.envelope.origin.role is Role.PATIENT_SPACE  # no robot sends for him there, and nobody else
+    shown = [who for who in head.also_signed if at_our_door or _is_a_patients(space, who)]
     if facts.sender_party is Party.PATIENT:
         shown += [author, facts.envelope.reverse_path or author]
         shown += [who for who in head.reply_to if space.is_patient(who)]

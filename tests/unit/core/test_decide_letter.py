@@ -6,12 +6,14 @@ import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind
+from mssgw.core.clients import Client
 from mssgw.core.conversation import Event, Move
 from mssgw.core.decide import decide, hold_undecided
+from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
 from mssgw.core.message import AccountState, Content, Mdn, Notice, Unreadable
 from mssgw.core.receipts import may_be_answered
-from mssgw.core.verdict import Finding, Hold, Refuse, Severity
+from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from tests.unit.core.facts_of import (
     ABSENT,
     CLOSED,
@@ -132,6 +134,15 @@ def test_a_patient_signs_as_himself():
     """SD-5, WHO-2: on his own open exchange he could else show, and be answered as, another patient."""
     letter = facts(PATIENT, exchange(PATIENT, DOCTOR, OPEN), head=head(OTHER_PATIENT))
     assert refusal(decide(letter)) == (550, "5.7.1", "one-honest-from")
+
+
+@pytest.mark.parametrize("shown", [DOCTOR, ROBOT, OTHER_PATIENT])
+def test_a_patient_of_ours_sends_for_nobody_and_nobody_for_him(shown):
+    """SD-5: mail programs show Sender: as who wrote, on behalf of the author."""
+    own = Client(name="patient-space", role=Role.PATIENT_SPACE, addresses=frozenset({PATIENT.key}))
+    for also, passes in ((PATIENT, True), (shown, False)):
+        letter = facts(PATIENT, exchange(PATIENT, DOCTOR, OPEN), head=head(PATIENT, also_signed=(also,)), client=own)
+        assert isinstance(decide(letter), Admit if passes else Refuse)
 
 
 def test_a_failure_notice_may_come_from_a_host_name_of_its_client():
