@@ -49,11 +49,15 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """The next hop took it. ``dsn_passed_on``: it offers DSN and got our NOTIFY, so reports are its duty now."""
+    """The next hop took it. ``dsn_passed_on``: it offers DSN and got our NOTIFY, so reports are its duty now.
+
+    ``place``: UIDVALIDITY and UID under which a mailbox has it, where the store told us when we put it there.
+    """
 
     reply: Reply
     next_hop: str
     dsn_passed_on: bool = False
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

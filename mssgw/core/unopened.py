@@ -8,12 +8,17 @@ from mssgw.core.ins import Matricule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unopened:
-    """One letter, for one patient: delivered, and not opened as far as we know. ``number``: of its forward-path."""
+    """One letter, for one patient: delivered, and not opened as far as we know. ``number``: of its forward-path.
+
+    ``place``: UIDVALIDITY and UID under which we put it into his inbox; a message is never changed under them, while
+    whatever else looks like the letter there may be the patient's own making. None: not known.
+    """
 
     spool_id: str
     number: int
     patient: Matricule
     delivered_at: datetime
+    place: tuple[int, int] | None = None
 
     @property
     def letter_id(self) -> str:

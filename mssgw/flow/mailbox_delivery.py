@@ -81,7 +81,7 @@ class MailboxTransport:
                 self._telemetry.event("delivery.found_again", queue_id=stored.spool_id, route=route.name)
                 return Delivered(reply=FOUND, next_hop=route.host)
             copy = await self._copies.of(route, stored, delivery)
-            await mailbox.append(
+            placed = await mailbox.append(
                 route.folders[0],
                 letter_id,
                 self._copies.octets(copy),
@@ -97,7 +97,8 @@ class MailboxTransport:
             )
             ended = Bounced if error.reply.permanent else Deferred
             return ended(reply=error.reply, next_hop=route.host)
-        return Delivered(reply=PUT, next_hop=route.host)
+        place = (placed.uid_validity, placed.uid) if placed is not None else None
+        return Delivered(reply=PUT, next_hop=route.host, place=place)
 
 
 def account(route: Route, recipient: Address) -> Account:

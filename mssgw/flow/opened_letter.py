@@ -71,8 +71,12 @@ def own_receipt(
     entries: tuple[Entry, ...] = (),
     collected: Collected | None = None,
     seen: ReceiptSeen | None = None,
+    quotes: bool = True,
 ) -> OwnLetter:
-    """The receipt of ``reader``'s mailbox, for ``to``. The letter has a Message-ID. ``seen``: counted with it."""
+    """The receipt of ``reader``'s mailbox, for ``to``. The letter has a Message-ID. ``seen``: counted with it.
+
+    ``quotes``: repeat what lies in the mailbox; see Receipt.
+    """
     spool_id, head = new_id(now), letter.head
     message_id = f"<{spool_id}@{settings.hostname}>"
     assert head.message_id is not None
@@ -90,6 +94,7 @@ def own_receipt(
         original=letter.octets,
         whole=letter.whole,
         product=settings.own_product,
+        quotes=quotes,
     )
     return OwnLetter(
         spool_id=spool_id,

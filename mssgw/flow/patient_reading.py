@@ -45,6 +45,10 @@ class _Place:
     uid_validity: int
     uid: int
 
+    def is_where(self, letter: Unopened) -> bool:
+        """Whether we put this letter there, under this number."""
+        return self.folder == INBOX and (self.uid_validity, self.uid) == letter.place
+
 
 @dataclass(slots=True, eq=False)
 class Case:
@@ -136,7 +140,7 @@ class PatientReading:
                 case.places.pop(letter_id, None)
             elif SEEN in found.flags and letter is not None:
                 try:
-                    await self._opened(mailbox, case, letter, found.uid)
+                    await self._opened(mailbox, case, letter, here[letter_id])
                 except (MailboxTrouble, StoreUnavailable):
                     raise
                 except Exception as error:  # about that letter: the others first
@@ -144,13 +148,14 @@ class PatientReading:
         if failed is not None:
             raise failed
 
-    async def _opened(self, mailbox: Mailbox, case: Case, letter: Unopened, uid: int) -> None:
+    async def _opened(self, mailbox: Mailbox, case: Case, letter: Unopened, place: _Place) -> None:
+        uid = place.uid
         try:
             found = await read_letter(mailbox, uid)
         except NoSuchMessage:
             case.places.pop(letter.letter_id, None)
             return
-        written = await self._write(case, found)
+        written = await self._write(case, found, as_put=place.is_where(letter))
         await self._done(case, letter)
         if written is None:
             self._telemetry.event("receipts.not_due", queue_id=letter.spool_id, route=case.account.name)
@@ -159,8 +164,12 @@ class PatientReading:
         with contextlib.suppress(MailboxTrouble):  # our own memory is what counts
             await mailbox.mark([uid], add=(MDN_SENT,))
 
-    async def _write(self, case: Case, letter: OpenedLetter) -> str | None:
-        """Keep the receipt; its queue id, or None when there is none to write."""
+    async def _write(self, case: Case, letter: OpenedLetter, *, as_put: bool) -> str | None:
+        """Keep the receipt; its queue id, or None when there is none to write.
+
+        ``as_put``: it is the very message that we put there. Any other could say what the patient wants to write to
+        a doctor past a [FIN], under the name of a receipt: of such a one nothing is repeated.
+        """  # req: FIN-7
         to, now = await self._told(case.address, letter.head), self._clock.now()
         if to is None or letter.head.message_id is None:
             return None
@@ -171,7 +180,14 @@ class PatientReading:
             told=(to,),
         )
         own = own_receipt(
-            letter, Disposition.DISPLAYED, reader=case.address, to=to, now=now, settings=self._live.settings, seen=seen
+            letter,
+            Disposition.DISPLAYED,
+            reader=case.address,
+            to=to,
+            now=now,
+            settings=self._live.settings,
+            seen=seen,
+            quotes=as_put,
         )
         try:
             await self._own.keep(own, now)

@@ -176,7 +176,9 @@ def to_be_opened(
     settings: Settings, stored: Stored, delivery: Delivery, outcome: Outcome, now: datetime
 ) -> Unopened | None:  # req: MDN-2, SD-13
     """What to remember of a delivery into a patient's mailbox, so that its sender is told when it is opened."""
-    route = settings.routes.of(delivery) if isinstance(outcome, Delivered) else None
+    if not isinstance(outcome, Delivered):
+        return None
+    route = settings.routes.of(delivery)
     if route is None or not route.patients or route.kind is not RouteKind.IMAP:  # elsewhere we cannot look
         return None
     to = told_of_opening(stored.facts.head, stored.envelope.reverse_path)
@@ -188,7 +190,9 @@ def to_be_opened(
         return None
     if matricule is None:
         return None
-    return Unopened(spool_id=stored.spool_id, number=delivery.number, patient=matricule, delivered_at=now)
+    return Unopened(
+        spool_id=stored.spool_id, number=delivery.number, patient=matricule, delivered_at=now, place=outcome.place
+    )
 
 
 def _end(account: AccountState) -> Bounced:

@@ -36,6 +36,7 @@ class Receipt:
 
     ``sent_at``: when the letter was written, in the reader's time. ``original``: the letter, or as much of it as was
     read; ``whole``: all of it. ``product``: of this gateway, "" when it is not configured (FMT-9).
+    ``quotes``: repeat the letter, its subject and the reader's name; not when the reader could have written them.
     """
 
     disposition: Disposition
@@ -51,21 +52,22 @@ class Receipt:
     original: bytes = field(repr=False)
     whole: bool
     product: str
+    quotes: bool = True
 
 
 def write_receipt(receipt: Receipt) -> Written:
     """The message: text, machine part, the letter that it is about (MDN-5)."""
-    about, eight_bit = _about(receipt)
+    about, eight_bit = _about(receipt) if receipt.quotes else (None, False)
     parts = (
         text_part("text/plain; charset=utf-8", _text(receipt).replace("\n", "\r\n").encode("utf-8")),
         mime_part("message/disposition-notification", "7bit", _machine_part(receipt)),
-        about,
+        *((about,) if about is not None else ()),
     )
     boundary = _boundary(receipt.message_id, parts)
     fields = (
         b"From: <" + receipt.reader.text.encode("utf-8") + b">",
         b"To: <" + receipt.to.text.encode("utf-8") + b">",
-        b"Subject: " + encoded(f"Accusé de lecture : {receipt.subject}"[:400]).encode("ascii"),
+        b"Subject: " + encoded(_subject(receipt)).encode("ascii"),
         b"Date: " + header_value(format_datetime(receipt.written_at)),
         b"Message-ID: " + header_value(receipt.message_id),
         *thread_fields(receipt.original_message_id),
@@ -78,6 +80,10 @@ def write_receipt(receipt: Receipt) -> Written:
     body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
     plain = receipt.to.ascii_only and receipt.reader.ascii_only
     return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not plain)
+
+
+def _subject(receipt: Receipt) -> str:
+    return f"Accusé de lecture : {receipt.subject}"[:400] if receipt.quotes else "Accusé de lecture"
 
 
 def personal_name(lists: Iterable[str], mailbox: Address) -> str:
@@ -101,7 +107,8 @@ def _text(receipt: Receipt) -> str:
             f"destinataire {receipt.reader.text}.\nCela ne signifie pas qu'une personne l'a lu.\n"
             "Merci de ne pas répondre à ce message.\n"
         )
-    reader = f"{receipt.reader.text} {receipt.reader_name}".rstrip()
+    name = receipt.reader_name if receipt.quotes else ""
+    reader = f"{receipt.reader.text} {name}".rstrip()
     return (  # req: MDN-3
         f"Le message que vous avez envoyé le {_day(receipt.sent_at)} a bien été ouvert par votre destinataire "
         f"{reader}.\nCela ne garantit pas la bonne prise de connaissance de son contenu.\n"

@@ -15,11 +15,18 @@ PATIENT = Matricule.parse("279035121518989")
 CORSICAN = Matricule.parse("177012A12345670")
 
 
-async def deliver(place: Place, name: str, patient: Matricule = PATIENT, *, token: str = "node.1") -> Unopened:
+async def deliver(
+    place: Place,
+    name: str,
+    patient: Matricule = PATIENT,
+    *,
+    token: str = "node.1",
+    where: tuple[int, int] | None = (4_294_967_295, 7),
+) -> Unopened:
     """A letter that asks for a receipt, delivered."""
     kept = await place.keep(name, lease=place.lease())
     given = settlement(kept.deliveries[0], place.lease(token))
-    letter = Unopened(spool_id=name, number=0, patient=patient, delivered_at=place.clock.now())
+    letter = Unopened(spool_id=name, number=0, patient=patient, delivered_at=place.clock.now(), place=where)
     await place.store.settle([replace(given, unopened=letter)])
     return letter
 
@@ -43,6 +50,12 @@ async def test_a_delivered_letter_waits_to_be_opened(place: Place) -> None:
     letter = await deliver(place, "A")
     assert await unopened(place) == [letter]
     assert letter.letter_id == "A.0"
+
+
+async def test_the_store_of_a_mailbox_need_not_tell_where_it_put_it(place: Place) -> None:
+    await register(place, PatientState.ACTIVE)
+    letter = await deliver(place, "A", where=None)
+    assert await unopened(place) == [letter]
 
 
 async def test_a_delivery_that_does_not_count_leaves_nothing(place: Place) -> None:

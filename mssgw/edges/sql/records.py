@@ -149,7 +149,8 @@ class Records:
         return mailbox, sealed, due.waiting, micros(due.since), micros(due.since), due.attempts
 
     def unopened(self, letter: Unopened) -> Row:
-        return letter.spool_id, letter.number, self.matricule(letter.patient), micros(letter.delivered_at)
+        place = letter.place or (None, None)
+        return letter.spool_id, letter.number, self.matricule(letter.patient), micros(letter.delivered_at), *place
 
     def collected(self, message: Collected, seen_at: int) -> Row:
         where = (self.place(message.where), message.uid_validity, message.uid)

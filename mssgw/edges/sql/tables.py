@@ -177,6 +177,8 @@ unopened = Table(
     Column("number", Integer, nullable=False),
     Column("patient", LargeBinary, nullable=False),  # as in ``patients``
     Column("delivered_at", BigInteger, nullable=False),
+    Column("uid_validity", BigInteger),  # under these we put it into the inbox; NULL: the store did not tell
+    Column("uid", BigInteger),
     PrimaryKeyConstraint("spool_id", "number"),
     sqlite_with_rowid=False,
 )

@@ -42,6 +42,7 @@ class SqlUnopened(StorePart):
                     number=row.number,
                     patient=numbers[row.patient],
                     delivered_at=moment(row.delivered_at),
+                    place=(row.uid_validity, row.uid) if row.uid is not None else None,
                 )
                 for row in rows.values()
             ]

@@ -159,10 +159,16 @@ class Place:
             receipt_to=(asks,),
         )
         await self.kept.keep(name, letters=(remembered,))
-        letter = Unopened(spool_id=name, number=0, patient=patient, delivered_at=self.clock.now())
-        self.store._has.unopened[letter.letter_id] = letter
         content = LETTER.format(id=name, sender=DOCTOR, to=to.text, asks=asks).encode()
         placed = await self.mail.put(login_of(patient), INBOX, Message(content, self.clock.now(), set(flags)))
+        letter = Unopened(
+            spool_id=name,
+            number=0,
+            patient=patient,
+            delivered_at=self.clock.now(),
+            place=(placed.uid_validity, placed.uid),
+        )
+        self.store._has.unopened[letter.letter_id] = letter
         return placed.uid
 
     async def open_letter(self, uid: int, patient: Matricule = PATIENT) -> None:
@@ -339,6 +345,24 @@ async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> No
     async with running(place.watch()):
         await until(lambda: not place.waiting)
     assert (place.receipts, place.heard.names) == ([], ["receipts.not_due"])
+
+
+async def test_of_what_a_patient_put_in_place_of_a_letter_nothing_is_repeated(place: Place) -> None:
+    """Its receipt would carry his words and files to a doctor past a [FIN], judged by nobody (FIN-7)."""
+    await place.patient()
+    uid = await place.deliver()
+    inbox = place.mail.boxes[login_of(PATIENT)].folders[INBOX]
+    forged = inbox.messages.pop(uid).content.replace(b"Bonjour", b"Repondez-moi").replace(b"essai", b"urgent")
+    assert b"Repondez-moi" in forged
+    assert b"urgent" in forged
+    await place.mail.put(login_of(PATIENT), INBOX, Message(forged, place.clock.now(), {SEEN}))
+    async with running(place.watch()):
+        await until(lambda: place.receipts)
+    (receipt,) = place.receipts
+    assert b"; displayed" in receipt
+    assert b"Original-Message-ID: <Q1@liberal.mssante.fr>" in receipt
+    for word in (b"Repondez-moi", b"urgent", b"EXEMPLE", b"message/rfc822"):
+        assert word not in receipt
 
 
 async def test_a_letter_that_cannot_be_dealt_with_holds_up_no_other(
