@@ -53,13 +53,17 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
         read = read or safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS, wanted=_SHEETS.__contains__)
         if read is None:
             return None
-        whole, nodes = read
-        root, presented = _taken_out(whole)
+        root, nodes = read
+        presented = not _is_cda(str(root.tag))
+        if presented:
+            held = _held_in(root)
+            if held is None:
+                return None
+            del read, root  # before another one is made: a tree is twenty times as large as its text
+            root = safexml.again(held)
     except UnreadableXml as error:
         if calls_itself_cda(content):
             raise Stopped(guard.XML[error.trouble], line=error.line) from None
-        return None
-    if root is None:
         return None
     return Document(name=name, media_type=media_type, content=content, root=root, nodes=nodes, presented=presented)
 
@@ -69,14 +73,12 @@ def _is_cda(name: str) -> bool:
     return name.rpartition("}")[2] == "ClinicalDocument"
 
 
-def _taken_out(root: Element) -> tuple[Element | None, bool]:
-    """The ClinicalDocument in a tree, and whether a sheet held it."""
-    if _is_cda(str(root.tag)):
-        return root, False
-    held = [*root.iter("{*}ClinicalDocument")]  # in Contenu, as the CI-SIS asks, or where only the sheet knows
+def _held_in(sheet: Element) -> bytes | None:
+    """The ClinicalDocument in a sheet, as octets."""
+    held = [*sheet.iter("{*}ClinicalDocument")]  # in Contenu, as the CI-SIS asks, or where only the sheet knows
     if len(held) > 1:
         raise Stopped(guard.XML["several"])  # one reader may show the one, another the other
-    return (safexml.rooted(held[0]) if held else None), True
+    return safexml.apart(held[0]) if held else None
 
 
 def calls_itself_cda(content: bytes) -> bool:

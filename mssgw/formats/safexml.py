@@ -124,13 +124,17 @@ def query(path: str) -> Callable[[etree._Element], Any]:
     return compiled
 
 
-def rooted(element: etree._Element) -> etree._Element:
-    """A copy of an element as the root of a document of its own, that keeps its line numbers and every prefix in scope.
+def apart(element: etree._Element) -> bytes:
+    """An element of a parsed document as a document of its own, for ``again``; its lines keep their numbers.
 
-    For a document inside another one: lxml's own copy would lose the prefixes that only values name (xsi:type).
+    With every prefix in scope: lxml's own copy would lose those that only values name (xsi:type).
     """
-    lines = b"\n" * ((element.sourceline or 1) - 1)
-    return etree.fromstring(lines + written(element), parser(huge=True))  # what ``parse`` has read before
+    return b"\n" * ((element.sourceline or 1) - 1) + written(element)
+
+
+def again(document: bytes) -> etree._Element:
+    """The root of what ``apart`` gave, without comments, and without white space that only sets elements apart."""
+    return etree.fromstring(document, parser(huge=True, bare=True))  # what ``parse`` has read before
 
 
 def written(element: etree._Element) -> bytes:
