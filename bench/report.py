@@ -62,10 +62,14 @@ def _throughput(results: Results) -> str:
     if not figures:
         return NOT_MEASURED
     rates, used = figures["per_second"], figures["cpu_ms"]
-    names = list(next(iter(rates.values())))
-    head = ["letters a second", *names, *(f"gateway / {name}" for name in names if name != "gateway")]
-    rows = [[work, *(of[name] for name in names), *figures["ratios"][work].values()] for work, of in rates.items()]
-    spent = [[work, *(of[name] for name in names)] for work, of in used.items()]
+    names = max(map(list, rates.values()), key=len)  # who reads documents takes part only where there are some
+    others = [name for name in names if name != "gateway"]
+    head = ["letters a second", *names, *(f"gateway / {name}" for name in others)]
+    rows = [
+        [work, *(of.get(name, "") for name in names), *(figures["ratios"][work].get(name, "") for name in others)]
+        for work, of in rates.items()
+    ]
+    spent = [[work, *(of.get(name, "") for name in names)] for work, of in used.items()]
     absent = "".join(f"\nWithout {name}: {why}.\n" for name, why in figures["absent"].items())
     return table(head, rows) + "\n" + table(["processor time a letter (ms)", *names], spent) + absent
 
