@@ -98,7 +98,8 @@ class TrustAtWork:
         now, ends = self._clock.now(), self.crls.ends()
         usable = sum(now <= end for end in ends)
         facts: Mapping[str, int] = {"usable": usable, "known": len(ends)}
-        return Check(name="revocation", ok=usable == len(ends) > 0, facts=dict(facts))
+        ok = usable == len(ends) > 0 and self.crls.settled
+        return Check(name="revocation", ok=ok, facts=dict(facts))
 
 
 def list_servers(settings: TrustSettings) -> ssl.SSLContext:

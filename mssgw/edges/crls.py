@@ -49,9 +49,13 @@ class CrlStatus:
 
 @dataclass(slots=True)
 class _Feed:
-    """A source. ``again``: what it gave and could not be taken; it may be tomorrow, and will not be sent twice."""
+    """A source. ``again``: what it gave and could not be taken; it may be tomorrow, and will not be sent twice.
+
+    ``tried``: its first turn is over, whatever came of it; also where another process is the one to ask.
+    """
 
     source: Source
+    tried: bool = False
     again: bytes | None = field(default=None, repr=False)
     lists: tuple[Issuer, ...] = ()
     fetched_at: datetime | None = None
@@ -108,6 +112,11 @@ class Crls:
         known = {one.issuer: one.text for each in self._index.authorities.by_name.values() for one in each}
         return [text for issuer, text in known.items() if issuer not in self._index.held]
 
+    @property
+    def settled(self) -> bool:
+        """Whether no list is about to come for the first time: what is missing now is missing."""
+        return all(feed.tried for feed in self._feeds) or not self.lacking()
+
     def ends(self) -> Sequence[datetime]:
         """Until when each list in force may be gone by, grace included; from memory."""
         return [self._index.usable_until(crl) for crl in self._index.held.values()]
@@ -136,6 +145,7 @@ class Crls:
     async def _ask_again_and_again(self, feed: _Feed) -> None:
         while True:
             await self._ask_if_it_is_us(feed)
+            feed.tried = True
             await asyncio.sleep(self._poll)
 
     async def _ask_if_it_is_us(self, feed: _Feed) -> None:

@@ -140,3 +140,43 @@ async def test_sources_that_answer_at_the_same_moment_do_not_meet_on_disk(world)
     for _ in range(200):
         await asyncio.gather(*(world.crls._ask_if_it_is_us(feed) for feed in world.crls._feeds))
     assert world.heard.take() == []
+
+
+async def test_a_gateway_that_starts_waits_for_the_first_turn_of_each_source(space, tmp_path):
+    """One list of two is not enough to be ready by: the mail of the other's operators would get 451 (TLS-5)."""
+    world, slow = World(space, tmp_path), asyncio.Event()
+
+    class Slow(Given):
+        async def fetch(self, *, limit: int) -> bytes | None:
+            await slow.wait()
+            return await super().fetch(limit=limit)
+
+    crls = world.another(world.root, Slow("intermediate", space.intermediate.crl()))
+    task = asyncio.create_task(crls.run())
+    async with asyncio.timeout(10):
+        while not crls.ends():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    assert not crls.settled
+    slow.set()
+    async with asyncio.timeout(10):
+        while len(crls.ends()) < 2:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    assert crls.settled
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    again = world.another(Slow("root"), Slow("intermediate"))
+    assert not again.settled
+    again.load()
+    assert again.settled, "what was kept needs no network"
+
+
+async def test_a_source_that_is_down_does_not_keep_a_gateway_from_starting(space, tmp_path):
+    world = World(space, tmp_path)
+    world.intermediate.down = True
+    task = asyncio.create_task(world.crls.run())
+    async with asyncio.timeout(10):
+        while not world.crls.settled:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    assert len(world.crls.ends()) <= 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
