@@ -4,8 +4,8 @@
    of: a space of many thousands of patients has few of them at a time;
 2. those where a letter came last are held in a session each, which waits in IDLE and looks every LOOK seconds besides,
    for a store may not know IDLE, or tell of no flags: a receipt goes out within ten seconds;
-3. all others are looked at in turn, by TURNS sessions at a time, each mailbox once in EVERY seconds or as often as that
-   comes to.
+3. all others are looked at in turn, by TURNS sessions at a time: each mailbox every LOOK seconds while they are few,
+   with LOOKS a second in all when more, and once in EVERY seconds, or as often as that comes to, when very many.
 """
 
 import asyncio
@@ -31,7 +31,8 @@ from mssgw.ports.mailbox import LoginBroken, LoginRefused, MailboxDistrusted, Ma
 
 LOOK = 6.0  # seconds between looks into a mailbox that is held, whatever the store tells
 REFRESH = 2.0  # seconds until a letter that was delivered is waited for
-EVERY = 60.0  # seconds between looks in turn
+EVERY = 60.0  # seconds between looks in turn at the same mailbox, when there are very many; LOOK, when there are few
+LOOKS = 25.0  # a second in turn, at the most: half of what two cores shared with Dovecot can do
 TURNS = 4  # mailboxes that are looked at in turn at a time
 OPENING = 8  # sessions that begin at a time
 WHOLE = timedelta(minutes=5)  # how often all letters are asked for, not only the new ones
@@ -194,7 +195,10 @@ class PatientReceipts:
             if each.holder is None and each.case.letters:
                 each.queued = True  # by us
                 pause = await self._session(each, stay=False)
-                self._queue(each, self._pace.every if pause is None else max(pause, self._pace.every))
+                self._queue(each, max(pause or 0, self._between_turns()))
+
+    def _between_turns(self) -> float:
+        return min(self._pace.every, max(self._pace.look, len(self._turns) / LOOKS))
 
     async def _session(self, each: _Watched, *, stay: bool) -> float | None:
         """One session, to its end; seconds until the next, None when nothing was wrong."""

@@ -365,6 +365,16 @@ async def test_of_what_a_patient_put_in_place_of_a_letter_nothing_is_repeated(pl
         assert word not in receipt
 
 
+@pytest.mark.parametrize(("waiting", "seconds"), [(1, 6.0), (150, 6.0), (500, 20.0), (1_500, 60.0), (50_000, 60.0)])
+async def test_few_mailboxes_are_looked_at_within_ten_seconds_and_many_load_no_store(
+    place: Place, waiting: int, seconds: float
+) -> None:
+    place.pace = Pace()
+    watch = place.watch()
+    watch._turns = [(0.0, number, None) for number in range(waiting)]  # type: ignore[misc]
+    assert watch._between_turns() == seconds
+
+
 async def test_a_letter_that_cannot_be_dealt_with_holds_up_no_other(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
