@@ -46,6 +46,7 @@ _NAMES = (
     "ExtrinsicObject", "reference", "thumbnail", "translation", "templateId", "section", "performer", "dataEnterer",
 )
 _ATTRIBUTES = ("code", "root", "extension", "value", "qualifier", "representation", "mediaType")
+_LONGEST = 11_000_000  # octets of a letter
 _NUMBERS = (
     0, 1, 2, 8, 0x10, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFE, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE,
     0xFFFFFFFF,
@@ -349,5 +350,5 @@ _FIELDS = (
 
 
 def letters(seeds: Sequence[bytes]) -> st.SearchStrategy[bytes]:
-    """Damaged letters."""
-    return st.builds(_letter, st.sampled_from(seeds), _dice)
+    """Damaged letters, as long as the gateway takes them (SD-1): damage may double one again and again."""
+    return st.builds(_letter, st.sampled_from(seeds), _dice).map(lambda letter: letter[:_LONGEST])
