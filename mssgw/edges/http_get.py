@@ -176,3 +176,20 @@ def _number(text: str, base: int) -> int:
 def _bounded(size: int, limit: int) -> None:
     if size > limit:
         raise HttpTrouble(f"larger than {limit} octets")
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Why a server could not be asked, in words for a log."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            return f"TLS failed ({error.reason or 'closed'})"
+        case HttpTrouble():
+            return str(error)
+        case EOFError():
+            return "the answer was cut off"
+        case OSError():
+            return f"cannot be reached ({error.strerror or type(error).__name__})"
+        case _:
+            return type(error).__name__

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from mssgw.core.errors import SourceUnavailable
-from mssgw.edges.http_get import Answer, HttpTrouble, get
+from mssgw.edges.http_get import Answer, HttpTrouble, get, what_is_wrong
 from mssgw.edges.lone_thread import LoneThread
 from mssgw.ports import Source
 
@@ -109,7 +109,7 @@ class UrlSource:
         except TimeoutError:
             raise SourceUnavailable(f"{self.name}: not fetched within {self._total:g} s") from None
         except (HttpTrouble, ssl.SSLError, OSError, EOFError) as error:
-            raise SourceUnavailable(f"{self.name}: {_what_is_wrong(error)}") from None
+            raise SourceUnavailable(f"{self.name}: {what_is_wrong(error)}") from None
         if answer.status == 304 and self._validators:
             return None
         if answer.status != 200:
@@ -163,19 +163,3 @@ def _shown(url: SplitResult) -> str:
     """Without user, password and query: what may be secret is there. Raises ValueError for a port that is none."""
     host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname or ""
     return f"{url.scheme}://{host}{f':{url.port}' if url.port else ''}{url.path}"
-
-
-def _what_is_wrong(error: Exception) -> str:
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"its server's certificate is not trusted ({error.verify_message})"
-        case ssl.SSLError():
-            return f"TLS failed ({error.reason or 'closed'})"
-        case HttpTrouble():
-            return str(error)
-        case EOFError():
-            return "the answer was cut off"
-        case OSError():
-            return f"cannot be reached ({error.strerror or type(error).__name__})"
-        case _:
-            return type(error).__name__

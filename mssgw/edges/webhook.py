@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mssgw.edges.http_get import HttpTrouble, post
+from mssgw.edges.http_get import HttpTrouble, post, what_is_wrong
 from mssgw.edges.lone_thread import LoneThread
 from mssgw.ports import Untold
 
@@ -33,20 +33,6 @@ class Webhooks:
         except TimeoutError:
             raise Untold(f"no answer within {self._total:g} s") from None
         except (HttpTrouble, OSError, EOFError) as error:
-            raise Untold(_what_is_wrong(error)) from None
+            raise Untold(what_is_wrong(error)) from None
         if not 200 <= status < 300:
             raise Untold(f"HTTP status {status}")
-
-
-def _what_is_wrong(error: Exception) -> str:
-    match error:
-        case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted ({error.verify_message})"
-        case ssl.SSLError():
-            return f"TLS failed ({error.reason or 'closed'})"
-        case HttpTrouble():
-            return str(error)
-        case EOFError():
-            return "the answer was cut off"
-        case _:
-            return f"cannot be reached ({getattr(error, 'strerror', None) or type(error).__name__})"
