@@ -51,7 +51,7 @@ class CrlStatus:
 class _Feed:
     """A source. ``again``: what it gave and could not be taken; it may be tomorrow, and will not be sent twice.
 
-    ``tried``: its first turn is over, whatever came of it; also where another process is the one to ask.
+    ``tried``: its first turn is over, whatever came of it; where another process asks, a while has passed for it.
     """
 
     source: Source
@@ -144,16 +144,19 @@ class Crls:
 
     async def _ask_again_and_again(self, feed: _Feed) -> None:
         while True:
-            await self._ask_if_it_is_us(feed)
+            if not await self._ask_if_it_is_us(feed) and not feed.tried:
+                await asyncio.sleep(FOLLOW)  # what another process is just taking is followed by then
             feed.tried = True
             await asyncio.sleep(self._poll)
 
-    async def _ask_if_it_is_us(self, feed: _Feed) -> None:
+    async def _ask_if_it_is_us(self, feed: _Feed) -> bool:
         try:
-            if self._files.be_the_one():
-                await self._ask(feed)
+            if not self._files.be_the_one():
+                return False
+            await self._ask(feed)
         except Exception as error:  # a loop that fell would take the whole gateway with it
             self._news.failed(error)
+        return True
 
     async def _ask(self, feed: _Feed) -> None:
         try:
