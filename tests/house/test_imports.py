@@ -20,7 +20,7 @@ KNOWS = {
     "": set(),  # mssgw/__init__.py
 }
 # Who may name which libraries; app may name any. A library that is not here belongs to edges or app.
-LIBRARIES = {"formats": {"lxml", "saxonche"}, "flow": {"structlog"}}
+LIBRARIES = {"formats": {"lxml", "pybase64"}, "flow": {"structlog"}}
 FREE = {"edges", "app"}
 
 
