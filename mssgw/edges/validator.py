@@ -6,7 +6,6 @@ then judges letter after letter, until the gateway closes its end of the pipe or
 
 import argparse
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -27,8 +26,6 @@ from mssgw.formats.cda.installed import Installed
 from mssgw.formats.judging import judge_letter
 
 MEMORY = 1024 * 1024 * 1024  # octets of address space
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
-_HELD = 48 * 1024 * 1024  # octets that may stay with us unused
 _PLACE = os.path.join("mssgw", "")
 
 # Words for the first time through: parts of all sorts, a document, and an archive that is none.
@@ -167,14 +164,6 @@ def _roam() -> None:
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
 
 
-def _hold_memory() -> None:
-    """Keep what a large PDF took for the next one: to get it anew from the kernel is half of judging it."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):  # as in glibc
-        libc.mallopt(_MMAP_THRESHOLD, 32 * 1024 * 1024)  # the most that it takes
-        libc.mallopt(_TRIM_THRESHOLD, _HELD)
-
-
 def _spare_the_collector() -> None:
     """Judging leaves few cycles behind: they are collected between letters, not while one waits."""
     gc.collect()
@@ -195,7 +184,6 @@ def main() -> int:
     sandbox.end_with(arguments.parent)
     os.environ.clear()
     _roam()
-    _hold_memory()
     installed, trouble = _installed(arguments.state)
     pipes = Pipes()
     warm_up(installed)

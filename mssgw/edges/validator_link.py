@@ -20,6 +20,9 @@ _TOLD = re.compile(r"[A-Za-z]\w{0,60} (?:mssgw/[\w/]{1,100}\.py:[0-9]{1,6})?")
 _WORD = re.compile(rb"[A-Za-z]{1,60}")
 _PIPE = 1024 * 1024  # octets: what Linux lets anybody have
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+# What glibc does with memory that is free (other libraries pass over this): 48 MB stay, for to get anew from the kernel
+# what a large PDF takes is half of judging it; and pages are huge, for a tree lies on thousands of small ones.
+_MEMORY = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=50331648"
 
 
 class Broken(Exception):
@@ -56,7 +59,7 @@ class Link:
             sys.executable,
             *words,
             cwd=_ROOT,
-            env={},
+            env={"GLIBC_TUNABLES": _MEMORY},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -41,7 +41,7 @@ class ProcessValidators:
         deadline: float = 2.0,
         patience: float = 4.0,
         state_dir: Path | None = None,
-        most: int = 2_000,
+        most: int = 20_000,
         memory: int = 200 * 1024 * 1024,
     ) -> None:
         if count < 1:
