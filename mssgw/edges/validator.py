@@ -7,6 +7,7 @@ then judges letter after letter, until the gateway closes its end of the pipe or
 import argparse
 import contextlib
 import gc
+import mmap
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from mssgw.core.errors import GatewayError
 from mssgw.core.report import Order
 from mssgw.edges import sandbox
 from mssgw.edges.pack_files import PackFiles
-from mssgw.edges.validator_frames import HEAD, MAX_FRAME, ORDERS, REPORTS, Kind, frame
+from mssgw.edges.validator_frames import HEAD, MAX_FRAME, ORDERS, REPORTS, SHARED, Kind, frame
 from mssgw.formats import charsets
 from mssgw.formats.cda.installed import Installed
 from mssgw.formats.judging import judge_letter
@@ -62,9 +63,10 @@ class Gone(Exception):
 
 
 class Pipes:
-    """Frames in on descriptor 0, out on 1."""
+    """Frames in on descriptor 0, out on 1; letters also in memory (``shared``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared: mmap.mmap) -> None:
+        self._shared = memoryview(shared)
         self._in = open(0, "rb", buffering=65_536, closefd=False)  # noqa: SIM115 - as long as the process
 
     def read(self) -> tuple[Kind, bytes]:
@@ -73,6 +75,8 @@ class Pipes:
         kind, length = HEAD.unpack(head)
         if length > MAX_FRAME:
             raise Gone
+        if kind == Kind.LAID.value:
+            return Kind.LETTER, bytes(self._shared[:length])
         return Kind(kind), self._exactly(length)
 
     def _exactly(self, length: int) -> bytes:
@@ -175,6 +179,7 @@ def main() -> int:
     """Judge until the gateway leaves."""
     given = argparse.ArgumentParser(description="For the gateway only.")
     given.add_argument("--parent", type=int, required=True)
+    given.add_argument("--shared", type=int, required=True, help="descriptor of the memory where letters lie")
     given.add_argument("--state", type=Path)
     arguments = given.parse_args()
     # The gateway says when: a stop of the whole service reaches it first, and letters on their way are still judged.
@@ -185,7 +190,7 @@ def main() -> int:
     os.environ.clear()
     _roam()
     installed, trouble = _installed(arguments.state)
-    pipes = Pipes()
+    pipes = Pipes(mmap.mmap(arguments.shared, SHARED, prot=mmap.PROT_READ))
     warm_up(installed)
     _spare_the_collector()
     sandbox.seal(memory=MEMORY)

@@ -4,6 +4,7 @@ is: a compromised one can lie about letters, and do nothing else."""
 import asyncio
 import contextlib
 import fcntl
+import mmap
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import mssgw
 from mssgw.core.report import Order, Report
-from mssgw.edges.validator_frames import HEAD, MAX_ANSWER, ORDERS, REPORTS, Kind, frame
+from mssgw.edges.validator_frames import HEAD, MAX_ANSWER, ORDERS, REPORTS, SHARED, Kind, frame
 
 _ROOT = Path(mssgw.__file__).parents[1]  # from there the process imports what this one did
 _LEAVE = 2.0  # seconds that a process has to go when it is asked
@@ -34,13 +35,20 @@ class Defect(Broken):
 
 
 class Link:
-    """A process and the pipes to it. ``complained``: told how many octets it wrote to its standard error."""
+    """A process, the pipes to it, and memory that it may read (``shared``).
 
-    def __init__(self, process: asyncio.subprocess.Process, complained: Callable[[int], None]) -> None:
+    ``complained``: told how many octets it wrote to its standard error.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, shared: mmap.mmap, complained: Callable[[int], None]
+    ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
         self._process, self._to, self._from = process, process.stdin, process.stdout
+        self._shared, self._laid = shared, 0
+        self._order = b""  # not said yet: every write wakes the process, and it is woken when there is something to do
         self._hearing = asyncio.create_task(_hear(process.stderr, complained))
         self.documents = 0  # that it has judged
         self.letters = 0
@@ -52,24 +60,30 @@ class Link:
     @classmethod
     async def start(cls, state: Path | None, complained: Callable[[int], None]) -> "Link":
         """A process that begins to load what it needs, and the pack below ``state`` (absolute). Raises OSError."""
-        words = ["-m", "mssgw.edges.validator", "--parent", str(os.getpid())]
-        if state is not None:
-            words += ["--state", str(state)]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *words,
-            cwd=_ROOT,
-            env={"GLIBC_TUNABLES": _MEMORY},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        link = cls(process, complained)
+        room = os.memfd_create("mssgw-letter")
+        try:
+            os.ftruncate(room, SHARED)
+            words = ["-m", "mssgw.edges.validator", "--parent", str(os.getpid()), "--shared", str(room)]
+            if state is not None:
+                words += ["--state", str(state)]
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *words,
+                cwd=_ROOT,
+                env={"GLIBC_TUNABLES": _MEMORY},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                pass_fds=(room,),
+            )
+            link = cls(process, mmap.mmap(room, SHARED), complained)
+        finally:
+            os.close(room)
         link._widen()
         return link
 
     def _widen(self) -> None:
-        """Most letters fit into the pipe whole, and are fed without another turn of the event loop."""
+        """Larger letters than most are fed with few turns of the event loop."""
         with contextlib.suppress(OSError, ValueError):  # more than this user may have, or it has died already
             fcntl.fcntl(self._to.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE)
 
@@ -104,11 +118,15 @@ class Link:
 
     def ask(self, order: Order) -> None:
         """Begin a letter."""
-        self._to.write(frame(Kind.ORDER, ORDERS.encode(order)))
+        self._order, self._laid = frame(Kind.ORDER, ORDERS.encode(order)), 0
 
     async def pass_on(self, octets: bytes) -> None:
         """The next piece of it; waits while the process does not keep up. Raises Broken."""
-        self._to.write(frame(Kind.LETTER, octets))
+        if self._order and (end := self._laid + len(octets)) <= SHARED:
+            self._shared[self._laid : end] = octets
+            self._laid = end
+            return
+        self._say(frame(Kind.LETTER, octets))
         try:
             await self._to.drain()
         except (OSError, RuntimeError) as error:
@@ -116,8 +134,14 @@ class Link:
 
     def conclude(self, *, whole: bool) -> None:
         """The letter has ended, or its rest will not come."""
+        self._say(frame(Kind.END if whole else Kind.ABANDON))
+
+    def _say(self, octets: bytes) -> None:
+        if self._order:
+            octets = self._order + HEAD.pack(Kind.LAID.value, self._laid) + octets
+            self._order = b""
         if not self._to.is_closing():
-            self._to.write(frame(Kind.END if whole else Kind.ABANDON))
+            self._to.write(octets)
 
     async def answer(self) -> Report | None:
         """What it says of the letter, None of an abandoned one. Raises Broken."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from mssgw.core.ins import Matricule
 from mssgw.core.report import UNVERIFIED, Carried, Order, Report
 from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.edges.pack_files import PackFiles
+from mssgw.edges.validator_frames import SHARED
 from mssgw.edges.validators import ProcessValidators
 from mssgw.formats.cda.pack import Label, Pack
 from mssgw.formats.wire import to_wire
@@ -131,6 +133,18 @@ async def test_pieces_of_any_size_make_the_same_letter(validators: Validators, s
     whole = await validators.judge(pieces(small), order())
     assert whole.documents
     assert await validators.judge(pieces(small, size * 20), order()) == whole
+
+
+@pytest.mark.parametrize("size", [PIECE, 200_000, 3_000_000])
+async def test_a_large_letter_is_judged_to_its_end(validators: Validators, size: int) -> None:
+    """Whatever way its octets take to the process: the document comes after 2 MB of text."""
+    first, second = (found.start() for found in islice(re.finditer(rb"\r\n--", LETTER), 2))
+    assert first < second
+    large = LETTER[:second] + b"\r\n" + (b"Bonjour " * 9 + b"\r\n") * 30_000 + LETTER[second:]
+    assert len(large) > 2 * SHARED
+    small = await validators.judge(pieces(LETTER), order())
+    assert await validators.judge(pieces(large, size), order()) == small
+    assert await validators.judge(pieces(LETTER, size), order()) == small  # of the large one nothing is left
 
 
 async def test_the_order_decides(validators: Validators) -> None:
