@@ -5,7 +5,8 @@
 
 In the suite, the environment says so: MSSGW_DOCUMENTS and MSSGW_MATERIAL. Each file (.xml, .zip, .eml) goes as a letter
 through the pipe to one of two processes, as in the gateway; two letters are on their way at any time. What is timed is
-judge(), from the first octet written to the report read.
+judge(), from the first octet written to the report read. Of a folder that is given, bench/bare_documents.py measures
+beside it what no implementation can save.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import latency
+from bench import bare_documents, latency
 from bench.letters import real_shaped
 from bench.numbers import percentile
 from bench.part import Figures, Missing, parser, say, show
@@ -172,6 +173,9 @@ def figures(*, quick: bool, folder: Path | None = None, material: Path | None = 
                 say(f"  {name}: {len(letters)} files{' with XSD' if material else ''}")
                 rounds = 2 if quick else max(3, 2_000 // len(letters))
                 found[name] = asyncio.run(measured(letters, state_dir, rounds=rounds))
+                if name == "given":
+                    bare = bare_documents.rate(each, state_dir, processes=PROCESSES, rounds=rounds)
+                    found[name]["bare_per_second"] = bare
     found["dialogue"] = asyncio.run(dialogue(seconds=8.0 if quick else 30.0))
     return found
 
