@@ -95,6 +95,21 @@ async def test_after_erasure_no_key_is_left_on_disk(open_sqlite: OpenPlace, data
     await spool.close()
 
 
+async def test_the_keys_of_many_letters_are_overwritten_though_their_bodies_are_not(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Whole pages of keys become free, in several commits; a body without its key is noise, and may stay there."""
+    async with open_sqlite() as place:
+        lease = place.lease()
+        for number in range(3 * 50):
+            await place.deliver(await place.keep(f"MANY{number:04}", lease=lease))
+        wrapped = [key for (key,) in query(database, "SELECT wrapped FROM data_keys")]
+        assert len(wrapped) == 3 * 50
+        assert len(await place.store.erase_finished(now=place.clock.now())) == 3 * 50
+        left = everything_in(database.parent)
+        assert not [key for key in wrapped if isinstance(key, bytes) and key in left]
+
+
 async def test_erasure_waits_for_readers_of_the_old_state(open_sqlite: OpenPlace, database: Path) -> None:
     async with open_sqlite() as place:
         kept = await place.keep("A", lease=place.lease())

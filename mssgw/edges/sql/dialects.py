@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -19,6 +20,8 @@ from mssgw.core.errors import StoreFull, StoreUnavailable
 from mssgw.edges import full_disk
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
+_LOOK_AGAIN = 0.001  # seconds between two looks at whether it is over
+_AT_ONCE = "PRAGMA busy_timeout = 0"  # what SQLite says to a lock that is taken, not when it gives up
 # SQLite says FULL when a write found no space; when it makes the WAL or its index, it does not say why it could not.
 _VAGUE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 _TOLD = {  # what an administrator may do something about; the file's name is his own
@@ -65,6 +68,9 @@ class Database(Protocol):
 
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
+
+    def keyless(self, connection: Connection) -> AbstractContextManager[None]:
+        """Within it, deletes need overwrite nothing: what goes is sealed, and its key goes by the same transaction."""
 
     def bury(self, connection: Connection) -> None:
         """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
@@ -126,9 +132,9 @@ class Sqlite:
             connect_args={"timeout": BUSY_LIMIT, "isolation_level": None, "cached_statements": 512},
         )
         event.listen(engine, "connect", _prepare)
-        # A deferred BEGIN that becomes a write fails at once when another process wrote meanwhile (threats 16).
-        begin = "BEGIN IMMEDIATE" if writing else "BEGIN"
-        event.listen(engine, "begin", lambda connection: connection.connection.cursor().execute(begin))
+        if writing:
+            event.listen(engine, "connect", lambda connection, _: connection.execute(_AT_ONCE))
+        event.listen(engine, "begin", _begin_to_write if writing else _begin)
         return engine
 
     def insert(self, table: Table) -> Any:
@@ -165,8 +171,17 @@ class Sqlite:
         # Waiting for readers holds the write lock: so only briefly, and mail goes on before the next try.
         cursor.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT}")
         (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_LIMIT * 1000}")
+        cursor.execute(_AT_ONCE)
         return not busy
+
+    @contextmanager
+    def keyless(self, connection: Connection) -> Iterator[None]:
+        """Zeros in the place of a body cost as much as the body did: half a second of commits, every half minute."""
+        connection.exec_driver_sql("PRAGMA secure_delete = FAST")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     def bury(self, connection: Connection) -> None:
         """The next frames in the WAL overwrite those of the failed commit, and its checksums no longer follow."""
@@ -190,6 +205,26 @@ class Sqlite:
         except OSError as error:
             kind = StoreFull if full_disk.is_full(error) else StoreUnavailable
             raise kind(f"{self.path}: {error.strerror}") from None
+
+
+def _begin(connection: Connection) -> None:
+    connection.connection.cursor().execute("BEGIN")
+
+
+def _begin_to_write(connection: Connection) -> None:
+    """Hold the write lock: a BEGIN that becomes a write fails when another process wrote meanwhile (threats 16).
+
+    SQLite's own waiting sleeps ever longer, up to 100 ms: whoever has just committed would come first again and again.
+    """
+    cursor, end = connection.connection.cursor(), time.monotonic() + BUSY_LIMIT
+    while True:
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(_LOOK_AGAIN)
 
 
 def _private(path: str, flags: int) -> int:

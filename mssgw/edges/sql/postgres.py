@@ -7,7 +7,7 @@ session, so that a node that dies leaves none behind. All numbers below are seco
 import contextlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -142,6 +142,10 @@ class Postgres:
 
     def bury(self, connection: Connection) -> None:
         """Nothing to bury."""
+
+    def keyless(self, connection: Connection) -> AbstractContextManager[None]:
+        """No delete overwrites anything here; see scrub()."""
+        return nullcontext()
 
     def scrub(self, connection: Connection) -> bool:
         """VACUUM frees dead keys for reuse; every few minutes a new file, without them, takes the table's place.
