@@ -79,8 +79,8 @@ class Company:
     documents: list[Met] = field(default_factory=list)
     pdfs: list[bytes] = field(default_factory=list)
 
-    def meet(self, document: Document, patients: tuple[DocumentPatient, ...], *, archived: bool) -> None:
-        header = Header(document)
+    def meet(self, header: Header, *, archived: bool) -> None:
+        document = header.document
         related = document.root.iterchildren(*hl7("relatedDocument"))
         parents = [each for one in related for each in one.iterchildren(*hl7("parentDocument"))]
         ids = [each for parent in parents for each in parent.iterchildren(*hl7("id"))]
@@ -88,12 +88,12 @@ class Company:
             Met(
                 content=document.content,
                 id=header.unique_id.lower(),
-                set_id=_identifier(header.get("setId", "root"), header.get("setId", "extension")),
+                set_id=_identifier(*header.pair("setId", "root", "extension")),
                 replaces=frozenset(_identifier(each.get("root", ""), each.get("extension", "")) for each in ids),
                 replacement=header.replaces,
                 archived=archived,
                 body=_pdf_in(document),
-                patients=patients,
+                patients=header.patients,
             )
         )
 

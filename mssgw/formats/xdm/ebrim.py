@@ -180,7 +180,7 @@ def _marks(root: Element) -> frozenset[Mark]:  # req: SD-15
     said: set[str] = set()  # once each: most are said again and again
     for each in root.iter():
         said.update(each.values(), (each.text or "",))
-    known = {str(word).strip().upper() for word in said}
+    known = {str(word).strip().upper() for word in said if "_" in word}  # as in every mark
     return frozenset(mark for mark in Mark if mark.value in known)
 
 
