@@ -8,7 +8,7 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats.magic import Kind, kind_of
-from mssgw.formats.parts import Excerpt, Part, Taker
+from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.uuwatch import UuencodeWatch
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
@@ -64,9 +64,9 @@ class _Beginning(Excerpt):
     def uuencoded(self) -> bool:
         return self._watch is not None and self._watch.found
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: Octets) -> bool:
         wants = super().take(octets)
-        return (self._watch is not None and not self._watch.found and self._watch.take(octets)) or wants
+        return (self._watch is not None and not self._watch.found and self._watch.take(bytes(octets))) or wants
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
