@@ -185,7 +185,7 @@ class _Judging:
         elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
             if kind is Kind.PDF:
-                self._company.pdfs.append(together.digest_of(item.content))
+                self._company.pdfs.append(item.content)
         elif kind is Kind.ZIP and not is_office(item.content):
             self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ARCHIVE)
         elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
