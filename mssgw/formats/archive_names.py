@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _MAX_NAME = 255
+_FORBIDDEN = frozenset('\\:*?"<>|')
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(1, 10))}
 
 
@@ -30,7 +31,9 @@ def _is_plain_part(part: str) -> bool:
         part in ("", ".", "..")
         or part[-1] in ". "
         or part.partition(".")[0].lower() in _DEVICES
-        or any(letter in '\\:*?"<>|' or unicodedata.category(letter)[0] == "C" for letter in part)
+        or not _FORBIDDEN.isdisjoint(part)
+        # What is printable is neither invisible nor white space, of which some is let pass.
+        or (not part.isprintable() and any(unicodedata.category(letter)[0] == "C" for letter in part))
     )
 
 

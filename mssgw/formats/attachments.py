@@ -14,7 +14,7 @@ from io import BytesIO
 
 from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
-from mssgw.formats.parts import Part
+from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import holds, unstuffed
 
 _MOST_RUNS = 10_000  # of base64, each ended by its padding
@@ -70,7 +70,7 @@ class Attachment:
         self._part = part
         self._taken = BytesIO()
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: Octets) -> bool:
         self._taken.write(octets)
         return True
 

@@ -8,7 +8,7 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats.magic import Kind, kind_of
-from mssgw.formats.parts import Excerpt, Part, Taker
+from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.uuwatch import UuencodeWatch
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
@@ -64,26 +64,28 @@ class _Beginning(Excerpt):
     def uuencoded(self) -> bool:
         return self._watch is not None and self._watch.found
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: Octets) -> bool:
         wants = super().take(octets)
-        return (self._watch is not None and not self._watch.found and self._watch.take(octets)) or wants
+        return (self._watch is not None and not self._watch.found and self._watch.take(bytes(octets))) or wants
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
-    part, content = excerpt.part, excerpt.content
+    part, content, names = excerpt.part, excerpt.content, excerpt.part.names
     kind, what = part.kind.value, kind_of(content)
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
-    may = excerpt.uuencoded or _may_be_one(part, excerpt) or _looks_like_one(kind, content, what)
-    return may, Carried.ARCHIVE if content.startswith(_ARCHIVES) else _told(part.names, kind, what)
+    may = excerpt.uuencoded or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
+    return may, Carried.ARCHIVE if content.startswith(_ARCHIVES) else _told(names, kind, what)
 
 
-def _may_be_one(part: Part, excerpt: _Beginning) -> bool:
+def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
     """By what is said of it."""
+    part = excerpt.part
     kind = part.kind.value
     # Also as it stands: of a field that is damaged, programs read more than we do.
-    said = (*part.names, *(part.header.first(f"content-{field}").lower() for field in ("type", "disposition")))
-    if any(word in each for each in said for word in _NAMED) or any(word in kind for word in _TYPED):
+    fields = (part.header.first(f"content-{field}").lower() for field in ("type", "disposition"))
+    said = "\n".join((*names, *fields))
+    if any(word in said for word in _NAMED) or any(word in kind for word in _TYPED):
         return True
     if kind.startswith("message/") and kind not in _REPORTS:
         return True  # a letter in a letter

@@ -39,6 +39,26 @@ class Document:
     presented: bool = False
 
 
+class Tally:
+    """How many elements the documents of an archive or a letter have together. Those of a lone one, that has a cap of
+    its own, nobody needs to know."""
+
+    def __init__(self) -> None:
+        self._elements = 0
+        self._uncounted: list[Document] = []
+
+    def add(self, document: Document) -> None:
+        self._uncounted.append(document)
+        if len(self._uncounted) > 1 or self._elements:
+            self._elements += sum(int(each.root.xpath("count(//*)")) for each in self._uncounted)
+            self._uncounted.clear()
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether there are more than one document may have: 200 of such would fill the memory."""
+        return self._elements > CAPS.elements
+
+
 def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | None:
     """The CDA document that the octets are, or None when they are something else.
 

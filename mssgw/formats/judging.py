@@ -19,11 +19,10 @@ from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import documents, guard, xdm
 from mssgw.formats.archive import is_encrypted, is_office
 from mssgw.formats.attachments import Attachments, Item
-from mssgw.formats.cda import coherence, hidden, ins, together
+from mssgw.formats.cda import coherence, hidden, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.rulebook import check
 from mssgw.formats.cda.survey import survey
-from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.head import MAX_SUBJECT
 from mssgw.formats.magic import Kind, kind_of
@@ -82,8 +81,7 @@ class _Judging:
         self._patients: list[DocumentPatient] = []
         self._carried: set[Carried] = set()
         self._company = together.Company()
-        self._elements = 0
-        self._uncounted: list[Document] = []
+        self._tally = documents.Tally()
         self._is_letter = False
         self._subject = ""  # of the letter itself, not of one attached to it
         self._waiting: deque[tuple[str, int, Iterable[bytes]]] = deque()
@@ -110,8 +108,8 @@ class _Judging:
         self._add(name or "IHE XDM", findings, unchecked=unchecked)
         self._patients += package.patients
         named = [patient for patient in package.patients if patient.ins]
-        for number, document in enumerate(package.documents, 1):
-            self._one(f"{name}/{number}" if name else document.name, document, archived=True, named=named)
+        for number, header in enumerate(package.headers, 1):
+            self._one(f"{name}/{number}" if name else header.document.name, header, archived=True, named=named)
 
     def document(self, name: str, content: bytes) -> bool:
         """What may be a CDA document; whether it is one, or would be if it could be read."""
@@ -122,7 +120,7 @@ class _Judging:
             return True
         if document is None:
             return False
-        self._one(name, document, archived=False)
+        self._one(name, Header(document), archived=False)
         return True
 
     def report(self) -> Report:
@@ -187,7 +185,7 @@ class _Judging:
         elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
             if kind is Kind.PDF:
-                self._company.pdfs.append(together.digest_of(item.content))
+                self._company.pdfs.append(item.content)
         elif kind is Kind.ZIP and not is_office(item.content):
             self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ARCHIVE)
         elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
@@ -196,7 +194,7 @@ class _Judging:
             self._carried.add(Carried.WINMAIL)
 
     def _is_too_much(self) -> bool:
-        too_much = len(self._judged) > MAX_DOCUMENTS or self._elements > documents.CAPS.elements
+        too_much = len(self._judged) > MAX_DOCUMENTS or self._tally.is_too_much
         if too_much:
             self._stop("", Stopped(guard.LETTER["documents"]))
             self._waiting.clear()
@@ -204,17 +202,17 @@ class _Judging:
 
     # --- documents ----------------------------------------------------------------------------------------------
 
-    def _one(self, name: str, document: Document, *, archived: bool, named: Sequence[DocumentPatient] = ()) -> None:
+    def _one(self, name: str, header: Header, *, archived: bool, named: Sequence[DocumentPatient] = ()) -> None:
         """``named``: whose INS the METADATA.XML beside it tells; the document may have none, or not be told of."""
-        patients = ins.patients_of(document.root)
+        document, patients = header.document, header.patients
         self._patients += patients
-        self._count(document)
+        self._tally.add(document)
         self._carried.add(Carried.CDA)
         if self._is_letter:
-            self._company.meet(document, patients, archived=archived)
+            self._company.meet(header, archived=archived)
         surveyed = survey(document.root, document.nodes)
         marked = self._hidden(hidden.marks_among(surveyed.secrets))
-        code = Header(document).get("code", "code")
+        code = header.get("code", "code")
         self._add(
             name,
             [*check(document.root, self._conditions, surveyed), *marked, *self._addressed((*patients, *named))],
@@ -223,13 +221,6 @@ class _Judging:
             qualified=len(patients) == 1 and patients[0].is_qualified,
             unchecked=self._is_unchecked(patients),
         )
-
-    def _count(self, document: Document) -> None:
-        """Elements of all documents; of a lone one, that has a cap of its own, nobody needs to know."""
-        self._uncounted.append(document)
-        if len(self._uncounted) > 1 or self._elements:
-            self._elements += sum(int(each.root.xpath("count(//*)")) for each in self._uncounted)
-            self._uncounted.clear()
 
     def _addressed(self, patients: Sequence[DocumentPatient]) -> Iterator[Finding]:  # req: INS-1, SD-11
         for matricule in self._order.patients:
@@ -281,7 +272,7 @@ def _is_letter(item: Item) -> bool:
 
 
 def _is_archive(item: Item, content: bytes) -> bool:
-    return any(xdm.is_xdm(name, b"") for name in item.names) or xdm.is_xdm("", content)
+    return any(map(xdm.is_called_xdm, item.names)) or xdm.is_xdm("", content)
 
 
 def _is_document(item: Item, content: bytes) -> bool:

@@ -1,5 +1,6 @@
 """What octets are, by how they begin."""
 
+import re
 from enum import StrEnum
 
 SNIFFED = 64 * 1024  # octets in which an XML document must begin
@@ -33,6 +34,8 @@ _MAGIC = (
     (b"\xcf\xfa\xed\xfe", Kind.PROGRAM),
     (b"\xca\xfe\xba\xbe", Kind.PROGRAM),
 )
+_BEGINNINGS = tuple(magic for magic, _ in _MAGIC)
+_BLANK = re.compile(rb"(?:\xef\xbb\xbf)?+\s*+")
 # In UTF-8 and its like, UTF-16 and UTF-32 with and without byte order mark, UTF-7, EBCDIC: to be refused by name.
 _XML_BEGINNINGS = (
     b"<",
@@ -51,10 +54,12 @@ def kind_of(content: bytes) -> Kind:
     """What the octets are. A PDF may begin anywhere in its first kilobyte, unless that is a program's."""
     if content.startswith(b"MZ") and b"\0" in content[:64]:  # a text may begin with a name that does
         return Kind.PROGRAM
-    for magic, kind in _MAGIC:
-        if content.startswith(magic):
-            return kind
-    head = content[:SNIFFED].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(_XML_BEGINNINGS) or (content and not head):  # so much white space has something to hide
+    if content.startswith(_BEGINNINGS):  # most often
+        return next(kind for magic, kind in _MAGIC if content.startswith(magic))
+    blank = _BLANK.match(content, 0, SNIFFED)
+    assert blank is not None
+    end = blank.end()
+    # So much white space has something to hide.
+    if content.startswith(_XML_BEGINNINGS, end, SNIFFED) or (content and end == min(len(content), SNIFFED)):
         return Kind.XML
     return Kind.PDF if b"%PDF-" in content[:1024] else Kind.OTHER

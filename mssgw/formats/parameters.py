@@ -88,6 +88,8 @@ def _with_parameters(value: str, text: str, at: int) -> Parameters:
 
 def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     """Put RFC 2231 sections together: ``name*0``, ``name*1*``, ``name*``. True when a name comes in two forms."""
+    if not any("*" in name for name in raw):
+        return dict(raw), False
     plain: dict[str, str] = {}
     sections: dict[str, list[tuple[int, bool, str]]] = {}
     for name, text in raw.items():

@@ -10,6 +10,8 @@ from mssgw.formats.parameters import Parameters, content_type, disposition
 from mssgw.formats.wire import unstuffed
 from mssgw.formats.words import decoded, text_of
 
+Octets = bytes | bytearray | memoryview
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
@@ -43,10 +45,10 @@ class Part:
 class Taker(Protocol):
     """Takes the content of one part while it streams by."""
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: Octets) -> bool:
         """More octets: wire form (dot-stuffed), transfer encoding not undone, cut anywhere. Must not raise.
 
-        False: it needs no more of them.
+        They are the walk's own: what is to outlive the call is copied. False: it needs no more of them.
         """
 
 
@@ -65,7 +67,7 @@ class Excerpt:
         self._limit = limit
         self._octets = bytearray()
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: Octets) -> bool:
         self._octets += octets[: self._limit - len(self._octets)]
         return not self.full
 

@@ -52,6 +52,7 @@ _SUBJECT = re.compile(r"xdm/1\.0/ddm\+(.{1,2000})", re.I | re.S)
 _BIRTH = re.compile(r"([0-9]{2})[/.-]([0-9]{2})[/.-]([0-9]{4})\s*$")
 _REPLACES = re.compile(r"\[annule et remplace\]", re.I)
 _PDF = "application/pdf"
+_FEW = 8  # PDFs that are compared one by one: to hash them takes longer
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -69,18 +70,20 @@ class Met:
 
     @cached_property
     def digest(self) -> bytes:
-        return digest_of(self.content)
+        """To tell files apart, not to prove anything."""
+        return hashlib.sha1(self.content, usedforsecurity=False).digest()
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
 class Company:
-    """All that was met in a letter. ``pdfs``: digests of those that are attachments of their own."""
+    """All that was met in a letter. ``pdfs``: those that are attachments of their own; together they are smaller than
+    what of the letter is no longer kept."""
 
     documents: list[Met] = field(default_factory=list)
     pdfs: list[bytes] = field(default_factory=list)
 
-    def meet(self, document: Document, patients: tuple[DocumentPatient, ...], *, archived: bool) -> None:
-        header = Header(document)
+    def meet(self, header: Header, *, archived: bool) -> None:
+        document = header.document
         related = document.root.iterchildren(*hl7("relatedDocument"))
         parents = [each for one in related for each in one.iterchildren(*hl7("parentDocument"))]
         ids = [each for parent in parents for each in parent.iterchildren(*hl7("id"))]
@@ -88,19 +91,14 @@ class Company:
             Met(
                 content=document.content,
                 id=header.unique_id.lower(),
-                set_id=_identifier(header.get("setId", "root"), header.get("setId", "extension")),
+                set_id=_identifier(*header.pair("setId", "root", "extension")),
                 replaces=frozenset(_identifier(each.get("root", ""), each.get("extension", "")) for each in ids),
                 replacement=header.replaces,
                 archived=archived,
                 body=_pdf_in(document),
-                patients=patients,
+                patients=header.patients,
             )
         )
-
-
-def digest_of(content: bytes) -> bytes:
-    """To tell files apart, not to prove anything."""
-    return hashlib.sha1(content, usedforsecurity=False).digest()
 
 
 def _identifier(root: str, extension: str) -> str:
@@ -113,14 +111,14 @@ def _pdf_in(document: Document) -> Element | None:
     return body if is_one else None
 
 
-def _pdf_digest(body: Element) -> bytes | None:
+def _content_of(body: Element) -> bytes | None:
     text = text_of(body)
     try:
-        return digest_of(b64.strictly(text.encode("ascii")))  # several times as fast as what forgives faults
+        return b64.strictly(text.encode("ascii"))  # several times as fast as what forgives faults
     except ValueError:  # NotBase64 and UnicodeEncodeError are such
         pass
     try:
-        return digest_of(binascii.a2b_base64(text))
+        return binascii.a2b_base64(text)
     except ValueError:  # binascii.Error is one; the rules about the body tell
         return None
 
@@ -164,7 +162,8 @@ def check_copies(company: Company, profile: Profile) -> Iterator[Finding]:  # re
         found, expected = (f"{number} PDF" for number in (len(company.pdfs), several))
         yield _NO_COPY.finding(profile, found=found, expected=expected)
     bodies = [each.body for each in archived if each.body is not None] if company.pdfs else []
-    if any((digest := _pdf_digest(body)) and digest not in company.pdfs for body in bodies):
+    pdfs = company.pdfs if len(company.pdfs) <= _FEW else frozenset(company.pdfs)
+    if any((content := _content_of(body)) is not None and content not in pdfs for body in bodies):
         yield _OTHER_COPY.finding(profile)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from mssgw.core.clinical import DocumentPatient, PersonId, Rule, folded
 from mssgw.formats.archive import Entry
 from mssgw.formats.cda.report import shown
-from mssgw.formats.documents import Document
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.xdm import ebrim, rules
 from mssgw.formats.xdm.ebrim import Code, Told, person_of
@@ -41,10 +40,9 @@ def check_other(told: Told, file: Entry) -> Iterator[Broken]:
         yield rules.NOT_ITS_MIME, kind.value, shown(told.mime)
 
 
-def check_document(told: Told, document: Document, *, is_replacement: bool) -> Iterator[Broken]:
-    """A CDA against everything that METADATA.XML repeats of it."""
-    header = Header(document)
-    mime = "application/xslt+xml" if document.presented else "text/xml"
+def check_document(told: Told, header: Header, *, is_replacement: bool) -> Iterator[Broken]:
+    """A CDA, by its header, against everything that METADATA.XML repeats of it."""
+    mime = "application/xslt+xml" if header.document.presented else "text/xml"
     if told.mime != mime:
         yield rules.MIME, shown(told.mime), mime
     yield from _check_patient(told, header)
@@ -91,8 +89,9 @@ def _check_codes(told: Told, header: Header) -> Iterator[Broken]:
     formats = header.formats
     if formats and not any(_has(told, ebrim.FORMAT, *each) for each in formats):
         yield rules.FORMAT, "autre valeur", " ou ".join(sorted({code for code, _ in formats}))
-    if told.slot("languageCode") != header.get("languageCode", "code"):
-        yield rules.LANGUAGE, shown(told.slot("languageCode")), shown(header.get("languageCode", "code"))
+    language = header.get("languageCode", "code")
+    if told.slot("languageCode") != language:
+        yield rules.LANGUAGE, shown(told.slot("languageCode")), shown(language)
     first = told.codes.get(ebrim.CONFIDENTIALITY, ())[:1]
     if [each.code for each in first] != [header.get("confidentialityCode", "code")]:
         yield rules.CONFIDENTIALITY, _codes(told, ebrim.CONFIDENTIALITY), "celui du document"

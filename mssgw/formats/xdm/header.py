@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, timedelta
-from functools import cache
+from functools import cache, cached_property
 
 from mssgw.core.clinical import DocumentPatient
 from mssgw.formats.cda import moments
@@ -11,7 +11,6 @@ from mssgw.formats.cda.kinds import ANS_FORMATS, IHE_FORMATS, KINDS
 from mssgw.formats.documents import HL7, Document
 from mssgw.formats.safexml import Element
 
-_NAMES = {"h": HL7[1:-1]}
 _FORMATS_OF_N1 = {  # by media type of the body
     "application/pdf": ("urn:ihe:iti:xds-sd:pdf:2008", IHE_FORMATS),
     "text/plain": ("urn:ihe:iti:xds-sd:text:2008", IHE_FORMATS),
@@ -33,9 +32,13 @@ _PARIS = timedelta(hours=2)  # the most that legal time in metropolitan France i
 
 
 class Header:
-    """A header, asked by paths below ClinicalDocument: names separated by slashes, then an attribute."""
+    """A header, asked by paths below ClinicalDocument: names separated by slashes, then attributes.
+
+    What is asked more than once is looked for once.
+    """
 
     def __init__(self, document: Document) -> None:
+        self.document = document
         self._root = document.root
 
     def get(self, path: str, attribute: str) -> str:
@@ -43,13 +46,19 @@ class Header:
         element = self._first(path)
         return str(element.get(attribute, "")).strip() if element is not None else ""
 
+    def pair(self, path: str, one: str, other: str) -> tuple[str, str]:
+        """The same of two attributes."""
+        if (element := self._first(path)) is None:
+            return "", ""
+        return str(element.get(one, "")).strip(), str(element.get(other, "")).strip()
+
     def code(self, path: str) -> tuple[str, str]:
         """Code and system of a coded element."""
-        return self.get(path, "code"), self.get(path, "codeSystem")
+        return self.pair(path, "code", "codeSystem")
 
-    @property
+    @cached_property
     def unique_id(self) -> str:
-        root, extension = self.get("id", "root"), self.get("id", "extension")
+        root, extension = self.pair("id", "root", "extension")
         return f"{root}^{extension}" if extension else root
 
     @property
@@ -57,13 +66,13 @@ class Header:
         element = self._first("title")
         return " ".join("".join(map(str, element.itertext())).split()) if element is not None else ""
 
-    @property
+    @cached_property
     def patients(self) -> tuple[DocumentPatient, ...]:
         return patients_of(self._root)
 
-    @property
+    @cached_property
     def replaces(self) -> bool:
-        found = self._root.iterfind("h:relatedDocument", _NAMES)
+        found = self._root.iterchildren(_qualified("relatedDocument"))
         return any(each.get("typeCode") == "RPLC" for each in found)
 
     @property
@@ -72,23 +81,26 @@ class Header:
         if (text := self._first("component/nonXMLBody/text")) is not None:
             told = _FORMATS_OF_N1.get(str(text.get("mediaType", "")).strip().lower())
             return frozenset([told] if told else [])
-        models = {str(each.get("root", "")) for each in self._root.iterfind("h:templateId", _NAMES)}
+        models = {str(each.get("root", "")) for each in self._root.iterchildren(_qualified("templateId"))}
         codes = {code for model, code in _FORMATS.items() if model in models}
         return frozenset((code, system) for code in codes for system in (ANS_FORMATS, IHE_FORMATS))
 
     @property
     def signers(self) -> frozenset[str]:
         """Numbers of who signed."""
-        found = self._root.iterfind("h:legalAuthenticator/h:assignedEntity/h:id", _NAMES)
+        found = self._root.iterfind(_qualified("legalAuthenticator/assignedEntity/id"))
         return frozenset(str(each.get("extension", "")).strip() for each in found)
 
     def _first(self, path: str) -> Element | None:
-        return self._root.find(_prefixed(path), _NAMES)
+        qualified = _qualified(path)
+        if "/" in path:
+            return self._root.find(qualified)
+        return next(self._root.iterchildren(qualified), None)  # twice as fast as find
 
 
 @cache
-def _prefixed(path: str) -> str:
-    return "/".join(f"h:{name}" for name in path.split("/"))
+def _qualified(path: str) -> str:
+    return "/".join(HL7 + name for name in path.split("/"))
 
 
 def is_same_moment(utc: str, local: str) -> bool:

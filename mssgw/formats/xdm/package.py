@@ -18,6 +18,7 @@ from mssgw.formats.wire import holds
 from mssgw.formats.xdm import agreement, ebrim, rules
 from mssgw.formats.xdm.agreement import Broken
 from mssgw.formats.xdm.ebrim import Metadata, Told
+from mssgw.formats.xdm.header import Header
 
 _NAME = "ihe_xdm.zip"
 _TOLD = 10  # findings of one rule in one archive: more say nothing new
@@ -39,17 +40,24 @@ _EXTENSIONS = {
 class Package:
     """What an archive holds, and what is wrong with it.
 
-    ``documents``: every CDA in it, told of or not, named by its path. ``patients``: those that METADATA.XML tells of,
-    and of CDA among the junk, to be compared with those of the documents and of the address. ``marks``: from whom these
-    hide it (SD-15).
-    ``others``: what kinds of file come along.
+    ``headers``: of every CDA in it, told of or not. ``patients``: those that METADATA.XML tells of, and of CDA among
+    the junk, to be compared with those of the documents and of the address. ``marks``: from whom these hide it (SD-15).
     """
 
     findings: tuple[Finding, ...]
-    documents: tuple[Document, ...] = ()
+    headers: tuple[Header, ...] = ()
     patients: tuple[DocumentPatient, ...] = ()
     marks: frozenset[Mark] = field(default=frozenset())
-    others: tuple[Kind, ...] = ()
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Every CDA, named by its path."""
+        return tuple(header.document for header in self.headers)
+
+
+def is_called_xdm(name: str) -> bool:
+    """Whether a file of this name is judged as an XDM archive, whatever it is (SD-14)."""
+    return name.strip().lower() == _NAME
 
 
 def is_xdm(name: str, content: bytes) -> bool:
@@ -57,7 +65,7 @@ def is_xdm(name: str, content: bytes) -> bool:
 
     A zip may begin with anything, such as a PDF: programs look for its directory at the end.
     """
-    if name.strip().lower() == _NAME:
+    if is_called_xdm(name):
         return True
     if kind_of(content) is not Kind.ZIP and not holds(content[-65_600:], b"PK\5\6", b"\5"):
         return False
@@ -87,7 +95,7 @@ class _Reading:
         self._junk = [file for file in files if _is_junk(file)]
         self._patients: list[DocumentPatient] = []  # of documents in the junk, and
         self._marks: set[Mark] = set()  # from whom they are hidden: who opens the archive has them as well
-        self._documents: dict[str, Document] = {}  # by path in lower case
+        self._headers: dict[str, Header] = {}  # of documents, by path in lower case
         self._digests: dict[str, str] = {}  # of files, for several entries may name one
         self._told: set[str] = set()  # paths that some METADATA.XML tells of
         if self._junk:
@@ -105,10 +113,9 @@ class _Reading:
         self._untold(metadata_files)
         return Package(
             findings=tuple(self._findings),
-            documents=tuple(self._documents.values()),
+            headers=tuple(self._headers.values()),
             patients=(*(patient for each in told if (patient := agreement.patient_of(each)).ids), *self._patients),
             marks=frozenset(self._marks).union(*(metadata.marks for metadata in read)),
-            others=tuple(kind_of(file.content) for path, file in self._files.items() if path not in self._documents),
         )
 
     def _add(
@@ -142,7 +149,7 @@ class _Reading:
             self._add(rules.LONG_NAME, found=f"{len(long)} fichiers")
 
     def _find_documents(self, metadata_files: dict[str, Entry]) -> None:
-        elements = 0  # in all of them: 200 documents at the cap of one would fill the memory
+        tally = documents.Tally()
         wanted = [file for path, file in self._files.items() if path not in metadata_files]
         for file in (*wanted, *self._junk):
             try:
@@ -152,15 +159,15 @@ class _Reading:
                 continue
             if document is None:
                 continue
-            elements += int(document.root.xpath("count(//*)"))
-            if elements > documents.CAPS.elements:
+            tally.add(document)
+            if tally.is_too_much:
                 self._findings.append(Stopped(guard.XML["elements"], found="archive").finding(self._profile))
                 return
             if _is_junk(file):
                 self._patients += patients_of(document.root)
                 self._marks |= marks_of(document.root)
             else:
-                self._documents[file.path.lower()] = document
+                self._headers[file.path.lower()] = Header(document)
 
     def _metadata(self, path: str, file: Entry) -> Metadata:
         try:
@@ -224,12 +231,12 @@ class _Reading:
         if path not in self._digests:
             self._digests[path] = agreement.sha1(file.content)
         yield from agreement.check_file(told, file, self._digests[path])
-        document = self._documents.get(path)
-        if document is None:
+        header = self._headers.get(path)
+        if header is None:
             yield from agreement.check_other(told, file)
             return
         replacing = {source for kind, source, _ in metadata.associations if kind == "RPLC"}
-        yield from agreement.check_document(told, document, is_replacement=told.id in replacing)
+        yield from agreement.check_document(told, header, is_replacement=told.id in replacing)
 
     def _one_patient(self, told: list[Told]) -> None:  # req: SD-7
         """Whoever METADATA.XML is about, it is one person: 13 characters of an INS, or one identifier."""
@@ -244,7 +251,7 @@ class _Reading:
         for path in self._files:
             if path in self._told or path in metadata_files:
                 continue
-            if path in self._documents:
+            if path in self._headers:
                 self._add(rules.UNTOLD_CDA)
             elif path.rpartition("/")[0] in folders:
                 self._add(rules.UNTOLD)
