@@ -49,10 +49,12 @@ def to_wire(file_bytes: bytes) -> bytes:
 def holds(octets: bytes, word: bytes, mark: bytes) -> bool:
     """Whether a word is in there. ``mark``: an octet of it that base64 does not have.
 
-    One octet is found ten times as fast as four: the word is looked for only in those pieces that have the mark.
+    One octet is found ten times as fast as four: the word is looked for only in pieces that begin with the mark.
     """
     more = len(word) - 1
-    return any(
-        octets.find(mark, at, at + _PIECE) >= 0 and octets.find(word, max(0, at - more), at + _PIECE + more) >= 0
-        for at in range(0, len(octets), _PIECE)
-    )
+    at = octets.find(mark)
+    while at >= 0:
+        if octets.find(word, max(0, at - more), at + _PIECE + more) >= 0:
+            return True
+        at = octets.find(mark, at + _PIECE)
+    return False

@@ -138,21 +138,21 @@ def _identity(element: Element) -> Identity:
 
 def check_identity(report: Report, _element: Element, children: Children) -> None:
     """The document, its set and what it replaces are three things."""
-    own = {_identity(each) for each in children.get("id", ()) if each.get("root")}
-    for each in children.get("setId", ()):
+    own = {_identity(each) for each in children.named("id") if each.get("root")}
+    for each in children.named("setId"):
         if _identity(each) in own:
             report.add(_SET_ID, each)
-    version = next((each.get("value", "") for each in children.get("versionNumber", ())), "")
-    for related in children.get("relatedDocument", ()):
-        for parent in children_of(related).get("parentDocument", ()):
+    version = next((each.get("value", "") for each in children.named("versionNumber")), "")
+    for related in children.named("relatedDocument"):
+        for parent in children_of(related).named("parentDocument"):
             _check_parent(report, children_of(parent), own, version)
 
 
 def _check_parent(report: Report, parent: Children, own: set[Identity], version: str) -> None:
-    for each in parent.get("id", ()):
+    for each in parent.named("id"):
         if _identity(each) in own:
             report.add(_ITSELF, each)
-    for each in parent.get("versionNumber", ()):
+    for each in parent.named("versionNumber"):
         older = each.get("value", "")
         if _NUMBER.fullmatch(older) and _NUMBER.fullmatch(version) and int(version) <= int(older):
             report.add(_GROWS, each, found=shown(version), expected=f"plus de {shown(older)}")
@@ -160,8 +160,8 @@ def _check_parent(report: Report, parent: Children, own: set[Identity], version:
 
 def check_first_act(report: Report, _element: Element, children: Children) -> None:
     """The first act is the one that metadata are about: it has to say who did it, when, and in what setting."""
-    for related in children.get("documentationOf", ())[:1]:
-        events = children_of(related).get("serviceEvent", ())
+    for related in children.named("documentationOf")[:1]:
+        events = children_of(related).named("serviceEvent")
         if not events:
             report.add(_FIRST, related, below="serviceEvent", found="absent", expected="1")
         for event in events[:1]:

@@ -1,11 +1,12 @@
 """The body: structured or not, and every file in it: strict base64 of a kind that a reader can open (CDA-2)."""
 
 import re
+from collections.abc import Sequence
 
 from mssgw.core.clinical import Weight
 from mssgw.formats import b64
 from mssgw.formats.cda.common import CDA_R2, MINIMAL
-from mssgw.formats.cda.parts import children_of
+from mssgw.formats.cda.parts import Children, children_of
 from mssgw.formats.cda.report import Report, local, rule, shown, text_of
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.safexml import Element
@@ -55,26 +56,27 @@ _TRAILER = 4_096  # octets at the end of a PDF in which %%EOF stands; writers pa
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r"))
 
 
-def check_body(report: Report) -> None:
-    """What the document holds, besides its header; files in it are checked by ``check_file``."""
-    components = children_of(report.root).get("component", ())
+def check_body(report: Report, children: Children) -> None:
+    """What the document holds, besides its header; files in it are checked by ``check_file``. ``children``: of its
+    root."""
+    components = children.named("component")
     if len(components) != 1:
         report.add(_COMPONENT, report.root, below="component", found=str(len(components)), expected="1")
     for component in components:
         inside = children_of(component)
-        bodies = [*inside.get("structuredBody", ()), *inside.get("nonXMLBody", ())]
+        bodies = [*inside.named("structuredBody"), *inside.named("nonXMLBody")]
         if len(bodies) != 1 or bodies[0].get("nullFlavor") is not None:
             report.add(_BODY, component, found=str(len(bodies)), expected="1")
-        for body in inside.get("nonXMLBody", ()):
-            _check_n1(report, body)
+        for body in inside.named("nonXMLBody"):
+            _check_n1(report, body, children.named("templateId"))
 
 
-def _check_n1(report: Report, body: Element) -> None:
-    templates = [each.get("root") for each in children_of(report.root).get("templateId", ())]
+def _check_n1(report: Report, body: Element, identifiers: Sequence[Element]) -> None:
+    templates = [each.get("root") for each in identifiers]
     if len(templates) != 3 or templates[2] != _N1:
         found = f"{len(templates)} templateId" if len(templates) != 3 else shown(templates[2])
         report.add(_TEMPLATES, report.root, below="templateId", found=found, expected=f"3, dont {_N1}")
-    texts = children_of(body).get("text", ())
+    texts = children_of(body).named("text")
     if len(texts) != 1:
         report.add(_TEXT, body, below="text", found=str(len(texts)), expected="1")
     for each in texts:

@@ -36,7 +36,7 @@ BAD_CODE = rule(
 
 def check_time(report: Report, element: Element, children: Children) -> None:
     """A point in time, or an interval: every value in it exists."""
-    low, high = children.get("low", ()), children.get("high", ())
+    low, high = children.named("low"), children.named("high")
     starts, ends = ([_moment(report, each) for each in found] for found in (low, high))
     _moment(report, element)
     if len(starts) == len(ends) == 1 and starts[0] and ends[0] and _ends_first(starts[0], ends[0]):

@@ -95,7 +95,7 @@ def _check_created(report: Report, element: Element, _children: Children) -> Non
 
 
 def _check_templates(report: Report, element: Element, children: Children) -> None:
-    roots = {each.get("root") for each in children.get("templateId", ())}
+    roots = {each.get("root") for each in children.named("templateId")}
     for missing in (_FRANCE, _CISIS):
         if missing not in roots:
             report.add(_TEMPLATES, element, below="templateId", found="absent", expected=missing)
@@ -168,11 +168,11 @@ HEADER = Part(  # req: CDA-1, CDA-3
 )
 
 
-def check_header(report: Report) -> None:
-    """The whole header of a document."""
+def check_header(report: Report, children: Children) -> None:
+    """The whole header of a document. ``children``: of its root."""
     if report.root.tag != CLINICAL_DOCUMENT:
         report.add(_ROOT, report.root)
-    HEADER.inspect(report.root, report)
+    HEADER.look_into(report.root, children, report)
     for before in report.root.itersiblings(preceding=True):
         if getattr(before, "target", "") == "xml-stylesheet" and _REMOTE.search(before.text or ""):
             report.add(_SHEET, report.root)

@@ -1,21 +1,19 @@
 """Dates and times of HL7 (TS): YYYYMMDDhhmmss with a zone, as far as they are known."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, timezone
+from functools import cache
+from typing import NamedTuple
 
-_FORM = re.compile(
-    r"(?P<year>[0-9]{4})(?:(?P<month>[0-9]{2})(?:(?P<day>[0-9]{2})"
-    r"(?:(?P<hour>[0-9]{2})(?:(?P<minute>[0-9]{2})(?:(?P<second>[0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
-    r"(?P<zone>[+-][0-9]{4})?"
+_FORM = re.compile(  # year, month, day, hour, minute, second; zone
+    r"([0-9]{4})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.[0-9]{1,6})?)?)?)?)?)?"
+    r"([+-][0-9]{4})?"
 )
-_PIECES = ("year", "month", "day", "hour", "minute", "second")
+_FIRST = (MINYEAR, 1, 1, 0, 0, 0)  # what is not told begins
 _FARTHEST = timedelta(hours=14)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """``earliest`` with a zone (UTC when the text has none); ``pieces``: how many of year to second it tells."""
 
     earliest: datetime
@@ -28,13 +26,16 @@ def read(text: str) -> Moment | None:
     found = _FORM.fullmatch(text)
     if found is None:
         return None
-    numbers = [int(found[piece]) for piece in _PIECES if found[piece] is not None]
+    *texts, zone = found.groups()
+    numbers = [int(text) for text in texts if text]
+    year, month, day, hour, minute, second = (*numbers, *_FIRST[len(numbers) :])
     try:
-        earliest = datetime(*_whole(numbers), tzinfo=_zone(found["zone"]))
-        earliest.astimezone(UTC)  # year 1 and 9999 have a zone too far
+        earliest = datetime(year, month, day, hour, minute, second, tzinfo=_zone(zone))
+        if year in (MINYEAR, MAXYEAR):  # which may have a zone too far
+            earliest.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return Moment(earliest, len(numbers), found["zone"] is not None)
+    return Moment(earliest, len(numbers), zone is not None)
 
 
 def is_partial(text: str) -> bool:
@@ -42,11 +43,7 @@ def is_partial(text: str) -> bool:
     return re.fullmatch(r"[12][0-9]{3}(?:0000|(?:0[1-9]|1[0-2])00)", text) is not None
 
 
-def _whole(numbers: Sequence[int]) -> tuple[int, int, int, int, int, int]:
-    year, month, day, hour, minute, second = [*numbers, *(0, 1, 1, 0, 0, 0)[len(numbers) :]]
-    return year, month, day, hour, minute, second
-
-
+@cache  # of some thousand there are; what raises is not kept
 def _zone(text: str | None) -> timezone:
     """Raises ValueError for a zone that is nowhere."""
     if text is None:

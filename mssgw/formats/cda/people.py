@@ -74,7 +74,7 @@ def time_part(broken: Rule) -> Part:
 
 
 def _check_author(report: Report, element: Element, children: Children) -> None:
-    if len(children.get("assignedPerson", ())) + len(children.get("assignedAuthoringDevice", ())) != 1:
+    if len(children.named("assignedPerson")) + len(children.named("assignedAuthoringDevice")) != 1:
         report.add(_AUTHOR_WHO, element, expected="assignedPerson ou assignedAuthoringDevice")
 
 

@@ -13,7 +13,7 @@ from mssgw.formats.cda import coherence, hidden, report, together
 from mssgw.formats.cda.body import check_body, check_file
 from mssgw.formats.cda.header import check_header
 from mssgw.formats.cda.ins import check_ins
-from mssgw.formats.cda.parts import FLOOD
+from mssgw.formats.cda.parts import FLOOD, children_of
 from mssgw.formats.cda.people import check_affix, check_telecom
 from mssgw.formats.cda.report import Conditions, Report
 from mssgw.formats.cda.schema import check_schema
@@ -37,9 +37,10 @@ def check(root: Element, conditions: Conditions, surveyed: Survey | None = None)
     found = Report(root, conditions, surveyed or survey(root))
     if conditions.schema is not None:
         check_schema(found, conditions.schema)
-    check_header(found)
+    children = children_of(root)
+    check_header(found, children)
     check_ins(found)
-    check_body(found)
+    check_body(found, children)
     for element in found.survey.checked:
         _ANYWHERE.get(element.tag, check_file)(found, element)
     if len(found.survey.checked) > MOST_CHECKED:

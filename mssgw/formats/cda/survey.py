@@ -32,16 +32,19 @@ def survey(root: Element, nodes: int | None = None) -> Survey:
     checked: list[Element] = []
     included: list[Element] = []
     secrets: set[str] = set()
-    for element in root.iter(_SECRET, _INCLUDE, *_ALWAYS, *_FILES):
+    held = False  # whether there was a holder: before it, nothing needs to be asked for its parent
+    for element in root.iter(_SECRET, _INCLUDE, *_HOLDERS, *_ALWAYS, *_FILES):
         tag = element.tag
         if tag == _SECRET:
             secrets.update(each.get("code", "") for each in (element, *element.iterchildren(_TRANSLATION)))
         elif tag == _INCLUDE:
             included += [element] if len(included) < MOST_INCLUDED else []
-        elif len(checked) <= MOST_CHECKED and (tag in _ALWAYS or _is_file(element)):
+        elif tag in _HOLDERS:
+            held = True
+        elif len(checked) <= MOST_CHECKED and (tag in _ALWAYS or _is_file(element, held)):
             checked.append(element)
     return Survey(checked=checked, included=included, secrets=frozenset(secrets), nodes=nodes)
 
 
-def _is_file(element: Element) -> bool:
-    return element.get("representation") == "B64" or element.getparent().tag in _HOLDERS
+def _is_file(element: Element, held: bool) -> bool:
+    return element.get("representation") == "B64" or (held and element.getparent().tag in _HOLDERS)
