@@ -63,7 +63,7 @@ class Daemon:
         self._space: TrustAtWork | None = None
         self._ready = ready = made_of(config, seat, listed=self._listed, telemetry=self._aloud)
         self._passwords, self._logins = Passwords(), Logins()
-        admission = Admission(clients=ready.clients, passwords=self._passwords)
+        admission = Admission(ready.clients, self._passwords)
         self._live = Live(ready.settings, admission.client_at, admission.authenticate, admission.login)
         self._live.check_password = self._passwords.check
         self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
@@ -237,7 +237,7 @@ class Daemon:
         """All at once: nothing waits in between, so no letter sees half of it."""
         self._ready = ready
         self._live.settings = ready.settings
-        admission = Admission(clients=ready.clients, passwords=self._passwords)
+        admission = Admission(ready.clients, self._passwords)
         self._live.client_at, self._live.authenticate = admission.client_at, admission.authenticate
         self._live.login = admission.login
         for server in self._servers:  # new connections follow it; those that are open keep what they were told

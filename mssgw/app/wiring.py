@@ -4,7 +4,6 @@ import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
-from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mssgw.app.config.collector import Collector
@@ -44,7 +43,6 @@ class Clients:
         return next((client for there, network, client in self.networks if there is role and address in network), None)
 
 
-@lru_cache(4_096)  # asked for at every connection and every MAIL
 def _address(peer: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(peer.partition("%")[0])

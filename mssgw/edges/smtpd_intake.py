@@ -9,8 +9,6 @@ the fewest. One client alone may have all of them; as soon as another waits in v
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Protocol
 
 from mssgw.core.replies import Reply
@@ -44,13 +42,24 @@ class Transfer(Protocol):
 
 
 class Place:
-    """One letter's place, or its turn to get one. ``transfer``: what may be cut, None while nothing may."""
+    """One letter's place, held while an ``async with`` block runs, or its turn to get one: see Intake.place().
 
-    def __init__(self, client: str, peer: str) -> None:
-        self.client, self.peer = client, peer
+    ``transfer``: what may be cut, None while nothing may. ``turn``: of who has to wait.
+    """
+
+    turn: "asyncio.Future[None]"
+
+    def __init__(self, intake: "Intake", client: str, peer: str) -> None:
+        self._intake, self.client, self.peer = intake, client, peer
         self.transfer: Transfer | None = None
-        self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.since, self.leaving = 0.0, False
+
+    async def __aenter__(self) -> "Place":
+        await self._intake.enter(self)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._intake.leave(self)
 
 
 class Intake:
@@ -76,26 +85,25 @@ class Intake:
         """How many peers wait for their 354."""
         return len(self._waiting)
 
-    @asynccontextmanager
-    async def place(self, client: str, peer: str) -> AsyncIterator[Place]:
+    def place(self, client: str, peer: str) -> Place:
         """Hold a place while the block runs. Raises Refused when there is none for too long, or for any letter.
 
         ``client``: its configured name, ``peer``: the address that it speaks from.
         """
+        return Place(self, client, peer)
+
+    async def enter(self, place: Place) -> None:
+        """Take it, or wait for it."""
         if self.refusal is not None:
             raise Refused(self.refusal)
-        place = Place(client, peer)
         if self.taken >= self.places or self._waiting:
             await self._wait(place)
         else:
             self._give(place)
-        try:
-            yield place
-        finally:
-            self._pass_on(place)
 
     async def _wait(self, place: Place) -> None:
         """Wait until somebody passes a place on; it is ours then."""
+        place.turn = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
             async with asyncio.timeout(self._patience):
@@ -103,7 +111,7 @@ class Intake:
                     self._make_room_for(place)
         except BaseException as error:
             if place in self._held:
-                self._pass_on(place)  # the place came in the moment we gave up
+                self.leave(place)  # the place came in the moment we gave up
             else:
                 self._waiting.remove(place)
             if isinstance(error, TimeoutError):
@@ -114,8 +122,8 @@ class Intake:
         self._held.add(place)
         place.since = asyncio.get_running_loop().time()
 
-    def _pass_on(self, place: Place) -> None:
-        """To who has the fewest; among equals, to who came first."""
+    def leave(self, place: Place) -> None:
+        """Pass it on to who has the fewest; among equals, to who came first."""
         self._held.remove(place)
         if self._waiting:
             held = self._shares()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import structlog
+from aiosmtpd import smtp
 
 from mssgw.core.replies import Reply
 from mssgw.core.trust import Chain, Check, Distrust
@@ -18,6 +19,7 @@ _noisy = logging.getLogger("mail.log")
 _noisy.addHandler(logging.NullHandler())
 _noisy.propagate = False
 _noisy.setLevel(logging.CRITICAL + 1)
+smtp.sanitized_log = lambda *_args, **_values: None  # nor is each line searched for passwords, to be told to nobody
 
 _log = structlog.get_logger("mssgw.smtp")
 

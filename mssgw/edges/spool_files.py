@@ -56,7 +56,10 @@ class SpoolFiles(Arrivals):
         return self._budget.left
 
     def create(self, spool_id: str) -> "FileSink":
-        return FileSink(self, spool_id, SpoolFile(self._path(spool_id), self._meter), self._budget)
+        return FileSink(self, _as_name(spool_id), self._budget)
+
+    def segments(self, spool_id: str) -> SpoolFile:
+        return SpoolFile(self._path(spool_id), self._meter)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if (held := body.at_hand) is not None:
@@ -86,9 +89,7 @@ class SpoolFiles(Arrivals):
             raise failure(error) from None
 
     def _path(self, spool_id: str) -> Path:
-        if not _ID.fullmatch(spool_id):  # it becomes a file name
-            raise ValueError("a spool id is made of letters, digits, - and _")
-        return self._directory / f"{zlib.crc32(spool_id.encode()) & 0xFF:02x}" / spool_id
+        return self._directory / f"{zlib.crc32(spool_id.encode()) & 0xFF:02x}" / _as_name(spool_id)
 
     def _old_files(self, before: float) -> list[str]:
         found = []
@@ -113,6 +114,13 @@ class SpoolFiles(Arrivals):
                     yield cipher.unseal_segment(index, index == count - 1, segment)
 
 
+def _as_name(spool_id: str) -> str:
+    """It becomes a file name."""
+    if not _ID.fullmatch(spool_id):
+        raise ValueError("a spool id is made of letters, digits, - and _")
+    return spool_id
+
+
 def _unlink(paths: Sequence[Path]) -> None:
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -120,7 +128,10 @@ def _unlink(paths: Sequence[Path]) -> None:
 
 
 class Threads(Protocol):
-    """Runs what blocks beside the event loop, and counts what comes in (spool_memory.Arrivals)."""
+    """Runs what blocks beside the event loop, and counts what comes in (spool_memory.Arrivals).
+
+    ``segments``: a place for those of one body.
+    """
 
     @property
     def batch(self) -> int: ...
@@ -128,6 +139,8 @@ class Threads(Protocol):
     def arrived(self, change: int) -> None: ...
 
     async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T: ...
+
+    def segments(self, spool_id: str) -> "Segments": ...
 
 
 class Segments(Protocol):
@@ -146,13 +159,12 @@ class FileSink:
     While one MiB is being written the next one fills; no more than that is in memory, besides the hot copy.
     """
 
-    def __init__(self, spool: Threads, spool_id: str, file: Segments, budget: MemoryBudget) -> None:
+    def __init__(self, spool: Threads, spool_id: str, budget: MemoryBudget) -> None:
         self._spool = spool
         self._id = spool_id
-        self._file = file
         self._budget = budget
         self._key = os.urandom(KEY_SIZE)
-        self._cipher = MessageCipher(self._key, spool_id)
+        self._into: tuple[MessageCipher, Segments] | None = None  # once there is a first segment
         self._buffer = bytearray()
         self._sealed: list[bytes] = []
         self._index = 0
@@ -169,11 +181,11 @@ class FileSink:
         while len(self._buffer) > SEGMENT:
             segment = bytes(memoryview(self._buffer)[:SEGMENT])
             del self._buffer[:SEGMENT]
-            self._seal(segment, last=False)
+            file = self._seal(segment, last=False)
             if len(self._sealed) >= self._spool.batch:
                 await self._written()
                 sealed, self._sealed = self._sealed, []
-                self._writing = asyncio.create_task(self._spool.in_thread(self._file.append, sealed))
+                self._writing = asyncio.create_task(self._spool.in_thread(file.append, sealed))
 
     async def close(self, *, size: int) -> Body:
         content, self._buffer = bytes(self._buffer), bytearray()
@@ -181,9 +193,9 @@ class FileSink:
         if self._wire_size <= INLINE_LIMIT:
             inline = content
         else:
-            self._seal(content, last=True)
+            file = self._seal(content, last=True)
             await self._written()
-            await self._spool.in_thread(self._file.finish, self._sealed)
+            await self._spool.in_thread(file.finish, self._sealed)
             hot = self._take_hot()
         self._ended()
         return Body(spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, inline=inline, hot=hot)
@@ -197,8 +209,9 @@ class FileSink:
         self._leave()
         with contextlib.suppress(Exception):
             await self._written()
-        with contextlib.suppress(Exception):
-            await self._spool.in_thread(self._file.undo)
+        if self._into is not None:
+            with contextlib.suppress(Exception):
+                await self._spool.in_thread(self._into[1].undo)
 
     def _ended(self) -> None:
         self._closed = True
@@ -209,13 +222,17 @@ class FileSink:
             self._arriving = False
             self._spool.arrived(-1)
 
-    def _seal(self, segment: bytes, *, last: bool) -> None:
-        if not self._arriving:
+    def _seal(self, segment: bytes, *, last: bool) -> Segments:
+        """The place where it belongs, which is made with the first one."""
+        if self._into is None:
+            self._into = MessageCipher(self._key, self._id), self._spool.segments(self._id)
             self._arriving = True
             self._spool.arrived(1)
+        cipher, file = self._into
         self._keep_hot(segment)
-        self._sealed.append(self._cipher.seal_segment(self._index, last, segment))
+        self._sealed.append(cipher.seal_segment(self._index, last, segment))
         self._index += 1
+        return file
 
     async def _written(self) -> None:
         """Wait for what is being written. Raises what went wrong with it."""

@@ -75,7 +75,7 @@ class Attempts:
             unlisted = settings.is_unlisted(domain)
             reply = WITHDRAWN if unlisted else ROUTE_LOST
             return self._all(job, Deferred(reply=reply, alarm=True, distrust=unlisted))
-        if lane.is_down(self._clock.now()) and lane.down_reply is not None:
+        if lane.down_reply is not None and lane.is_down(self._clock.now()):
             return self._all(job, Deferred(reply=lane.down_reply, next_hop=route.host))
         try:
             async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
@@ -156,11 +156,12 @@ class Attempts:
 
     async def _insist(self, job: Job, keep: Callable[[], Awaitable[T]]) -> T:
         """Keep asking the store: an outcome that is not recorded is a letter sent twice. The lease fences it."""
-        end = self._clock.now() + INSIST
+        end: datetime | None = None
         while True:
             try:
                 return await keep()
             except StoreUnavailable as error:
+                end = end or self._clock.now() + INSIST
                 if self._clock.now() >= end:
                     raise
                 self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))

@@ -154,15 +154,17 @@ class Deliverer:
     # --- lanes -------------------------------------------------------------------------------------------------
 
     def _by_route(self, deliveries: Sequence[Delivery], lease: Lease, stored: Stored | None) -> list[tuple[str, Job]]:
-        routes = self._live.settings.routes
         grouped: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
-            route = routes.of(delivery)
-            grouped.setdefault(route.name if route else "", []).append(delivery)
+            grouped.setdefault(self._route_name(delivery), []).append(delivery)
         return [
             (name, Job(spool_id=group[0].spool_id, deliveries=tuple(group), lease=lease, stored=stored))
             for name, group in grouped.items()
         ]
+
+    def _route_name(self, delivery: Delivery) -> str:
+        route = self._live.settings.routes.of(delivery)
+        return route.name if route else ""
 
     def _enqueue(self, route_name: str, job: Job) -> None:
         lane = self._lanes[route_name]
@@ -213,10 +215,9 @@ class Deliverer:
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
         """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""
-        parts = self._by_route(job.deliveries, job.lease, stored)
-        if [name for name, _ in parts] == [route_name]:
+        if all(self._route_name(delivery) == route_name for delivery in job.deliveries):
             return False
-        for name, part in parts:
+        for name, part in self._by_route(job.deliveries, job.lease, stored):
             self._lanes.enter(len(part.deliveries))
             self._enqueue(name, part)
         return True

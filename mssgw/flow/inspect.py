@@ -104,8 +104,11 @@ class Inspector:
             pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for, directory=to_look_up
         )
         known = dict(zip(pairs, await self._store.know(question), strict=True))
-        informed = (_informed(exchange, known) for exchange in exchanges)
-        return tuple(_looked_up(settings, exchange, known, self._clock.now()) for exchange in informed)
+        informed = tuple(_informed(exchange, known) for exchange in exchanges)
+        if not to_look_up:
+            return informed
+        now = self._clock.now()
+        return tuple(_looked_up(settings, exchange, known, now) for exchange in informed)
 
 
 def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | None) -> Sender:  # req: SD-5

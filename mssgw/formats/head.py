@@ -112,6 +112,8 @@ def _malformed(header: Header, troubles: tuple[Unreadable, ...]) -> str:
 def _addresses(header: Header, allowance: Allowance, *names: str) -> Addresses:
     """All addresses of these fields."""
     lists = [read_addresses(text, allowance) for name in names for text in header.texts(name)]
+    if not lists:
+        return Addresses()
     return Addresses(
         tuple(dict.fromkeys(address for each in lists for address in each.found)),
         sum(each.malformed for each in lists),

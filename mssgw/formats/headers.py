@@ -87,7 +87,8 @@ class Header:
         return self._named.get(name, ())
 
     def texts(self, name: str) -> list[str]:
-        return [each.text for each in self.all(name)]
+        named = self._named.get(name)
+        return [each.text for each in named] if named is not None else []  # most fields are in few letters
 
     def first(self, name: str) -> str:
         """The value of the topmost field of that name, "" when there is none."""
@@ -113,7 +114,7 @@ def read_header(block: bytes, most: int = MAX_FIELDS) -> Header:
         named = _NAME.match(group[0])
         if named is None:
             why = why or "line-that-is-no-field"
-        elif any(not line.strip(b" \t") for line in group[1:]):
+        elif len(group) > 1 and any(not line.strip(b" \t") for line in group[1:]):
             why = why or "line-of-white-space"
         if named is not None:
             name = named[1].decode("ascii").lower()

@@ -34,6 +34,11 @@ class Question:
     receipt_for: str | None = None
     directory: bool = False
 
+    @property
+    def is_about_pairs_alone(self) -> bool:
+        """Neither letters nor the directory are to be looked up."""
+        return not (self.thread or self.receipt_for or self.directory)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:

@@ -56,6 +56,15 @@ async def test_pairs_are_answered_in_the_order_asked(place: Place) -> None:
     assert [str(answer.conversation.state) for answer in answers] == ["absent", "open", "absent"]
 
 
+async def test_many_pairs_of_one_patient_are_known_at_once(place: Place) -> None:
+    """More than one statement asks for, and far fewer patients than pairs."""
+    await place.keep("A", moves=(WROTE,))
+    others = [Pair(PATIENT, Address.parse(f"dr.{number}@chu-exemple.mssante.fr")) for number in range(600)]
+    answers = await place.store.know(Question(pairs=(*others[:300], PAIR, *others[300:])))
+    assert [number for number, known in enumerate(answers) if known.conversation.state == "open"] == [300]
+    assert await place.store.know(Question(pairs=())) == []
+
+
 async def test_a_mailbox_is_known_however_its_address_is_written(place: Place) -> None:
     await place.keep("A", moves=(WROTE,))
     assert await place.state(Pair(PATIENT, Address.parse("dr.lemoine@CHU-exemple.mssante.fr"))) == "open"

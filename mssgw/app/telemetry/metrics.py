@@ -331,7 +331,8 @@ class Metrics:
         self._alarm_count.labels(event).inc()
 
     def outcome(self, route: str, outcome: str) -> None:
-        known = short_route(route) if short_route(route) in self._routes else OTHER
+        known = short_route(route)
+        known = known if known in self._routes else OTHER
         self._outcomes.labels(known, outcome if outcome in OUTCOMES else OTHER).inc()
 
     def collecting(self, collector: str) -> None:

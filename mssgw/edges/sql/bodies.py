@@ -69,7 +69,10 @@ class SpoolSql(Arrivals):
         return self._budget.left
 
     def create(self, spool_id: str) -> FileSink:
-        return FileSink(self, spool_id, SegmentRows(self, spool_id), self._budget)
+        return FileSink(self, spool_id, self._budget)
+
+    def segments(self, spool_id: str) -> "SegmentRows":
+        return SegmentRows(self, spool_id)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if (held := body.at_hand) is not None:

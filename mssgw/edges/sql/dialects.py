@@ -51,6 +51,8 @@ class Database(Protocol):
     keeps_bodies: bool
     #: A commit that failed may be read back when the database recovers: bury() prevents that.
     may_resurrect: bool
+    #: One SELECT needs no transaction around it, and leaves none open.
+    reads_without: bool
     #: The time as this database tells it, where several machines go by it.
     present: tuple[ColumnElement[datetime], ...]
 
@@ -115,6 +117,7 @@ class Sqlite:
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
     keeps_bodies = False
     may_resurrect = True
+    reads_without = True
     present: tuple[ColumnElement[datetime], ...] = ()
 
     def __init__(self, url: URL) -> None:

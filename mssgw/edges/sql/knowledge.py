@@ -10,7 +10,7 @@ from mssgw.core.conversation import Conversation, Pair, State
 from mssgw.core.directory import NOTHING, Listing, Word
 from mssgw.core.message import AccountState
 from mssgw.edges.codec import moment
-from mssgw.edges.sql.lookups import Lookup
+from mssgw.edges.sql.lookups import Lookup, Lookups
 from mssgw.edges.sql.records import Records, digests
 from mssgw.edges.sql.tables import (
     accounts,
@@ -23,9 +23,11 @@ from mssgw.edges.sql.tables import (
 )
 from mssgw.ports import Known, Question
 
-_CONVERSATIONS = Lookup(conversations.c.pair, conversations.c.state, conversations.c.since, key=conversations.c.pair)
-_BLOCKS = Lookup(blocks.c.patient, blocks.c.bal, key=blocks.c.patient)
-_ACCOUNTS = Lookup(accounts.c.patient, accounts.c.state, key=accounts.c.patient)
+_ABOUT_PAIRS = Lookups(
+    Lookup(conversations.c.pair, conversations.c.state, conversations.c.since, key=conversations.c.pair),
+    Lookup(blocks.c.patient, blocks.c.bal, key=blocks.c.patient),
+    Lookup(accounts.c.patient, accounts.c.state, key=accounts.c.patient),
+)
 _LETTERS = Lookup(
     letters.c.message_id,
     letters.c.pair,
@@ -50,11 +52,13 @@ def know(connection: Connection, records: Records, questions: Sequence[Question]
     pairs = {pair for question in questions for pair in question.pairs}
     patients = {records.address(pair.patient) for pair in pairs}
     cited = {records.message_id(cited) for question in questions for cited in _cited(question)}
+    about = _ABOUT_PAIRS.rows(connection, {records.pair(pair) for pair in pairs}, patients, patients)
+    conversations_, blocks_, accounts_ = about
     table = _Table(
         records,
-        conversations=_CONVERSATIONS.rows(connection, {records.pair(pair) for pair in pairs}),
-        blocks=_BLOCKS.rows(connection, patients),
-        accounts=_ACCOUNTS.rows(connection, patients),
+        conversations=conversations_,
+        blocks=blocks_,
+        accounts=accounts_,
         letters=_LETTERS.rows(connection, cited),
         words=_words(
             connection, {pair.bal.key for question in questions if question.directory for pair in question.pairs}

@@ -5,11 +5,24 @@ Compiled by SQLAlchemy for 1, 2, 4 … values and kept; the driver's own cursor 
 """
 
 from collections import namedtuple
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
-from sqlalchemy import BindParameter, Column, Connection, Dialect, bindparam, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    bindparam,
+    cast,
+    literal_column,
+    null,
+    select,
+    union_all,
+)
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ClauseElement
 
 from mssgw.edges.sql.rows import Compiled
 
@@ -20,8 +33,8 @@ class Lookup:
     """``columns`` of the rows whose ``key`` is among the values that are wanted, and whose ``of`` is a given one."""
 
     def __init__(self, *columns: Column[Any], key: Column[Any], of: Column[Any] | None = None) -> None:
-        self._columns, self._key, self._of = columns, key, of
-        self._row: Any = namedtuple("_row", [column.name for column in columns])  # type: ignore[misc]
+        self.columns, self._key, self._of = columns, key, of
+        self.row: Any = namedtuple("row", [column.name for column in columns])  # type: ignore[misc]
         self._compiled: dict[tuple[str, int], Compiled] = {}
 
     def rows(self, connection: Connection, wanted: Collection[Any], of: Any = None) -> list[Any]:
@@ -29,11 +42,10 @@ class Lookup:
         given = [] if self._of is None else [of]
         every, found = sorted(wanted), list[Any]()
         for start in range(0, len(every), _MOST):
-            some = every[start : start + _MOST]
-            some += some[-1:] * ((1 << (len(some) - 1).bit_length()) - len(some))  # few texts are ever compiled
+            some = _padded(every[start : start + _MOST])
             cursor = connection.connection.cursor()
             cursor.execute(*self._for(connection.dialect, len(some)).bind(some + given))
-            found += map(self._row._make, cursor.fetchall())
+            found += map(self.row._make, cursor.fetchall())
         return found
 
     def _for(self, dialect: Dialect, count: int) -> Compiled:
@@ -44,10 +56,69 @@ class Lookup:
 
     def _compile(self, dialect: Dialect, count: int) -> Compiled:
         names = [f"wanted_{number}" for number in range(count)]
-        places: list[BindParameter[Any]] = [bindparam(name, type_=self._key.type) for name in names]
-        statement = select(*self._columns).where(self._key.in_(places))
+        statement = select(*self.columns).where(self.is_wanted(names))
         if self._of is not None:
             statement, names = statement.where(self._of == bindparam("of", type_=self._of.type)), [*names, "of"]
-        compiled = statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
-        return Compiled(compiled, names)
+        return _compiled(statement, dialect, names)
+
+    def is_wanted(self, names: Sequence[str]) -> ColumnElement[bool]:
+        """``key`` is among the values that go by these names."""
+        return self._key.in_([bindparam(name, type_=self._key.type) for name in names])
+
+
+class Lookups:
+    """Several look-ups by one statement: the thread lets go of the interpreter lock, or waits for a server, once."""
+
+    def __init__(self, *each: Lookup) -> None:
+        """None of them with ``of``."""
+        self._each = each
+        ends = list(accumulate((len(one.columns) for one in each), initial=1))
+        self._own = [(one.row._make, slice(*span)) for one, span in zip(each, pairwise(ends), strict=True)]
+        self._compiled: dict[tuple[str, int], Compiled] = {}
+
+    def rows(self, connection: Connection, *wanted: Collection[Any]) -> list[list[Any]]:
+        """Rows of each, as of Lookup.rows(); the values that each wants, of none or of all there are some."""
+        every = [sorted(values) for values in wanted]
+        found: list[list[Any]] = [[] for _ in self._each]
+        for start in range(0, max(map(len, every)), _MOST):
+            some = [values[start : start + _MOST] or values[-1:] for values in every]
+            count = len(_padded(max(some, key=len)))
+            given = [value for values in some for value in _padded(values, count)]
+            cursor = connection.connection.cursor()
+            cursor.execute(*self._for(connection.dialect, count).bind(given))
+            for row in cursor.fetchall():
+                make, own = self._own[row[0]]
+                found[row[0]].append(make(row[own]))
+        return found
+
+    def _for(self, dialect: Dialect, count: int) -> Compiled:
+        known = self._compiled.get((dialect.name, count))
+        if known is None:
+            known = self._compiled[dialect.name, count] = self._compile(dialect, count)
+        return known
+
+    def _compile(self, dialect: Dialect, count: int) -> Compiled:
+        """Each row: the number of its look-up, then the columns of all of them, null but for its own."""
+        names, parts = [], []
+        for number, one in enumerate(self._each):
+            mine = [f"wanted_{number}_{place}" for place in range(count)]
+            columns = [column if other is one else _null(column) for other in self._each for column in other.columns]
+            parts.append(select(literal_column(str(number)), *columns).where(one.is_wanted(mine)))
+            names += mine
+        return _compiled(union_all(*parts), dialect, names)
+
+
+def _padded(values: list[Any], count: int = 0) -> list[Any]:
+    """So many, or 1, 2, 4 …: few texts are ever compiled. The last one is repeated."""
+    count = count or 1 << (len(values) - 1).bit_length()
+    return values + values[-1:] * (count - len(values))
+
+
+def _null(column: Column[Any]) -> ColumnElement[Any]:
+    return cast(null(), column.type)
+
+
+def _compiled(statement: ClauseElement, dialect: Dialect, names: list[str]) -> Compiled:
+    compiled = statement.compile(dialect=dialect)
+    assert isinstance(compiled, SQLCompiler)
+    return Compiled(compiled, names)

@@ -1,6 +1,7 @@
 """The thread that reads: one snapshot answers all that was asked before it was taken."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -40,7 +41,7 @@ class Reader(Worker):
             self.fail([job], error)
 
     def _answer(self, connection: Connection, jobs: Sequence[Job]) -> None:
-        with connection.begin():
+        with self._snapshot(connection, jobs):
             asked = [job for job in jobs if isinstance(job.what, Question)]
             if asked:
                 answers = self._know(connection, [job.what for job in asked])
@@ -49,6 +50,11 @@ class Reader(Worker):
             for job in jobs:
                 if not isinstance(job.what, Question):
                     self._read(connection, job)
+
+    def _snapshot(self, connection: Connection, jobs: Sequence[Job]) -> AbstractContextManager[Any]:
+        """Around all statements that answer these jobs; where they are one, and the database allows, none."""
+        one = all(isinstance(job.what, Question) and job.what.is_about_pairs_alone for job in jobs)
+        return nullcontext() if one and self.database.reads_without else connection.begin()
 
     def _read(self, connection: Connection, job: Job) -> None:
         try:

@@ -5,7 +5,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -81,15 +81,10 @@ class Worker(ABC):
     def _next_batch(self) -> tuple[list[Job], bool]:
         """Wait for a job, then take all that came meanwhile."""
         jobs: list[Job] = []
-        job = self._jobs.get()
-        try:
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == MOST_AT_ONCE:
-                    return jobs, False
-                job = self._jobs.get_nowait()
-        except Empty:
-            return jobs, False
+        while (job := self._jobs.get()) is not None:  # it blocks for the first only: nobody else takes any
+            jobs.append(job)
+            if len(jobs) == MOST_AT_ONCE or self._jobs.empty():
+                return jobs, False
         return jobs, True
 
     def connected(self) -> Connection:
