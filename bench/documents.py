@@ -4,8 +4,8 @@
     python -m bench.documents --folder DIR --material DIR        and other documents; XSD and value sets from there
 
 In the suite, the environment says so: MSSGW_DOCUMENTS and MSSGW_MATERIAL. Each file (.xml, .zip, .eml) goes as a letter
-through the pipe to one of two processes, as in the gateway; two letters are on their way at any time. What is timed is
-judge(), from the first octet written to the report read. Of a folder that is given, bench/bare_documents.py measures
+to one of two processes, as in the gateway; two letters are on their way at any time. What is timed is judge(), from
+the first octet handed over to the report read. Of a folder that is given, bench/bare_documents.py measures
 beside it what no implementation can save.
 """
 

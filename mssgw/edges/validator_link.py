@@ -63,6 +63,7 @@ class Link:
         room = os.memfd_create("mssgw-letter")
         try:
             os.ftruncate(room, SHARED)
+            shared = mmap.mmap(room, SHARED)
             words = ["-m", "mssgw.edges.validator", "--parent", str(os.getpid()), "--shared", str(room)]
             if state is not None:
                 words += ["--state", str(state)]
@@ -76,9 +77,9 @@ class Link:
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=(room,),
             )
-            link = cls(process, mmap.mmap(room, SHARED), complained)
         finally:
             os.close(room)
+        link = cls(process, shared, complained)
         link._widen()
         return link
 

@@ -2,7 +2,7 @@
 
 import binascii
 
-import pybase64  # forty times as fast as binascii, and passes over white space on the way
+import pybase64  # many times as fast as binascii, and passes over white space on the way
 
 _SPACES = b" \t\r\n"
 

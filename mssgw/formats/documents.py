@@ -29,13 +29,13 @@ _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
 class Document:
     """A CDA document within the caps. ``content`` is the whole file as it came, of which METADATA.XML tells the hash;
     ``root`` its ClinicalDocument; ``presented``: taken out of a self-presenting sheet; ``nodes``: at most so many
-    elements and attributes, where they were counted."""
+    elements and attributes."""
 
     name: str = field(repr=False)
     media_type: str
     content: bytes = field(repr=False)
     root: Element = field(repr=False)
-    nodes: int | None
+    nodes: int
     presented: bool = False
 
 

@@ -87,8 +87,7 @@ class Header:
         return self._named.get(name, ())
 
     def texts(self, name: str) -> list[str]:
-        named = self._named.get(name)
-        return [each.text for each in named] if named is not None else []  # most fields are in few letters
+        return [each.text for each in self.all(name)]
 
     def first(self, name: str) -> str:
         """The value of the topmost field of that name, "" when there is none."""

@@ -64,9 +64,8 @@ def parse(document: bytes, *, limit: int, caps: Caps | None = None) -> etree._El
 
 def parse_within(
     document: bytes, *, limit: int, caps: Caps, wanted: Callable[[str], bool] = bool, bare: bool = False
-) -> tuple[etree._Element, int | None] | None:
-    """The same, and how many elements and attributes there are at most; over ``caps.elements``, that is a guess, and
-    None where nobody needed to count.
+) -> tuple[etree._Element, int] | None:
+    """The same, and how many elements and attributes there are at most; over ``caps.elements``, that is a guess.
 
     None when the root is not ``wanted``: told by its name as ``{namespace}local``, without parsing more. ``bare``:
     without comments, and without white space that only sets elements apart.
@@ -74,10 +73,10 @@ def parse_within(
     if not wanted(_check_prolog(document)):
         return None
     _check_size(document, limit)
-    counted = _check_marks(document, caps)
+    tags, pairs = _check_marks(document, caps)
     root = _tree(document, parser(huge=True, bare=bare))
-    _check_tree(root, caps, may_be_many=counted is not None and counted[0] > caps.elements)
-    return root, sum(counted) if counted else None
+    _check_tree(root, caps, may_be_many=tags > caps.elements)
+    return root, tags + pairs
 
 
 def _check_size(document: bytes, limit: int) -> None:
@@ -167,14 +166,11 @@ def _check_prolog(document: bytes) -> str:
     raise UnreadableXml("no element", "empty")
 
 
-def _check_marks(document: bytes, caps: Caps) -> tuple[int, int] | None:
+def _check_marks(document: bytes, caps: Caps) -> tuple[int, int]:
     """No more tags and attributes than the caps allow, by looking at octets: every admitted encoding extends ASCII.
 
-    How many tags (no closer than that they are more than the cap on elements) and attributes there are at most; None
-    for a document with fewer octets than that.
+    How many tags (no closer than that they are more than the cap on elements) and attributes there are at most.
     """
-    if len(document) <= min(caps.elements, caps.attributes):
-        return None
     tags = _count(b"<", document, caps.elements)
     if tags > caps.elements and document.count(b"<") - document.count(b"</") > caps.elements:
         raise UnreadableXml(f"more than {caps.elements} elements", "elements")

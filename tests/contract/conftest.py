@@ -1,4 +1,4 @@
-"""The stores that the contract holds for."""
+"""The stores that the contract holds for, and validator processes."""
 
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,7 +11,9 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import migrate, open_store
 from mssgw.edges.sql.tables import metadata
+from mssgw.edges.validators import ProcessValidators
 from tests.contract.letters import Place
+from tests.contract.validating import Told
 from tests.peers import postgresql
 from tests.peers.postgresql import PostgresServer
 
@@ -95,3 +97,15 @@ async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     else:
         async with request.getfixturevalue(f"open_{request.param}")() as opened:
             yield opened
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+async def processes(told: Told) -> AsyncIterator[ProcessValidators]:
+    """Two of them, with all the time that a busy machine may need."""
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=60) as validators:
+        yield validators

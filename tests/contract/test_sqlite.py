@@ -272,6 +272,25 @@ async def test_a_locked_database_is_unavailable_and_comes_back(
         assert (await place.store.load("A")).body.inline == PDF
 
 
+async def test_who_waits_for_another_writer_looks_again_soon_and_ever_so_often(
+    open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself would look ever more rarely, while others commit again and again."""
+    slept: list[float] = []
+    async with open_sqlite() as place:
+        with closing(sqlite3.connect(database, isolation_level=None, check_same_thread=False)) as other:
+
+            def sleep(seconds: float) -> None:
+                slept.append(seconds)
+                if len(slept) == 30:
+                    other.execute("ROLLBACK")
+
+            other.execute("BEGIN IMMEDIATE")
+            monkeypatch.setattr(dialects.time, "sleep", sleep)
+            await place.keep("A")
+    assert slept == [0.001] * 30
+
+
 async def test_what_a_killed_process_committed_is_there(open_sqlite: OpenPlace, database: Path) -> None:
     """A process that dies by SIGKILL right after accept() returned loses nothing."""
     script = (

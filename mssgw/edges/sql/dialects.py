@@ -21,7 +21,7 @@ from mssgw.edges import full_disk
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
 _LOOK_AGAIN = 0.001  # seconds between two looks at whether it is over
-_AT_ONCE = "PRAGMA busy_timeout = 0"  # what SQLite says to a lock that is taken, not when it gives up
+_NO_WAITING = "PRAGMA busy_timeout = 0"  # SQLite's own: see _begin_to_write
 # SQLite says FULL when a write found no space; when it makes the WAL or its index, it does not say why it could not.
 _VAGUE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 _TOLD = {  # what an administrator may do something about; the file's name is his own
@@ -52,7 +52,7 @@ class Database(Protocol):
     #: A commit that failed may be read back when the database recovers: bury() prevents that.
     may_resurrect: bool
     #: One SELECT needs no transaction around it, and leaves none open.
-    reads_without: bool
+    reads_in_autocommit: bool
     #: The time as this database tells it, where several machines go by it.
     present: tuple[ColumnElement[datetime], ...]
 
@@ -117,7 +117,7 @@ class Sqlite:
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
     keeps_bodies = False
     may_resurrect = True
-    reads_without = True
+    reads_in_autocommit = True
     present: tuple[ColumnElement[datetime], ...] = ()
 
     def __init__(self, url: URL) -> None:
@@ -136,7 +136,7 @@ class Sqlite:
         )
         event.listen(engine, "connect", _prepare)
         if writing:
-            event.listen(engine, "connect", lambda connection, _: connection.execute(_AT_ONCE))
+            event.listen(engine, "connect", lambda connection, _: connection.execute(_NO_WAITING))
         event.listen(engine, "begin", _begin_to_write if writing else _begin)
         return engine
 
@@ -174,7 +174,7 @@ class Sqlite:
         # Waiting for readers holds the write lock: so only briefly, and mail goes on before the next try.
         cursor.execute(f"PRAGMA busy_timeout = {_SCRUB_WAIT}")
         (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        cursor.execute(_AT_ONCE)
+        cursor.execute(_NO_WAITING)
         return not busy
 
     @contextmanager

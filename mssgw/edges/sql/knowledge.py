@@ -53,12 +53,9 @@ def know(connection: Connection, records: Records, questions: Sequence[Question]
     patients = {records.address(pair.patient) for pair in pairs}
     cited = {records.message_id(cited) for question in questions for cited in _cited(question)}
     about = _ABOUT_PAIRS.rows(connection, {records.pair(pair) for pair in pairs}, patients, patients)
-    conversations_, blocks_, accounts_ = about
     table = _Table(
         records,
-        conversations=conversations_,
-        blocks=blocks_,
-        accounts=accounts_,
+        about,
         letters=_LETTERS.rows(connection, cited),
         words=_words(
             connection, {pair.bal.key for question in questions if question.directory for pair in question.pairs}
@@ -92,22 +89,21 @@ def _cited(question: Question) -> Iterable[str]:
 
 
 class _Table:
-    """The rows of one look-up, by key."""
+    """The rows of one look-up, by key. ``about``: those of _ABOUT_PAIRS."""
 
     def __init__(
         self,
         records: Records,
+        about: Sequence[list[Any]],
         *,
-        conversations: list[Any],
-        blocks: list[Any],
-        accounts: list[Any],
         letters: list[Any],
         words: dict[str, Word],
     ) -> None:
         self._records, self._words = records, words
-        self._conversations = {row.pair: row for row in conversations}
-        self._blocks = {(row.patient, row.bal) for row in blocks}
-        self._accounts = {row.patient: AccountState(row.state) for row in accounts}
+        of_pairs, opposed, of_patients = about
+        self._conversations = {row.pair: row for row in of_pairs}
+        self._blocks = {(row.patient, row.bal) for row in opposed}
+        self._accounts = {row.patient: AccountState(row.state) for row in of_patients}
         self._letters: dict[bytes, list[Any]] = {}
         for row in letters:
             self._letters.setdefault(row.message_id, []).append(row)

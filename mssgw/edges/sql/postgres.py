@@ -62,7 +62,7 @@ class Postgres:
     may_resurrect = (
         False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
     )
-    reads_without = False
+    reads_in_autocommit = False
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
 
     def __init__(self, url: URL) -> None:

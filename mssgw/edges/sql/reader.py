@@ -54,7 +54,7 @@ class Reader(Worker):
     def _snapshot(self, connection: Connection, jobs: Sequence[Job]) -> AbstractContextManager[Any]:
         """Around all statements that answer these jobs; where they are one, and the database allows, none."""
         one = all(isinstance(job.what, Question) and job.what.is_about_pairs_alone for job in jobs)
-        return nullcontext() if one and self.database.reads_without else connection.begin()
+        return nullcontext() if one and self.database.reads_in_autocommit else connection.begin()
 
     def _read(self, connection: Connection, job: Job) -> None:
         try:

@@ -177,7 +177,9 @@ def _associations(root: Element) -> Iterator[tuple[str, str, str]]:
 
 def _marks(root: Element) -> frozenset[Mark]:  # req: SD-15
     """Marks wherever they stand: one under a wrong scheme, or on no document, hides something all the same."""
-    said = {word for each in root.iter() for word in (*each.values(), each.text or "") if "_" in word}  # as every mark
+    said: set[str] = set()  # once each: most are said again and again
+    for each in root.iter():
+        said.update(each.values(), (each.text or "",))
     known = {str(word).strip().upper() for word in said}
     return frozenset(mark for mark in Mark if mark.value in known)
 
