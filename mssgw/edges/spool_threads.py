@@ -11,6 +11,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+from mssgw.edges.scheduling import do_not_preempt
+
 T = TypeVar("T")
 
 
@@ -81,6 +83,7 @@ class DiskThreads:
 
 
 def _work(calls: "SimpleQueue[_Call | None]") -> None:
+    do_not_preempt()
     while (call := calls.get()) is not None:
         call.make()
         del call  # its arguments are segments: not to be kept until the next call

@@ -36,7 +36,7 @@ def test_no_worker_and_no_validator_asks_for_what_the_unit_forbids(tmp_path: Pat
         assert time.monotonic() < end, "strace has counted nothing"
         time.sleep(0.1)
     made = set(re.findall(r"^ +[0-9.]+ .* ([a-z0-9_]+)$", counted.read_text("ascii"), re.MULTILINE)) - {"total"}
-    assert {"execve", "accept4", "sched_setaffinity", "prlimit64"} <= made
+    assert {"execve", "accept4", "sched_setaffinity", "sched_setscheduler", "prlimit64"} <= made
     as_root = {"fchown"}  # SQLite hands files to the owner of the database, which is the service's own user
     assert made - as_root - allowed() == set()
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine
 
 from mssgw.core.errors import StoreUnavailable
+from mssgw.edges.scheduling import do_not_preempt
 from mssgw.edges.sql.dialects import Database
 
 MOST_AT_ONCE = 256  # units in one transaction: bounds how long one commit holds the write lock
@@ -65,6 +66,7 @@ class Worker(ABC):
         """Give each job its result or its error."""
 
     def _run(self) -> None:
+        do_not_preempt()
         ending = False
         while not ending:
             jobs, ending = self._next_batch()

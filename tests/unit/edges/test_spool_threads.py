@@ -1,6 +1,7 @@
 """The threads of the spool: each call has its own outcome, and closing waits for all of them."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from threading import Event, current_thread
 
@@ -36,6 +37,11 @@ async def test_calls_run_beside_the_loop_and_beside_each_other(threads: DiskThre
     assert (await threads.run(lambda: current_thread().name)).startswith("test-disk_")
     go.set()
     assert await waiting
+
+
+async def test_no_thread_interrupts_the_loop_that_wakes_it(threads: DiskThreads) -> None:
+    assert await threads.run(os.sched_getscheduler, 0) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 async def test_whoever_is_cancelled_hurts_nobody(threads: DiskThreads) -> None:

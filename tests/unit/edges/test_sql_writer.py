@@ -1,6 +1,7 @@
 """A failing disk in the middle of a batch: who is told what, and what is left behind."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -56,6 +57,11 @@ async def in_one_batch(writer: Writer, *jobs: Any) -> list[Any]:
     waiting += [writer.put(job) for job in jobs]
     free.set()
     return (await asyncio.gather(*waiting, return_exceptions=True))[1:]
+
+
+async def test_the_writer_does_not_interrupt_the_loop_that_wakes_it(writer: Writer) -> None:
+    assert await writer.ask(Unit(work=lambda connection: os.sched_getscheduler(0))) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 async def test_a_disk_that_fails_between_two_units_fails_those_that_follow_and_no_earlier_one(writer: Writer) -> None:
