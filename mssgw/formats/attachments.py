@@ -15,7 +15,7 @@ from io import BytesIO
 from mssgw.formats import b64
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Octets, Part
-from mssgw.formats.wire import holds, unstuffed
+from mssgw.formats.wire import unstuffed
 
 _MOST_RUNS = 10_000  # of base64, each ended by its padding
 _MOST_FILES = 500  # in uuencode in one part
@@ -89,7 +89,7 @@ class Attachment:
                 return
         readings = _read(plain, encoding)
         yield Item(names=self._part.names, media_type=media_type, readings=readings)
-        if len(readings) == 1 and (readings[0].startswith(b"begin") or holds(readings[0], b"\nbegin", b"\n")):
+        if len(readings) == 1 and _may_begin_uuencode(readings[0]):
             for name, each in _uuencoded(readings[0]):
                 yield Item(names=(name,), media_type="application/octet-stream", readings=each)
 
@@ -106,6 +106,11 @@ class Attachments:
     def offer(self, part: Part) -> Attachment:
         self.kept.append(Attachment(part))
         return self.kept[-1]
+
+
+def _may_begin_uuencode(plain: bytes) -> bool:
+    # The word alone is found several times as fast as with its line end.
+    return b"begin" in plain and (plain.startswith(b"begin") or b"\nbegin" in plain)
 
 
 def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
