@@ -104,7 +104,8 @@ class Store(Protocol):
     async def accept(self, acceptance: Acceptance) -> None:
         """Keep it all, durably, before returning.
 
-        Raises Conflict when a receipt was already counted meanwhile, AlreadyCollected.
+        Raises Conflict when a receipt was already counted meanwhile, or a conversation was closed on which a patient
+        writes; AlreadyCollected.
         """
 
     async def note(self, entries: Sequence[Entry]) -> None:

@@ -1,10 +1,13 @@
 """The contract of ports.Store, for every store: conversations and their threads."""
 
+import asyncio
+
 import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Pair
-from mssgw.ports import Question
+from mssgw.core.errors import Gone
+from mssgw.ports import Conflict, Question
 from tests.contract.letters import (
     CLOSED,
     DOCTOR,
@@ -14,6 +17,7 @@ from tests.contract.letters import (
     SECRETARIAT,
     WROTE,
     Place,
+    acceptance,
     letter,
 )
 
@@ -28,7 +32,6 @@ from tests.contract.letters import (
         ((WROTE, CLOSED, WROTE), "open"),
         ((WROTE, CLOSED, Event.PATIENT_OPENED), "open"),
         ((WROTE, Event.PATIENT_WROTE), "open"),
-        ((Event.PATIENT_WROTE,), "absent"),
     ],
 )
 async def test_moves_follow_the_table(place: Place, events: tuple[Event, ...], state: str) -> None:
@@ -36,6 +39,32 @@ async def test_moves_follow_the_table(place: Place, events: tuple[Event, ...], s
         await place.keep(f"A{number}", moves=(event,))
     assert await place.state() == state
     assert await place.state(Pair(PATIENT, SECRETARIAT)) == "absent", "another mailbox is another conversation"
+
+
+@pytest.mark.parametrize("before", [(), (CLOSED,), (WROTE, CLOSED)])
+async def test_a_patient_is_not_let_in_where_nothing_is_open_any_more(
+    place: Place, before: tuple[Event, ...]
+) -> None:  # req: WHO-2, FIN-7
+    """A [FIN] that got its 250 while the letter was being judged: facts are taken anew, and nothing of it stays."""
+    for number, event in enumerate(before):
+        await place.keep(f"A{number}", moves=(event,))
+    with pytest.raises(Conflict):
+        await place.keep("late", moves=(Event.PATIENT_WROTE,), letters=(letter("<late>"),))
+    with pytest.raises(Gone):
+        await place.store.load("late")
+    assert await place.events("late") == []
+    assert await place.state() == ("closed" if before else "absent")
+
+
+async def test_a_fin_and_an_answer_in_one_commit_keep_their_order(place: Place) -> None:
+    await place.keep("A", moves=(WROTE,))
+    batch = [
+        acceptance("in time", place.clock, moves=(Event.PATIENT_WROTE,)),
+        acceptance("fin", place.clock, moves=(CLOSED,)),
+        acceptance("late", place.clock, moves=(Event.PATIENT_WROTE,)),
+    ]
+    results = await asyncio.gather(*(place.store.accept(each) for each in batch), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), type(None), Conflict]
 
 
 async def test_a_conversation_knows_since_when_it_is_in_its_state(place: Place) -> None:

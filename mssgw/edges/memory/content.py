@@ -18,7 +18,7 @@ from mssgw.core.patients import Patient
 from mssgw.core.retention import Announced
 from mssgw.core.unopened import Unopened
 from mssgw.edges.clock import SystemClock
-from mssgw.ports import Clock, Collected, Letter, Stored
+from mssgw.ports import Clock, Collected, Conflict, Letter, Stored
 
 
 @dataclass(slots=True, kw_only=True)
@@ -95,6 +95,12 @@ class MemoryPart:
     def _rows(self, spool_ids: Sequence[str]) -> list[Queued]:
         """The deliveries of these messages; no ids: all."""
         return [row for row in self._has.queue.values() if not spool_ids or row.delivery.spool_id in spool_ids]
+
+    def _refuse_illegal(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            state = self._has.conversations.get(move.pair, (State.ABSENT, None))[0]
+            if move.event is Event.PATIENT_WROTE and (state, move.event) not in TRANSITIONS:
+                raise Conflict("the conversation was closed meanwhile")
 
     def _move(self, moves: Iterable[Move], at: datetime) -> None:
         for move in moves:

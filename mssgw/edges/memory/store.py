@@ -66,6 +66,7 @@ class MemoryStore(
         await asyncio.sleep(0)
         self._refuse_counted(acceptance.receipt)  # first: nothing of this unit may stay
         self._refuse_collected(acceptance.collected)
+        self._refuse_illegal(acceptance.moves)
         spool_id, at = acceptance.body.spool_id, acceptance.facts.taken_at
         self._has.messages[spool_id] = Stored(
             spool_id=spool_id,

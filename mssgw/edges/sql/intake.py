@@ -13,12 +13,12 @@ from mssgw.edges.linking import disposition_code
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.sql.records import Records, digests
 from mssgw.edges.sql.statements import Statements
-from mssgw.edges.sql.tables import body_segments, letters
+from mssgw.edges.sql.tables import body_segments, conversations, letters
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.ports import Acceptance, AlreadyCollected, Body, Conflict, NoticeSeen, ReceiptSeen
 
 # Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.
-# The others (a patient's letter on an open pair) change nothing.
+# The others (a patient's letter on an open pair) change nothing, and must still be legal at the commit.
 TARGETS: dict[Event, State] = {
     event: TRANSITIONS[State.ABSENT, event]
     for event in Event
@@ -52,9 +52,11 @@ class Intake:
         if acceptance.collected is not None:
             steps.append(Step(do.collected, records.collected(acceptance.collected, at), AlreadyCollected()))
         wakes = acceptance.lease is None
-        if acceptance.receipt is None and acceptance.notice is None and not self._rests_here(acceptance):
+        bound = tuple(move for move in acceptance.moves if move.event not in TARGETS)
+        linked = acceptance.receipt is not None or acceptance.notice is not None
+        if not (bound or linked or self._rests_here(acceptance)):
             return Unit(steps, wakes=wakes)
-        return Unit(steps, lambda connection: self._link(connection, acceptance), wakes)
+        return Unit(steps, lambda connection: self._link(connection, acceptance, bound), wakes)
 
     def _rests_here(self, acceptance: Acceptance) -> bool:
         return self._keeps_bodies and acceptance.body.inline is None
@@ -74,7 +76,9 @@ class Intake:
     def closings(self, pairs: list[Pair]) -> list[Step]:
         return [Step(self._do.close_letters, self._records.closing(pair)) for pair in pairs]
 
-    def _link(self, connection: Connection, acceptance: Acceptance) -> None:
+    def _link(self, connection: Connection, acceptance: Acceptance, bound: tuple[Move, ...]) -> None:
+        for move in bound:
+            self._require_legal(connection, move)
         if self._rests_here(acceptance):
             self._require_body(connection, acceptance.body)
         self.link(connection, acceptance.receipt, acceptance.notice, acceptance.facts.taken_at)
@@ -87,6 +91,13 @@ class Intake:
             self._receipt(connection, receipt, at)
         if notice is not None:
             self._notice(connection, notice, at)
+
+    def _require_legal(self, connection: Connection, move: Move) -> None:  # req: WHO-2, FIN-7
+        """A [FIN] may have been committed while this letter was judged. Where another node commits one, wait for it."""
+        pair = conversations.c.pair == self._records.pair(move.pair)
+        state = connection.execute(select(conversations.c.state).where(pair).with_for_update(read=True)).scalar()
+        if (State(state or State.ABSENT), move.event) not in TRANSITIONS:
+            raise Conflict("the conversation was closed meanwhile")
 
     def _require_body(self, connection: Connection, body: Body) -> None:
         """A failover may have lost what a server that is gone had called durable: better no 250 than no letter."""
