@@ -40,7 +40,7 @@ class DataDialogue(MailDialogue):
         except Exception as error:
             # The rest of the message is still to come: read on, and it would be taken for commands.
             failed = self.reply_to(error)
-            self.hang_up(Reply(421, failed.status, failed.text))
+            self.hang_up(Reply(421, failed.status if failed.transient else "4.3.0", failed.text))
             return
         if reply.ok:
             self.accepted, self.refusals = self.accepted + 1, 0
