@@ -124,7 +124,10 @@ class Link:
     async def pass_on(self, octets: bytes) -> None:
         """The next piece of it; waits while the process does not keep up. Raises Broken."""
         if self._order and (end := self._laid + len(octets)) <= SHARED:
-            self._shared[self._laid : end] = octets
+            try:
+                self._shared[self._laid : end] = octets
+            except ValueError:  # gone() has closed it
+                raise Broken("the process has ended") from None
             self._laid = end
             return
         self._say(frame(Kind.LETTER, octets))
@@ -178,6 +181,7 @@ class Link:
     async def gone(self) -> int:
         """Wait until it has ended; its exit code."""
         code = await self._process.wait()
+        self._shared.close()  # a dead link may wait long to be taken out of the queue
         self._to.close()
         with contextlib.suppress(OSError):
             await self._to.wait_closed()
