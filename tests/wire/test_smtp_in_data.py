@@ -290,7 +290,7 @@ async def test_a_commit_that_hangs_is_not_waited_for_for_ever():
 
 async def test_a_refused_message_without_end_ends_the_connection(monkeypatch):
     """What is refused is read up to the final dot, for the reply's sake, but not for ever."""
-    monkeypatch.setattr(smtpd_data, "_PATIENCE", 100_000)
+    monkeypatch.setattr(smtpd_data, "_MOST_DISCARDED", 100_000)
     async with house() as home:
         peer = await home.meet()
         await peer.envelope()
