@@ -44,7 +44,7 @@ from mssgw.ports import Trust
 
 # Seconds: under 30 together. A disk that stalls may add ten for commits (edges/smtp_in): see TimeoutStopSec.
 DRAIN_DATA = 15.0
-DRAIN_DELIVERIES = 10.0
+DRAIN_DELIVERIES = 10.0  # less than what is left of a lease that is renewed no more (config/checks)
 
 
 class TaskFell(GatewayError):

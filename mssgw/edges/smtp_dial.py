@@ -50,7 +50,8 @@ log = structlog.get_logger("mssgw.delivery")
 class Connection:
     """An open connection. ``used``: transactions so far; ``in_transaction``: MAIL was said, so RSET comes first.
 
-    ``chain``: the peer's, where it was vetted.
+    ``idle_since``: on the loop's clock, when it was last put into the pool; 0.0 for never. ``chain``: the peer's, where
+    it was vetted.
     """
 
     wire: Wire

@@ -93,7 +93,7 @@ class HopTransport:
         fresh = False
         while True:
             connection = await self._pool.take(route, fresh=fresh)
-            kept = connection.used > 0
+            kept = connection.idle_since > 0.0  # it has rested in the pool, used or not
             still_trusted = partial(self._dialer.still_trusts, route, connection)
             transaction = self.transaction(connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted)
             try:

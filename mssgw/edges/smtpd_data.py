@@ -14,7 +14,7 @@ from mssgw.formats.data_phase import DataDecoder, Problem
 from mssgw.ports import LetterIn
 
 _GO_AHEAD = b"354 Terminez par <CR><LF>.<CR><LF>\r\n"
-_PATIENCE = 268_435_456  # octets of a refused message that are read before the connection is closed
+_MOST_DISCARDED = 268_435_456  # octets of a refused message that are read before the connection is closed
 _ENOUGH = Reply(421, "4.7.0", "Message refuse et beaucoup trop long, connexion fermee")
 
 
@@ -40,7 +40,7 @@ class DataDialogue(MailDialogue):
         except Exception as error:
             # The rest of the message is still to come: read on, and it would be taken for commands.
             failed = self.reply_to(error)
-            self.hang_up(Reply(421, failed.status, failed.text))
+            self.hang_up(Reply(421, failed.status if failed.transient else "4.3.0", failed.text))
             return
         if reply.ok:
             self.accepted, self.refusals = self.accepted + 1, 0
@@ -76,7 +76,7 @@ class DataDialogue(MailDialogue):
         except BaseException:  # the peer is gone, or the gateway stops
             await incoming.abandon()
             raise
-        if decoder.discarded > _PATIENCE:
+        if decoder.discarded > _MOST_DISCARDED:
             return _ENOUGH
         operator = self.standing()  # again, for DATA may last half an hour.  req: TLS-5, TLS-6, TLS-7
         if isinstance(operator, Distrust):
@@ -98,7 +98,7 @@ class DataDialogue(MailDialogue):
             self.flush()
             while True:
                 await incoming.take(decoder.feed(chunk), decoder.problem)
-                if decoder.done or decoder.discarded > _PATIENCE:
+                if decoder.done or decoder.discarded > _MOST_DISCARDED:
                     break
                 chunk = await receiver.chunk()
         finally:
@@ -111,7 +111,7 @@ class _Incoming:
     """A letter in DATA: whatever happens, it is ended once and by nothing that the peer does."""
 
     def __init__(self, dialogue: DataDialogue, letter: LetterIn) -> None:
-        self._dialogue, self._letter, self._limit = dialogue, letter, dialogue.listener.end_within
+        self._dialogue, self._letter, self._end_within = dialogue, letter, dialogue.listener.end_within
         self._over = False
         self.refusal: Reply | None = None
 
@@ -124,7 +124,7 @@ class _Incoming:
             await self.refuse(too_big(limit) if problem is Problem.TOO_BIG else problem.value)
         elif content:
             try:
-                async with asyncio.timeout(self._limit):
+                async with asyncio.timeout(self._end_within):
                     await self._letter.write(content)
             except Exception as error:
                 await self.refuse(self._dialogue.reply_to(error))
@@ -146,7 +146,7 @@ class _Incoming:
         self._over = True
         commit = self._dialogue.door.keep(self._letter.end(size=size, client=operator))
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(self._end_within):
                 return await asyncio.shield(commit)
         except Exception as error:
             return self._dialogue.reply_to(error)

@@ -8,7 +8,7 @@ from mssgw.core.replies import Reply
 
 _FAIR = 50  # pipelined commands of one connection before the others have a turn,
 _TURN = 0.002  # or seconds spent on them: some commands cost as much as a thousand others
-_PATIENCE = 10  # malformed lines before the connection is closed
+_MOST_MALFORMED = 10  # malformed lines before the connection is closed
 
 
 class MalformedCommand(GatewayError):
@@ -70,7 +70,7 @@ class CommandReader(asyncio.StreamReader):
         if _well_formed(line):
             return line
         self._malformed += 1
-        if self._malformed > _PATIENCE:
+        if self._malformed > _MOST_MALFORMED:
             raise ConnectionResetError
         raise MalformedCommand
 

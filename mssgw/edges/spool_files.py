@@ -127,7 +127,7 @@ def _unlink(paths: Sequence[Path]) -> None:
             os.unlink(path)
 
 
-class Threads(Protocol):
+class SegmentSpool(Protocol):
     """Runs what blocks beside the event loop, and counts what comes in (spool_memory.Arrivals).
 
     ``segments``: a place for those of one body.
@@ -154,12 +154,13 @@ class Segments(Protocol):
 
 
 class FileSink:
-    """One body on its way in: in memory until it is too large for the row, then into a file, a MiB at a time.
+    """One body on its way in. It gathers up to a MiB (less when many come in) before the first write; whether it goes
+    into the row is decided at close().
 
     While one MiB is being written the next one fills; no more than that is in memory, besides the hot copy.
     """
 
-    def __init__(self, spool: Threads, spool_id: str, budget: MemoryBudget) -> None:
+    def __init__(self, spool: SegmentSpool, spool_id: str, budget: MemoryBudget) -> None:
         self._spool = spool
         self._id = spool_id
         self._budget = budget
@@ -181,11 +182,12 @@ class FileSink:
         while len(self._buffer) > SEGMENT:
             segment = bytes(memoryview(self._buffer)[:SEGMENT])
             del self._buffer[:SEGMENT]
-            file = self._seal(segment, last=False)
+            cipher, place = self._into or self._begin()
+            self._seal(cipher, segment, last=False)
             if len(self._sealed) >= self._spool.batch:
                 await self._written()
                 sealed, self._sealed = self._sealed, []
-                self._writing = asyncio.create_task(self._spool.in_thread(file.append, sealed))
+                self._writing = asyncio.create_task(self._spool.in_thread(place.append, sealed))
 
     async def close(self, *, size: int) -> Body:
         content, self._buffer = bytes(self._buffer), bytearray()
@@ -193,9 +195,10 @@ class FileSink:
         if self._wire_size <= INLINE_LIMIT:
             inline = content
         else:
-            file = self._seal(content, last=True)
+            cipher, place = self._into or self._begin()
+            self._seal(cipher, content, last=True)
             await self._written()
-            await self._spool.in_thread(file.finish, self._sealed)
+            await self._spool.in_thread(place.finish, self._sealed)
             hot = self._take_hot()
         self._ended()
         return Body(spool_id=self._id, key=self._key, size=size, wire_size=self._wire_size, inline=inline, hot=hot)
@@ -222,17 +225,17 @@ class FileSink:
             self._arriving = False
             self._spool.arrived(-1)
 
-    def _seal(self, segment: bytes, *, last: bool) -> Segments:
-        """The place where it belongs, which is made with the first one."""
-        if self._into is None:
-            self._into = MessageCipher(self._key, self._id), self._spool.segments(self._id)
-            self._arriving = True
-            self._spool.arrived(1)
-        cipher, file = self._into
+    def _begin(self) -> tuple[MessageCipher, Segments]:
+        """With the first segment."""
+        self._into = MessageCipher(self._key, self._id), self._spool.segments(self._id)
+        self._arriving = True
+        self._spool.arrived(1)
+        return self._into
+
+    def _seal(self, cipher: MessageCipher, segment: bytes, *, last: bool) -> None:
         self._keep_hot(segment)
         self._sealed.append(cipher.seal_segment(self._index, last, segment))
         self._index += 1
-        return file
 
     async def _written(self) -> None:
         """Wait for what is being written. Raises what went wrong with it."""

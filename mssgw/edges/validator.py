@@ -58,7 +58,7 @@ class Abandoned(Exception):
     """The rest of the letter will not come."""
 
 
-class Gone(Exception):
+class GatewayLeft(Exception):
     """The gateway has closed its end."""
 
 
@@ -70,11 +70,11 @@ class Pipes:
         self._in = open(0, "rb", buffering=65_536, closefd=False)  # noqa: SIM115 - as long as the process
 
     def read(self) -> tuple[Kind, bytes]:
-        """The next frame. Raises Gone."""
+        """The next frame. Raises GatewayLeft."""
         head = self._exactly(HEAD.size)
         kind, length = HEAD.unpack(head)
         if length > MAX_FRAME:
-            raise Gone
+            raise GatewayLeft
         if kind == Kind.LAID.value:
             return Kind.LETTER, bytes(self._shared[:length])
         return Kind(kind), self._exactly(length)
@@ -82,7 +82,7 @@ class Pipes:
     def _exactly(self, length: int) -> bytes:
         octets = self._in.read(length)
         if len(octets) < length:
-            raise Gone
+            raise GatewayLeft
         return octets
 
     def write(self, kind: Kind, octets: bytes = b"") -> None:
@@ -122,7 +122,7 @@ def answer(order: bytes, letter: _Letter, installed: Installed) -> tuple[Kind, b
         return Kind.REPORT, REPORTS.encode(report)
     except Abandoned:
         return Kind.ABANDON, b""
-    except (Gone, KeyboardInterrupt):
+    except (GatewayLeft, KeyboardInterrupt):
         raise
     except Exception as error:
         told = f"{type(error).__name__} {_where(error.__traceback__)}".encode()
@@ -201,7 +201,7 @@ def main() -> int:
             if kind is Kind.ORDER:
                 pipes.write(*answer(octets, _Letter(pipes.read), installed))
                 gc.collect(0)
-    except (Gone, BrokenPipeError):
+    except (GatewayLeft, BrokenPipeError):
         return 0
 
 

@@ -21,8 +21,8 @@ _TOLD = re.compile(r"[A-Za-z]\w{0,60} (?:mssgw/[\w/]{1,100}\.py:[0-9]{1,6})?")
 _WORD = re.compile(rb"[A-Za-z]{1,60}")
 _PIPE = 1024 * 1024  # octets: what Linux lets anybody have
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-# What glibc does with memory that is free (other libraries pass over this): 48 MB stay, for to get anew from the kernel
-# what a large PDF takes is half of judging it; and pages are huge, for a tree lies on thousands of small ones.
+# For glibc; other libraries pass over this. Up to 48 MB of freed memory is kept: fetching it from the kernel again
+# would take half the time of judging a large PDF. Huge pages, because a tree is spread over thousands of small ones.
 _MEMORY = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=50331648"
 
 
@@ -48,7 +48,8 @@ class Link:
         assert process.stderr is not None
         self._process, self._to, self._from = process, process.stdin, process.stdout
         self._shared, self._laid = shared, 0
-        self._order = b""  # not said yet: every write wakes the process, and it is woken when there is something to do
+        # Not written yet: a write wakes the process, so the order goes out with the first octets it can work on.
+        self._order = b""
         self._hearing = asyncio.create_task(_hear(process.stderr, complained))
         self.documents = 0  # that it has judged
         self.letters = 0
@@ -124,7 +125,10 @@ class Link:
     async def pass_on(self, octets: bytes) -> None:
         """The next piece of it; waits while the process does not keep up. Raises Broken."""
         if self._order and (end := self._laid + len(octets)) <= SHARED:
-            self._shared[self._laid : end] = octets
+            try:
+                self._shared[self._laid : end] = octets
+            except ValueError:  # gone() has closed it
+                raise Broken("the process has ended") from None
             self._laid = end
             return
         self._say(frame(Kind.LETTER, octets))
@@ -178,6 +182,7 @@ class Link:
     async def gone(self) -> int:
         """Wait until it has ended; its exit code."""
         code = await self._process.wait()
+        self._shared.close()  # a dead link may wait long to be taken out of the queue
         self._to.close()
         with contextlib.suppress(OSError):
             await self._to.wait_closed()

@@ -95,6 +95,10 @@ class ProcessValidators:
         """The seats whose process could not start, or died before its first letter; each is tried again."""
         return frozenset(self._hopeless)
 
+    @property
+    def _none_to_be_had(self) -> bool:
+        return len(self._hopeless) == self._count
+
     # --- letters ------------------------------------------------------------------------------------------------
 
     async def judge(self, letter: AsyncIterator[bytes], order: Order, *, queue_id: str | None = None) -> Report:
@@ -126,14 +130,15 @@ class ProcessValidators:
 
     async def _free_one(self, end: float) -> Link | None:
         """A process that waits for a letter; None when there is none in time, or will be none."""
-        while not self._closed and len(self._hopeless) < self._count:
+        while not (self._closed or self._none_to_be_had):
             try:
                 link = await self._next_free(end)
             except TimeoutError:
                 self._told.event("validator.none_free", alarm=True, processes=self._count)
                 return None
             if link is None:
-                self._free.put_nowait(None)
+                if self._closed or self._none_to_be_had:
+                    self._free.put_nowait(None)  # nor need the others who wait
             elif link.alive:
                 if link.pack == self._version():
                     return link
@@ -150,13 +155,12 @@ class ProcessValidators:
     async def _settle(self, link: Link, end: float, *, whole: bool) -> Report:
         """The answer to a letter, and what becomes of the process."""
         link.letters += 1
-        link.conclude(whole=whole)
         try:
+            link.conclude(whole=whole)
             async with asyncio.timeout_at(end):
                 report = await link.answer() or UNVERIFIED
         except TimeoutError:
-            self._told.event("validator.killed", alarm=True, why="deadline", queue_id=link.queue_id)
-            link.kill()
+            self._killed(link, "deadline")
         except Defect as defect:
             self._told.event("validator.defect", alarm=True, failed=str(defect), queue_id=link.queue_id)
             link.dismiss()
@@ -164,13 +168,18 @@ class ProcessValidators:
             if link.ended:  # whoever keeps the seat tells
                 link.bury()
             else:
-                self._told.event("validator.killed", alarm=True, why=str(broken), queue_id=link.queue_id)
-                link.kill()
+                self._killed(link, str(broken))
+        except Exception as failure:  # ours: the process would be busy for ever
+            self._killed(link, type(failure).__name__)
         else:
             link.documents += len(report.documents) or 1
             self._give_back(link)
             return report
         return UNVERIFIED
+
+    def _killed(self, link: Link, why: str) -> None:
+        self._told.event("validator.killed", alarm=True, why=why, queue_id=link.queue_id)
+        link.kill()
 
     def _give_back(self, link: Link) -> None:
         link.busy, link.queue_id = False, None
@@ -196,16 +205,30 @@ class ProcessValidators:
         """A process on this seat, and another one when it is gone."""
         pause = _FIRST_PAUSE
         while True:
-            if await self._occupy(seat):
+            try:
+                useful = await self._occupy(seat)
+            except Exception as failure:  # whatever it is, the seat must not be lost
+                why = str(failure) if isinstance(failure, Broken) else type(failure).__name__
+                self._told.event("validator.cannot_start", alarm=True, why=why)
+                useful = False
+            if useful:
                 pause = _FIRST_PAUSE
                 self._hopeless.discard(seat)
             else:
-                self._hopeless.add(seat)
+                self._despair_of(seat)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def _despair_of(self, seat: int) -> None:
+        """There is no process on it, nor soon. With the last such seat, whoever waits need not."""
+        self._hopeless.add(seat)
+        if self._none_to_be_had:
+            while not self._free.empty():  # they are dead
+                self._free.get_nowait()
+            self._free.put_nowait(None)
+
     async def _occupy(self, seat: int) -> bool:
-        """One process, as long as it lives; whether it did anything."""
+        """One process, as long as it lives; whether it did anything. Raises what goes wrong when it starts or ends."""
         link = None
         try:
             version = self._version()  # first: a pack that is installed meanwhile is another one
@@ -224,10 +247,6 @@ class ProcessValidators:
                     "validator.crashed", alarm=True, exit_code=code, letters=link.letters, queue_id=link.queue_id
                 )
             return link.letters > 0 or link.dismissed
-        except (OSError, TimeoutError, Broken) as failure:
-            why = str(failure) if isinstance(failure, Broken) else type(failure).__name__
-            self._told.event("validator.cannot_start", alarm=True, why=why)
-            return False
         finally:
             self._links.pop(seat, None)
             if link is not None:

@@ -24,13 +24,14 @@ _HTML = re.compile(
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 _ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
+# But zips: of those a validator tells.
 _ARCHIVES = (
     b"\x1f\x8b\x08",
     b"7z\xbc\xaf\x27\x1c",
     b"Rar!\x1a\x07",
     b"\xfd7zXZ\0",
     b"BZh",
-)  # of zips, a validator tells
+)
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
 
 
@@ -89,7 +90,7 @@ def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
         return True
     if kind.startswith("message/") and kind not in _REPORTS:
         return True  # a letter in a letter
-    # uuencode and the like, which some readers undo; damage, which each mends in its way
+    # uuencode and the like, which some readers decode; damaged base64, which every reader repairs differently
     return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and _is_damaged(excerpt))
 
 

@@ -32,9 +32,9 @@ _NAKED_KIND = {b"\r": Problem.BARE_CR, b"\n": Problem.BARE_LF, b"\0": Problem.NU
 class DataDecoder:
     """One message. Feed it what the socket gives until ``done``; ``leftover`` is then what follows the message.
 
-    ``size`` counts the octets of the content without the dots that stuffing added (SD-1), ``wire_size`` counts them
-    all. From the first ``problem`` on nothing is given and nothing counted but ``discarded``; the end is still looked
-    for, so that the reply comes where the peer expects it.
+    ``size`` counts the octets of the content without the dots that stuffing added (SD-1). From the first ``problem`` on
+    nothing is given and nothing counted but ``discarded``; the end is still looked for, so that the reply comes where
+    the peer expects it.
     """
 
     def __init__(self, limit: int, *, line_limit: int = LINE_LIMIT) -> None:
@@ -43,9 +43,7 @@ class DataDecoder:
         self._line_limit = line_limit
         self._held = b""  # what cannot be judged before its next octet comes: CR, "." or ".CR" at a line start
         self._in_line = 0  # octets of the line in progress that were given; 0: at a line start
-        self._dotted = False  # whether a line of the piece at hand begins with a dot
         self.size = 0
-        self.wire_size = 0
         self.discarded = 0
         self.problem: Problem | None = None
         self.done = False
@@ -66,9 +64,10 @@ class DataDecoder:
 
     def _feed(self, chunk: bytes) -> bytes:
         data = self._held + chunk if self._held else chunk
-        content = self._until_end(data)
+        dotted = _dotted_line(data)
+        content = self._until_end(data, dotted)
         if self.problem is None and content:
-            self.problem = self._judge(content)
+            self.problem = self._judge(content, dotted=dotted >= 0)
         if self.problem is None:
             return content
         self.discarded += len(content)
@@ -76,14 +75,11 @@ class DataDecoder:
             self._in_line = 0 if content.endswith(b"\r\n") else 1
         return b""
 
-    def _until_end(self, data: bytes) -> bytes:
-        """Cut the content off at the end mark, or before what must wait for its next octet."""
+    def _until_end(self, data: bytes, dotted: int) -> bytes:
+        """Cut the content off at the end mark, or before what must wait for its next octet; see _dotted_line()."""
         if self._in_line == 0 and data.startswith(b".\r\n"):
-            self._dotted = False
             return self._end(b"", data[3:])
-        dotted = _dotted_line(data)
-        self._dotted = dotted >= 0
-        if self._dotted:
+        if dotted >= 0:
             end = data.find(b"\r\n.\r\n", dotted)
             if end >= 0:
                 return self._end(data[: end + 2], data[end + 5 :])
@@ -106,16 +102,18 @@ class DataDecoder:
         self.leftover = leftover
         return content
 
-    def _judge(self, content: bytes) -> Problem | None:
-        """Count ``content`` and find what is wrong with it. It never begins or ends within a CRLF."""
+    def _judge(self, content: bytes, *, dotted: bool) -> Problem | None:
+        """Count ``content`` and find what is wrong with it. It never begins or ends within a CRLF.
+
+        ``dotted``: whether a line behind a CRLF may begin with a dot.
+        """
         first, last = content.find(b"\n"), content.rfind(b"\n")
         first_line = first - 1 if first >= 0 else len(content)
-        dots = (content.count(b"\r\n.") if self._dotted else 0) + (self._in_line == 0 and content.startswith(b"."))
+        dots = (content.count(b"\r\n.") if dotted else 0) + (self._in_line == 0 and content.startswith(b"."))
         size = self.size + len(content) - dots
         if not _clean(content) or self._in_line + first_line > self._line_limit or size > self._limit:
             return self._first_problem(content)
         self.size = size
-        self.wire_size += len(content)
         self._in_line = len(content) - last - 1 if last >= 0 else self._in_line + len(content)
         return None
 

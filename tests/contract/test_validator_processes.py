@@ -17,6 +17,7 @@ import pytest
 from mssgw.core.clinical import Verdict
 from mssgw.core.report import UNVERIFIED, Report
 from mssgw.edges.pack_files import PackFiles
+from mssgw.edges.validator_link import Link
 from mssgw.edges.validators import ProcessValidators
 from mssgw.formats.cda.pack import Label, Pack
 from mssgw.formats.wire import to_wire
@@ -149,6 +150,72 @@ async def test_when_none_can_start_nobody_waits(told: Told, monkeypatch: pytest.
         await eventually(lambda: told.alarms != [] and len(validators.hopeless) == 2)
         assert await validators.judge(pieces(LETTER), order()) == UNVERIFIED
     assert set(told.alarms) == {"validator.cannot_start"}
+
+
+async def test_when_none_can_start_those_that_wait_already_wait_no_longer(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And when one can be had again, letters wait for it as before."""
+    async with ProcessValidators(count=2, telemetry=told, deadline=30, patience=3600) as validators:
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", "/bin/false")
+            async with asyncio.timeout(10):
+                waiting = [validators.judge(pieces(LETTER), order()) for _ in range(3)]
+                assert await asyncio.gather(*waiting) == [UNVERIFIED] * 3
+        await warm(validators)
+        letters = [validators.judge(pieces(LETTER), order()) for _ in range(4)]
+        assert all(report.complete for report in await asyncio.gather(*letters))
+
+
+async def test_a_seat_is_not_lost_whatever_goes_wrong(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that anybody foresaw: an alarm that names the class alone, and another try."""
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/EXEMPLE\0")  # a ValueError
+        async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60) as validators:
+            await eventually(lambda: bool(validators.hopeless))
+            broken.undo()
+            await warm(validators, 1)
+            assert (await validators.judge(pieces(LETTER), order())).complete
+    assert [(name, fields["why"]) for name, fields in told.events] == [("validator.cannot_start", "ValueError")]
+    assert "EXEMPLE" not in repr(told.events)
+
+
+async def test_a_letter_that_fails_in_a_way_nobody_foresaw_leaves_no_process_busy(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is unverified; its process is ended and replaced."""
+
+    async def cannot(link: Link) -> None:
+        raise LookupError("EXEMPLE")
+
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60) as validators:
+        await warm(validators, 1)
+        before = set(validators.processes)
+        with monkeypatch.context() as broken:
+            broken.setattr(Link, "answer", cannot)
+            assert await validators.judge(pieces(LETTER), order(), queue_id="Q-1") == UNVERIFIED
+        await eventually(lambda: bool(validators.free))
+        assert not before & set(validators.processes)
+    ((name, fields),) = told.events
+    assert (name, fields["why"], fields["queue_id"]) == ("validator.killed", "LookupError", "Q-1")
+
+
+async def test_the_memory_of_a_process_that_has_ended_is_given_back(told: Told) -> None:
+    """The mapping of a MiB where its letters lay."""
+    before = _mappings()
+    async with ProcessValidators(count=1, telemetry=told, deadline=30, patience=60) as validators:
+        for _ in range(3):
+            await warm(validators, 1)
+            (pid,) = validators.processes
+            assert (await validators.judge(pieces(LETTER), order())).complete
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda pid=pid: pid not in validators.processes)  # type: ignore[misc]
+        await warm(validators, 1)
+        assert _mappings() == before + 1
+
+
+def _mappings() -> int:
+    return Path("/proc/self/maps").read_text().count("mssgw-letter")
 
 
 async def test_when_all_are_busy_a_letter_waits_and_then_gives_up(told: Told) -> None:

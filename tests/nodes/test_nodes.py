@@ -19,7 +19,7 @@ from tests.peers import postgresql
 from tests.peers.gateway import GatewayProcess, Hops
 from tests.peers.postgresql import PostgresServer
 
-TAKE_OVER = 10.0  # seconds; see delivery.take_over_after
+TAKE_OVER = 20.0  # seconds; see delivery.take_over_after
 _SLACK = 15.0  # of a busy machine: a restart, a claim, an SMTP session
 _CALM = 60.0  # seconds for all that waits to arrive
 

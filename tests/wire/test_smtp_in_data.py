@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mssgw.core.envelope import Role
-from mssgw.core.errors import StoreFull
+from mssgw.core.errors import MalformedAddress, StoreFull
 from mssgw.edges import smtpd_data
 from mssgw.edges.smtpd_receiver import BUFFER
 from tests.wire.inbound import LETTER, QUEUED, Recorder, house
@@ -290,7 +290,7 @@ async def test_a_commit_that_hangs_is_not_waited_for_for_ever():
 
 async def test_a_refused_message_without_end_ends_the_connection(monkeypatch):
     """What is refused is read up to the final dot, for the reply's sake, but not for ever."""
-    monkeypatch.setattr(smtpd_data, "_PATIENCE", 100_000)
+    monkeypatch.setattr(smtpd_data, "_MOST_DISCARDED", 100_000)
     async with house() as home:
         peer = await home.meet()
         await peer.envelope()
@@ -359,3 +359,13 @@ async def test_when_we_fail_in_the_middle_of_data_the_rest_is_not_read_as_comman
             assert (await peer.hear())[:9] == "421 4.3.0"
             assert await peer.hear() == ""
             assert len(home.reception.senders) == 1
+
+
+async def test_a_connection_closed_in_data_is_never_told_a_permanent_status():
+    """Whatever failed: 421 says to come again, and its enhanced status must say the same (RFC 3463)."""
+    async with house(Recorder(abort_error=MalformedAddress())) as home:
+        peer = await home.meet()
+        await peer.envelope()
+        await peer.ask("DATA")
+        await peer.send(b"Subject: a\r\n\r\nbare\nline\r\n")
+        assert (await peer.hear())[:9] == "421 4.3.0"

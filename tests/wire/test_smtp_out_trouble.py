@@ -251,6 +251,16 @@ async def test_a_kept_connection_that_went_stale_costs_no_attempt(offers: tuple[
     assert [len(session.bodies) for session in server.sessions] == [1, 1]
 
 
+@MANNERS
+async def test_a_stale_connection_on_which_no_letter_went_out_costs_no_attempt(offers: tuple[str, ...]) -> None:
+    """It was opened for a letter that turned out not to fit the peer, and rested in the pool since."""
+    script: Script = {"MAIL": [CLOSE, b"250 2.1.0 ok\r\n"]}
+    async with ScriptedServer(script, offers=(*offers, "SIZE 2000")) as server, transport() as out:
+        assert isinstance((await out.send(route(server), letter(b"x" * 3_000 + b"\r\n"), ONE))[0], Bounced)
+        assert isinstance((await out.send(route(server), letter(), ONE))[0], Delivered)
+    assert [len(session.bodies) for session in server.sessions] == [0, 1]
+
+
 async def test_a_fresh_connection_that_dies_is_not_tried_again_at_once() -> None:
     async with ScriptedServer({"MAIL": CLOSE}) as server:
         await sent(server)

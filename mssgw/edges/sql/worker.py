@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -105,7 +106,7 @@ class Worker(ABC):
         """Nothing of these was kept. Connect anew: after a failed fsync this connection is not to be trusted."""
         broken = isinstance(error, (*self.database.errors, OSError))
         for job in jobs:  # each its own exception: many tasks raise them at once
-            job.result, job.error = None, self.database.failure(error) if broken else error
+            job.result, job.error = None, self.database.failure(error) if broken else _another(error)
         self.forsake()
         if broken:
             self.bury()
@@ -118,6 +119,14 @@ class Worker(ABC):
 
     def bury(self) -> None:  # noqa: B027 - a reader has nothing to bury
         """See to it that nothing of what failed comes back."""
+
+
+def _another(error: Exception) -> Exception:
+    """The same again: whoever raises an exception writes into it."""
+    try:
+        return copy.copy(error).with_traceback(error.__traceback__)
+    except Exception:  # a class that cannot be made from its arguments: better one for all than another error
+        return error
 
 
 def _resolve(jobs: Sequence[Job]) -> None:

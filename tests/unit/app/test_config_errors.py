@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config
+from mssgw.app.daemon import DRAIN_DELIVERIES
+from mssgw.flow.leases import RENEWALS
 
 GOOD = """\
 [gateway]
@@ -209,7 +211,7 @@ MISTAKES = [
     ('message_size = "10 MiB"', 'message_size = "10 MB"', 50, "limits.message_size", "(SIZ-1)"),
     ('message_size = "10 MiB"', "message_size = 10485759", 50, "limits.message_size", "at least 10485760"),
     ('message_size = "10 MiB"', 'message_size = "10 Mo"', 50, "limits.message_size", "expected a size"),
-    ('give_up_after = "48h"', 'take_over_after = "5s"', 53, "delivery.take_over_after", "at least 10s"),
+    ('give_up_after = "48h"', 'take_over_after = "19s"', 53, "delivery.take_over_after", "at least 20s"),
     (
         'state_dir = "state"',
         'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me:secret@db/mssgw"',
@@ -300,6 +302,13 @@ def test_a_mistake_in_one_section_raises_no_false_alarm_about_another(tmp_path: 
     """A broken establishment must not make its logins and mailboxes look lost."""
     problems = problems_of(write(tmp_path, GOOD.replace('name = "chu"', "name = 3")))
     assert [problem.key for problem in problems] == ["establishment[0].name"]
+
+
+def test_the_shortest_lease_outlives_the_stop_of_its_node(tmp_path: Path) -> None:
+    """It is renewed no more while the last deliveries end: another node must not begin to send them."""
+    text = GOOD.replace('give_up_after = "48h"', 'take_over_after = "20s"')
+    lease = config.load(write(tmp_path, text)).delivery.take_over_after
+    assert (lease - lease / RENEWALS).total_seconds() > DRAIN_DELIVERIES
 
 
 def test_an_address_with_a_mistake_is_not_repeated(tmp_path: Path) -> None:

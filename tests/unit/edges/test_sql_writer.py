@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import MalformedMatricule, StoreFull, StoreUnavailable
 from mssgw.edges.sql.dialects import Database, database
 from mssgw.edges.sql.units import Unit, Upkeep
+from mssgw.edges.sql.worker import Job
 from mssgw.edges.sql.writer import Writer
 
 
@@ -71,6 +73,28 @@ async def test_a_disk_that_fails_between_two_units_fails_those_that_follow_and_n
     assert [type(each) for each in told] == [ValueError, int, StoreUnavailable, StoreUnavailable, StoreUnavailable]
     assert await writer.ask(keep(3)) == 3
     assert await writer.ask(Unit(work=kept)) == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StoreFull("full"),
+        MalformedMatricule("cle fausse"),
+        InvalidRequestError("closed"),
+        DBAPIError("SELECT 1", {}, ValueError("x"), hide_parameters=True, connection_invalidated=True),
+        sqlite3.OperationalError("disk I/O error"),
+    ],
+)
+async def test_each_job_of_a_batch_that_failed_hears_an_exception_of_its_own(writer: Writer, error: Exception) -> None:
+    """Tasks that raise one object write into each other's traceback."""
+    loop = asyncio.get_running_loop()
+    jobs = [Job(None, loop.create_future()) for _ in range(3)]
+    await writer.ask(Upkeep(lambda connection: writer.fail(jobs, error)))
+    errors = [job.error for job in jobs]
+    assert len({id(each) for each in errors}) == 3
+    [told] = {(type(each), str(each), getattr(each, "reply", None)) for each in errors}
+    if not isinstance(error, writer.database.errors):
+        assert told == (type(error), str(error), getattr(error, "reply", None))
 
 
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), RuntimeError()])
