@@ -10,6 +10,7 @@ from mssgw.app.telemetry.hints import HINTS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
+SOCKETS = sorted(path.name for path in (ROOT / "systemd").glob("*.socket"))
 _FAMILIES = (
     "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|receipts|report|retention|smtp"
     "|store|sweep|trust|validator"
@@ -59,3 +60,33 @@ def test_every_event_stands_in_the_guide() -> None:
     events |= set(HINTS)
     known = re.findall(rf"`((?:{_FAMILIES})\.[a-z_.*]+)`", GUIDE)
     assert sorted(each for each in events if not any(fnmatch(each, pattern) for pattern in known)) == []
+
+
+def systemctl(verb: str, text: str) -> list[set[str]]:
+    """The words of each ``systemctl VERB`` in a text, to the end of its command."""
+    return [set(words.split()) for words in re.findall(rf"systemctl {verb} ([^\n`#&|;]+)", text)]
+
+
+def test_what_stops_the_gateway_stops_all_its_sockets() -> None:
+    """A connection to one that is left open would start the service again, in the middle of a key rotation."""
+    places = [*ROOT.glob("docs/*.md"), *ROOT.glob("systemd/*"), *ROOT.glob("config/*.toml"), *ROOT.glob("mssgw/**/*.py")]
+    texts = [path.read_text("utf-8") for path in places]
+    stops = [words for text in texts for words in systemctl("stop", text)]
+    assert len(stops) >= 6
+    assert [words for words in stops if not {"'mssgw*.socket'", "mssgw.service"} <= words] == []
+    disabled = [words for text in texts for words in systemctl("disable", text)]  # which takes no pattern
+    assert disabled != []
+    assert [words for words in disabled if not {*SOCKETS, "mssgw.service"} <= words] == []
+
+
+def test_what_starts_the_gateway_again_starts_the_port_of_patients_too() -> None:
+    """Where there is one, and before the service: a socket does not start under a running service."""
+    first = "systemctl is-enabled -q mssgw-patients.socket && systemctl start mssgw-patients.socket"
+    for text in (GUIDE, (ROOT / "mssgw" / "app" / "cli" / "key.py").read_text("utf-8")):
+        lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+        starts = [number for number, line in enumerate(lines) if line.startswith("systemctl start")]
+        assert starts != []
+        for number in starts:
+            assert lines[number - 1] == first
+            named = set(lines[number].split()) | {"mssgw-patients.socket"}
+            assert {*SOCKETS, "mssgw.service"} <= named
