@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
 
 ROOT = Path(__file__).parents[2]
@@ -90,3 +91,14 @@ def test_what_starts_the_gateway_again_starts_the_port_of_patients_too() -> None
             assert lines[number - 1] == first
             named = set(lines[number].split()) | {"mssgw-patients.socket"}
             assert {*SOCKETS, "mssgw.service"} <= named
+
+
+def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:
+    """With the commands that give it a sense of its own."""
+    table = GUIDE.partition("## Codes de sortie")[2]
+    guide = dict(re.findall(r"^\| (\d+) \| (.+) \|$", table, re.M))
+    help_ = dict(re.findall(r"^  (\d+) +(.+)$", exits.HELP, re.M))
+    assert set(guide) == set(help_) == {str(int(code)) for code in exits.Code}
+    for code, sense in help_.items():
+        own = set(re.findall(r"(?:^|; )([a-z ]+):", sense)) - {"the answer is no", "bad input data"}  # no commands
+        assert own == set(re.findall(r"(?:^|; )`([a-z ]+)` :", guide[code])), code
