@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
+from mssgw.edges.identity import THRESHOLDS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
@@ -142,3 +143,11 @@ def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:
     for code, sense in help_.items():
         own = set(re.findall(r"(?:^|; )([a-z ]+):", sense)) - {"the answer is no", "bad input data"}  # no commands
         assert own == set(re.findall(r"(?:^|; )`([a-z ]+)` :", guide[code])), code
+
+
+def test_the_trial_certificate_raises_no_alarm_at_the_first_start() -> None:
+    """It lasts longer than the first threshold, of which the guide speaks too."""
+    found = re.search(r"openssl req -x509 -days (\d+) ", GUIDE)
+    assert found is not None
+    assert int(found[1]) > THRESHOLDS[0]
+    assert f"dans les {THRESHOLDS[0]} derniers jours" in " ".join(GUIDE.split())
