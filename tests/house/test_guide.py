@@ -151,3 +151,29 @@ def test_the_trial_certificate_raises_no_alarm_at_the_first_start() -> None:
     assert found is not None
     assert int(found[1]) > THRESHOLDS[0]
     assert f"dans les {THRESHOLDS[0]} derniers jours" in " ".join(GUIDE.split())
+
+
+def test_an_update_refreshes_what_the_installation_put_there() -> None:
+    """All but the administrator's own: /etc/mssgw."""
+    installing, updating = (
+        GUIDE.partition(f"\n## {each}\n")[2] for each in ("Installer", "Mettre à jour, désinstaller")
+    )
+    block, update = (each.split("```sh\n")[1].partition("```")[0] for each in (installing, updating))
+    lines = [line.partition(" #")[0].strip() for line in block.splitlines() if "/etc/mssgw" not in line]
+    put = [line for line in lines if re.match(r"install |cp |src=|/opt/mssgw/bin/pip ", line)]
+    assert len(put) >= 6
+    assert [line for line in put if line not in update] == []
+
+
+def test_no_reply_has_two_rows() -> None:
+    """Two pieces of advice for one line of a log help nobody."""
+    rows = re.findall(r"^\| (`\d{3} [^|]+) \|", GUIDE, re.M)
+    assert len(rows) > 50
+    assert sorted(each for each in set(rows) if rows.count(each) > 1) == []
+
+
+def test_every_heading_stands_alone() -> None:
+    """Below a blank line or a comment, or some readers of Markdown show none."""
+    for name in ("administrateur", "cda", "mailboxes", "scaling", "trust", "performance", "flow"):
+        page = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{name}.md").read_text("utf-8"), flags=re.S)
+        assert re.findall(r"[^\n>]\n(#+ .+)", page) == [], name
