@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
+from mssgw.edges.identity import THRESHOLDS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
+SOCKETS = sorted(path.name for path in (ROOT / "systemd").glob("*.socket"))
 _FAMILIES = (
     "collector|config|delivery|directory|disk|gateway|letter|metrics|notice|notification|queue|receipts|report|retention|smtp"
     "|store|sweep|trust|validator"
@@ -18,10 +21,13 @@ _EVENT = re.compile(rf"(?:{_FAMILIES})\.[a-z_.]+")
 _CALLS = {"event", "_event", "_tell", "_last", "_over", "debug", "info", "warning", "error"}
 
 
-def calls() -> Iterator[ast.Call]:
-    """All calls in the gateway's code."""
-    for path in sorted((ROOT / "mssgw").rglob("*.py")):
-        yield from (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call))
+def files() -> Iterator[list[ast.AST]]:
+    """The nodes of each file of the gateway's code."""
+    yield from (list(ast.walk(ast.parse(path.read_text("utf-8")))) for path in sorted((ROOT / "mssgw").rglob("*.py")))
+
+
+def calls(nodes: list[ast.AST]) -> Iterator[ast.Call]:
+    yield from (node for node in nodes if isinstance(node, ast.Call))
 
 
 def named(call: ast.Call) -> str:
@@ -33,24 +39,56 @@ def texts(node: ast.AST) -> Iterator[str]:
     yield from (each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
 
 
+def replies() -> Iterator[tuple[int, str, list[str]]]:
+    """Code, status and texts of each reply whose code is spelt out; of an f-string, what precedes its values."""
+    for nodes in files():
+        assigned = [node for node in nodes if isinstance(node, ast.Assign)]
+        for call in calls(nodes):
+            match named(call), call.args:
+                case "Reply", [ast.Constant(int(code)), ast.Constant(str(status)), text]:
+                    pass
+                case "_bad", [text, ast.Constant(int(code)), ast.Constant(str(status))]:
+                    pass
+                case "not_allowed", [text]:
+                    code, status = 550, "5.7.1"
+                case _:
+                    continue
+            given = [each.value for each in assigned if ast.unparse(each.targets[0]) == ast.unparse(text)] or [text]
+            yield code, status, [next(texts(each)) for each in given if isinstance(each, ast.Constant | ast.JoinedStr)]
+
+
 def test_every_refusal_stands_in_the_guide() -> None:
-    """By code and enhanced status: the guide may say the text in its own words."""
-    said = {
-        f"{call.args[0].value} {call.args[1].value}"
-        for call in calls()
-        if named(call) == "Reply" and len(call.args) == 3
-        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[1], ast.Constant)
-    }
-    refusals = {each for each in said if each[0] in "45"}
+    """By code and enhanced status."""
+    refusals = {f"{code} {status}" for code, status, _ in replies() if code >= 400}
     assert len(refusals) > 30
     assert sorted(each for each in refusals if each not in GUIDE) == []
+
+
+def test_every_text_of_a_refusal_stands_in_the_guide() -> None:
+    """Its first five words, behind code and status, so that whoever searches the guide for them finds the row.
+
+    Errors of syntax and sequence are told by their codes; what guards documents is caught where these are judged.
+    """
+    by_code = {500, 501, 502, 503, 504, 538, 555}
+    inside = {"554 5.6.0 Document medical illisible ou non", "554 5.6.0 Document XML illisible ou non"}
+    guide = " ".join(GUIDE.split())
+    said = {
+        f"{code} {status} {' '.join(text.split()[:5])}"
+        for code, status, spelt in replies()
+        for text in spelt
+        if code >= 500 and code not in by_code
+    }
+    assert len(said) > 40
+    assert inside < said
+    assert sorted(each for each in said - inside if each not in guide) == []
 
 
 def test_every_event_stands_in_the_guide() -> None:
     """The guide's table may say sweep.*_failed for three."""
     events = {
         text
-        for call in calls()
+        for nodes in files()
+        for call in calls(nodes)
         if named(call) in _CALLS and call.args
         for text in texts(call.args[0])
         if _EVENT.fullmatch(text)
@@ -59,3 +97,83 @@ def test_every_event_stands_in_the_guide() -> None:
     events |= set(HINTS)
     known = re.findall(rf"`((?:{_FAMILIES})\.[a-z_.*]+)`", GUIDE)
     assert sorted(each for each in events if not any(fnmatch(each, pattern) for pattern in known)) == []
+
+
+def systemctl(verb: str, text: str) -> list[set[str]]:
+    """The words of each ``systemctl VERB`` in a text, to the end of its command."""
+    return [set(words.split()) for words in re.findall(rf"systemctl {verb} ([^\n`#&|;]+)", text)]
+
+
+def test_what_stops_the_gateway_stops_all_its_sockets() -> None:
+    """A connection to one that is left open would start the service again, in the middle of a key rotation."""
+    places = [
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("systemd/*"),
+        *ROOT.glob("config/*.toml"),
+        *ROOT.glob("mssgw/**/*.py"),
+    ]
+    texts = [path.read_text("utf-8") for path in places]
+    stops = [words for text in texts for words in systemctl("stop", text)]
+    assert len(stops) >= 6
+    assert [words for words in stops if not {"'mssgw*.socket'", "mssgw.service"} <= words] == []
+    disabled = [words for text in texts for words in systemctl("disable", text)]  # which takes no pattern
+    assert disabled != []
+    assert [words for words in disabled if not {*SOCKETS, "mssgw.service"} <= words] == []
+
+
+def test_what_starts_the_gateway_again_starts_the_port_of_patients_too() -> None:
+    """Where there is one, and before the service: a socket does not start under a running service."""
+    first = "systemctl is-enabled -q mssgw-patients.socket && systemctl start mssgw-patients.socket"
+    for text in (GUIDE, (ROOT / "mssgw" / "app" / "cli" / "key.py").read_text("utf-8")):
+        lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+        starts = [number for number, line in enumerate(lines) if line.startswith("systemctl start")]
+        assert starts != []
+        for number in starts:
+            assert lines[number - 1] == first
+            named = set(lines[number].split()) | {"mssgw-patients.socket"}
+            assert {*SOCKETS, "mssgw.service"} <= named
+
+
+def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:
+    """With the commands that give it a sense of its own."""
+    table = GUIDE.partition("## Codes de sortie")[2]
+    guide = dict(re.findall(r"^\| (\d+) \| (.+) \|$", table, re.M))
+    help_ = dict(re.findall(r"^  (\d+) +(.+)$", exits.HELP, re.M))
+    assert set(guide) == set(help_) == {str(int(code)) for code in exits.Code}
+    for code, sense in help_.items():
+        own = set(re.findall(r"(?:^|; )([a-z ]+):", sense)) - {"the answer is no", "bad input data"}  # no commands
+        assert own == set(re.findall(r"(?:^|; )`([a-z ]+)` :", guide[code])), code
+
+
+def test_the_trial_certificate_raises_no_alarm_at_the_first_start() -> None:
+    """It lasts longer than the first threshold, of which the guide speaks too."""
+    found = re.search(r"openssl req -x509 -days (\d+) ", GUIDE)
+    assert found is not None
+    assert int(found[1]) > THRESHOLDS[0]
+    assert f"dans les {THRESHOLDS[0]} derniers jours" in " ".join(GUIDE.split())
+
+
+def test_an_update_refreshes_what_the_installation_put_there() -> None:
+    """All but the administrator's own: /etc/mssgw."""
+    installing, updating = (
+        GUIDE.partition(f"\n## {each}\n")[2] for each in ("Installer", "Mettre à jour, désinstaller")
+    )
+    block, update = (each.split("```sh\n")[1].partition("```")[0] for each in (installing, updating))
+    lines = [line.partition(" #")[0].strip() for line in block.splitlines() if "/etc/mssgw" not in line]
+    put = [line for line in lines if re.match(r"install |cp |src=|/opt/mssgw/bin/pip ", line)]
+    assert len(put) >= 6
+    assert [line for line in put if line not in update] == []
+
+
+def test_no_reply_has_two_rows() -> None:
+    """Two pieces of advice for one line of a log help nobody."""
+    rows = re.findall(r"^\| (`\d{3} [^|]+) \|", GUIDE, re.M)
+    assert len(rows) > 50
+    assert sorted(each for each in set(rows) if rows.count(each) > 1) == []
+
+
+def test_every_heading_stands_alone() -> None:
+    """Below a blank line or a comment, or some readers of Markdown show none."""
+    for name in ("administrateur", "cda", "mailboxes", "scaling", "trust", "performance", "flow"):
+        page = re.sub(r"```.*?```", "", (ROOT / "docs" / f"{name}.md").read_text("utf-8"), flags=re.S)
+        assert re.findall(r"[^\n>]\n(#+ .+)", page) == [], name

@@ -64,8 +64,8 @@ def new(
     \b
     Examples:
       mssgw cda new essai/
-      mssgw cda new essai/ --kind biologie --structured --date 2025-11-03T14:30:00+01:00
-      mssgw cda new essai/ --kind ordonnance --ins 146026322000196 --birth 1946-02-11 --family SPECIMEN --given ANDRE
+      mssgw cda new essai-2/ --kind biologie --structured --date 2025-11-03T14:30:00+01:00
+      mssgw cda new essai-3/ --kind ordonnance --ins 146026322000196 --birth 1946-02-11 --family SPECIMEN --given ANDRE
     """
     name, _, surname = author.strip().partition(" ")
     ins = _matricule(matricule)

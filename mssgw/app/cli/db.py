@@ -34,7 +34,7 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
 
     \b
     Examples:
-      systemctl stop mssgw
+      systemctl stop 'mssgw*.socket' mssgw.service
       mssgw db copy --to 'postgresql+psycopg://mssgw@db.chu.fr/mssgw?sslmode=verify-full'
     """
     from mssgw.app import config as configuration  # they pull in the database: not for --help

@@ -47,10 +47,12 @@ Exit codes:
   2    explain: the letter is held for a person; cda check: a document is refused
   64   usage error
   65   bad input data: a file or a value that cannot be read; cda check: no clinical document in it
-  69   the store is unavailable, or somebody else has it open; or a published file is
+  69   the store is unavailable, or somebody else has it open; or a published file is; serve: a port is taken
   70   internal error (run again with `mssgw --debug`)
   77   no permission
   78   configuration error (see `mssgw check`)
+  130  interrupted (Ctrl-C)
+  141  whoever read our output has gone
 """
 
 

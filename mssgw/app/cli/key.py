@@ -64,13 +64,14 @@ async def rotate(office: Office, file: Path) -> None:
     Examples:
       mssgw key rotate --new master.key.new
     \b
-      systemctl stop mssgw.socket mssgw-establishment.socket mssgw.service
+      systemctl stop 'mssgw*.socket' mssgw.service
       systemd-run --wait --pipe -p User=mssgw \\
         -p LoadCredential=master-key:/etc/mssgw/secrets/master.key \\
         -p LoadCredential=new-key:/etc/mssgw/secrets/master.key.new \\
         mssgw key rotate --new credential:new-key
       mv /etc/mssgw/secrets/master.key /etc/mssgw/secrets/master.key.old
       mv /etc/mssgw/secrets/master.key.new /etc/mssgw/secrets/master.key
+      systemctl is-enabled -q mssgw-patients.socket && systemctl start mssgw-patients.socket
       systemctl start mssgw.socket mssgw-establishment.socket mssgw.service
     """
     rewrapped = await office.desk.rotate(read_key(file))
