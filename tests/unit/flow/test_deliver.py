@@ -23,7 +23,7 @@ from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow import deliver
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
-from mssgw.ports import Stored
+from mssgw.ports import Body, Stored
 from tests.contract.letters import PATIENT, acceptance
 
 OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
@@ -78,12 +78,11 @@ class Office:
         return assemble(
             validators=MemoryValidators(),
             store=self.store,
-            spool=MemorySpool(),
             transport=self.hop,
             clock=self.clock,
             telemetry=self.events,
             live=self.live,
-            **given,
+            **{"spool": MemorySpool(), **given},
         )
 
     async def keep(self, *spool_ids: str, recipients: tuple[Address, ...] = (PATIENT,)) -> None:
@@ -258,6 +257,24 @@ async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     (entry,) = said[row.delivery.number]
     assert entry.event == "notified"
     assert "notice.without_letter" in office.events.seen
+
+
+class BadSector(MemorySpool):
+    async def read(self, body: Body) -> AsyncIterator[bytes]:
+        yield b"From: "
+        raise StoreUnavailable("the spool failed: EIO")
+
+
+async def test_a_letter_whose_file_cannot_be_read_is_given_up_and_told_of(office):
+    """Else its bounce would be tried each second for ever, and the sender would hear nothing."""
+    await office.keep("LETTER")
+    office.hop.answer = lambda: Bounced(reply=NO)
+    flow = office.flow(spool=BadSector())
+    async with running(flow):
+        await until(lambda: {"notice.sent", "queue.unavailable"} & {*office.events.seen}, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert "LETTER bounced" in await office.states()
+    assert "notice.without_letter" in office.events.alarms
 
 
 async def test_a_delay_notice_of_a_released_letter_names_the_day_on_which_it_is_given_up(office):
