@@ -69,8 +69,13 @@ class Deliverer:
 
     def take(self, stored: Stored, deliveries: Sequence[Delivery], lease: Lease) -> None:
         """The letter was kept under a lease from reserve(): deliver it from memory."""
-        fresh = tuple(replace(each, fresh=True) for each in deliveries)
-        for route_name, job in self._by_route(fresh, lease, stored):
+        try:
+            fresh = tuple(replace(each, fresh=True) for each in deliveries)
+            jobs = self._by_route(fresh, lease, stored)
+        except Exception:
+            self.give_back(deliveries)
+            raise
+        for route_name, job in jobs:
             self._enqueue(route_name, job)
 
     # --- life --------------------------------------------------------------------------------------------------
