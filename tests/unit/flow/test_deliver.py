@@ -20,10 +20,10 @@ from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
-from mssgw.flow import deliver
+from mssgw.flow import attempt, deliver
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
-from mssgw.ports import Body, Stored
+from mssgw.ports import Body, HalfSettled, Settlement, Stored
 from tests.contract.letters import PATIENT, acceptance
 
 OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
@@ -223,6 +223,29 @@ async def test_a_notice_that_cannot_be_written_neither_repeats_a_letter_nor_hide
         await until(lambda: flow.deliverer.idle, flow)
         assert await office.states() == [f"LETTER {state}"]
     assert len(office.hop.seen) == 1
+
+
+async def test_an_outcome_that_was_recorded_is_not_recorded_again_when_the_store_failed_at_the_next(
+    office, monkeypatch
+):
+    """Its lease ended with it: asked again, the store would say that somebody else has the letter."""
+    await office.keep("LETTER", recipients=(PATIENT, COLLEAGUE))
+    settle = office.store.settle
+
+    async def half(settlements: Sequence[Settlement]) -> None:
+        monkeypatch.setattr(office.store, "settle", settle)
+        (kept,) = await settle(settlements[:1])
+        raise HalfSettled("disk I/O error", [kept, None])
+
+    monkeypatch.setattr(office.store, "settle", half)
+    monkeypatch.setattr(attempt, "PAUSE", 0.0)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "queue.unavailable" in office.events.alarms, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert office.events.seen.count("delivery.delivered") == 2
+    assert "delivery.lease_lost" not in office.events.seen
+    assert await office.states() == ["LETTER delivered", "LETTER delivered"]
 
 
 async def test_a_delay_that_could_not_be_told_is_told_at_a_later_attempt(office, monkeypatch):
