@@ -184,6 +184,37 @@ async def test_letters_that_arrive_during_a_claim_do_not_take_its_places(office)
     assert taken == [None]
 
 
+class ByTurns(Hop):
+    """Answers one letter for each turn; ``hospital``: a letter came for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns, self.hospital = asyncio.Semaphore(1), asyncio.Event()
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        if route is TO_HOSPITAL:
+            self.hospital.set()
+        await self.turns.acquire()
+        return await super().send(route, stored, deliveries)
+
+
+async def test_places_that_one_next_hop_gives_free_go_to_the_letters_of_another_at_once(office, monkeypatch):
+    """Not only when nothing waits for the first one any more, or at the next look."""
+    await office.keep("FIRST", "SECOND")
+    office.clock.pass_(seconds=1)
+    await office.keep("OTHER", recipients=(DOCTOR,))
+    office.hop = ByTurns()
+    monkeypatch.setattr(deliver, "CLAIM", 1)
+    monkeypatch.setattr(deliver, "POLL", 60.0)
+    flow = office.flow(per_route=1)
+    flow.deliverer._lanes._backlog = 2
+    async with running(flow), asyncio.timeout(5):
+        await office.hop.hospital.wait()
+        assert office.hop.seen == [("patients", PATIENT.key)]  # the second one waits for its turn
+        office.hop.turns.release()
+        office.hop.turns.release()
+
+
 def broken() -> Outcome:
     raise RuntimeError("ours")
 
