@@ -10,6 +10,7 @@ from functools import partial
 
 from mssgw.core.delivery import Deferred, Delivery, Outcome
 from mssgw.core.envelope import Envelope
+from mssgw.core.replies import INTERNAL_ERROR
 from mssgw.core.routes import Route
 from mssgw.edges.resolver import DnsResolver, Resolver, Unreachable
 from mssgw.edges.smtp_body import Outgoing
@@ -41,9 +42,11 @@ class HopTransport:
         ``timeouts.attempt`` seconds.
 
         Raises Gone or Undecryptable (or what else Spool.read raises) when the body cannot be read to its end: the
-        connection is then cut before the final dot, so that no peer takes a truncated letter for a whole one.
+        connection is then cut before the final dot, so that no peer takes a truncated letter for a whole one. Not when
+        fates are sealed already: those are told, nobody gets a second copy, and the next attempt raises.
         """
         outcomes: dict[int, Outcome] = {}
+        late = Deferred(reply=SILENT, next_hop=route.host)
         try:
             async with asyncio.timeout(self._timeouts.attempt):
                 await self._attempt(route, stored, deliveries, outcomes)
@@ -52,7 +55,10 @@ class HopTransport:
         except Unreachable as exc:
             for delivery in deliveries:
                 outcomes.setdefault(delivery.number, exc.outcome)
-        late = Deferred(reply=SILENT, next_hop=route.host)
+        except Exception:
+            if all(isinstance(outcome, Deferred) for outcome in outcomes.values()):
+                raise
+            late = Deferred(reply=INTERNAL_ERROR, alarm=True)
         return {delivery.number: outcomes.get(delivery.number, late) for delivery in deliveries}
 
     async def close(self) -> None:

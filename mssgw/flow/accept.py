@@ -10,6 +10,7 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
@@ -28,7 +29,7 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.reading import TOO_SLOW, Reading
+from mssgw.flow.reading import READING_TOO_LONG, Reading
 from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
 
@@ -92,7 +93,9 @@ class IncomingLetter:
             await self._forget()  # the edge answers 451; nothing may stay behind
             raise
         except BaseException:
-            await self._sink.discard()  # cancelled: it may be kept all the same; a file without a row is swept
+            # Cancelled. The commit may have succeeded, so a body at rest stays, for discard() does nothing after
+            # close(); without a row it is swept.
+            await self._sink.discard()
             raise
 
     async def _decide_and_keep(self, head: MessageHead, size: int) -> Reply:
@@ -101,7 +104,7 @@ class IncomingLetter:
             facts, verdict = await self._judge(head, size)
             if verdict is None:
                 await self._forget()
-                return TOO_SLOW
+                return READING_TOO_LONG
             if not isinstance(verdict, Admit | Hold):
                 await self._forget()
                 reply = record.told(verdict, facts, self.spool_id)
@@ -112,9 +115,6 @@ class IncomingLetter:
                 return await self._keep(body, facts, verdict)
             except Conflict:
                 continue  # a receipt was counted meanwhile: look again
-            except Exception:  # not when cancelled: then it may be kept all the same; a file without a row is swept
-                await self._means.spool.remove(self.spool_id)
-                raise
         await self._forget()
         await self._refused(INTERNAL_ERROR, (), facts)
         return INTERNAL_ERROR
@@ -167,40 +167,50 @@ class IncomingLetter:
         deliveries = record.deliveries(self.spool_id, facts, verdict, now)
         held = isinstance(verdict, Hold)  # what it brings about waits for the release: see release.py
         lease = None if held else self._means.deliverer.reserve(deliveries)
-        acceptance = Acceptance(
-            body=body,
-            facts=facts,
-            verdict=verdict,
-            deliveries=deliveries,
-            lease=lease,
-            letters=record.letters(facts),
-            moves=verdict.moves,
-            receipt=None if held else record.receipt_seen(facts),  # req: SD-10
-            notice=None if held else record.notice_seen(facts),
-            entries=(
-                *record.accepted(self.spool_id, facts, verdict, now),
-                *record.closed_on_send(self.spool_id, facts, verdict, now),
-            ),
-            collected=self.collected,
-        )
         try:
+            acceptance = Acceptance(
+                body=body,
+                facts=facts,
+                verdict=verdict,
+                deliveries=deliveries,
+                lease=lease,
+                letters=record.letters(facts),
+                moves=verdict.moves,
+                receipt=None if held else record.receipt_seen(facts),  # req: SD-10
+                notice=None if held else record.notice_seen(facts),
+                entries=(
+                    *record.accepted(self.spool_id, facts, verdict, now),
+                    *record.closed_on_send(self.spool_id, facts, verdict, now),
+                ),
+                collected=self.collected,
+            )
             await self._means.store.accept(acceptance)
         except BaseException:
             if lease is not None:
                 self._means.deliverer.give_back(deliveries)
             raise
-        self._log_accepted(facts, verdict)
-        if lease is not None:
-            stored = Stored(
-                spool_id=self.spool_id,
-                envelope=facts.envelope,
-                facts=facts,
-                verdict=verdict,
-                body=body,
-                accepted_at=now,
-            )
-            self._means.deliverer.take(stored, deliveries, lease)
+        # From here on the letter is ours: nothing below may undo it, nor keep its 250 back.
+        self._begin(acceptance, now)
         return Reply(250, "2.0.0", f"Message accepte, queued as {self.spool_id}")
+
+    def _begin(self, kept: Acceptance, now: datetime) -> None:
+        """Deliver and log what was kept. Raises nothing: told 451, the peer would send the letter a second time."""
+        facts, verdict = kept.facts, kept.verdict
+        try:
+            if kept.lease is not None:
+                stored = Stored(
+                    spool_id=self.spool_id,
+                    envelope=facts.envelope,
+                    facts=facts,
+                    verdict=verdict,
+                    body=kept.body,
+                    accepted_at=now,
+                )
+                self._means.deliverer.take(stored, kept.deliveries, kept.lease)
+            self._log_accepted(facts, verdict)
+        except Exception as error:  # a letter that was not taken is claimed when its lease lapses
+            with contextlib.suppress(Exception):  # the log may be what fails: its disk is full
+                self._means.telemetry.event("delivery.failed", alarm=True, queue_id=self.spool_id, failure=error)
 
     async def _at_rest(self, size: int) -> Body:
         """The body, made durable once."""
@@ -215,7 +225,7 @@ class IncomingLetter:
         with contextlib.suppress(StoreUnavailable):  # what stays has no row: it is swept
             await self._means.spool.remove(self.spool_id)
 
-    def _log_accepted(self, facts: Facts, verdict: Admit | Hold) -> None:
+    def _log_accepted(self, facts: Facts, verdict: Verdict) -> None:
         origin = facts.envelope.origin
         patient = record.patient_of(facts)
         worst = strictest(verdict.findings)

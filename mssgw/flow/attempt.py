@@ -18,7 +18,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.flow.receipt import Notices, Result
-from mssgw.ports import Clock, Settlement, Spool, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, HalfSettled, Settlement, Spool, Store, Stored, Telemetry, Transport
 
 T = TypeVar("T")
 
@@ -128,12 +128,32 @@ class Attempts:
             )
             for after, outcome in results
         ]
-        kept = await self._insist(job, lambda: self._store.settle(settlements))
-        for settlement, was_kept in zip(settlements, kept, strict=True):
-            self._log(stored, settlement, was_kept)
-        if stored.body.inline is None and all(kept) and are_last_words(stored, settlements):
+        kept = await self._record(stored, job, settlements)
+        if stored.body.inline is None and kept and are_last_words(stored, settlements):
             with suppress(StoreUnavailable):  # the outcome is recorded; what stays, the sweep removes
                 await self._spool.remove(stored.spool_id)  # its key follows within minutes; the disk is free now
+
+    async def _record(self, stored: Stored, job: Job, settlements: Sequence[Settlement]) -> bool:
+        """Whether all was kept. What has its answer is not settled again: its lease ended with that."""
+        kept: dict[int, bool] = {}
+
+        async def settle() -> None:
+            asked = [each for each in settlements if each.after.number not in kept]
+            answers: Sequence[bool | None]
+            trouble = None
+            try:
+                answers = await self._store.settle(asked)
+            except HalfSettled as error:
+                answers, trouble = error.kept, error
+            for settlement, answer in zip(asked, answers, strict=True):
+                if answer is not None:
+                    kept[settlement.after.number] = answer
+                    self._log(stored, settlement, answer)
+            if trouble is not None:
+                raise trouble
+
+        await self._insist(job, settle)
+        return all(kept.values())
 
     def _notification(self, stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Notification | None:
         """Kept with the outcome, told later (flow/notify): what cannot be told delays no letter."""

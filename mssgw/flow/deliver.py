@@ -69,8 +69,13 @@ class Deliverer:
 
     def take(self, stored: Stored, deliveries: Sequence[Delivery], lease: Lease) -> None:
         """The letter was kept under a lease from reserve(): deliver it from memory."""
-        fresh = tuple(replace(each, fresh=True) for each in deliveries)
-        for route_name, job in self._by_route(fresh, lease, stored):
+        try:
+            fresh = tuple(replace(each, fresh=True) for each in deliveries)
+            jobs = self._by_route(fresh, lease, stored)
+        except Exception:
+            self.give_back(deliveries)
+            raise
+        for route_name, job in jobs:
             self._enqueue(route_name, job)
 
     # --- life --------------------------------------------------------------------------------------------------
@@ -204,14 +209,15 @@ class Deliverer:
         except (Gone, Undecryptable) as error:
             await self._attempts.set_aside(job, error)
         except StoreUnavailable as error:
-            # Mostly nothing was recorded: then the lease lapses and the queue is tried again. Else only the body could
-            # not be removed, and the sweep does it.
+            # Something could not be loaded or recorded for an hour: the lease lapses, and the queue is tried again.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
         except Exception as error:  # one letter must never stop the others
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
         finally:
             self._leases.drop(job.lease)
             self._lanes.leave(len(job.deliveries))
+            if self._full and self._lanes.room >= CLAIM:  # not for each place: a claim is a transaction
+                self._awake.set()
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
         """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""

@@ -13,13 +13,13 @@ from mssgw.formats.mime import Scanner
 
 PIECE = 32_768  # octets; as many headers of parts as fit in it are read at once: up to 20 ms
 LONG = 32_768  # octets of a header; shorter ones are read at once
-TOO_SLOW = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
+READING_TOO_LONG = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 
 
 class TooManyLong(GatewayError):
     """Other letters with long headers are being read, and it takes too long."""
 
-    reply = TOO_SLOW
+    reply = READING_TOO_LONG
 
 
 class Reading:

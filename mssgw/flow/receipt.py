@@ -8,7 +8,7 @@ from datetime import datetime
 
 from mssgw.core.delivery import Delivery, Outcome, RetryPolicy
 from mssgw.core.envelope import Notify
-from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import Content
 from mssgw.core.receipts import may_be_answered, notice_due
@@ -95,7 +95,9 @@ class Notices:
                 wire += chunk
                 if not whole and (b"\r\n\r\n" in wire or len(wire) > dsn.HEADER_LIMIT):
                     break
-        except (Gone, Undecryptable):  # that it did not arrive must be told all the more
+        except (Gone, Undecryptable, StoreUnavailable):
+            # That it did not arrive must be told all the more. One file on a bad sector reads as StoreUnavailable for
+            # ever; when it is all of the store, keeping the notice fails too, and both are tried again.
             self._telemetry.event("notice.without_letter", alarm=True, queue_id=stored.spool_id)
             return b""
         return unstuffed(wire)

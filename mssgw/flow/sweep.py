@@ -14,7 +14,8 @@ from mssgw.ports import Clock, Desk, Spool, Store, Telemetry
 ERASE_EVERY = 30.0  # seconds; the promise is ten minutes
 GARBAGE_EVERY = 3600.0
 # Seconds since it was last written to; a file of that age without a row was never answered with 250: the slowest
-# sender that the listener bears fills the next MiB in 35 minutes, and a commit takes five at most.
+# sender that the listener bears fills the next MiB in 35 minutes, and five minutes after the final dot
+# (Listener.end_within) the peer has been told 451, whatever the commit does.
 GARBAGE_AGE = 3600.0
 FORGET_EVERY = 86_400.0
 CLOSE_EVERY = 3600.0

@@ -1,7 +1,7 @@
 """What the flow asks of the world. ``mssgw/edges`` answers for real, ``mssgw/edges/memory`` for tests.
 
 Contract of every port: tests/contract. Errors are GatewayErrors, and Conflict; whatever a store raises, nothing was
-kept.
+kept. Only HalfSettled says otherwise.
 """
 
 from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen
@@ -16,7 +16,7 @@ from mssgw.ports.patients import Patients
 from mssgw.ports.reception import LetterIn, Login, PatientDoor, Reception
 from mssgw.ports.retention import Purges
 from mssgw.ports.spool import BodySink, Spool
-from mssgw.ports.store import Conflict, Known, Question, Settlement, Store, Stored
+from mssgw.ports.store import Conflict, HalfSettled, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
 from mssgw.ports.transport import Transport
 from mssgw.ports.trust import Revocation, Source, Trust
@@ -39,6 +39,7 @@ __all__ = [
     "ConversationRow",
     "Desk",
     "Directory",
+    "HalfSettled",
     "Hooks",
     "Known",
     "Letter",

@@ -11,6 +11,7 @@ from mssgw.core.conversation import Conversation, Pair
 from mssgw.core.delivery import Delivery, Lease, Outcome
 from mssgw.core.directory import Word
 from mssgw.core.envelope import Envelope
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import AccountState
@@ -83,6 +84,15 @@ class Conflict(Exception):
     """The facts changed between look-up and commit; take them again and decide again."""
 
 
+class HalfSettled(StoreUnavailable):
+    """The store failed between outcomes: some were recorded, others not."""
+
+    def __init__(self, why: str, kept: Sequence[bool | None]) -> None:
+        """``kept``: what settle() would have given, and None for each that was not recorded."""
+        super().__init__(why)
+        self.kept = kept
+
+
 class Store(Protocol):
     """Queue, conversations and journal behind one durable commit. Times are aware UTC datetimes."""
 
@@ -118,7 +128,10 @@ class Store(Protocol):
         """Raises Gone when unknown or erased, Undecryptable when the key or the bytes do not fit."""
 
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
-        """Record outcomes; False for one whose lease had lapsed and passed to somebody else: nothing was kept."""
+        """Record outcomes; False for one whose lease had lapsed and passed to somebody else: nothing was kept.
+
+        Raises HalfSettled when there are such answers for some only, to be settled no more: they end the lease.
+        """
 
     async def renew(self, tokens: Sequence[str], until: datetime) -> None:
         """Let the leases of these tokens that still own something last until then."""

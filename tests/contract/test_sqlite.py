@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from mssgw.core.conversation import Event
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
@@ -21,9 +22,9 @@ from mssgw.core.message import AccountState
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import dialects, migrate, open_store
 from mssgw.edges.sql.tables import metadata
-from mssgw.edges.sql.units import Upkeep
+from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.vault import Vault
-from mssgw.ports import NoticeSeen
+from mssgw.ports import HalfSettled, NoticeSeen
 from tests.contract.conftest import KEY, NEW_KEY, OpenPlace
 from tests.contract.letters import (
     BUSY,
@@ -35,6 +36,7 @@ from tests.contract.letters import (
     deferral,
     letter,
     receipt,
+    settlement,
 )
 
 WRAPPED = 48  # octets of a wrapped data key
@@ -140,6 +142,37 @@ async def test_an_erasure_that_a_crash_cut_short_is_finished_by_the_next(
         assert wrapped in everything_in(database.parent)
         await next_place.store.erase_finished(now=place.clock.now())
         assert wrapped not in everything_in(database.parent)
+
+
+async def test_a_disk_that_fails_between_two_outcomes_says_which_is_recorded(
+    open_sqlite: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked settles the rest again, and that only: what was recorded has no lease any more."""
+    async with open_sqlite() as place:
+        lost, lease = place.lease("node.2"), place.lease()
+        kept = await place.keep("A", recipients=(PATIENT, DOCTOR, SECRETARIAT), lease=lease)
+        outcomes = [settlement(each, held) for each, held in zip(kept.deliveries, (lost, lease, lease), strict=True)]
+        writer = place.store._session.writer
+        free, admit = threading.Event(), writer._admit
+        transactions = iter(["together", "the first", "the second"])
+
+        def failing(connection: Connection) -> None:
+            admit(connection)
+            if next(transactions, None) is None:
+                raise sqlite3.OperationalError("disk I/O error")
+
+        earlier = writer.put(Unit(work=lambda connection: free.wait(10)))
+        await asyncio.sleep(0.05)  # it holds the writer up, so that all three come in one batch
+        with monkeypatch.context() as disk:
+            disk.setattr(writer, "_admit", failing)
+            asked = asyncio.create_task(place.store.settle(outcomes))
+            await asyncio.sleep(0)
+            free.set()
+            await earlier
+            with pytest.raises(HalfSettled) as caught:
+                await asked
+        assert caught.value.kept == [False, True, None]
+        assert list(await place.store.settle(outcomes[2:])) == [True]
 
 
 async def test_the_database_holds_nobodys_name(open_sqlite: OpenPlace, database: Path) -> None:

@@ -1,13 +1,16 @@
 """What becomes of a letter at the next hop: outcomes, bytes, extensions."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered
 from mssgw.core.envelope import ForwardPath, Notify
-from mssgw.core.errors import Gone, Undecryptable
-from mssgw.core.replies import Reply
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.edges.smtp_limits import PoolLimits
+from mssgw.ports import Body
 from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, hot, inline, letter, sent, spooled, to
 from tests.wire.scripted_server import ALL, CLOSE, Script, ScriptedServer
 
@@ -171,6 +174,28 @@ async def test_an_unreadable_body_is_raised_and_never_ends_with_a_dot(
         await server.settled()
     assert server.bodies == []
     assert len(server.sessions[0].said("DATA")) == bool(segments)  # nothing of it at hand: not even begun
+
+
+class ReadOnce(Shelf):
+    """A spool whose disk fails after the first reading."""
+
+    async def read(self, body: Body) -> AsyncIterator[bytes]:
+        if self.reads:
+            raise StoreUnavailable("the spool failed: EIO")
+        async for segment in super().read(body):
+            yield segment
+
+
+async def test_a_body_that_cannot_be_read_again_takes_no_outcome_from_those_who_have_the_letter() -> None:
+    """They would get it a second time. The others wait for the next attempt, which raises when it delivers nothing."""
+    many, segments = to(*(f"dr{n}@x.example" for n in range(4))), (b"a" * 998 + b"\r\n",) * 100
+    async with ScriptedServer() as server:
+        outcomes = await sent(
+            server, letter(spooled(100_000)), many, spool=ReadOnce(*segments), limits=PoolLimits(recipients=2)
+        )
+    assert [type(one) for one in outcomes] == [Delivered] * 2 + [Deferred] * 2
+    assert outcomes[2] == Deferred(reply=INTERNAL_ERROR, alarm=True)
+    assert len(server.bodies) == 1
 
 
 @pytest.mark.parametrize("segment", [b"a" * 98 + b"\r\n", b"a" * 200], ids=["cut-short", "without-line-end"])

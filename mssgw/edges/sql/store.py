@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, and_, delete, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.closing import Closing
@@ -34,7 +34,7 @@ from mssgw.edges.sql.tables import (
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.unopened import SqlUnopened
 from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, finished, freed, renewed, unowned
-from mssgw.ports import Acceptance, Known, Question, Settlement, Stored
+from mssgw.ports import Acceptance, HalfSettled, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction forgets, so that letters get in between
 _ERASED_AT_ONCE = 50  # letters: some milliseconds
@@ -169,11 +169,12 @@ class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges)
     async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
         """Each in a unit of its own: one lost lease undoes nothing else."""
         asked = [self._session.writer.put(self._settling(settlement)) for settlement in settlements]
-        outcomes = [await _ended(one) for one in asked]
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, LeaseLost):
-                raise outcome
-        return [not isinstance(outcome, LeaseLost) for outcome in outcomes]
+        ends = [await _ended(one) for one in asked]
+        kept = [True if end is None else False if isinstance(end, LeaseLost) else None for end in ends]
+        if None in kept:
+            trouble = ends[kept.index(None)]
+            raise HalfSettled(str(trouble), kept) if isinstance(trouble, StoreUnavailable) else trouble
+        return [bool(each) for each in kept]
 
     def _settling(self, settlement: Settlement) -> Unit[None]:
         row = self._records.settled(settlement.after, settlement.lease.token)

@@ -14,15 +14,16 @@ from mssgw.core.settings import Settings
 from mssgw.core.verdict import Admit, Hold
 from mssgw.edges.memory import MemorySpool
 from mssgw.edges.memory.validators import MemoryValidators
+from mssgw.flow import record
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.reading import TOO_SLOW
+from mssgw.flow.reading import READING_TOO_LONG
 from mssgw.formats.wire import to_wire
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
 from tests import clinical_letters
-from tests.unit.flow.test_deliver import Office
+from tests.unit.flow.test_deliver import Office, broken, until
 
 DOCTOR, COLLEAGUE = Address.parse("dr.martin@ch.mssante.fr"), Address.parse("dr.durand@ch.mssante.fr")
 CLIENT = Client(name="ch", role=Role.ESTABLISHMENT, domains=frozenset({"ch.mssante.fr"}))
@@ -89,6 +90,48 @@ async def test_what_was_not_kept_leaves_no_file(office, monkeypatch, error):
     assert not spool.files
 
 
+async def test_a_letter_that_was_kept_stays_kept_when_the_log_cannot_be_written(office, monkeypatch):
+    """Its sender is told 250: after 451 he would send it again, and the first one has lost its file by then."""
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError("No space left on device")
+
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    await incoming.write(LARGE)
+    with monkeypatch.context() as trouble:
+        trouble.setattr(office.events, "event", full)
+        assert (await incoming.end(size=len(LARGE))).code == 250
+    assert [*spool.files] == [incoming.spool_id]
+    await until(
+        lambda: "delivery.deferred" in office.events.seen, incoming._means
+    )  # there is no route, but it was tried
+
+
+async def test_a_letter_that_was_kept_and_cannot_be_handed_over_waits_in_the_queue(office, monkeypatch):
+    """It takes no place in memory: those would be missing for ever."""
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    await incoming.write(LARGE)
+    with monkeypatch.context() as trouble:
+        trouble.setattr(incoming._means.deliverer, "_route_name", lambda _: broken())
+        assert (await incoming.end(size=len(LARGE))).code == 250
+    assert [*spool.files] == [incoming.spool_id]
+    assert incoming._means.deliverer.idle
+    assert await office.states() == [f"{incoming.spool_id} queued"]
+    assert office.events.alarms == ["delivery.failed"]
+
+
+async def test_a_letter_that_could_not_be_recorded_takes_no_place_in_memory(office, monkeypatch):
+    """A letter a day that we fail at would stop all delivery in the end."""
+    monkeypatch.setattr(record, "letters", lambda _: broken())
+    incoming = letter(office, MemorySpool())
+    await incoming.write(LARGE)
+    with pytest.raises(RuntimeError):
+        await incoming.end(size=len(LARGE))
+    assert incoming._means.deliverer.idle
+
+
 MASKED = to_wire(
     clinical_letters.letter(
         "279035121518989",
@@ -146,7 +189,7 @@ async def test_a_letter_deferred_after_a_conflict_leaves_no_file(office, monkeyp
         lambda head, size: inspect(incoming._settings, incoming._client, incoming._envelope, head, size),
     )
     await incoming.write(LARGE)
-    assert await incoming.end(size=len(LARGE)) == TOO_SLOW
+    assert await incoming.end(size=len(LARGE)) == READING_TOO_LONG
     assert not spool.files
 
 

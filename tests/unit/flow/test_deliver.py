@@ -20,10 +20,10 @@ from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
-from mssgw.flow import deliver
+from mssgw.flow import attempt, deliver
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
-from mssgw.ports import Stored
+from mssgw.ports import Body, HalfSettled, Settlement, Stored
 from tests.contract.letters import PATIENT, acceptance
 
 OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
@@ -78,12 +78,11 @@ class Office:
         return assemble(
             validators=MemoryValidators(),
             store=self.store,
-            spool=MemorySpool(),
             transport=self.hop,
             clock=self.clock,
             telemetry=self.events,
             live=self.live,
-            **given,
+            **{"spool": MemorySpool(), **given},
         )
 
     async def keep(self, *spool_ids: str, recipients: tuple[Address, ...] = (PATIENT,)) -> None:
@@ -185,6 +184,37 @@ async def test_letters_that_arrive_during_a_claim_do_not_take_its_places(office)
     assert taken == [None]
 
 
+class ByTurns(Hop):
+    """Answers one letter for each turn; ``hospital``: a letter came for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns, self.hospital = asyncio.Semaphore(1), asyncio.Event()
+
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        if route is TO_HOSPITAL:
+            self.hospital.set()
+        await self.turns.acquire()
+        return await super().send(route, stored, deliveries)
+
+
+async def test_places_that_one_next_hop_gives_free_go_to_the_letters_of_another_at_once(office, monkeypatch):
+    """Not only when nothing waits for the first one any more, or at the next look."""
+    await office.keep("FIRST", "SECOND")
+    office.clock.pass_(seconds=1)
+    await office.keep("OTHER", recipients=(DOCTOR,))
+    office.hop = ByTurns()
+    monkeypatch.setattr(deliver, "CLAIM", 1)
+    monkeypatch.setattr(deliver, "POLL", 60.0)
+    flow = office.flow(per_route=1)
+    flow.deliverer._lanes._backlog = 2
+    async with running(flow), asyncio.timeout(5):
+        await office.hop.hospital.wait()
+        assert office.hop.seen == [("patients", PATIENT.key)]  # the second one waits for its turn
+        office.hop.turns.release()
+        office.hop.turns.release()
+
+
 def broken() -> Outcome:
     raise RuntimeError("ours")
 
@@ -226,6 +256,29 @@ async def test_a_notice_that_cannot_be_written_neither_repeats_a_letter_nor_hide
     assert len(office.hop.seen) == 1
 
 
+async def test_an_outcome_that_was_recorded_is_not_recorded_again_when_the_store_failed_at_the_next(
+    office, monkeypatch
+):
+    """Its lease ended with it: asked again, the store would say that somebody else has the letter."""
+    await office.keep("LETTER", recipients=(PATIENT, COLLEAGUE))
+    settle = office.store.settle
+
+    async def half(settlements: Sequence[Settlement]) -> None:
+        monkeypatch.setattr(office.store, "settle", settle)
+        (kept,) = await settle(settlements[:1])
+        raise HalfSettled("disk I/O error", [kept, None])
+
+    monkeypatch.setattr(office.store, "settle", half)
+    monkeypatch.setattr(attempt, "PAUSE", 0.0)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "queue.unavailable" in office.events.alarms, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert office.events.seen.count("delivery.delivered") == 2
+    assert "delivery.lease_lost" not in office.events.seen
+    assert await office.states() == ["LETTER delivered", "LETTER delivered"]
+
+
 async def test_a_delay_that_could_not_be_told_is_told_at_a_later_attempt(office, monkeypatch):
     """Else the doctor would hear nothing for two days."""
     await office.keep_asked_about("LETTER")
@@ -258,6 +311,24 @@ async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     (entry,) = said[row.delivery.number]
     assert entry.event == "notified"
     assert "notice.without_letter" in office.events.seen
+
+
+class BadSector(MemorySpool):
+    async def read(self, body: Body) -> AsyncIterator[bytes]:
+        yield b"From: "
+        raise StoreUnavailable("the spool failed: EIO")
+
+
+async def test_a_letter_whose_file_cannot_be_read_is_given_up_and_told_of(office):
+    """Else its bounce would be tried each second for ever, and the sender would hear nothing."""
+    await office.keep("LETTER")
+    office.hop.answer = lambda: Bounced(reply=NO)
+    flow = office.flow(spool=BadSector())
+    async with running(flow):
+        await until(lambda: {"notice.sent", "queue.unavailable"} & {*office.events.seen}, flow)
+        await until(lambda: flow.deliverer.idle, flow)
+    assert "LETTER bounced" in await office.states()
+    assert "notice.without_letter" in office.events.alarms
 
 
 async def test_a_delay_notice_of_a_released_letter_names_the_day_on_which_it_is_given_up(office):

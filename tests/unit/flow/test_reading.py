@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from mssgw.core.message import MessageHead
-from mssgw.flow.reading import LONG, PIECE, TOO_SLOW, Reading, TooManyLong
+from mssgw.flow.reading import LONG, PIECE, READING_TOO_LONG, Reading, TooManyLong
 from mssgw.formats.mime import Scanner
 
 SHORT_HEADER = b"Subject: bonjour\r\n"
@@ -67,6 +67,6 @@ async def test_long_headers_are_read_one_at_a_time_and_not_waited_for_without_en
         assert (await short.head(0.0)).subject == "bonjour"
         with pytest.raises(TooManyLong) as caught:
             await long.head(0.01)
-        assert caught.value.reply is TOO_SLOW
+        assert caught.value.reply is READING_TOO_LONG
     assert (await long.head(10.0)).subject == "bonjour"
     assert not turn.locked()
