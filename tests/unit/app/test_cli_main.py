@@ -16,6 +16,7 @@ from mssgw.app.cli import exits, main, opening
 from mssgw.app.config import ConfigErrors, Problem
 from mssgw.core.errors import StoreBusy, StoreUnavailable, Undecryptable
 from mssgw.edges.store_lock import store_lock
+from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.vault import UnusableKey, read_master_key
 from tests.unit.app.office_double import DOCTOR, ID, PATIENT, OfficeDouble
 
@@ -286,6 +287,12 @@ def test_a_key_that_the_gateways_user_may_not_read_needs_another_key_not_another
     assert code == exits.Code.NO_PERMISSION
     assert "sudo" not in lines[-1]
     assert "LoadCredential=" in lines[-1]
+
+
+def test_a_certificate_that_cannot_be_used_is_a_matter_of_configuration():
+    """Between reading the configuration and using it, a file may change; a credential is seen by the service only."""
+    wrong = TlsMisconfigured("/etc/mssgw/tls.key: is not the private key of /etc/mssgw/tls.pem")
+    assert exits.code_and_lines(wrong) == (exits.Code.CONFIG, [str(wrong)])
 
 
 def test_a_port_in_use_is_told_with_how_to_find_who_has_it():

@@ -15,6 +15,7 @@ from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.clinical import Environment
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
+from tests.pki import Authority
 from tests.unit.app.test_config_errors import GOOD, write
 
 Load = Callable[..., config.Config]
@@ -243,11 +244,11 @@ def test_a_credential_is_found_where_systemd_puts_it(
     old, new = '2525"\ntls = "none"', '2525"\ncertificate = "credential:cert"\nkey = "credential:key"'
     assert load(old=old, new=new).listeners[0].certificate == values.SecretFile("credential:cert", None)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "cert").touch()
+    Authority().issue(tmp_path, "gw.exemple.fr").rename(tmp_path / "cert")
     with pytest.raises(config.ConfigErrors) as caught:
         load(old=old, new=new)
     assert [each.key for each in caught.value.problems] == ["listener[0].key"]
-    (tmp_path / "key").touch()
+    (tmp_path / "key").write_bytes((tmp_path / "cert").read_bytes())
     assert load(old=old, new=new).listeners[0].key == values.SecretFile("credential:key", tmp_path / "key")
 
 
