@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
-from mssgw.app.config.model import Listener, Tls, TrustSettings
+from mssgw.app.config.model import Listener, MetricsSettings, Tls, TrustSettings
 from mssgw.app.config.problems import Complaint, repeated
 from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.config.values import Endpoint
@@ -21,6 +21,12 @@ def listeners_are_distinct(listeners: Sequence[Listener]) -> Found:
         for early in listeners[:n]:
             if _collide(early.address, late.address):
                 yield Complaint(("listener", n, "address"), f'port {late.address.port} is taken by "{early.name}"')
+
+
+def metrics_have_a_port_of_their_own(listeners: Sequence[Listener], metrics: MetricsSettings) -> Found:
+    for each in listeners:
+        if metrics.address is not None and _collide(each.address, metrics.address):
+            yield Complaint(("metrics", "address"), f'port {metrics.address.port} is taken by "{each.name}"')
 
 
 def _collide(one: Endpoint, other: Endpoint) -> bool:
@@ -63,6 +69,7 @@ def _is_a_pair(at: lines.Path, listener: Listener) -> Found:
 
 LISTENER_CHECKS: tuple[Callable[..., Found], ...] = (
     listeners_are_distinct,
+    metrics_have_a_port_of_their_own,
     listeners_protect_what_they_carry,
     listener_files_hold_what_they_should,
 )
