@@ -57,6 +57,23 @@ def contradictions(sections: Mapping[str, Any]) -> list[Complaint]:
     return found
 
 
+def the_state_directory_can_be_made(gateway: Gateway) -> Found:
+    """A first start makes it, and no folder above it."""
+    at, folder = ("gateway", "state_dir"), gateway.state_dir
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            yield Complaint(at, f"is not a folder: {folder}")
+    except FileNotFoundError:
+        if folder.is_symlink():
+            yield Complaint(at, f"cannot be made: a link that leads nowhere is there ({folder})")
+        elif not folder.parent.exists():
+            yield Complaint(at, f"cannot be made: no such folder: {folder.parent}")
+    except PermissionError as error:
+        yield Complaint(at, f"cannot be read: {error.strerror} ({folder})")
+    except OSError as error:
+        yield Complaint(at, f"cannot be made: {error.strerror} ({folder})")
+
+
 def names_are_distinct(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
     """Journal and log know clients by their names alone."""
     named = [(("establishment", n, "name"), each.name) for n, each in enumerate(establishments)]
@@ -265,6 +282,7 @@ def _numbered(table: str, clients: Sequence[Any]) -> Iterator[tuple[lines.Path, 
 
 
 CHECKS: tuple[Callable[..., Found], ...] = (
+    the_state_directory_can_be_made,
     names_are_distinct,
     domains_have_one_owner,
     patients_are_nobodys_staff,

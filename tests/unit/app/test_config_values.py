@@ -229,12 +229,31 @@ def test_a_state_directory_open_to_all_is_warned_of(load: Load, tmp_path: Path) 
     assert "gateway.state_dir" in {each.key for each in config.warnings(load())}
 
 
-def test_a_state_directory_that_is_no_directory_is_warned_of(load: Load, tmp_path: Path) -> None:
-    """Holds for root as well, whom permissions do not stop."""
-    (tmp_path / "state").rmdir()
-    (tmp_path / "state").touch()
-    (warning,) = [each for each in config.warnings(load()) if each.key == "gateway.state_dir"]
-    assert "not writable" in warning.message
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("file", "is not a folder: "),
+        ("file/state", "cannot be made: Not a directory"),
+        ("absent/state", "cannot be made: no such folder: "),
+        ("link", "cannot be made: a link that leads nowhere"),
+        ("x" * 300, "cannot be made: File name too long"),
+    ],
+)
+def test_a_state_directory_that_is_none_and_cannot_be_one_is_an_error(
+    load: Load, tmp_path: Path, named: str, expected: str
+) -> None:
+    """The daemon would not start. Holds for root as well, whom permissions do not stop."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(config.ConfigErrors) as caught:
+        load(old='state_dir = "state"', new=f'state_dir = "{named}"')
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.key) == (3, "gateway.state_dir")
+    assert problem.message.startswith(expected)
+
+
+def test_a_state_directory_that_a_first_start_makes_is_no_error(load: Load) -> None:
+    assert not load(old='state_dir = "state"', new='state_dir = "state/new"').gateway.state_dir.exists()
 
 
 def test_a_credential_is_found_where_systemd_puts_it(
