@@ -29,6 +29,7 @@ VALID = (
     "199017505604201",
 )
 WRONG_KEY = ("289456789012345", "288091234567823", "253097812634581")
+TO = "--to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
 PATIENTS = ("279035121518989", "289456789012345")
 
 
@@ -316,6 +317,21 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     path.chmod(0o600)
     path.write_bytes(b"short")
     assert run("key", "rotate", "--new", str(path)).exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--to", "zut"), TO),
+        (("--to", "sqlite:////tmp/new.db"), TO),
+        (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
+        (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
+    ],
+)
+def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
+    """And does not repeat it: a URL may hold a password. Nothing is opened before."""
+    told = run("db", "copy", *words)
+    assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")
 
 
 def test_the_store_is_shared_or_had_alone(tmp_path):
