@@ -62,15 +62,15 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# The peer tests skip by themselves where a peer is missing (under CI=true they fail); say so before, not after.
+# The peer tests skip by themselves where a peer is missing (under CI=true they fail); say so before, not after: all that
+# is missing at once, for a run takes long.
 peers:
 	@missing=; for each in $(PEERS); do \
 		[ -x "/usr/sbin/$$each" ] || [ -x "/usr/bin/$$each" ] || missing+=" $$each"; done; \
-	if [ -n "$$missing" ]; then \
+	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=" postgresql"; \
+	[ -x /usr/lib/dovecot/imap ] || missing+=" dovecot-imapd"; \
+	[ -x /usr/lib/dovecot/lmtp ] || missing+=" dovecot-lmtpd"; \
+	[ -z "$$missing" ] || \
 		echo "note: the tests with real peers need Debian's packages: apt-get install$$missing" >&2; \
-	elif ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then \
-		echo "note: the tests with PostgreSQL need Debian's package: apt-get install postgresql" >&2; \
-	elif [ ! -x /usr/lib/dovecot/imap ] || [ ! -x /usr/lib/dovecot/lmtp ]; then \
-		echo "note: the tests with Dovecot need Debian's packages: apt-get install dovecot-imapd dovecot-lmtpd" >&2; \
-	elif [ "$$(id -u)" != 0 ]; then \
-		echo "note: the tests with Postfix and Dovecot run as root only (they drop to their own users); they will be skipped" >&2; fi
+	[ "$$(id -u)" = 0 ] || \
+		echo "note: the tests with Postfix and Dovecot run as root only (they drop to their own users); they will be skipped" >&2

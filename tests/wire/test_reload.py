@@ -105,3 +105,19 @@ async def test_a_login_is_withdrawn_on_open_connections_too(
         peer, answer = await logged_in(daemon, trust)
         assert answer.startswith("535 5.7.8")
         await peer.close()
+
+
+async def test_half_a_renewal_is_refused_with_the_line_to_look_at(tmp_path: Path, authority: Authority) -> None:
+    """The certificate is the new one, the key still the old one: the old pair stays in use, and one line says why."""
+    old, new = (authority.issue(tmp_path, "localhost", "127.0.0.1") for _ in range(2))
+    pair = tmp_path / "pair.pem"
+    pair.write_bytes(old.read_bytes())
+    secured = f'tls = "implicit"\ncertificate = "{pair}"\nkey = "{old}"'
+    async with running(tmp_path, listener=secured) as daemon:
+        await daemon.port()
+        pair.write_bytes(new.read_bytes())
+        os.kill(daemon.pid, signal.SIGHUP)
+        told = await daemon.said("config.refused")
+        line = (tmp_path / "mssgw.toml").read_text().splitlines()[told["line"] - 1]
+        assert (told["key"], line) == ("listener[0].certificate", f'certificate = "{pair}"')
+        assert "is not the private key of" in told["expected"]

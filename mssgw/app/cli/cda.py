@@ -35,7 +35,7 @@ cda.add_command(cda_pack.pack)
 
 
 @cda.command(short_help="Judge documents, archives and letters, and say what is wrong.")
-@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--policy",
     type=click.Choice([each.value for each in Profile]),

@@ -59,10 +59,10 @@ class JudgedFile:
 def found_in(paths: Iterable[Path]) -> Iterator[Path]:
     """The files that are meant: those named, and in folders those that end as documents, archives and letters do.
 
-    A folder that cannot be looked into is among them: whoever reads it is told why.
+    What cannot be looked into is among them: whoever reads it is told why.
     """
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):  # Path.is_dir() raises where a folder above is closed
             yield from sorted(_below(path))
         else:
             yield path
@@ -72,8 +72,15 @@ def _below(folder: Path) -> Iterator[Path]:
     closed: list[OSError] = []
     for where, _, names in os.walk(folder, onerror=closed.append):
         found = (Path(where, name) for name in names if name.lower().endswith(SUFFIXES))
-        yield from (each for each in found if each.is_file())
+        yield from (each for each in found if _may_be_read(each))
     yield from (Path(error.filename) for error in closed)
+
+
+def _may_be_read(entry: Path) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return True
 
 
 def content_of(file: Path) -> bytes:

@@ -1,5 +1,6 @@
 """``mssgw db``: the database itself."""
 
+import re
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from mssgw.app.cli import paper
 from mssgw.app.cli.exits import Code, Failure
 from mssgw.app.cli.opening import become_owner, config_option
+
+_SQLITE, _POSTGRES = re.compile(r"sqlite:///.+"), re.compile(r"postgresql(\+psycopg)?://[^/]*/.+")
 
 
 @click.group()
@@ -37,6 +40,12 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
       systemctl stop 'mssgw*.socket' mssgw.service
       mssgw db copy --to 'postgresql+psycopg://mssgw@db.chu.fr/mssgw?sslmode=verify-full'
     """
+    if source is not None and not _SQLITE.fullmatch(source):  # a URL may hold a password, and is not repeated
+        raise Failure(Code.DATA, "db copy: --from: expected sqlite:////var/lib/mssgw/mssgw.db")
+    if not _POSTGRES.fullmatch(target):
+        raise Failure(
+            Code.DATA, "db copy: --to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
+        )
     from mssgw.app import config as configuration  # they pull in the database: not for --help
     from mssgw.app.stores import with_password
     from mssgw.edges.sql.dialects import database

@@ -20,6 +20,7 @@ from mssgw.core.errors import (
     StoreUnavailable,
     Undecryptable,
 )
+from mssgw.edges.tls import TlsMisconfigured
 
 
 class Code(IntEnum):
@@ -81,6 +82,7 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
     (StoreUnavailable, Code.UNAVAILABLE),
     (SourceUnavailable, Code.UNAVAILABLE),
     (Undecryptable, Code.UNAVAILABLE),
+    (TlsMisconfigured, Code.CONFIG),  # a file that changed since the configuration was read, or a credential
     (GatewayError, Code.INTERNAL),
     (asyncio.TimeoutError, Code.UNAVAILABLE),
     (PermissionError, Code.NO_PERMISSION),

@@ -5,7 +5,7 @@ It runs only when those sections are sound, so that one mistake is told once.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
 from mssgw.app.config.collector import COLLECTOR_CHECKS
-from mssgw.app.config.files import readable
+from mssgw.app.config.files import authorities, readable
+from mssgw.app.config.listener_checks import LISTENER_CHECKS
 from mssgw.app.config.mail_stores import MAIL_STORE_CHECKS
 from mssgw.app.config.mailbox_checks import MAILBOX_CHECKS
 from mssgw.app.config.model import (
@@ -25,22 +26,18 @@ from mssgw.app.config.model import (
     Establishment,
     Gateway,
     Limits,
-    Listener,
     Login,
     Mailbox,
     MetricsSettings,
     PolicySettings,
     StoreSettings,
-    Tls,
     TrustedDomain,
     TrustSettings,
 )
 from mssgw.app.config.patient_checks import PATIENT_CHECKS
-from mssgw.app.config.problems import Complaint
-from mssgw.app.config.trust_checks import TRUST_CHECKS, served_by_trust
-from mssgw.app.config.values import Endpoint
+from mssgw.app.config.problems import Complaint, repeated
+from mssgw.app.config.trust_checks import TRUST_CHECKS
 from mssgw.core.bal import BalKind
-from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 
 Establishments = Sequence[Establishment]
@@ -60,38 +57,28 @@ def contradictions(sections: Mapping[str, Any]) -> list[Complaint]:
     return found
 
 
-def listeners_are_distinct(listeners: Sequence[Listener]) -> Found:
-    for key in ("name", "socket"):
-        yield from _repeated(((("listener", n, key), getattr(each, key)) for n, each in enumerate(listeners)), key)
-    for n, late in enumerate(listeners):
-        for early in listeners[:n]:
-            if _collide(early.address, late.address):
-                yield Complaint(("listener", n, "address"), f'port {late.address.port} is taken by "{early.name}"')
-
-
-def _collide(one: Endpoint, other: Endpoint) -> bool:
-    same_host = one.host == other.host or one.wildcard or other.wildcard
-    return one.port == other.port != 0 and same_host
-
-
-def listeners_protect_what_they_carry(listeners: Sequence[Listener], trust: TrustSettings | None) -> Found:
-    for n, each in enumerate(listeners):
-        at: lines.Path = ("listener", n)
-        if each.auth and each.role is Role.TRUST_SPACE:
-            yield Complaint((*at, "auth"), 'only a listener with role = "establishment" knows logins')
-        elif each.auth and each.tls is Tls.NONE:
-            yield Complaint((*at, "auth"), "passwords need TLS: set tls, or auth = false")
-        for key, file in (("certificate", each.certificate), ("key", each.key)):
-            # A trust-space listener shows the certificate of [trust] unless it has its own.
-            if each.tls is not Tls.NONE and file is None and not served_by_trust(each, trust):
-                yield Complaint((*at, key), f'expected a file, because tls = "{each.tls}"')
+def the_state_directory_can_be_made(gateway: Gateway) -> Found:
+    """A first start makes it, and no folder above it."""
+    at, folder = ("gateway", "state_dir"), gateway.state_dir
+    try:
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            yield Complaint(at, f"is not a folder: {folder}")
+    except FileNotFoundError:
+        if folder.is_symlink():
+            yield Complaint(at, f"cannot be made: a link that leads nowhere is there ({folder})")
+        elif not folder.parent.exists():
+            yield Complaint(at, f"cannot be made: no such folder: {folder.parent}")
+    except PermissionError as error:
+        yield Complaint(at, f"cannot be read: {error.strerror} ({folder})")
+    except OSError as error:
+        yield Complaint(at, f"cannot be made: {error.strerror} ({folder})")
 
 
 def names_are_distinct(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
     """Journal and log know clients by their names alone."""
     named = [(("establishment", n, "name"), each.name) for n, each in enumerate(establishments)]
     named += [(("trusted_domain", n, "name"), other.name) for n, other in enumerate(trusted_domains)]
-    yield from _repeated(named, "name")
+    yield from repeated(named, "name")
 
 
 def domains_have_one_owner(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
@@ -150,7 +137,7 @@ def next_hop_logins_are_whole(establishments: Establishments, trusted_domains: T
 
 
 def logins_belong_somewhere(logins: Sequence[Login], establishments: Establishments) -> Found:
-    yield from _repeated(((("login", n, "user"), each.user) for n, each in enumerate(logins)), "user")
+    yield from repeated(((("login", n, "user"), each.user) for n, each in enumerate(logins)), "user")
     by_name = {each.name: each for each in establishments}
     for n, login in enumerate(logins):
         home = by_name.get(login.establishment)
@@ -173,7 +160,7 @@ def mailboxes_have_a_home(
     gateway: Gateway,
     trust: TrustSettings | None,
 ) -> Found:
-    yield from _repeated(((("mailbox", n, "address"), each.address) for n, each in enumerate(mailboxes)), "address")
+    yield from repeated(((("mailbox", n, "address"), each.address) for n, each in enumerate(mailboxes)), "address")
     served = {domain for client in (*establishments, *trusted_domains) for domain in client.domains}
     for n, mailbox in enumerate(mailboxes):
         domain = mailbox.address.domain
@@ -201,7 +188,7 @@ def document_policies_are_about_us(
         for n, entry in enumerate(document_policies)
         for domain in entry.domains
     ]
-    yield from _repeated(named, "domain")
+    yield from repeated(named, "domain")
 
 
 def what_enforces_needs_no_date(policy: PolicySettings) -> Found:  # req: SD-9
@@ -256,12 +243,6 @@ def _postgres(url: str) -> Found:
         yield Complaint(("store", "url"), "PostgreSQL needs the extra: pip install mssgw[postgres]")
 
 
-def listener_files_exist(listeners: Sequence[Listener]) -> Found:
-    for n, each in enumerate(listeners):
-        for key, file in (("certificate", each.certificate), ("key", each.key)):
-            yield from readable(("listener", n, key), file)
-
-
 def client_files_exist(establishments: Establishments, trusted_domains: TrustedDomains) -> Found:
     for at, client in [*_numbered("establishment", establishments), *_numbered("trusted_domain", trusted_domains)]:
         yield from readable((*at, "next_hop_password_file"), client.next_hop_password_file)
@@ -272,7 +253,7 @@ def the_database_password_exists(store: StoreSettings) -> Found:
 
 
 def delivery_files_exist(delivery: DeliverySettings) -> Found:
-    yield from readable(("delivery", "ca_file"), delivery.ca_file)
+    yield from authorities(("delivery", "ca_file"), delivery.ca_file)
 
 
 def master_key_exists(store: StoreSettings) -> Found:
@@ -300,17 +281,8 @@ def _numbered(table: str, clients: Sequence[Any]) -> Iterator[tuple[lines.Path, 
     return (((table, n), client) for n, client in enumerate(clients))
 
 
-def _repeated(values: Iterable[tuple[lines.Path, object]], what: str) -> Found:
-    seen: set[object] = set()
-    for path, value in values:
-        if value is not None and value in seen:
-            yield Complaint(path, f"another entry has the same {what}")
-        seen.add(value)
-
-
 CHECKS: tuple[Callable[..., Found], ...] = (
-    listeners_are_distinct,
-    listeners_protect_what_they_carry,
+    the_state_directory_can_be_made,
     names_are_distinct,
     domains_have_one_owner,
     patients_are_nobodys_staff,
@@ -326,7 +298,7 @@ CHECKS: tuple[Callable[..., Found], ...] = (
     delays_are_in_order,
     a_lease_outlives_a_pause,
     the_database_is_known,
-    listener_files_exist,
+    *LISTENER_CHECKS,
     client_files_exist,
     master_key_exists,
     the_database_password_exists,

@@ -116,11 +116,10 @@ def _open_to_all(path: Path) -> bool:
 
 
 def _state(config: Config) -> Found:
-    """Nearest folder that exists: below it the daemon makes its own."""
+    """Whether the daemon could write there, or make it below the folder that it is for."""
     folder = config.gateway.state_dir
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    folder = folder if folder.exists() else folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
         yield Complaint(("gateway", "state_dir"), f"not writable for this user: {folder}")
     elif folder == config.gateway.state_dir and folder.stat().st_mode & 0o007:
         yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")

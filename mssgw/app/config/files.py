@@ -6,12 +6,25 @@ from pathlib import Path
 from mssgw.app.config import lines
 from mssgw.app.config.problems import Complaint
 from mssgw.app.config.values import SecretFile
+from mssgw.edges.tls import TlsMisconfigured, client_context
 
 
 def readable(at: lines.Path, file: SecretFile | None) -> Iterator[Complaint]:
     """A credential is out of sight outside its service: no error then."""
     if file is not None and file.path is not None:
         yield from path_readable(at, file.path)
+
+
+def authorities(at: lines.Path, file: SecretFile | None) -> Iterator[Complaint]:
+    """Why nobody could be verified by it: it cannot be read, or holds no PEM certificate."""
+    unreadable = list(readable(at, file))
+    yield from unreadable
+    if unreadable or file is None or file.path is None:
+        return
+    try:
+        client_context(ca_file=file.path, public=False)
+    except TlsMisconfigured as error:
+        yield Complaint(at, str(error))
 
 
 def path_readable(at: lines.Path, path: Path) -> Iterator[Complaint]:

@@ -23,7 +23,7 @@ from mssgw.app.config.checks import contradictions
 from mssgw.app.config.model import Config, Gateway, Listener
 from mssgw.app.config.problems import Complaint, ConfigErrors, Problem, dotted
 
-_OF_THE_KEY = {("trust", "key"), ("trust", "certificate")}  # a pair that does not fit is told of the certificate
+_OF_A_PAIR = {"key", "certificate"}  # one that does not fit is told of the certificate
 _SECRET = {"password_hash", "addresses", "patient_exceptions", "next_hop_login", "user", "responsible"}  # never shown
 _MEMBER = re.compile(r"<\w+\.\w+: '([^']*)'>")  # how pydantic writes an enum value among the choices
 _AT = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
@@ -32,7 +32,7 @@ _AT = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 def load(path: Path | str, *, keyless: bool = False) -> Config:
     """Read, validate and cross-check a configuration file. Raises ConfigErrors with all that is wrong.
 
-    ``keyless``: for commands that only read; a key of [trust] may be missing, or another certificate's.
+    ``keyless``: for commands that only read; a key of TLS may be missing, or another certificate's.
     """
     path = Path(path)
     text = _read(path)
@@ -40,12 +40,16 @@ def load(path: Path | str, *, keyless: bool = False) -> Config:
     where = lines.key_lines(text)
     sections, complaints = _validate(raw, base=path.absolute().parent)
     found = contradictions(sections)
-    complaints += [each for each in found if not (keyless and each.path in _OF_THE_KEY)]
+    complaints += [each for each in found if not (keyless and _is_of_a_pair(each.path))]
     if complaints:
         raise ConfigErrors(_placed(complaints, path, where))
     config = Config.model_construct(_fields_set=None, **sections)
     config._file, config._lines = str(path), where
     return config
+
+
+def _is_of_a_pair(path: lines.Path) -> bool:
+    return path[0] in ("trust", "listener") and path[-1] in _OF_A_PAIR
 
 
 def warnings(config: Config) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mssgw.app.config.files import readable
+from mssgw.app.config.files import authorities, readable
 from mssgw.app.config.model import Gateway, Mailbox, NotificationSettings, Retention
 from mssgw.app.config.problems import Complaint
 from mssgw.core.bal import BalKind
@@ -48,8 +48,8 @@ def notifications_have_a_way(notifications: NotificationSettings, gateway: Gatew
         yield Complaint((at, "next_hop_login"), "expected, because next_hop_password_file is set")
     if notifications.next_hop_login is not None and notifications.next_hop_tls is TlsPolicy.NONE:  # req: TLS-7
         yield Complaint((at, "next_hop_login"), "a password goes over TLS only: set next_hop_tls")
-    for key in ("next_hop_password_file", "ca_file"):
-        yield from readable((at, key), getattr(notifications, key))
+    yield from readable((at, "next_hop_password_file"), notifications.next_hop_password_file)
+    yield from authorities((at, "ca_file"), notifications.ca_file)
 
 
 MAILBOX_CHECKS: tuple[Callable[..., Found], ...] = (

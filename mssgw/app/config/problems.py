@@ -1,6 +1,6 @@
 """What is wrong in a configuration file, and where."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mssgw.app.config.lines import Path
@@ -33,6 +33,15 @@ class Complaint:
 
     path: Path
     message: str
+
+
+def repeated(values: Iterable[tuple[Path, object]], what: str) -> Iterator[Complaint]:
+    """Every value but the first of its kind; None is no value. ``what``: what they are called."""
+    seen: set[object] = set()
+    for path, value in values:
+        if value is not None and value in seen:
+            yield Complaint(path, f"another entry has the same {what}")
+        seen.add(value)
 
 
 def dotted(path: Path) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
-from mssgw.app.config.files import readable
+from mssgw.app.config.files import authorities, readable
 from mssgw.app.config.model import Gateway, Listener, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint
 from mssgw.core.envelope import Role
@@ -83,7 +83,9 @@ def trust_files_hold_what_they_should(trust: TrustSettings | None) -> Found:
     """Readable, PEM, key and certificate a pair, anchors authorities."""
     if trust is None:
         return
-    names = ("anchors", "certificate", "key", "white_list_signer", "white_list_ca")
+    for name in ("white_list_signer", "white_list_ca"):
+        yield from authorities(("trust", name), getattr(trust, name))
+    names = ("anchors", "certificate", "key")
     files = {name: getattr(trust, name) for name in names}
     unreadable = [each for name, file in files.items() for each in readable(("trust", name), file)]
     yield from unreadable

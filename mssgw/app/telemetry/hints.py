@@ -9,6 +9,7 @@ _DEFECT = "a defect of ours: report this line"
 _STORE = "disk full, or database down? new letters get 451 and stay with their senders; it tries again itself"
 _SWEEP = "what should be erased is not yet; it tries again itself: look at database and disk if this goes on"
 _DIRECTORY = "patients' first letters wait (451), but to mailboxes set by hand: mssgw directory import FILE"
+_RENEWED = "[trust] files are taken by themselves, a listener's at systemctl reload; credentials, anchors at a restart"
 
 HINTS: Mapping[str, str] = {
     "collector.distrusted": "nothing is collected, nothing lost: its certificate for this host? delivery.ca_file?",
@@ -74,8 +75,8 @@ HINTS: Mapping[str, str] = {
     "trust.crl_unreachable": "the list in force stays until it ends; new revocations are not seen: network, server?",
     "trust.certificate_revoked": "nothing to mend here: tell the operator, whose letters it keeps",
     "trust.certificate_unfit": "out of its dates: the operator renews it; not made for this: see trust.purposes",
-    "trust.certificate_ends": "renew it: new files are taken into use by themselves, anchors at a restart",
-    "trust.certificate_expired": "mail that needs it waits: renew it; new files are taken into use by themselves",
+    "trust.certificate_ends": f"renew it: {_RENEWED}",
+    "trust.certificate_expired": f"mail that needs it waits; renew it: {_RENEWED}",
     "trust.certificate_refused": "the old one stays in use: mend what error says of certificate or key",
     "trust.handshake_refused": "purpose? see trust.purposes; issuer? see trust.anchors; else tell its operator",
     "trust.list_expired": "mail of the trust space waits (451): mend what the events before say of the white list",

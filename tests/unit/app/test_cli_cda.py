@@ -109,6 +109,32 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_judged(run, run_js
     ]
 
 
+def test_what_this_user_may_not_read_keeps_no_other_from_being_judged(tmp_path):
+    """A file, a folder, a file in a closed folder, and one in a folder that can be listed only: each is told."""
+    for name in ("closed.xml", "closed/below.xml", "listed/below.xml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"<a/>")
+    for name, mode in (("closed.xml", 0), ("closed", 0), ("listed", 0o400)):
+        (tmp_path / name).chmod(mode)
+    named = [str(tmp_path / name) for name in ("closed.xml", "closed", "closed/below.xml", "listed")]
+    command = [sys.executable, "-c", "from mssgw.app.cli import main; main()"]
+    words = [*command, "cda", "check", "--json", "--environment", "test", *named, VALID]
+    if os.geteuid() == 0:  # root without its privileges is stopped like anybody
+        words = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *words]
+    try:
+        told = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    finally:
+        for name in ("closed", "listed"):
+            (tmp_path / name).chmod(0o700)
+    *unread, judged = map(json.loads, told.stdout.splitlines())
+    assert [(each["file"], each["error"]) for each in unread] == [
+        (str(tmp_path / name), "cannot be read: Permission denied")
+        for name in ("closed.xml", "closed", "closed/below.xml", "listed/below.xml")
+    ]
+    assert (judged["file"], judged["verdict"]) == (VALID, "accept")
+    assert told.returncode == 65
+
+
 def test_findings_come_in_the_order_of_the_document_on_lines_that_fit(run, run_json, monkeypatch):
     """What is said of all of it first; at 80 columns where there is no terminal, else at its width."""
     monkeypatch.delenv("COLUMNS", raising=False)

@@ -16,6 +16,7 @@ from mssgw.app.cli import exits, main, opening
 from mssgw.app.config import ConfigErrors, Problem
 from mssgw.core.errors import StoreBusy, StoreUnavailable, Undecryptable
 from mssgw.edges.store_lock import store_lock
+from mssgw.edges.tls import TlsMisconfigured
 from mssgw.edges.vault import UnusableKey, read_master_key
 from tests.unit.app.office_double import DOCTOR, ID, PATIENT, OfficeDouble
 
@@ -28,6 +29,7 @@ VALID = (
     "199017505604201",
 )
 WRONG_KEY = ("289456789012345", "288091234567823", "253097812634581")
+TO = "--to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
 PATIENTS = ("279035121518989", "289456789012345")
 
 
@@ -288,6 +290,12 @@ def test_a_key_that_the_gateways_user_may_not_read_needs_another_key_not_another
     assert "LoadCredential=" in lines[-1]
 
 
+def test_a_certificate_that_cannot_be_used_is_a_matter_of_configuration():
+    """Between reading the configuration and using it, a file may change; a credential is seen by the service only."""
+    wrong = TlsMisconfigured("/etc/mssgw/tls.key: is not the private key of /etc/mssgw/tls.pem")
+    assert exits.code_and_lines(wrong) == (exits.Code.CONFIG, [str(wrong)])
+
+
 def test_a_port_in_use_is_told_with_how_to_find_who_has_it():
     taken = OSError(errno.EADDRINUSE, "error while attempting to bind on address ('127.0.0.1', 2525)")
     code, (line,) = exits.code_and_lines(taken)
@@ -309,6 +317,21 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     path.chmod(0o600)
     path.write_bytes(b"short")
     assert run("key", "rotate", "--new", str(path)).exit_code == 65
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--to", "zut"), TO),
+        (("--to", "sqlite:////tmp/new.db"), TO),
+        (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
+        (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
+    ],
+)
+def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
+    """And does not repeat it: a URL may hold a password. Nothing is opened before."""
+    told = run("db", "copy", *words)
+    assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")
 
 
 def test_the_store_is_shared_or_had_alone(tmp_path):

@@ -92,6 +92,8 @@ MISTAKES = [
     ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an address and port"),
     ('"127.0.0.1:2526"', '"::1:2526"', 14, "listener[1].address", "stands in brackets"),
     ('"127.0.0.1:2526"', '"0.0.0.0:2525"', 14, "listener[1].address", 'port 2525 is taken by "inside"'),
+    ("[limits]", '[metrics]\naddress = "127.0.0.1:2526"\n[limits]', 50, "metrics.address", 'is taken by "outside"'),
+    ("[limits]", '[metrics]\naddress = "[::]:2525"\n[limits]', 50, "metrics.address", 'is taken by "inside"'),
     ('name = "outside"', 'name = "inside"', 12, "listener[1].name", "another entry has the same name"),
     (
         '2526"\ntls = "none"',

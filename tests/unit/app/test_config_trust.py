@@ -74,6 +74,8 @@ MISTAKES = [
     ('"root.crl"', '"ldap://crl.exemple.fr/x"', "trust.crls[0]", "https:// or http://"),
     ('["root.crl", "intermediate.crl"]', "[]", "trust.crls", "at least one"),
     ("white_list_unsigned = true\n", "", "trust.white_list_signer", "expected the certificate (PEM)"),
+    ("white_list_unsigned = true", 'white_list_signer = "empty.pem"', "trust.white_list_signer", "no PEM certificate"),
+    ('"list.xml"', '"list.xml"\nwhite_list_ca = "empty.pem"', "trust.white_list_ca", "no PEM certificate"),
     (
         "white_list_unsigned = true",
         'white_list_unsigned = true\nwhite_list_signer = "ours.pem"',

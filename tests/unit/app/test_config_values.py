@@ -15,6 +15,7 @@ from mssgw.core.bal import Bal, BalKind, Party
 from mssgw.core.clinical import Environment
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
+from tests.pki import Authority
 from tests.unit.app.test_config_errors import GOOD, write
 
 Load = Callable[..., config.Config]
@@ -228,12 +229,31 @@ def test_a_state_directory_open_to_all_is_warned_of(load: Load, tmp_path: Path) 
     assert "gateway.state_dir" in {each.key for each in config.warnings(load())}
 
 
-def test_a_state_directory_that_is_no_directory_is_warned_of(load: Load, tmp_path: Path) -> None:
-    """Holds for root as well, whom permissions do not stop."""
-    (tmp_path / "state").rmdir()
-    (tmp_path / "state").touch()
-    (warning,) = [each for each in config.warnings(load()) if each.key == "gateway.state_dir"]
-    assert "not writable" in warning.message
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("file", "is not a folder: "),
+        ("file/state", "cannot be made: Not a directory"),
+        ("absent/state", "cannot be made: no such folder: "),
+        ("link", "cannot be made: a link that leads nowhere"),
+        ("x" * 300, "cannot be made: File name too long"),
+    ],
+)
+def test_a_state_directory_that_is_none_and_cannot_be_one_is_an_error(
+    load: Load, tmp_path: Path, named: str, expected: str
+) -> None:
+    """The daemon would not start. Holds for root as well, whom permissions do not stop."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(config.ConfigErrors) as caught:
+        load(old='state_dir = "state"', new=f'state_dir = "{named}"')
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.key) == (3, "gateway.state_dir")
+    assert problem.message.startswith(expected)
+
+
+def test_a_state_directory_that_a_first_start_makes_is_no_error(load: Load) -> None:
+    assert not load(old='state_dir = "state"', new='state_dir = "state/new"').gateway.state_dir.exists()
 
 
 def test_a_credential_is_found_where_systemd_puts_it(
@@ -243,11 +263,11 @@ def test_a_credential_is_found_where_systemd_puts_it(
     old, new = '2525"\ntls = "none"', '2525"\ncertificate = "credential:cert"\nkey = "credential:key"'
     assert load(old=old, new=new).listeners[0].certificate == values.SecretFile("credential:cert", None)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    (tmp_path / "cert").touch()
+    Authority().issue(tmp_path, "gw.exemple.fr").rename(tmp_path / "cert")
     with pytest.raises(config.ConfigErrors) as caught:
         load(old=old, new=new)
     assert [each.key for each in caught.value.problems] == ["listener[0].key"]
-    (tmp_path / "key").touch()
+    (tmp_path / "key").write_bytes((tmp_path / "cert").read_bytes())
     assert load(old=old, new=new).listeners[0].key == values.SecretFile("credential:key", tmp_path / "key")
 
 

@@ -52,6 +52,14 @@ def test_who_is_not_trusted_comes_with_what_to_do(output: io.StringIO) -> None:
     assert [event for event, todo in zip(events, hints, strict=True) if not todo] == sorted(checked_elsewhere)[::-1]
 
 
+@pytest.mark.parametrize("event", ["trust.certificate_ends", "trust.certificate_expired"])
+def test_a_certificate_that_ends_may_be_a_listeners_which_is_read_at_a_reload_only(event: str) -> None:
+    """Whoever renews it and waits would find the old one in use when it ends."""
+    said = HINTS[event]
+    assert "[trust] files are taken by themselves" in said
+    assert "a listener's at systemctl reload" in said
+
+
 def test_what_is_no_alarm_needs_no_hint(output: io.StringIO) -> None:
     """A letter that waits for a next hop that is down is daily bread."""
     LogTelemetry().event("delivery.deferred", queue_id="1M7ZTY3TH5M3REAG")
