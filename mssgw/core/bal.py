@@ -89,7 +89,7 @@ class PatientSpace:
         """Who writes from this address; None is the null reverse-path.
 
         Raises MalformedMatricule for a local part that was meant to be a matricule: 15 characters beginning with a
-        digit, or a matricule and more behind it. Other local parts of the patient domain belong to its robots (SD-4).
+        digit, or a matricule with more around it. Other local parts of the patient domain belong to its robots (SD-4).
         """
         if address is None:
             return Party.NOBODY
@@ -98,15 +98,15 @@ class PatientSpace:
         if address.key in self.exceptions:
             return Party.PATIENT
         local = _bare_local(address)
-        if (len(local) == LENGTH and local[0].isdigit()) or _begins_with_a_matricule(local):
+        if (len(local) == LENGTH and local[0].isdigit()) or _holds_a_matricule(local):
             Matricule.parse(local)
             return Party.PATIENT
         return Party.PATIENT_SPACE
 
 
 def resembles_a_patient(address: Address) -> bool:
-    """Whether readers would take it for a patient's, whatever its domain: its local part begins with a matricule."""
-    return _begins_with_a_matricule(_bare_local(address))
+    """Whether readers would take it for a patient's, whatever its domain: a matricule stands in its local part."""
+    return _holds_a_matricule(_bare_local(address))
 
 
 def _bare_local(address: Address) -> str:
@@ -114,10 +114,14 @@ def _bare_local(address: Address) -> str:
     return address.key.rpartition("@")[0].strip('"')
 
 
-def _begins_with_a_matricule(local: str) -> bool:
-    """``matricule+tag`` is no robot's name: what robots may send would be open to patients."""
+def _holds_a_matricule(local: str) -> bool:
+    """``matricule+tag``, ``x.matricule`` are no robot's names: what robots may send would be open to patients."""
+    return any(_is_a_matricule(local[at : at + LENGTH]) for at in range(len(local) - LENGTH + 1))
+
+
+def _is_a_matricule(text: str) -> bool:
     try:
-        Matricule.parse(local[:LENGTH])
+        Matricule.parse(text)
     except MalformedMatricule:
         return False
     return True

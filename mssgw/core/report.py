@@ -19,7 +19,7 @@ class Carried(StrEnum):
     XDM = "xdm"
     PDF = "pdf"  # as an attachment of the letter itself
     IMAGE = "image"
-    OPAQUE = "opaque"  # S/MIME or PGP: delivered, counted, never unverified (SD-14)
+    OPAQUE = "opaque"  # encrypted (S/MIME, PGP): delivered, counted, never unverified (SD-14)
     ARCHIVE = "archive"  # a zip that is no IHE XDM, gzip, 7z, rar: nobody looks for documents in it (SD-14)
     LOCKED_ZIP = "locked-zip"  # protected by a password, and no IHE XDM (SD-14)
     WINMAIL = "winmail"  # winmail.dat: delivered with a warning (SD-14)

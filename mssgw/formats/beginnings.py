@@ -7,6 +7,7 @@ could take for a clinical document. What a part really is, a validator says.
 import re
 
 from mssgw.core.report import Carried
+from mssgw.formats import cms
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.uuwatch import UuencodeWatch
@@ -23,7 +24,6 @@ _HTML = re.compile(
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
-_ENCRYPTED = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
 # But zips: of those a validator tells.
 _ARCHIVES = (
     b"\x1f\x8b\x08",
@@ -76,6 +76,9 @@ def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
     may = excerpt.uuencoded or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
+    if cms.is_called_smime(kind, names) or cms.content_type(content):  # req: SD-14
+        may = may or cms.may_be_read(content)
+        return may, Carried.OPAQUE if cms.is_encrypted(content) else None
     return may, Carried.ARCHIVE if content.startswith(_ARCHIVES) else _told(names, kind, what)
 
 
@@ -109,7 +112,7 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
 
 
 def _told(names: tuple[str, ...], kind: str, what: Kind) -> Carried | None:
-    if kind in _ENCRYPTED:
+    if kind == "application/pgp-encrypted":
         return Carried.OPAQUE
     if kind in ("application/ms-tnef", "application/vnd.ms-tnef") or "winmail.dat" in names:
         return Carried.WINMAIL

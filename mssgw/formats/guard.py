@@ -86,6 +86,7 @@ LETTER = {
     "depth": _letter(3, "Une lettre jointe n'en contient pas d'autres sur plus de 5 niveaux"),
     "documents": _letter(4, "Une lettre ne porte pas plus de 200 documents, ni 200 000 éléments en tout"),
     "program": _letter(6, "Une pièce jointe qui se dit PDF, image ou texte n'est pas un programme"),
+    "signed": _letter(7, "Une enveloppe S/MIME non chiffrée (signée, compressée) se lit sans faute", "RFC 8551 3.5"),
     "partial": _letter(5, "Une lettre n'est pas découpée en plusieurs messages (message/partial)"),
 }
 

@@ -22,7 +22,12 @@ from mssgw.formats.words import bare, decoded, text_of
 
 MDN_PART = "message/disposition-notification"
 DSN_PART = "message/delivery-status"
-KEPT = (MDN_PART, DSN_PART, "text/plain", "text/html")  # the parts that compose() looks into
+# RFC 6533 names them anew where addresses are not ASCII.
+_MACHINE_PARTS = {
+    Content.MDN: (MDN_PART, "message/global-disposition-notification"),
+    Content.DSN: (DSN_PART, "message/global-delivery-status"),
+}
+KEPT = (*_MACHINE_PARTS[Content.MDN], *_MACHINE_PARTS[Content.DSN], "text/plain", "text/html")  # what compose() reads
 
 MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of an earlier letter (NDR-7)
 MAX_PERSON = 256
@@ -39,6 +44,7 @@ _MATRICULE_AT = re.compile(
     r"(?<![0-9A-Za-z])[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
 _REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.DSN}
+_REPORTED = re.compile(rb"^(?:reporting-(?:mta|ua)|final-recipient|disposition)[ \t]{0,50}:", re.I | re.M)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,13 +198,21 @@ def _auto_submitted(header: Header) -> str:
 
 
 def _content(kind: Parameters, kept: FirstParts) -> Content:
-    """Receipt, delivery report or ordinary letter; a report that does not say its type is known by its parts."""
+    """Receipt, delivery report or ordinary letter, by its part for machines.  req: SD-4
+
+    What it says of its type is not believed without that part: any letter may say so, to pass where reports do.
+    """
     if kind.value != "multipart/report":
         return Content.ORDINARY
     stated = kind.parameters.get("report-type", "").strip().lower()
-    if stated:
-        return _REPORTS.get(stated, Content.ORDINARY)
-    return Content.MDN if kept.get(MDN_PART) else Content.DSN if kept.get(DSN_PART) else Content.ORDINARY
+    may_be = [_REPORTS.get(stated, Content.ORDINARY)] if stated else [Content.MDN, Content.DSN]
+    return next((each for each in may_be if _machine_part(each, kept)), Content.ORDINARY)
+
+
+def _machine_part(of: Content, kept: FirstParts) -> bytes:
+    """The fields of a receipt or a delivery report; b"" where there are none."""
+    found = (part.content for name in _MACHINE_PARTS.get(of, ()) if (part := kept.get(name)) is not None)
+    return next(filter(_REPORTED.search, found), b"")
 
 
 def _mss(header: Header) -> MssFields:  # req: FMT-9, FMT-10, FMT-11
@@ -228,12 +242,11 @@ def _person(header: Header, options: HeadOptions) -> str | None:
 
 
 def _mdn(content: Content, kept: FirstParts) -> Mdn | None:
-    part = kept.get(MDN_PART)
-    return read_mdn(part.content) if content is Content.MDN and part is not None else None
+    return read_mdn(_machine_part(content, kept)) if content is Content.MDN else None
 
 
 def _notice(kept: FirstParts) -> Notice | None:
     """A notice of Mon espace santé, in the plain text or, without one, in the HTML."""  # req: NDR-7
-    plain, html, report = (kept.get(kind) for kind in ("text/plain", "text/html", DSN_PART))
+    plain, html = (kept.get(kind) for kind in ("text/plain", "text/html"))
     text = plain.text if plain is not None else html.text if html is not None else ""
-    return notice_in(text, html=plain is None, report=report.content if report is not None else b"")
+    return notice_in(text, html=plain is None, report=_machine_part(Content.DSN, kept))

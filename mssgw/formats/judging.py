@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_address
 from mssgw.core.report import Carried, Judged, Order, Report
-from mssgw.formats import documents, guard, xdm
+from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office
 from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, together
@@ -25,7 +25,7 @@ from mssgw.formats.cda.rulebook import check
 from mssgw.formats.cda.survey import survey
 from mssgw.formats.guard import Stopped
 from mssgw.formats.head import MAX_SUBJECT
-from mssgw.formats.magic import Kind, kind_of
+from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.mime import Walk
 from mssgw.formats.wire import to_wire
 from mssgw.formats.words import decoded
@@ -35,16 +35,13 @@ MAX_DEPTH = 5  # letters in letters
 MAX_DOCUMENTS = 200
 MAX_FINDINGS = 1_000  # that a report repeats; more say nothing new
 
-_LETTERS = ("message/rfc822", "message/global")
-_OPAQUE = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime", "application/pgp-encrypted"})
-_TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
-_TNEF = b"\x78\x9f\x3e\x22"
-_PGP = b"-----BEGIN PGP MESSAGE-----"
 _KINDS = {Kind.PDF: Carried.PDF, Kind.JPEG: Carried.IMAGE, Kind.PNG: Carried.IMAGE, Kind.TIFF: Carried.IMAGE}
 # In an attached letter that cannot be taken apart: is there anything that could be a document?
 _MAY_HOLD = re.compile(
-    rb"ihe_xdm|ClinicalDocument|content-type:[ \t\r\n]{0,10}(?:application|text)/[^\r\n;]{0,80}(?:xml|zip|octet)", re.I
+    rb"ihe_xdm|ClinicalDocument|content-type:[ \t\r\n]{0,10}(?:application|text)/[^\r\n;]{0,80}(?:xml|zip|octet|pkcs7)",
+    re.I,
 )
+_FIELD = re.compile(rb"^(?:content-type|mime-version)[ \t]*:", re.I | re.M)
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
 
@@ -152,35 +149,63 @@ class _Judging:
                 self._item(f"{within}{number}", depth, item)
 
     def _item(self, name: str, depth: int, item: Item) -> None:
-        if item.readings and _is_letter(item):
+        if item.is_certain and cms.content_type(item.content):
+            self._smime(name, depth, item)
+        elif item.readings and telling.is_letter(item):
             self._attached(name, depth, item)
         elif not item.is_certain:
             if (
                 item.calls_itself_document
                 or not item.readings
-                or any(_is_document(item, each) or _is_disguised(item, each) for each in item.readings)
+                or any(telling.is_document(item, each) or telling.is_disguised(item, each) for each in item.readings)
+                or any(telling.may_be_signed(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
         elif item.media_type == "message/partial":
             self._stop(name, Stopped(guard.LETTER["partial"]))
-        elif _is_archive(item, item.content):
+        elif telling.is_archive(item, item.content):
             self.archive(name, item.content)
         elif not self.document(name, item.content):
             self._other(name, item)
 
     def _attached(self, name: str, depth: int, item: Item) -> None:
         """A letter in the letter, in each of its readings. A document that is called one may be saved as what it is."""
-        if any(_is_document(item, each) for each in item.readings):
+        if any(telling.is_document(item, each) for each in item.readings):
             self._stop(name, Stopped(guard.LETTER["structure"]))
         elif depth == MAX_DEPTH:
             self._stop(name, Stopped(guard.LETTER["depth"]))
         else:
             self._waiting += [(f"{name}/", depth + 1, (to_wire(each),)) for each in item.readings]
 
+    def _smime(self, name: str, depth: int, item: Item) -> None:  # req: SD-14
+        """Only what is encrypted is opaque. What is signed is judged: a document, or a letter."""
+        try:
+            signed = cms.opened(item.content)
+        except cms.UnreadableCms:
+            self._stop(name, Stopped(guard.LETTER["signed"]))
+            return
+        if signed is None:
+            self._carried.add(Carried.OPAQUE)
+        if not signed:  # or a signature alone
+            return
+        names = tuple(each.removesuffix(".p7m") for each in item.names)
+        inner = Item(names=names, media_type="application/octet-stream", readings=(signed,))
+        if depth == MAX_DEPTH:
+            self._stop(name, Stopped(guard.LETTER["depth"]))
+        elif telling.is_document(inner, signed):
+            if _FIELD.search(signed, 0, SNIFFED):  # a letter as well
+                self._stop(name, Stopped(guard.LETTER["structure"]))
+            self._item(name, depth + 1, inner)
+        elif cms.content_type(signed):
+            self._smime(name, depth + 1, inner)
+        else:
+            self._other(name, inner)
+            self._waiting.append((f"{name}/", depth + 1, (to_wire(signed),)))
+
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if _is_disguised(item, item.content):
+        if telling.is_disguised(item, item.content):
             self._stop(name, Stopped(guard.LETTER["program"]))
         elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
@@ -188,9 +213,11 @@ class _Judging:
                 self._company.pdfs.append(item.content)
         elif kind is Kind.ZIP and not is_office(item.content):
             self._carried.add(Carried.LOCKED_ZIP if is_encrypted(item.content) else Carried.ARCHIVE)
-        elif item.media_type in _OPAQUE or any(name.endswith(".p7m") for name in item.names) or _PGP in item.content:
+        elif item.content and cms.is_called_smime(item.media_type, item.names):
+            self._stop(name, Stopped(guard.LETTER["signed"]))
+        elif telling.is_pgp(item):
             self._carried.add(Carried.OPAQUE)
-        elif item.media_type in _TNEF_TYPES or "winmail.dat" in item.names or item.content.startswith(_TNEF):
+        elif telling.is_winmail(item):
             self._carried.add(Carried.WINMAIL)
 
     def _is_too_much(self) -> bool:
@@ -262,29 +289,6 @@ class _Judging:
         self._judged.append(
             Judged(name=name, findings=tuple(findings), cda=cda, code=code, qualified=qualified, unchecked=unchecked)
         )
-
-
-def _is_letter(item: Item) -> bool:
-    """An attached letter: by its type, or by its name where the type says nothing."""
-    named = any(name.endswith(".eml") for name in item.names)
-    # A PDF begins within the first kilobyte: so may words that say so, in the header of a letter.
-    return item.media_type.startswith(_LETTERS) or (named and kind_of(item.content) in (Kind.OTHER, Kind.PDF))
-
-
-def _is_archive(item: Item, content: bytes) -> bool:
-    return any(map(xdm.is_called_xdm, item.names)) or xdm.is_xdm("", content)
-
-
-def _is_document(item: Item, content: bytes) -> bool:
-    """Whether one of several readings is a document, or calls itself one."""
-    try:
-        return _is_archive(item, content) or documents.read(content) is not None
-    except Stopped:
-        return True
-
-
-def _is_disguised(item: Item, content: bytes) -> bool:
-    return kind_of(content) is Kind.PROGRAM and item.calls_itself_harmless
 
 
 def _bounded(judged: Sequence[Judged]) -> tuple[Judged, ...]:

@@ -107,7 +107,7 @@ def _from_base64(octets: bytes) -> bytes:
 
 
 class FirstParts:
-    """A keeper of the first part of each of some media types, attachments left out."""
+    """A keeper of the first part of each of some media types, attachments left out but for parts of reports."""
 
     def __init__(self, media_types: Sequence[str], limit: int = 65_536) -> None:
         self._wanted = frozenset(media_types)
@@ -116,7 +116,9 @@ class FirstParts:
 
     def offer(self, part: Part) -> Taker | None:
         kind = part.kind.value
-        if kind not in self._wanted or kind in self._kept or part.disposition.value == "attachment":
+        if kind not in self._wanted or kind in self._kept:
+            return None
+        if part.disposition.value == "attachment" and not kind.startswith("message/"):
             return None
         self._kept[kind] = excerpt = Excerpt(part, self._limit)
         return excerpt

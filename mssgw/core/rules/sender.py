@@ -7,6 +7,7 @@ from mssgw.core.errors import MalformedMatricule
 from mssgw.core.facts import Facts
 from mssgw.core.message import Content, MessageHead
 from mssgw.core.rules.findings import not_allowed, note, refuse
+from mssgw.core.settings import with_those_above
 from mssgw.core.trust import FOREIGN_DOMAIN, UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding
 
@@ -48,17 +49,19 @@ def one_honest_from(facts: Facts) -> Finding | None:  # req: SD-5
     # A failure notice comes from a host name; in the trust space from any domain that nobody else speaks for.
     host = author.domain in facts.client.notice_domains or (facts.from_trust_space and not facts.from_is_foreign)
     if facts.envelope.reverse_path is None and host and not resembles_a_patient(author):
-        return _patient_signs_as_himself(facts, head, author) or _automatic_in_form(head, author)
+        return _patient_signs_as_himself(facts, head, author) or _automatic_in_form(facts, head, author)
     return refuse("one-honest-from", "SD-5", not_allowed("Adresse From non autorisee pour ce client"), "foreign")
 
 
 def _patient_signs_as_himself(facts: Facts, head: MessageHead, author: Address) -> Finding | None:  # req: SD-5, WHO-2
     """All patients share one domain: a letter of one may neither show another, whether in From: or beside it, nor be
-    sent as somebody else, nor answered to another (Reply-To). No letter of anybody else is signed by a patient.
+    sent as somebody else, nor answered to another (Reply-To). No letter of anybody else is signed by a patient, or
+    answered to one: it would be his, past what he may write (WHO-1, FIN-7).
     """
     space = facts.policy.space
     at_our_door = facts.envelope.origin.role is Role.PATIENT_SPACE  # no robot sends for him there, and nobody else
     shown = [who for who in head.also_signed if at_our_door or _is_a_patients(space, who)]
+    shown += [who for who in head.reply_to if _is_a_patients(space, who)]
     if facts.sender_party is Party.PATIENT:
         shown += [author, facts.envelope.reverse_path or author]
         shown += [who for who in head.reply_to if space.is_patient(who)]
@@ -75,13 +78,19 @@ def _is_a_patients(space: PatientSpace, address: Address) -> bool:
         return True
 
 
-def _automatic_in_form(head: MessageHead, author: Address) -> Finding | None:  # req: SD-4, SD-5
+def _automatic_in_form(facts: Facts, head: MessageHead, author: Address) -> Finding | None:  # req: SD-4, SD-5
     """With a null reverse-path, nobody vouches for a From: outside the client's domains: no ordinary letter passes.
 
-    qmail's failure notices have no form at all: they are known by the name that all servers sign with.
+    What it says of itself is believed of the client's own hosts; others send reports with a part for machines in them
+    (head.content). qmail's failure notices have no form at all: they are known by the name that all servers sign with.
     """
     signed_by_a_server = author.key.partition("@")[0] == "mailer-daemon"
-    if head.content is not Content.ORDINARY or head.auto_submitted != "no" or head.notice or signed_by_a_server:
+    if head.content is not Content.ORDINARY or signed_by_a_server:
+        return None
+    above = frozenset(with_those_above(author.domain))
+    a_patients = facts.policy.space.domain in above  # its hosts send notices, and answer nobody
+    says_so = head.notice is not None or (head.auto_submitted != "no" and not a_patients)
+    if says_so and (author.domain in facts.client.notice_domains or above & facts.client.domains):
         return None
     text = "Sans adresse de retour, ce domaine ne peut envoyer que des avis automatiques"
     return refuse("one-honest-from", "SD-5 SD-4", not_allowed(text), "not-automatic")

@@ -145,6 +145,8 @@ async def test_operators_reach_us_and_nobody_else_through_us(space, trust, tmp_p
         (f"<boite@{OPERATOR}>", "boite@gmail.example", "550 5.7.1"),
         ("<>", f"mailer-daemon@{OPERATOR}", "250"),
         ("<>", "mailer-daemon@mta.operateur.fr", "250"),
+        ("<>", f"absence@mta.{OPERATOR}", "250"),
+        ("<>", "absence@mta.operateur.fr", "550 5.7.1"),
         ("<>", f"mailer-daemon@{FOREIGN}", "550 5.7.1"),
         ("<>", f"mailer-daemon@mta.{FOREIGN}", "550 5.7.1"),
         ("<>", f"mailer-daemon@{OURS}", "550 5.7.1"),

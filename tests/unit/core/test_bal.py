@@ -51,7 +51,7 @@ def test_a_bad_patient_address_is_no_recipient(text):
         ("MAILER-DAEMON@patient.mssante.fr", Party.PATIENT_SPACE),
         ("noreply@patient.mssante.fr", Party.PATIENT_SPACE),
         ("12345@patient.mssante.fr", Party.PATIENT_SPACE),
-        ("bounce-279035121518989@patient.mssante.fr", Party.PATIENT_SPACE),
+        ("bounce-279035121518988@patient.mssante.fr", Party.PATIENT_SPACE),  # with a wrong key it is any number
         ('"279035121518989"@patient.mssante.fr', Party.PATIENT),
         ("dr@hopital.mssante.fr", Party.PROFESSIONAL),
     ],
@@ -66,8 +66,18 @@ def test_a_sender_that_was_meant_to_be_a_matricule_must_be_one():
         SPACE.sender(Address.parse(WRONG_KEY))
 
 
-@pytest.mark.parametrize("local", ["279035121518989+notice", '"279035121518989 x"', "177012a12345670-x"])
-def test_a_matricule_with_something_behind_it_is_no_robot(local):
+@pytest.mark.parametrize(
+    "local",
+    [
+        "279035121518989+notice",
+        '"279035121518989 x"',
+        "177012a12345670-x",
+        "x.279035121518989",
+        "bounce-177012a12345670=x",
+        "0279035121518989",
+    ],
+)
+def test_a_matricule_with_something_around_it_is_no_robot(local):
     """SD-4: what the robots of the patient space may send is not open to patients in disguise."""
     sender = Address.parse(f"{local}@patient.mssante.fr")
     with pytest.raises(MalformedMatricule):

@@ -108,7 +108,7 @@ def test_what_comes_along_is_told():
     told = head_of(
         part(PDF, "application/octet-stream"),
         part(b"\x89PNG\r\n\x1a\n", "image/jpeg"),
-        part(b"x", "application/pkcs7-mime"),
+        part(b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03", "application/pkcs7-mime"),
         part(b"x", "application/ms-tnef", name="winmail.dat"),
         part(b"\x1f\x8b\x08....", "application/gzip"),
     ).carried

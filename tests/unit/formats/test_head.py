@@ -4,7 +4,7 @@ import pytest
 
 from mssgw.core.message import Content, Unreadable
 from mssgw.formats.mailboxes import MAX_ADDRESSES, MAX_WIDE
-from tests.unit.formats.reading import letter, multipart, read
+from tests.unit.formats.reading import letter, read
 from tests.watchdog import watchdog
 
 
@@ -173,19 +173,45 @@ def test_auto_submitted_is_its_keyword(value, keyword):
         ("multipart/report; report-type=disposition-notification", Content.MDN),
         ("MULTIPART/REPORT; Report-Type=Disposition-Notification", Content.MDN),
         ("multipart/report; report-type=delivery-status", Content.DSN),
+        ("multipart/report", Content.MDN),
         ("multipart/report; report-type=feedback-report", Content.ORDINARY),
-        ("multipart/report", Content.ORDINARY),
         ("multipart/mixed; report-type=delivery-status", Content.ORDINARY),
     ],
 )
-def test_reports_are_known_by_their_content_type(kind, content):
-    body = b"--b\r\n\r\nBonjour\r\n--b--\r\n"
-    assert read(letter(f"Content-Type: {kind}; boundary=b", body=body)).content is content
+def test_reports_are_known_by_their_content_type_and_their_part(kind, content):
+    """SD-4: any letter may say that it is a report."""
+    assert read(report(kind, MDN_FIELDS, DSN_FIELDS)).content is content
+    assert read(report(kind)).content is Content.ORDINARY
+
+
+MDN_FIELDS = "Content-Type: message/disposition-notification\r\n\r\nDisposition: a/b; displayed"
+DSN_FIELDS = "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\nAction: failed"
+STATUS = "multipart/report; report-type=delivery-status"
+
+
+def report(kind, *parts):
+    body = "".join(f"--b\r\n{each}\r\n" for each in ("\r\nBonjour", *parts))
+    return letter(f"Content-Type: {kind}; boundary=b", body=f"{body}--b--\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        (DSN_FIELDS, Content.DSN),
+        (DSN_FIELDS.replace("delivery", "global-delivery"), Content.DSN),  # RFC 6533
+        ("Content-Disposition: attachment; filename=details.txt\r\n" + DSN_FIELDS, Content.DSN),
+        (MDN_FIELDS, Content.ORDINARY),
+        ("Content-Type: message/delivery-status\r\n\r\n", Content.ORDINARY),
+        ("Content-Type: message/delivery-status\r\n\r\nDocteur, rappelez-moi", Content.ORDINARY),
+    ],
+)
+def test_a_report_without_the_fields_for_machines_is_an_ordinary_letter(part, content):
+    """SD-4."""
+    assert read(report(STATUS, part)).content is content
 
 
 def test_a_report_that_does_not_say_its_type_is_known_by_its_parts():
-    status = b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n"
-    assert read(multipart("b", b"\r\nBonjour", status, kind="report")).content is Content.DSN
+    assert read(report("multipart/report", DSN_FIELDS)).content is Content.DSN
 
 
 def test_a_letter_that_was_here_before_is_known():

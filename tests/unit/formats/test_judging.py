@@ -206,7 +206,7 @@ def test_a_polyglot_is_no_way_around_the_guard() -> None:
         (PDF, "application/octet-stream", "", {Carried.PDF}),
         (b"\x89PNG\r\n\x1a\n", "image/png", "a.png", {Carried.IMAGE}),
         (b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03", "application/pkcs7-mime", "smime.p7m", {Carried.OPAQUE}),
-        (b"0\x80", "application/octet-stream", "smime.p7m", {Carried.OPAQUE}),
+        (b"0\x80\x06\x0b*\x86H\x86\xf7\r\x01\x09\x10\x01\x17", "a/b", "smime.p7m", {Carried.OPAQUE}),
         (b"-----BEGIN PGP MESSAGE-----\n", "text/plain", "", {Carried.OPAQUE}),
         (b"\x78\x9f\x3e\x22\0\0", "application/ms-tnef", "winmail.dat", {Carried.WINMAIL}),
         (b"\x78\x9f\x3e\x22\0\0", "application/octet-stream", "", {Carried.WINMAIL}),
