@@ -2,10 +2,9 @@
 begin with: a PDF may be an IHE_XDM.zip as well (xdm.is_xdm)."""
 
 import re
+from collections import deque
 
 import pybase64
-
-from mssgw.formats.parts import Octets
 
 _DIRECTORY_WITHIN = 65_600  # octets before the end, as is_xdm looks: the end of the directory and the longest comment
 _LETTERS = _DIRECTORY_WITHIN // 3 * 4 + 8
@@ -13,30 +12,34 @@ _KEPT = 92_160  # octets in transfer encoding: so many letters in lines of 40 or
 # PK\5\6 in base64, by where in a group of four letters it begins. Plain words are found ten times as fast.
 _WORDS = (b"UEsFB", b"BLBQ", b"QSwUG")
 _DIRECTORY_END = re.compile(rb"UEsFB[g-v]|[FVl1]BLBQ[YZab]|[BFJNRVZdhlptx159]QSwUG")
+_SMALL = 4_096  # octets of a piece: smaller ones are put together
 _WHITE = b"\r\n\t "
 
 
 class Ending:
     """Of one part. ``found``: a zip may end here, or the base64 goes on behind its padding or is otherwise so odd that
-    programs read it in two ways. Keeps 180 kB and what came last, until its end."""
+    programs read it in two ways. Keeps 90 kB and what came last, until its end."""
 
     def __init__(self) -> None:
-        self._kept = bytearray()
+        self._kept: deque[bytes] = deque([b""])
+        self._size = 0
         self._whole = True
         self._padded = False
         self.found = False
 
-    def take(self, octets: Octets) -> bool:
+    def take(self, octets: bytes) -> bool:
         """More of it, in wire form and transfer encoding. False: it needs no more."""
-        new = len(self._kept)
-        self._kept += octets
-        if not self._padded:
-            padding = self._kept.find(b"=", new)
-            self._padded, new = padding >= 0, padding
-        if self._padded and self._kept[new:].translate(None, b"=" + _WHITE):
-            self.found = True
-        if len(self._kept) > 2 * _KEPT:
-            del self._kept[:-_KEPT]
+        padding = 0 if self._padded else octets.find(b"=")
+        if padding >= 0:
+            self._padded = True
+            self.found = bool(octets[padding:].translate(None, b"=" + _WHITE))
+        if len(self._kept[-1]) < _SMALL:
+            self._kept[-1] += octets
+        else:
+            self._kept.append(octets)
+        self._size += len(octets)
+        while self._size - len(self._kept[0]) >= _KEPT:
+            self._size -= len(self._kept.popleft())
             self._whole = False
         return not self.found
 
@@ -46,7 +49,7 @@ class Ending:
         self._kept.clear()
 
     def _is_odd(self) -> bool:
-        letters = b"".join(self._kept.split(b"\r\n"))
+        letters = b"".join(b"".join(self._kept)[-_KEPT:].split(b"\r\n"))
         if b" " in letters or b"\t" in letters:
             letters = letters.translate(None, _WHITE)
         letters = letters.rstrip(b"=")
