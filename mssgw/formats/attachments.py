@@ -8,11 +8,11 @@ uuencode between its lines, which some programs still show as attachments.
 import binascii
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from mssgw.formats import b64
+from mssgw.formats import b64, uuwatch
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
@@ -22,7 +22,8 @@ _MOST_FILES = 500  # in uuencode in one part
 _WHITE = b"\r\n\t "
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
-_BEGIN = re.compile(rb"^begin(-base64)? [0-7]{3,4} ([^\r\n]{1,255})\r?$", re.M)
+_MOST_READ = 4  # times the octets of a part: files that begin within others are read again
+_BEGIN = re.compile(rb"^" + uuwatch.BEGIN + rb"([^\n]*)$", re.M)
 _SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
@@ -89,9 +90,8 @@ class Attachment:
                 return
         readings = _read(plain, encoding)
         yield Item(names=self._part.names, media_type=media_type, readings=readings)
-        if len(readings) == 1 and _may_begin_uuencode(readings[0]):
-            for name, each in _uuencoded(readings[0]):
-                yield Item(names=(name,), media_type="application/octet-stream", readings=each)
+        for name, each in _files_in(readings):
+            yield Item(names=(name,), media_type="application/octet-stream", readings=each)
 
     def _encoding(self) -> str:
         return without_comments(self._part.encoding).strip(" \t;\"'")
@@ -108,6 +108,12 @@ class Attachments:
         return self.kept[-1]
 
 
+def _files_in(readings: tuple[bytes, ...]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
+    """The files in uuencode in a text, each once: most are the same in all its readings."""
+    found = (file for text in readings if _may_begin_uuencode(text) for file in _uuencoded(text))
+    return found if len(readings) == 1 else dict.fromkeys(found)
+
+
 def _may_begin_uuencode(plain: bytes) -> bool:
     # The word alone is found several times as fast as with its line end.
     return b"begin" in plain and (plain.startswith(b"begin") or b"\nbegin" in plain)
@@ -122,7 +128,7 @@ def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
         case "7bit" | "8bit" | "binary":
             return (plain,)
         case _:  # as it stands, unless a program guesses what is meant
-            return tuple(dict.fromkeys((plain, *_from_base64(plain), binascii.a2b_qp(plain))))
+            return tuple(dict.fromkeys((plain, *_from_base64(plain), *_from_qp(plain))))
 
 
 def _from_base64(octets: bytes) -> tuple[bytes, ...]:
@@ -153,31 +159,40 @@ def _lenient(letters: bytes) -> bytes:
 
 
 def _uuencoded(text: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Name and readings of each file in uuencode that begins on a line of this text."""
+    """Name and readings of each file in uuencode that begins on a line of this text, also within another one.
+
+    One without readings comes last when they are too many, or together too much.
+    """
+    left = _MOST_READ * len(text)
     for number, begin in enumerate(_BEGIN.finditer(text)):
-        if number == _MOST_FILES:
+        if number == _MOST_FILES or left < 0:
             yield "", ()
             return
         name = begin[2].decode("utf-8", "replace").strip().lower()
+        at = begin.end()
         if begin[1]:
-            end = text.find(b"\n====", begin.end())
-            yield name, _from_base64(text[begin.end() : end if end >= 0 else len(text)])
+            end = text.find(b"\n====", at)
+            end = end if end >= 0 else len(text)
+            readings = _from_base64(text[at:end])
         else:
-            yield name, _uu_lines(text, begin.end() + 1)
+            end, readings = _uu_lines(text, at + 1)
+        left -= end - at
+        yield name, readings
 
 
-def _uu_lines(text: bytes, at: int) -> tuple[bytes, ...]:
-    """Up to ``end``. One that never ends, or with a line that is none, has no certain reading: what was read, twice."""
+def _uu_lines(text: bytes, at: int) -> tuple[int, tuple[bytes, ...]]:
+    """Up to ``end``, and where that is. One that never ends, or with a line that is none, has no certain reading: what
+    was read, twice."""
     read: list[bytes] = []
     while at < len(text):
         end = text.find(b"\n", at)
         end = end if end >= 0 else len(text)
         line = text[at:end].rstrip(b"\r")
         if line in (b"end", b"end "):
-            return (b"".join(read),)
+            return at, (b"".join(read),)
         try:
             read.append(binascii.a2b_uu(line))
         except binascii.Error:
             break
         at = end + 1
-    return (b"".join(read), b"")
+    return at, (b"".join(read), b"")

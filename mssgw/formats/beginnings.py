@@ -1,4 +1,5 @@
-"""What the parts of a letter look like by name, type and first octets, told while they stream by.
+"""What the parts of a letter look like by name, type and first octets, and what hides behind these, told while they
+stream by.
 
 Cheap and suspicious: it keeps letters without documents away from the validators, and lets nothing pass that a reader
 could take for a clinical document. What a part really is, a validator says.
@@ -8,6 +9,7 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats import cms
+from mssgw.formats.endings import Ending
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.uuwatch import UuencodeWatch
@@ -42,32 +44,48 @@ class Beginnings:
         self._kept: list[_Beginning] = []
 
     def offer(self, part: Part) -> Taker | None:
+        self._end_last()
         self._kept.append(beginning := _Beginning(part))
         return beginning
 
     def look(self) -> tuple[bool, frozenset[Carried]]:
         """Whether a validator must look at the letter, and what comes along that needs none to be told."""
+        self._end_last()
         looks = [_look(each) for each in self._kept]
         return any(may for may, _ in looks), frozenset(what for _, what in looks if what is not None)
 
+    def _end_last(self) -> None:
+        """The last part has ended."""
+        if self._kept:
+            self._kept[-1].end()
+
 
 class _Beginning(Excerpt):
-    """The first octets of a part; of a text also whether a file in uuencode begins anywhere on a line of its own."""
+    """The first octets of a part, and whether what a reader takes for a file may come behind them."""
 
     def __init__(self, part: Part) -> None:
         super().__init__(part, _LOOKED_AT)
-        # What says that it is XML or a zip is looked at anyway.
-        kind = part.kind.value
-        watched = kind.startswith("text/") and not any(word in kind for word in _TYPED)
-        self._watch = UuencodeWatch(part.encoding) if watched else None
+        self._watch = _watch(part)
 
     @property
-    def uuencoded(self) -> bool:
+    def hides(self) -> bool:
         return self._watch is not None and self._watch.found
 
     def take(self, octets: Octets) -> bool:
         wants = super().take(octets)
         return (self._watch is not None and not self._watch.found and self._watch.take(bytes(octets))) or wants
+
+    def end(self) -> None:
+        if self._watch is not None:
+            self._watch.end()
+
+
+def _watch(part: Part) -> UuencodeWatch | Ending | None:
+    kind = part.kind.value
+    if any(word in kind for word in _TYPED):
+        return None  # what says that it is XML or a zip is looked at anyway
+    # No program looks for uuencode in a picture or PDF in base64, which most octets of most letters are.
+    return Ending() if part.encoding == "base64" and not kind.startswith("text/") else UuencodeWatch(part.encoding)
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
@@ -75,7 +93,7 @@ def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
     kind, what = part.kind.value, kind_of(content)
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
-    may = excerpt.uuencoded or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
+    may = excerpt.hides or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
     if cms.is_called_smime(kind, names) or cms.content_type(content):  # req: SD-14
         may = may or cms.may_be_read(content)
         return may, Carried.OPAQUE if cms.is_encrypted(content) else None

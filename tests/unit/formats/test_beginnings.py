@@ -8,6 +8,7 @@ from mssgw.core.message import MessageHead
 from mssgw.core.report import Carried
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
+from tests.zips import PLAIN, zipped
 
 CDA = b'<?xml version="1.0"?><ClinicalDocument xmlns="urn:hl7-org:v3"/>'
 PDF = b"%PDF-1.4\n..."
@@ -83,8 +84,101 @@ def test_a_file_in_uuencode_is_seen_however_far_down_in_a_text_and_in_any_encodi
     assert scanner.finish().may_hold_documents
 
 
+def may_hold_documents(kind: str, encoding: str, *pieces: bytes) -> bool:
+    """A letter that is one part, its content in these pieces."""
+    scanner = Scanner()
+    scanner.feed(f"From: <a@b.fr>\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode())
+    for piece in pieces:
+        scanner.feed(piece)
+    return scanner.finish().may_hold_documents
+
+
+def cut(content: bytes, size: int) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+@pytest.mark.parametrize("size", [1_000, 65_535, 65_536, 82_502, 1_000_000])
+def test_a_line_of_quoted_printable_however_long_hides_no_file(size):
+    """Nor does a packet that ends within an escape."""
+    text = b"mot " * 16_500 + b"=0Abegin 644 d.xml=0D=0AM86%A=0D=0A"
+    assert may_hold_documents("text/plain", "quoted-printable", text[:66_002], text[66_002:])
+    assert may_hold_documents("text/plain", "quoted-printable", *cut(text, size))
+
+
+@pytest.mark.parametrize("white", [b" ", b"\t", b" \t "])
+def test_white_space_after_a_soft_break_hides_no_file(white):
+    """RFC 2045 6.7: it was put there by the way."""
+    text = LONG + b"beg=" + white + b"\r\nin 644 d.xml\r\nM86%A\r\n"
+    assert may_hold_documents("text/plain", "quoted-printable", text)
+
+
+MODES = [b"644 ", b"6 ", b"64 ", b"00644 ", b"100644 ", b" 644 ", b"644  ", b"\t644\t", b"0o644 ", b"+644 "]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("word", [b"begin ", b"begin-base64 "])
+def test_whatever_programs_read_as_the_mode_of_a_file_begins_one(word, mode):
+    assert may_hold_documents("text/plain", "7bit", LONG + word + mode + b"d.xml\r\nM86%A\r\n")
+
+
+@pytest.mark.parametrize("encoding", ["7bit", "quoted-printable"])
+def test_a_file_in_uuencode_is_seen_in_what_is_no_text_unless_that_is_in_base64(encoding):
+    assert may_hold_documents("application/octet-stream", encoding, HIDDEN)
+
+
+XDM = zipped(PLAIN)
+MAGIC = [PDF, b"\xff\xd8\xff\xe0", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"hello"]
+
+
+def base64_of(content: bytes, width: int = 76) -> bytes:
+    coded = base64.b64encode(content)
+    return b"".join(coded[at : at + width] + b"\r\n" for at in range(0, len(coded), width))
+
+
+@pytest.mark.parametrize("magic", MAGIC)
+@pytest.mark.parametrize("behind", [0, 1, 65_535 - 22])
+@pytest.mark.parametrize("before", [2_000, 2_001, 2_002, 300_000])
+def test_a_zip_is_seen_behind_whatever_it_begins_with_and_with_the_longest_comment(magic, behind, before):
+    """By its end: programs look for the directory there."""
+    content = magic + b"x" * before + XDM + b"\xff" * behind
+    for kind in ("application/pdf", "text/plain"):
+        assert may_hold_documents(kind, "base64", base64_of(content))
+    assert may_hold_documents("application/pdf", "base64", base64.b64encode(content).rstrip(b"="))
+
+
+@pytest.mark.parametrize("width", [1, 4, 19, 38, 75])
+def test_no_width_of_lines_hides_the_end_of_a_zip(width):
+    content = PDF + b"x" * 200_000 + XDM + b"\xff" * 60_000
+    coded = base64_of(content, width)
+    assert may_hold_documents("application/pdf", "base64", *cut(coded, 5_000))
+
+
+@pytest.mark.parametrize(("encoding", "end"), [("8bit", b"PK\5\6"), ("quoted-printable", b"P=4B=\r\n=05=06")])
+def test_a_zip_is_seen_without_base64(encoding, end):
+    content = PDF + b"x\r\n" * 2_000 + end + b"x" * 18
+    assert all(may_hold_documents("application/pdf", encoding, *cut(content, size)) for size in (1, 1_000, 10_000))
+
+
+@pytest.mark.parametrize("rest", [b"=PD94", b"==\r\nPD94", b"!"])
+def test_a_picture_in_base64_that_programs_read_in_two_ways_is_judged(rest):
+    """Some go on behind the padding."""
+    assert may_hold_documents("image/gif", "base64", base64_of(b"GIF89a" + b"x" * 9_000) + rest)
+    assert may_hold_documents("image/gif", "base64", base64_of(b"GIF89a" + b"x" * 9_000), rest)
+
+
+@pytest.mark.parametrize("content", [PDF, PDF + b"x" * 5_000, PDF + bytes(range(256)) * 4_000])
+@pytest.mark.parametrize("width", [40, 60, 64, 76])
+def test_a_long_pdf_asks_no_validator(content, width):
+    for more in (b"", b"x", b"xx"):
+        coded = base64_of(content + more, width)
+        assert not may_hold_documents("application/pdf", "base64", coded)
+        assert not may_hold_documents("application/pdf", "base64", *cut(coded, 997))
+
+
 @pytest.mark.parametrize("encoding", ["7bit", "base64", "quoted-printable"])
-@pytest.mark.parametrize("words", [b"we begin 644 times\r\n", b"begin again\r\n", b"=\r\n"])
+@pytest.mark.parametrize(
+    "words", [b"we begin 644 times\r\n", b"begin again\r\n", b"begin 2 \xe9t\xe9\r\n"[:7] + b"\r\n", b"=\r\n"]
+)
 def test_a_long_text_asks_no_validator(encoding, words):
     assert not head_of(part(LONG + words + LONG[:-1], "text/plain", encoding=encoding)).may_hold_documents
 

@@ -14,7 +14,7 @@ import pytest
 from mssgw.core.clinical import Environment, Finding, Profile, Verdict
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Carried, Order, Report
-from mssgw.formats import pdf
+from mssgw.formats import attachments, pdf
 from mssgw.formats.cda.making import make
 from mssgw.formats.judging import MAX_DEPTH, MAX_DOCUMENTS, MAX_FINDINGS, judge_file, judge_letter
 from mssgw.formats.wire import to_wire
@@ -194,6 +194,36 @@ def test_a_letter_in_fragments_is_refused() -> None:
 def test_a_polyglot_is_no_way_around_the_guard() -> None:
     """A PDF for one program and an archive for another."""
     assert "GRD-ZIP-003" in rules(judged(part(PDF + XDM, "application/pdf", "a.pdf")))
+
+
+@pytest.mark.parametrize("mode", [b"6", b"64", b"00644", b"100644", b" 644", b"644 ", b"\t644\t", b"0o644", b"+644"])
+@pytest.mark.parametrize("name", [b"d.xml", b"d" * 300, b""])
+def test_a_file_in_uuencode_is_found_whatever_its_mode_and_name(mode: bytes, name: bytes) -> None:
+    text = b"Bonjour,\n" + uuencoded(CDA).replace(b"644 a.xml", mode + b" " + name)
+    assert found(judged(part(text, "text/plain"))) == ["1"]
+
+
+@pytest.mark.parametrize("encoding", ["quoted-printable", "x-unknown"])
+def test_a_file_in_uuencode_is_found_in_any_reading_of_a_text(encoding: str) -> None:
+    """White space after a soft break counts for some programs only (RFC 2045 6.7)."""
+    text = quopri.encodestring(b"Bonjour,\n" + uuencoded(CDA)).replace(b"begin", b"beg= \nin")
+    assert found(judged(part(text, "text/plain", encoding=encoding))) == ["1"]
+
+
+def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each goes on to the end of the text: 500 times ten megabytes."""
+    read, decode = [], attachments._from_base64
+
+    def counted(octets: bytes) -> tuple[bytes, ...]:
+        read.append(len(octets))
+        return decode(octets)
+
+    monkeypatch.setattr(attachments, "_from_base64", counted)
+    text = b"begin-base64 644 x\n" * 400 + (b"QUJD" * 19 + b"\n") * 300
+    assert rules(judged(part(text, "text/plain", encoding="7bit"))) == {"GRD-LET-001"}
+    assert sum(read) <= 6 * len(text)
 
 
 # --- not found ----------------------------------------------------------------------------------------------------
