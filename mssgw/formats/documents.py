@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mssgw.formats import guard, safexml
+from mssgw.formats.charsets import is_told_by_octets
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.safexml import Caps, Element, UnreadableXml
@@ -82,7 +83,7 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
             del read, root  # before another one is made: a tree is twenty times as large as its text
             root = safexml.again(held)
     except UnreadableXml as error:
-        if calls_itself_cda(content):
+        if _hides_what_it_is(error) or calls_itself_cda(content):
             raise Stopped(guard.XML[error.trouble], line=error.line) from None
         return None
     return Document(name=name, media_type=media_type, content=content, root=root, nodes=nodes, presented=presented)
@@ -101,13 +102,20 @@ def _held_in(sheet: Element) -> bytes | None:
     return safexml.apart(held[0]) if held else None
 
 
+def _hides_what_it_is(error: UnreadableXml) -> bool:
+    """Whether the encoding that it declares may hide any name from who looks at octets."""
+    return error.trouble == "encoding" and bool(error.charset) and not is_told_by_octets(error.charset)
+
+
 def calls_itself_cda(content: bytes) -> bool:
     """Whether XML that cannot be parsed seems to hold a ClinicalDocument, in whatever encoding it comes."""
     head = content[:SNIFFED]
     if any(_CALLS_ITSELF_CDA.search(read(head, "ignore")[0]) for read in _readings(head)):
         return True
     # Behind a sheet, or a long comment. UTF-7 has too many ways to write it, and no honest user.
-    return any(name in content for name in _NAMES) or (len(content) > SNIFFED and bool(_UTF_7.match(head)))
+    if any(name in content for name in _NAMES) or (len(content) > SNIFFED and _UTF_7.match(head)):
+        return True
+    return any(mark in content for mark in _SHIFTS) and bool(_SHIFTED.search(content))  # its encoding told elsewhere
 
 
 def _readings(head: bytes) -> Sequence[Callable[[bytes, str], tuple[str, int]]]:
@@ -119,6 +127,11 @@ _NAMES = (
     *("ClinicalDocument".encode(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be")),
     "ClinicalDocument".encode("cp037"),
 )
+# What changes the character set in the encodings of ISO 2022 and in HZ may stand within a name. Nothing in it begins a
+# match: else looking for one would take quadratic time.
+_SHIFTS = (b"\x1b", b"\x0e", b"\x0f", b"~")
+_SHIFT = rb"(?:\x1b[ -/]*+[@-~]|[\x0e\x0f]|~(?:[{}]|\r?\n))*+"
+_SHIFTED = re.compile(b"[<:]" + b"".join(_SHIFT + bytes([octet]) for octet in b"ClinicalDocument"))
 _UTF_7 = re.compile(rb"\s*+(?:\+ADw|\+/v|<\?xml[^>]{1,200}utf-?7)", re.I)
 
 # Looked up once: a codec is a file, and while a document is judged none is opened.
