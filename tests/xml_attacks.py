@@ -46,7 +46,6 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: (OPEN + CLOSE).replace(b"Clin", b"Cli~{~}\x1b$)A\x0fn"),
         "syntax",
     ),
-    "shifts without end": (lambda: OPEN + b"&b;<ClinicalDocument" + b"<\x1b(" * 190_000, "syntax"),
     "Latin-1 said UTF-8": (lambda: RIGHT.decode().encode("latin-1"), "syntax"),
     "DOCTYPE": (lambda: b"<!DOCTYPE ClinicalDocument>" + OPEN + CLOSE, "doctype"),
     "XXE": (

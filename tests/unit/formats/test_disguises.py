@@ -8,6 +8,7 @@ import binascii
 import codecs
 import io
 import quopri
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -146,6 +147,11 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
     "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
     "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
+    "a document in base64 in the document": lambda: part(
+        re.sub(rb">[A-Za-z0-9+/=\\s]{99,}<", lambda _: b">" + base64.b64encode(CDA) + b"<", OWN).replace(
+            b'"application/pdf"', b'"text/xml"'
+        )
+    ),
     "a sheet that says not where": lambda: part(SHEET % ROOT, "text/xml"),
     "a sheet with two, one in its place": lambda: part(
         SHEET

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mssgw.core.clinical import Profile, Severity
 from mssgw.formats import charsets, guard
-from mssgw.formats.documents import read
+from mssgw.formats.documents import calls_itself_cda, read
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from tests.watchdog import watchdog
@@ -122,6 +122,13 @@ def test_what_could_harm_is_refused_by_its_rule(name: str) -> None:
         assert caught.value.finding(profile).severity is Severity.REJECT
     assert str(caught.value).isascii()
     assert caught.value.reply.code == 554
+
+
+@pytest.mark.parametrize("piece", [b"<\x1b(", b"<~{", b"<\x0e\x0f", b"<Clin\x1b(B"])
+def test_shifts_without_end_take_linear_time(piece: bytes) -> None:
+    """As much of them as a letter may hold in a part that is no XML."""
+    with watchdog("shifts", 0.5):
+        assert not calls_itself_cda(b"<a>" + piece * 500_000)
 
 
 def test_every_rule_of_the_guard_refuses_something() -> None:
