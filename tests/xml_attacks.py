@@ -46,6 +46,27 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: (OPEN + CLOSE).replace(b"Clin", b"Cli~{~}\x1b$)A\x0fn"),
         "syntax",
     ),
+    "UTF-16 behind its blanks": (lambda: ("\r\n\r\n" + (OPEN + CLOSE).decode()).encode("utf-16-le"), "encoding"),
+    "UTF-32 behind its blanks": (lambda: ("\n " + (OPEN + CLOSE).decode()).encode("utf-32-be"), "encoding"),
+    "EBCDIC without a declaration": (lambda: (OPEN + CLOSE).decode().encode("cp037"), "syntax"),
+    "EBCDIC that shifts": (
+        lambda: (
+            '<?xml version="1.0" encoding="IBM930"?><Clin'.encode("cp037")
+            + b"\x0e\x0f"
+            + "icalDocument/>".encode("cp037")
+        ),
+        "syntax",
+    ),
+    "EBCDIC behind an instruction": (lambda: ("<?a b?>" + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
+    "EBCDIC behind its blanks": (lambda: ("\r\n\t" + (OPEN + CLOSE).decode()).encode("cp500"), "syntax"),
+    "EBCDIC behind a comment": (lambda: ("<!--a-->" + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
+    "below another root": (lambda: b"<r>" + OPEN + CLOSE + b"</r>", "below"),
+    "two below another root": (lambda: b"<r><s>" + (OPEN + CLOSE) * 2 + b"</s></r>", "below"),
+    "far below another root": (
+        lambda: b"<r>" + b"<s/>" * 20_000 + b'<\xc3\xa9:ClinicalDocument\nxmlns:\xc3\xa9="u"/></r>',
+        "below",
+    ),
+    "below another root that is cut": (lambda: b"<r>" + OPEN + CLOSE, "syntax"),
     "Latin-1 said UTF-8": (lambda: RIGHT.decode().encode("latin-1"), "syntax"),
     "DOCTYPE": (lambda: b"<!DOCTYPE ClinicalDocument>" + OPEN + CLOSE, "doctype"),
     "XXE": (

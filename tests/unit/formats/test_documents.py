@@ -19,6 +19,7 @@ from tests.watchdog import watchdog
 from tests.xml_attacks import ATTACKS, CLOSE, OPEN, RIGHT, SHEET, text_of
 
 TELLING = ("windows-1250", "ISO-8859-2", "Shift_JIS", "EUC-KR", "GB18030", "Big5", "KOI8-R")
+WIDE = ("16-le", "16-be", "32-le", "32-be")
 SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "cda" / "samples"
 
 
@@ -63,6 +64,10 @@ def test_a_document_is_found_however_it_begins(content: bytes) -> None:
         SHEET,
         "<?xml version='1.0' encoding='utf-16'?><settings/>".encode("utf-16"),
         b"<?xml version='1.0' encoding='utf-16'?><settings/>",
+        b"<a><!-- <ClinicalDocument> --></a>",
+        b"<a b='n1:ClinicalDocument'>",
+        b'<xs:schema xmlns:xs="x"><xs:element name="ClinicalDocument"/></xs:schema>',
+        "Léna ClinicalDocument".encode(),
         *(f"<?xml version='1.0' encoding='{charset}'?><settings/>".encode() for charset in TELLING),
     ],
 )
@@ -197,6 +202,10 @@ def test_nothing_is_opened_and_nobody_called(watched: list[str]) -> None:
         (b"MZALI, name of a patient", Kind.OTHER),
         (b"\x7fELF", Kind.PROGRAM),
         (b"hello", Kind.OTHER),
+        *((f"L{word}".encode(charset), Kind.OTHER) for word in ("éna", "éa", "à") for charset in ("utf-8", "cp1252")),
+        *(("\r\n <a>".encode(f"utf-{width}"), Kind.XML) for width in WIDE),
+        (bytes(200), Kind.OTHER),
+        (b"\0\0\1\0<", Kind.OTHER),
         (b"", Kind.OTHER),
     ],
 )
