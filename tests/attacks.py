@@ -57,6 +57,7 @@ def _all() -> Iterator[Attack]:
     for name, flood in _FLOODS.items():
         yield Attack(name=f"flood: {name}", file="A.XML", make=_flooded(flood), rule="CDA-HDR-003")
     yield _named("PDF in a document that is a program", "A.XML", _program_inside, "CDA-BOD-010")
+    yield _named("a document in a document", "A.XML", _document_inside, "CDA-BOD-017")
     yield _named("PDF in an archive that is a program", "IHE_XDM.ZIP", _program_beside, "XDM-ARC-002")
     yield _named("PDF in a letter that is a program", "A.EML", _program_attached, guard.LETTER["program"].id)
     yield _named("an archive with two patients", "IHE_XDM.ZIP", _two_patients, "XDM-MET-004")
@@ -92,6 +93,13 @@ def _named(name: str, file: str, how: Callable[[], bytes], rule: str) -> Attack:
 def _program_inside() -> bytes:
     before, found, rest = make(order()).partition(b'representation="B64">')
     return before + found + base64.b64encode(_PROGRAM) + rest[rest.index(b"</text>") :]
+
+
+def _document_inside() -> bytes:
+    before, found, rest = make(order()).partition(b'mediaType="application/pdf" representation="B64">')
+    assert found
+    inner = base64.b64encode(make(order(OTHER)))
+    return before + b'mediaType="text/xml" representation="B64">' + inner + rest[rest.index(b"</text>") :]
 
 
 def _program_beside() -> bytes:

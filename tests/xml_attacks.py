@@ -1,6 +1,7 @@
 """XML that attacks whoever reads it, each attack with the trouble (key of guard.XML) that must stop it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from mssgw.formats.cda.making import make
 from mssgw.formats.documents import MAX_DOCUMENT
@@ -18,6 +19,12 @@ def text_of(size: int) -> bytes:
     return OPEN + b"<text>" + b"A" * size + b"</text>" + CLOSE
 
 
+def shifting(charset: str, shift: bytes) -> bytes:
+    """A document whose root a reader of that charset sees, and who looks at octets does not."""
+    hidden = (OPEN + CLOSE).replace(b"Clinical", b"Cl" + shift + b"inical")
+    return b'<?xml version="1.0" encoding="' + charset.strip().encode() + b'"?>' + hidden
+
+
 # What it is: how it is made, and the trouble.
 ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "over 16 MB": (lambda: text_of(MAX_DOCUMENT), "size"),
@@ -28,6 +35,38 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str]] = {
     "UTF-7 all over": (lambda: (OPEN + CLOSE).replace(b"<", b"+ADw-"), "syntax"),
     "EBCDIC": (lambda: ('<?xml version="1.0" encoding="cp037"?>' + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
     "an encoding that nobody knows": (lambda: b"<?xml version='1.0' encoding='x-y'?>" + OPEN + CLOSE, "encoding"),
+    **{
+        f"{charset}that shifts within a name": (partial(shifting, charset, shift), "encoding")
+        for charset, shift in (
+            *((f"ISO-2022-{which} ", b"\x1b(B") for which in ("JP", "JP-1", "JP-2", "JP-3", "KR", "CN")),
+            *(("HZ ", b"~{~}"), ("HZ-GB-2312 ", b"~{~}"), ("UTF-7 ", b"+AGk-"), ("IBM930 ", b"\x0e\x0f")),
+        )
+    },
+    "a shift within a name, its encoding told elsewhere": (
+        lambda: (OPEN + CLOSE).replace(b"Clin", b"Cli~{~}\x1b$)A\x0fn"),
+        "syntax",
+    ),
+    "UTF-16 behind its blanks": (lambda: ("\r\n\r\n" + (OPEN + CLOSE).decode()).encode("utf-16-le"), "encoding"),
+    "UTF-32 behind its blanks": (lambda: ("\n " + (OPEN + CLOSE).decode()).encode("utf-32-be"), "encoding"),
+    "EBCDIC without a declaration": (lambda: (OPEN + CLOSE).decode().encode("cp037"), "syntax"),
+    "EBCDIC that shifts": (
+        lambda: (
+            '<?xml version="1.0" encoding="IBM930"?><Clin'.encode("cp037")
+            + b"\x0e\x0f"
+            + "icalDocument/>".encode("cp037")
+        ),
+        "syntax",
+    ),
+    "EBCDIC behind an instruction": (lambda: ("<?a b?>" + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
+    "EBCDIC behind its blanks": (lambda: ("\r\n\t" + (OPEN + CLOSE).decode()).encode("cp500"), "syntax"),
+    "EBCDIC behind a comment": (lambda: ("<!--a-->" + (OPEN + CLOSE).decode()).encode("cp037"), "syntax"),
+    "below another root": (lambda: b"<r>" + OPEN + CLOSE + b"</r>", "below"),
+    "two below another root": (lambda: b"<r><s>" + (OPEN + CLOSE) * 2 + b"</s></r>", "below"),
+    "far below another root": (
+        lambda: b"<r>" + b"<s/>" * 20_000 + b'<\xc3\xa9:ClinicalDocument\nxmlns:\xc3\xa9="u"/></r>',
+        "below",
+    ),
+    "below another root that is cut": (lambda: b"<r>" + OPEN + CLOSE, "syntax"),
     "Latin-1 said UTF-8": (lambda: RIGHT.decode().encode("latin-1"), "syntax"),
     "DOCTYPE": (lambda: b"<!DOCTYPE ClinicalDocument>" + OPEN + CLOSE, "doctype"),
     "XXE": (

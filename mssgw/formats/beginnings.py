@@ -10,7 +10,7 @@ import re
 from mssgw.core.report import Carried
 from mssgw.formats import cms
 from mssgw.formats.endings import Ending
-from mssgw.formats.magic import Kind, kind_of
+from mssgw.formats.magic import Kind, begins_in_ebcdic, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.uuwatch import UuencodeWatch
 
@@ -122,11 +122,12 @@ def _is_damaged(excerpt: _Beginning) -> bool:
 def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
     match what:
         case Kind.XML:
-            return not (kind in ("text/html", "text/plain") and _HTML.match(content))
+            # A page that a browser shows: any other root may have a document below it.
+            return not (kind == "text/html" and _HTML.match(content)) or b"ClinicalDocument" in content
         case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
             return True
         case _:
-            return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content
+            return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content or begins_in_ebcdic(content)
 
 
 def _told(names: tuple[str, ...], kind: str, what: Kind) -> Carried | None:

@@ -47,6 +47,7 @@ def _by_name() -> dict[str, str]:
 
 
 _BY_NAME = _by_name()
+_SHIFTING = frozenset(codec for codec in _BY_NAME.values() if codec == "hz" or codec.startswith("iso2022"))
 _MARKED = {  # a byte order mark names the order; without one it is big-endian (RFC 2781 section 4.3)
     "utf_16": (b"\xff\xfe", b"\xfe\xff"),
     "utf_32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
@@ -56,6 +57,15 @@ _MARKED = {  # a byte order mark names the order; without one it is big-endian (
 def codec_of(name: str) -> str | None:
     """Python's name for a charset, without importing anything; None when it is none of these."""
     return _BY_NAME.get(_folded(name[:60]))
+
+
+def is_told_by_octets(name: str) -> bool:
+    """Whether in a charset of that name a word of ASCII letters always stands as ASCII, UTF-16 or UTF-32 write it.
+
+    In others escape sequences may stand in its midst; of one that is unknown, nobody can say.
+    """
+    codec = codec_of(name)
+    return codec is not None and codec not in _SHIFTING
 
 
 def preload() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mssgw.formats import guard, safexml
+from mssgw.formats.charsets import is_told_by_octets
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.safexml import Caps, Element, UnreadableXml
@@ -22,6 +23,8 @@ HL7 = "{urn:hl7-org:v3}"
 CLINICAL_DOCUMENT = f"{HL7}ClinicalDocument"
 _SHEETS = {f"{{http://www.w3.org/1999/XSL/Transform}}{name}" for name in ("stylesheet", "transform")}
 
+_WORD = b"ClinicalDocument"  # in every encoding that we admit
+_TAG = re.compile(rb"<(?:[^\s<>:]++:)?ClinicalDocument[\s/>]")
 _CALLS_ITSELF_CDA = re.compile(r"<(?:[\w.-]{1,40}:)?ClinicalDocument[\s>/]")
 
 
@@ -68,11 +71,12 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
     if kind_of(content) is not Kind.XML:
         return None
     try:
-        # A sheet's CDA is taken out with its lines, which are white space too.
         read = safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS, wanted=_is_cda, bare=True)
-        read = read or safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS, wanted=_SHEETS.__contains__)
-        if read is None:
+        if read is None and (_WORD not in content or not _TAG.search(content)):
             return None
+        # A sheet's CDA is taken out with its lines, which are white space too.
+        read = read or safexml.parse_within(content, limit=MAX_DOCUMENT, caps=CAPS)
+        assert read is not None  # any root is wanted
         root, nodes = read
         presented = not _is_cda(str(root.tag))
         if presented:
@@ -82,7 +86,7 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
             del read, root  # before another one is made: a tree is twenty times as large as its text
             root = safexml.again(held)
     except UnreadableXml as error:
-        if calls_itself_cda(content):
+        if _hides_what_it_is(content, error) or calls_itself_cda(content):
             raise Stopped(guard.XML[error.trouble], line=error.line) from None
         return None
     return Document(name=name, media_type=media_type, content=content, root=root, nodes=nodes, presented=presented)
@@ -93,12 +97,21 @@ def _is_cda(name: str) -> bool:
     return name.rpartition("}")[2] == "ClinicalDocument"
 
 
-def _held_in(sheet: Element) -> bytes | None:
-    """The ClinicalDocument in a sheet, as octets."""
-    held = [*sheet.iter("{*}ClinicalDocument")]  # in Contenu, as the CI-SIS asks, or where only the sheet knows
+def _held_in(root: Element) -> bytes | None:
+    """The ClinicalDocument in a sheet, as octets. In anything else there is to be none."""
+    held = [*root.iter("{*}ClinicalDocument")]  # in Contenu, as the CI-SIS asks, or where only the sheet knows
+    if held and root.tag not in _SHEETS:
+        raise Stopped(guard.XML["below"], line=held[0].sourceline)
     if len(held) > 1:
         raise Stopped(guard.XML["several"])  # one reader may show the one, another the other
     return safexml.apart(held[0]) if held else None
+
+
+def _hides_what_it_is(content: bytes, error: UnreadableXml) -> bool:
+    """Whether the encoding that it declares may hide any name from who looks at octets."""
+    if content.startswith(_EBCDIC_DECLARATION):  # some of which shift, too
+        return True
+    return error.trouble == "encoding" and bool(error.charset) and not is_told_by_octets(error.charset)
 
 
 def calls_itself_cda(content: bytes) -> bool:
@@ -107,7 +120,9 @@ def calls_itself_cda(content: bytes) -> bool:
     if any(_CALLS_ITSELF_CDA.search(read(head, "ignore")[0]) for read in _readings(head)):
         return True
     # Behind a sheet, or a long comment. UTF-7 has too many ways to write it, and no honest user.
-    return any(name in content for name in _NAMES) or (len(content) > SNIFFED and bool(_UTF_7.match(head)))
+    if any(name in content for name in _NAMES) or (len(content) > SNIFFED and _UTF_7.match(head)):
+        return True
+    return any(mark in content for mark in _SHIFTS) and bool(_SHIFTED.search(content))  # its encoding told elsewhere
 
 
 def _readings(head: bytes) -> Sequence[Callable[[bytes, str], tuple[str, int]]]:
@@ -119,6 +134,13 @@ _NAMES = (
     *("ClinicalDocument".encode(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be")),
     "ClinicalDocument".encode("cp037"),
 )
+_EBCDIC_DECLARATION = "<?xm".encode("cp037")
+
+# What changes the character set in the encodings of ISO 2022 and in HZ may stand within a name. Nothing in it begins a
+# match: else looking for one would take quadratic time.
+_SHIFTS = (b"\x1b", b"\x0e", b"\x0f", b"~")
+_SHIFT = rb"(?:\x1b[ -/]*+[@-~]|[\x0e\x0f]|~(?:[{}]|\r?\n))*+"
+_SHIFTED = re.compile(b"[<:]" + b"".join(_SHIFT + bytes([octet]) for octet in b"ClinicalDocument"))
 _UTF_7 = re.compile(rb"\s*+(?:\+ADw|\+/v|<\?xml[^>]{1,200}utf-?7)", re.I)
 
 # Looked up once: a codec is a file, and while a document is judged none is opened.

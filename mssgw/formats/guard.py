@@ -41,7 +41,7 @@ def _letter(number: int, sentence: str, source: str = "garde de la passerelle") 
     return _rule(f"GRD-LET-{number:03}", sentence, source)
 
 
-# By the troubles of safexml.UnreadableXml, and one of our own.
+# By the troubles of safexml.UnreadableXml, and two of our own.
 XML = {
     "size": _xml(1, "Le document ne doit pas dépasser 16 Mo"),
     "encoding": _xml(2, "L'encodage doit être UTF-8, ASCII, ISO-8859-1, ISO-8859-15 ou windows-1252"),
@@ -52,6 +52,9 @@ XML = {
     "elements": _xml(7, "Le document ne doit pas dépasser 200 000 éléments"),
     "attributes": _xml(8, "Le document ne doit pas dépasser 200 000 attributs"),
     "several": _xml(9, "Une feuille auto-présentable contient un seul document CDA", "CI-SIS auto-présentable"),
+    "below": _xml(
+        10, "Un document CDA est la racine de son fichier, ou dans une feuille auto-présentable", "HL7 CDA R2"
+    ),
 }
 
 ZIP = {

@@ -36,6 +36,14 @@ _MAGIC = (
 )
 _BEGINNINGS = tuple(magic for magic, _ in _MAGIC)
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?+\s*+")
+_WIDE_BLANK = re.compile(rb"\0*+(?:\s\0*+)++")  # of two or four octets
+# White space, then a tag, a comment or an instruction, maybe cut short. Text in another encoding seldom begins so, but
+# a French one may, by L and a letter with an accent.
+_EBCDIC_TAG = re.compile(
+    rb"[\x40\x05\x15\x25\r\n]*+(?:(?<=[\x40\x05\x15\x25])\Z|\x4c(?:\x5a\x60\x60|\x6f[\x81-\xe9]"
+    rb"|[\x4b\x60\x6d\x7a\x81-\xe9\xf0-\xf9]++(?:[\x40\x05\x15\x25\r\n\x6e]|\Z)))"
+)
+_EBCDIC_NAME = "ClinicalDocument".encode("cp037")  # its letters are the same in all EBCDIC of one octet
 # In UTF-8 and its like, UTF-16 and UTF-32 with and without byte order mark, UTF-7, EBCDIC: to be refused by name.
 _XML_BEGINNINGS = (
     b"<",
@@ -62,4 +70,17 @@ def kind_of(content: bytes) -> Kind:
     # So much white space has something to hide.
     if content.startswith(_XML_BEGINNINGS, end, SNIFFED) or (content and end == min(len(content), SNIFFED)):
         return Kind.XML
+    if _is_wide(content) or (begins_in_ebcdic(content) and _EBCDIC_NAME in content):
+        return Kind.XML
     return Kind.PDF if b"%PDF-" in content[:1024] else Kind.OTHER
+
+
+def begins_in_ebcdic(content: bytes) -> bool:
+    """Whether it may begin as XML does in EBCDIC: what follows must tell."""
+    return _EBCDIC_TAG.match(content, 0, SNIFFED) is not None
+
+
+def _is_wide(content: bytes) -> bool:
+    """Whether it begins with white space of two or four octets, and then as XML does, or has only such."""
+    blank = _WIDE_BLANK.match(content, 0, SNIFFED)
+    return blank is not None and (content.startswith(b"<", blank.end()) or blank.end() == min(len(content), SNIFFED))

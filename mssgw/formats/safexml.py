@@ -32,10 +32,12 @@ class UnreadableXml(GatewayError):
 
     reply = Reply(554, "5.6.0", "Document XML illisible ou non admis")
 
-    def __init__(self, text: str, trouble: str = "syntax", line: int | None = None) -> None:
-        """``trouble``: syntax, doctype, encoding, empty, size, depth, elements or attributes."""
+    def __init__(self, text: str, trouble: str = "syntax", line: int | None = None, *, charset: str = "") -> None:
+        """``trouble``: syntax, doctype, encoding, empty, size, depth, elements or attributes. ``charset``: the one that
+        is declared and not admitted, as it stands there."""
         super().__init__(f"{text} at line {line or 'unknown'}" if trouble == "syntax" else text)
         self.trouble = trouble
+        self.charset = charset
         self.line = line
 
 
@@ -214,7 +216,7 @@ def _count(mark: bytes, document: bytes, most: int) -> int:
 
 def _check_declaration(_version: str, encoding: str | None, _standalone: int) -> None:
     if codec_of(encoding or "utf-8") not in ENCODINGS:
-        raise UnreadableXml("encoding not admitted", "encoding")
+        raise UnreadableXml("encoding not admitted", "encoding", charset=encoding or "")
 
 
 def _refuse_doctype(*_: object) -> None:

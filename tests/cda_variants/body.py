@@ -2,14 +2,17 @@
 
 import base64
 
+from mssgw.formats.xdm_making import zipped
 from tests.cda_variants.changes import both, file_of, null, saying, setting, twice, with_each, with_more, without
-from tests.cda_variants.variant import ADVICE, FORM, HARM, of
+from tests.cda_variants.variant import ADVICE, DANGER, FORM, HARM, of
 
 TEXT = "component/nonXMLBody/text"
 MEDIA = "any observationMedia/value"
 IN_N1 = with_each(lambda _: None, TEXT)
 PDF = b"%PDF-1.4\n" + b"1 0 obj\n" * 20 + b"%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
+_CDA = b'<a:ClinicalDocument xmlns:a="urn:hl7-org:v3"/>'
+_XDM = zipped({"IHE_XDM/SUBSET01/DOC00001.XML": _CDA})
 JPEG = b"\xff\xd8\xff\xe0" + bytes(40)
 
 
@@ -66,6 +69,15 @@ VARIANTS = (
         ("EmbeddedFile", "CDA-BOD-014", ADVICE, file_of(PDF.replace(b"1 0 obj", b"<</Type/EmbeddedFile>>"))),
         ("OpenAction", "CDA-BOD-014", ADVICE, file_of(PDF.replace(b"1 0 obj", b"<</OpenAction 2 0 R>>"))),
         ("encrypted", "CDA-BOD-014", ADVICE, file_of(PDF.replace(b"1 0 obj", b"<</Encrypt 2 0 R>>"))),
+        ("document in XML", "CDA-BOD-017", DANGER, file_of(_CDA, mediaType="text/xml")),
+        ("archive of documents", "CDA-BOD-017", DANGER, file_of(_XDM, mediaType="application/zip")),
+        ("archive of documents behind a PDF", "CDA-BOD-017", DANGER, file_of(PDF + _XDM + b"%%EOF")),
+        (
+            "document in XML, not in base64",
+            "CDA-BOD-017",
+            DANGER,
+            both(setting(TEXT, representation=None, mediaType="text/xml"), saying(TEXT, _CDA.decode())),
+        ),
         ("thumbnail", "CDA-BOD-015", ADVICE, with_more(TEXT, "<thumbnail>AAAA</thumbnail>")),
     ),
     *of(
@@ -76,6 +88,8 @@ VARIANTS = (
         ("empty", "CDA-BOD-009", HARM, saying(MEDIA, "")),
         ("PDF that is a program", "CDA-BOD-010", HARM, file_of(b"\x7fELF" + PDF, MEDIA)),
         ("PDF cut short", "CDA-BOD-012", HARM, file_of(PDF[:40], MEDIA)),
+        ("document in XML", "CDA-BOD-017", DANGER, file_of(_CDA, MEDIA, mediaType="text/xml")),
+        ("document in UTF-16", "CDA-BOD-017", DANGER, file_of(_CDA.decode().encode("utf-16"), MEDIA)),
         ("file elsewhere", "CDA-BOD-013", HARM, with_more(MEDIA, '<reference value="http://example.org/a.pdf"/>')),
     ),
 )

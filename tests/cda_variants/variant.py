@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mssgw.core.clinical import Profile, Verdict, Weight
 from tests.cda_variants.changes import Change
 
-HARM, FORM, ADVICE = Weight.HARM, Weight.FORM, Weight.ADVICE
+DANGER, HARM, FORM, ADVICE = Weight.DANGER, Weight.HARM, Weight.FORM, Weight.ADVICE
 _VERDICTS = {
     Weight.DANGER: (Verdict.REJECT, Verdict.REJECT),
     Weight.HARM: (Verdict.REJECT, Verdict.REJECT),

@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 
 from mssgw.core.clinical import Weight
-from mssgw.formats import b64
+from mssgw.formats import b64, documents, xdm
 from mssgw.formats.cda.common import CDA_R2, MINIMAL
 from mssgw.formats.cda.parts import Children, children_of
 from mssgw.formats.cda.report import Report, local, rule, shown, text_of
+from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.safexml import Element
 
@@ -47,6 +48,13 @@ _INSIDE = rule(
     "CDA-BOD-015", ADVICE, "Un fichier inclus ne contient pas d'autres éléments, tels que thumbnail", "passerelle"
 )
 _NO_MEDIA = rule("CDA-BOD-016", FORM, "Un fichier inclus dit son type (mediaType)", CDA_R2)
+
+_DOCUMENT = rule(
+    "CDA-BOD-017",
+    Weight.DANGER,
+    "Un fichier inclus n'est pas un autre document clinique : ni CDA, ni archive IHE XDM",
+    "passerelle",
+)
 
 _N1_MEDIA = frozenset({"application/pdf", "text/plain", "text/rtf", "image/jpeg", "image/tiff"})
 _IMAGES = frozenset({Kind.JPEG, Kind.PNG, Kind.TIFF})
@@ -95,6 +103,7 @@ def check_file(report: Report, element: Element) -> None:
     if element.get("representation") != "B64":
         broken = _PLAIN if media.startswith("text/") else _NOT_B64
         report.add(broken, element, below="@representation", found=shown(element.get("representation")), expected="B64")
+        _check_no_document(report, element, text_of(element).encode())  # as it stands, in a CDATA section
     elif (content := _decoded(report, element)) is not None:
         _check_content(report, element, media, content)
 
@@ -112,6 +121,7 @@ def _decoded(report: Report, element: Element) -> bytes | None:
 
 def _check_content(report: Report, element: Element, media: str, content: bytes) -> None:
     kind = kind_of(content)
+    _check_no_document(report, element, content)
     if not _agrees(media, kind, content):
         broken = _OTHER_IMAGE if media.startswith("image/") and kind in _IMAGES else _KIND
         report.add(broken, element, found=_named(kind, content), expected=shown(media))
@@ -120,6 +130,16 @@ def _check_content(report: Report, element: Element, media: str, content: bytes)
             report.add(_CUT, element, found="une fin sans %%EOF")
         if _ANY_ACTIVE.search(content):
             report.add(_ACTIVE, element, found=" ".join(name.decode() for name in _ACTIVE_NAMES if name in content))
+
+
+def _check_no_document(report: Report, element: Element, content: bytes) -> None:  # req: SD-7
+    """Whoever opens the file would read another document, maybe another patient's, that nobody has judged."""
+    try:
+        is_one = xdm.is_xdm("", content) or documents.read(content) is not None
+    except Stopped:
+        is_one = True
+    if is_one:
+        report.add(_DOCUMENT, element, found="un document")
 
 
 def _agrees(media: str, kind: Kind, content: bytes) -> bool:

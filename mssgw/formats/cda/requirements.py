@@ -7,6 +7,7 @@ REQUIREMENTS: Mapping[str, str] = MappingProxyType(
     {
         "CDA-": "CDA-1",
         "CDA-BOD": "CDA-2",
+        "CDA-BOD-017": "CDA-2 SD-7",
         "CDA-HDR-004": "CDA-1 CDA-2",
         "CDA-HDR-008": "CDA-1 CDA-3",
         "CDA-HDR-009": "CDA-1 CDA-3",

@@ -8,6 +8,7 @@ import binascii
 import codecs
 import io
 import quopri
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -146,6 +147,27 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
     "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
     "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
+    "a document in base64 in the document": lambda: part(
+        re.sub(rb">[A-Za-z0-9+/=\\s]{99,}<", lambda _: b">" + base64.b64encode(CDA) + b"<", OWN).replace(
+            b'"application/pdf"', b'"text/xml"'
+        )
+    ),
+    "UTF-16 behind its blanks, its charset told outside": lambda: part(
+        ("\r\n\r\n" + ROOT.decode()).encode("utf-16-le"), "text/plain; charset=utf-16le"
+    ),
+    "only blanks of UTF-16 at its beginning": lambda: part(
+        ("\r\n" * 2_000 + ROOT.decode()).encode("utf-16-be"), "application/octet-stream; charset=utf-16be"
+    ),
+    "EBCDIC, its charset told outside": lambda: part(ROOT.decode().encode("cp037"), "text/plain; charset=IBM037"),
+    "EBCDIC behind a comment": lambda: part(
+        f" <!--{'x' * 2_000}-->{ROOT.decode()}".encode("cp1140"), "text/plain; charset=IBM01140"
+    ),
+    "EBCDIC behind many blanks": lambda: part((" " * 2_000 + ROOT.decode()).encode("cp037"), "image/gif"),
+    "below another root": lambda: part(b"<r>" + b" " * 2_000 + ROOT + b"</r>", "text/plain"),
+    "below a root like a page's, in a text": lambda: part(b"<a>" + b" " * 2_000 + ROOT + b"</a>", "text/plain"),
+    "ISO-2022-JP with a shift within the name": lambda: part(
+        b'<?xml version="1.0" encoding="ISO-2022-JP"?>' + ROOT.replace(b"Clinical", b"Clin\x1b(Bical"), "text/xml"
+    ),
     "a sheet that says not where": lambda: part(SHEET % ROOT, "text/xml"),
     "a sheet with two, one in its place": lambda: part(
         SHEET

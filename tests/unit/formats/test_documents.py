@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.clinical import Profile, Severity
-from mssgw.formats import guard
-from mssgw.formats.documents import read
+from mssgw.formats import charsets, guard
+from mssgw.formats.documents import calls_itself_cda, read
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from tests.watchdog import watchdog
 from tests.xml_attacks import ATTACKS, CLOSE, OPEN, RIGHT, SHEET, text_of
 
+TELLING = ("windows-1250", "ISO-8859-2", "Shift_JIS", "EUC-KR", "GB18030", "Big5", "KOI8-R")
+WIDE = ("16-le", "16-be", "32-le", "32-be")
 SAMPLES = Path(__file__).parents[4] / "shared" / "data" / "cda" / "samples"
 
 
@@ -61,11 +63,37 @@ def test_a_document_is_found_however_it_begins(content: bytes) -> None:
         b"PK\3\4",
         SHEET,
         "<?xml version='1.0' encoding='utf-16'?><settings/>".encode("utf-16"),
+        b"<?xml version='1.0' encoding='utf-16'?><settings/>",
+        b"<a><!-- <ClinicalDocument> --></a>",
+        b"<a b='n1:ClinicalDocument'>",
+        b'<xs:schema xmlns:xs="x"><xs:element name="ClinicalDocument"/></xs:schema>',
+        "Léna ClinicalDocument".encode(),
+        *(f"<?xml version='1.0' encoding='{charset}'?><settings/>".encode() for charset in TELLING),
     ],
 )
 def test_what_is_something_else_is_left_alone(content: bytes) -> None:
     """It is none of our business, well-formed or not."""
     assert read(content) is None
+
+
+WORD = "<ClinicalDocument"
+WORDS = tuple(WORD.encode(each) for each in ("ascii", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"))
+_PIECES = [b"<", b"Clinical", b"Document", b"\x1b(B", b"~{~}", b"\x0e", b"\x0f", b"<ClinicalDocument"]
+
+
+@given(
+    st.sampled_from([each for each in charsets._CODECS if charsets.is_told_by_octets(each)]),
+    st.lists(st.sampled_from(_PIECES) | st.binary(max_size=3), max_size=9).map(b"".join),
+)
+def test_in_a_charset_whose_octets_tell_no_word_is_hidden(charset: str, octets: bytes) -> None:
+    """What reads as a document's tag is its tag in octets."""
+    assert any(word in octets for word in WORDS) or WORD not in octets.decode(charset, "ignore")
+
+
+@pytest.mark.parametrize("charset", ["HZ-GB-2312", "ISO-2022-JP", "ISO-2022-JP-2", "ISO-2022-KR", "UTF-7", "x-y", ""])
+def test_a_charset_that_shifts_or_that_nobody_knows_tells_nothing(charset: str) -> None:
+    """There, who looks at octets may miss any name."""
+    assert not charsets.is_told_by_octets(charset)
 
 
 def test_a_document_inside_a_sheet_is_taken_out() -> None:
@@ -99,6 +127,13 @@ def test_what_could_harm_is_refused_by_its_rule(name: str) -> None:
         assert caught.value.finding(profile).severity is Severity.REJECT
     assert str(caught.value).isascii()
     assert caught.value.reply.code == 554
+
+
+@pytest.mark.parametrize("piece", [b"<\x1b(", b"<~{", b"<\x0e\x0f", b"<Clin\x1b(B"])
+def test_shifts_without_end_take_linear_time(piece: bytes) -> None:
+    """As much of them as a letter may hold in a part that is no XML."""
+    with watchdog("shifts", 0.5):
+        assert not calls_itself_cda(b"<a>" + piece * 500_000)
 
 
 def test_every_rule_of_the_guard_refuses_something() -> None:
@@ -167,6 +202,10 @@ def test_nothing_is_opened_and_nobody_called(watched: list[str]) -> None:
         (b"MZALI, name of a patient", Kind.OTHER),
         (b"\x7fELF", Kind.PROGRAM),
         (b"hello", Kind.OTHER),
+        *((f"L{word}".encode(charset), Kind.OTHER) for word in ("éna", "éa", "à") for charset in ("utf-8", "cp1252")),
+        *(("\r\n <a>".encode(f"utf-{width}"), Kind.XML) for width in WIDE),
+        (bytes(200), Kind.OTHER),
+        (b"\0\0\1\0<", Kind.OTHER),
         (b"", Kind.OTHER),
     ],
 )
