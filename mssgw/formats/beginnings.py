@@ -41,31 +41,37 @@ class Beginnings:
     """A keeper (parts.Keeper) of the first octets of every part."""
 
     def __init__(self) -> None:
-        self._kept: list[_Beginning] = []
+        self._last: _Beginning | None = None
+        self._may = False
+        self._carried: set[Carried] = set()
 
     def offer(self, part: Part) -> Taker | None:
         self._end_last()
-        self._kept.append(beginning := _Beginning(part))
-        return beginning
+        # Once a validator is asked, what hides behind first octets is its business.
+        self._last = _Beginning(part, None if self._may else _watch(part))
+        return self._last
 
     def look(self) -> tuple[bool, frozenset[Carried]]:
         """Whether a validator must look at the letter, and what comes along that needs none to be told."""
         self._end_last()
-        looks = [_look(each) for each in self._kept]
-        return any(may for may, _ in looks), frozenset(what for _, what in looks if what is not None)
+        return self._may, frozenset(self._carried)
 
     def _end_last(self) -> None:
         """The last part has ended."""
-        if self._kept:
-            self._kept[-1].end()
+        last, self._last = self._last, None
+        if last is not None:
+            last.end()
+            may, what = _look(last)
+            self._may = self._may or may
+            self._carried |= {what} if what is not None else set()
 
 
 class _Beginning(Excerpt):
     """The first octets of a part, and whether what a reader takes for a file may come behind them."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, watch: UuencodeWatch | Ending | None) -> None:
         super().__init__(part, _LOOKED_AT)
-        self._watch = _watch(part)
+        self._watch = watch
 
     @property
     def hides(self) -> bool:

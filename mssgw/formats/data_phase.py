@@ -1,7 +1,9 @@
 """The DATA phase on the wire: any cut of the byte stream in, message content in wire form out, no I/O.
 
 Only CRLF.CRLF ends a message (or .CRLF at once). Bare CR, bare LF and NUL are problems, whatever follows: passing them
-on is how messages are smuggled past the next server (RFC 5321 section 4.1.1.4; threats finding 3).
+on is how messages are smuggled past the next server (RFC 5321 section 4.1.1.4; threats finding 3). So is a dot at the
+beginning of a line that nobody doubled: servers take it away, so that it could hide a boundary from whoever looks at
+the octets, and turn ".5 mg" into "5 mg" (section 4.5.2).
 """
 
 import re
@@ -14,6 +16,7 @@ LINE_LIMIT = 1_048_576  # octets before CRLF; RFC 5321 says 998, institutions se
 _PIECE = 524_288  # octets looked at in one go
 _FEW_DOTS = 64  # that are looked at one by one
 _NAKED = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+_LONE_DOT = re.compile(rb"(?:\A|(?<=\r\n))\.(?![.\r\n\0])")  # before those, they are what is wrong
 
 
 class Problem(Enum):
@@ -22,6 +25,7 @@ class Problem(Enum):
     BARE_CR = Reply(554, "5.6.0", "Message refuse : retour chariot (CR) isole")
     BARE_LF = Reply(554, "5.6.0", "Message refuse : saut de ligne (LF) isole")
     NUL = Reply(554, "5.6.0", "Message refuse : octet nul")
+    LONE_DOT = Reply(554, "5.6.0", "Message refuse : point non double en debut de ligne")
     LONG_LINE = Reply(554, "5.6.0", "Message refuse : ligne de plus de 1 Mio")
     TOO_BIG = Reply(552, "5.3.4", "Message trop volumineux")  # req: SD-1, SIZ-3
 
@@ -109,13 +113,18 @@ class DataDecoder:
         """
         first, last = content.find(b"\n"), content.rfind(b"\n")
         first_line = first - 1 if first >= 0 else len(content)
-        dots = (content.count(b"\r\n.") if dotted else 0) + (self._in_line == 0 and content.startswith(b"."))
+        dots = (content.count(b"\r\n.") if dotted else 0) + self._begins_with(b".", content)
+        doubled = (content.count(b"\r\n..") + self._begins_with(b"..", content)) if dots else 0
         size = self.size + len(content) - dots
-        if not _clean(content) or self._in_line + first_line > self._line_limit or size > self._limit:
+        if not _clean(content) or dots > doubled or self._in_line + first_line > self._line_limit or size > self._limit:
             return self._first_problem(content)
         self.size = size
         self._in_line = len(content) - last - 1 if last >= 0 else self._in_line + len(content)
         return None
+
+    def _begins_with(self, dots: bytes, content: bytes) -> bool:
+        """Whether the line that ``content`` begins does so; what continues a line begins none."""
+        return self._in_line == 0 and content.startswith(dots)
 
     def _first_problem(self, content: bytes) -> Problem:
         """Which problem comes first, so that the answer does not depend on how the stream was cut. Slow, runs once."""
@@ -123,11 +132,14 @@ class DataDecoder:
         naked = _NAKED.search(content)
         if naked:
             found.append((naked.start(), _NAKED_KIND[naked.group()]))
+        lone = _LONE_DOT.search(content, 1 if self._in_line else 0)
+        if lone:
+            found.append((lone.start(), Problem.LONE_DOT))
         first_end = content.find(b"\r\n")
         overlong = self._line_limit - self._in_line
         if overlong < (first_end if first_end >= 0 else len(content)):
             found.append((overlong, Problem.LONG_LINE))
-        beyond = self._limit - self.size + (self._in_line == 0 and content.startswith(b"."))
+        beyond = self._limit - self.size + self._begins_with(b".", content)
         for dot in re.finditer(rb"(?<=\r\n)\.", content):
             if dot.start() > beyond:
                 break

@@ -1,7 +1,8 @@
 """Watching a text for files in uuencode between its lines, however far down and in whatever transfer encoding, while it
 streams by: some programs still show them as attachments. What is in them, a validator says (attachments.py).
 
-The directory of a zip is watched for as well: a zip may begin with anything (xdm.is_xdm).
+The directory of a zip is watched for as well, for a zip may begin with anything (xdm.is_xdm), and so is the name of a
+document, for a page may come before it.
 """
 
 import binascii
@@ -12,6 +13,7 @@ BEGIN = rb"begin(-base64)?[ \t]{1,12}[-+]?(?:0[oO])?[0-7_]{1,12}[ \t]"
 _BEGIN = re.compile(rb"\n" + BEGIN)
 _LONGEST = 48  # octets that this may take, or more
 _DIRECTORY_END = b"PK\5\6"
+_DOCUMENT = b"ClinicalDocument"
 _WHITE = b"\r\n\t "
 _WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _ENDING = b"AAA\n"  # behind what waits, makes it whole in either encoding
@@ -19,8 +21,8 @@ _MOST_WAITING = 8_192  # octets of one line in quoted-printable; RFC 2045 says 7
 
 
 class UuencodeWatch:
-    """Of one part. ``found``: a file or a zip may be in here, or the text is encoded so oddly that programs read it in
-    two ways."""
+    """Of one part. ``found``: a file, a zip or a document may be in here, or the text is encoded so oddly that programs
+    read it in two ways."""
 
     def __init__(self, encoding: str) -> None:
         self._decode = {"base64": self._base64, "quoted-printable": self._quoted_printable}.get(encoding, bytes)
@@ -46,6 +48,7 @@ class UuencodeWatch:
             self.found
             or (b"begin" in text and _BEGIN.search(text) is not None)
             or (b"\5" in text and _DIRECTORY_END in text)
+            or _DOCUMENT in text
         )
         self._last = text[-_LONGEST:]
 

@@ -84,6 +84,23 @@ def test_a_file_in_uuencode_is_seen_however_far_down_in_a_text_and_in_any_encodi
     assert scanner.finish().may_hold_documents
 
 
+@pytest.mark.parametrize("encoding", ["7bit", "base64"])
+def test_a_document_is_seen_however_far_down_in_a_page(encoding):
+    """A reader of the page shows it; a reader of XML finds the document below whatever root."""
+    page = b"<html><body>" + b"<p>Bonjour</p>\r\n" * 500 + CDA.partition(b"?>")[2] + b"</body></html>\r\n"
+    assert head_of(part(page, "text/html", encoding=encoding)).may_hold_documents
+    assert not head_of(
+        part(page.replace(b"ClinicalDocument", b"div"), "text/html", encoding=encoding)
+    ).may_hold_documents
+
+
+def test_what_comes_behind_a_document_is_told_as_well():
+    """The validator is asked because of the first part; what else there is counts all the same."""
+    head = head_of(part(CDA, "text/xml"), part(PDF, "application/pdf"))
+    assert head.may_hold_documents
+    assert head.carried == {Carried.PDF}
+
+
 def may_hold_documents(kind: str, encoding: str, *pieces: bytes) -> bool:
     """A letter that is one part, its content in these pieces."""
     scanner = Scanner()

@@ -54,6 +54,9 @@ def obvious(stream: bytes, limit: int):
             tail = body[at:]
             if end < 0 and tail in (b".", b".\r"):
                 break
+            if after not in (b".", b"\r", b"\n", b"\0"):
+                problem = Problem.LONE_DOT
+                break
             in_line = 1
             continue
         elif size == limit:
@@ -91,10 +94,10 @@ def test_one_naked_octet_in_evenly_cut_lines_is_seen_wherever_it_stands(width, l
 
 
 @pytest.mark.parametrize("dots", [0, 1, 63, 64, 65, 200])
-@pytest.mark.parametrize("tail", [b"", b"\r\n..x", b"\r\n.y"])
+@pytest.mark.parametrize("tail", [b"", b"\r\n..x", b"\r\n...y"])
 def test_the_end_is_found_however_many_dots_stand_before_it(dots, tail):
     """Dots are looked at one by one first; a text of many is searched in another way."""
-    for text in (b"a." * dots, b"." * dots + b"b", b"a" + b"." * dots):
+    for text in (b"a." * dots, b"." * (dots and dots + 1) + b"b", b"a" + b"." * dots):
         stream = text + tail + b"\r\n.\r\nQUIT\r\n"
         assert decode([stream], 1000, 4096) == decode([bytes([octet]) for octet in stream], 1000, 4096)
         assert decode([stream], 1000, 4096)[:3] == (True, b"QUIT\r\n", None)
@@ -112,6 +115,9 @@ def test_the_end_is_found_however_many_dots_stand_before_it(dots, tail):
         (b"\r\n\0.\r\n", Problem.NUL),
         (b"\r\n.\0\r\n", Problem.NUL),
         (b"\r\r\n.\r\r\n", Problem.BARE_CR),
+        (b"\r\n.--boundary\r\n", Problem.LONE_DOT),
+        (b"\r\n.5 mg\r\n", Problem.LONE_DOT),
+        (b"\r\n.a\n.\r\n", Problem.LONE_DOT),
     ],
 )
 def test_smuggling_payloads_are_a_problem_and_never_an_end(payload, problem):
@@ -125,7 +131,7 @@ def test_smuggling_payloads_are_a_problem_and_never_an_end(payload, problem):
     assert (decoder.done, decoder.problem, decoder.leftover) == (True, problem, b"QUIT\r\n")
 
 
-@pytest.mark.parametrize("dots", [b"", b"..\r\n", b"..a\r\n.b\r\n"])
+@pytest.mark.parametrize("dots", [b"", b"..\r\n", b"..a\r\n...b\r\n"])
 def test_the_limit_passes_and_one_octet_more_does_not(dots):
     """Stuffed dots are not counted, so a message of dot lines may be longer on the wire than the limit (SD-1)."""
     stuffed = dots.count(b"\r\n")
