@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from mssgw.formats import b64, uuwatch
+from mssgw.formats import b64, watch
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
@@ -23,7 +23,7 @@ _WHITE = b"\r\n\t "
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _MOST_READ = 4  # times the octets of a part: files that begin within others are read again
-_BEGIN = re.compile(rb"^" + uuwatch.BEGIN + rb"([^\n]*)$", re.M)
+_BEGIN = re.compile(rb"^" + watch.BEGIN + rb"([^\n]*)$", re.M)
 _SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")

@@ -9,10 +9,9 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats import cms
-from mssgw.formats.endings import Ending
 from mssgw.formats.magic import Kind, begins_in_ebcdic, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
-from mssgw.formats.uuwatch import UuencodeWatch
+from mssgw.formats.watch import Watch
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
 _NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
@@ -69,7 +68,7 @@ class Beginnings:
 class _Beginning(Excerpt):
     """The first octets of a part, and whether what a reader takes for a file may come behind them."""
 
-    def __init__(self, part: Part, watch: UuencodeWatch | Ending | None) -> None:
+    def __init__(self, part: Part, watch: Watch | None) -> None:
         super().__init__(part, _LOOKED_AT)
         self._watch = watch
 
@@ -86,12 +85,12 @@ class _Beginning(Excerpt):
             self._watch.end()
 
 
-def _watch(part: Part) -> UuencodeWatch | Ending | None:
+def _watch(part: Part) -> Watch | None:
     kind = part.kind.value
     if any(word in kind for word in _TYPED):
         return None  # what says that it is XML or a zip is looked at anyway
     # No program looks for uuencode in a picture or PDF in base64, which most octets of most letters are.
-    return Ending() if part.encoding == "base64" and not kind.startswith("text/") else UuencodeWatch(part.encoding)
+    return Watch(part.encoding, text=part.encoding != "base64" or kind.startswith("text/"))
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -54,3 +55,33 @@ def test_it_is_as_strict_as_python(octets: bytes) -> None:
     except b64.NotBase64:
         found = None
     assert found == expected
+
+
+def streamed(octets: bytes, places: list[int]) -> bytes:
+    """Through a stream, cut in these places."""
+    stream = b64.Stream()
+    edges = [0, *sorted(place % (len(octets) + 1) for place in places), len(octets)]
+    return b"".join(stream.feed(octets[begin:end]) for begin, end in pairwise(edges)) + stream.end()
+
+
+@given(st.binary(max_size=6_000), st.integers(1, 100), st.lists(st.integers(0, 9_000), max_size=9), st.booleans())
+def test_what_was_encoded_comes_back_from_a_stream(content: bytes, width: int, places: list[int], padded: bool) -> None:
+    encoded = base64.b64encode(content) if padded else base64.b64encode(content).rstrip(b"=")
+    lines = b"\r\n".join(encoded[at : at + width] for at in range(0, len(encoded), width))
+    assert streamed(lines, places) == content
+
+
+def test_a_stream_waits_for_no_line_end_that_never_comes() -> None:
+    stream = b64.Stream()
+    assert sum(len(stream.feed(b"AAAA" * 1_000)) for _ in range(100)) > 280_000
+
+
+@given(st.text("AB/+= \r\n!", max_size=24).map(str.encode), st.lists(st.integers(0, 24), max_size=6))
+def test_a_stream_is_as_strict_as_the_whole(octets: bytes, places: list[int]) -> None:
+    try:
+        expected = b64.strictly(octets, padded=False)
+    except b64.NotBase64:
+        with pytest.raises(b64.NotBase64):
+            streamed(octets, places)
+    else:
+        assert streamed(octets, places) == expected

@@ -183,6 +183,13 @@ def test_a_picture_in_base64_that_programs_read_in_two_ways_is_judged(rest):
     assert may_hold_documents("image/gif", "base64", base64_of(b"GIF89a" + b"x" * 9_000), rest)
 
 
+def test_a_stray_octet_far_from_either_end_is_seen():
+    """Programs that end there find the directory of a zip right before it."""
+    behind = base64_of(b"x" * 150_000)
+    coded = base64_of(PDF + b"x" * 20_000 + XDM) + b"!\r\n" + behind
+    assert may_hold_documents("application/pdf", "base64", *cut(coded, 5_000))
+
+
 @pytest.mark.parametrize("content", [PDF, PDF + b"x" * 5_000, PDF + bytes(range(256)) * 4_000])
 @pytest.mark.parametrize("width", [40, 60, 64, 76])
 def test_a_long_pdf_asks_no_validator(content, width):
