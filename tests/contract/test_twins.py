@@ -15,7 +15,7 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import open_store
 from mssgw.edges.sql.intake import TARGETS
-from mssgw.ports import Question
+from mssgw.ports import Conflict, Question
 from tests.contract.conftest import KEY, wipe
 from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter
 from tests.peers.postgresql import PostgresServer
@@ -34,13 +34,17 @@ _names = itertools.count()
 
 async def play(place: Place, steps: list[tuple[str, Pair, object]], name: str) -> list[object]:
     """Everything that can be seen from outside after these steps."""
+    refused = []
     for number, (kind, pair, what) in enumerate(steps):
         now = place.clock.pass_(minutes=1)
         match kind, what:
             case "letter", Event():
-                await place.keep(
-                    f"{name}L{number}", moves=(what,), pair=pair, letters=(letter(f"<{number}>", pair=pair),)
-                )
+                try:
+                    await place.keep(
+                        f"{name}L{number}", moves=(what,), pair=pair, letters=(letter(f"<{number}>", pair=pair),)
+                    )
+                except Conflict:
+                    refused.append(number)
             case "state", State():
                 await place.desk.set_state([(pair, what, now)], operator="root", only_absent=False)
             case "block", bool():
@@ -56,7 +60,7 @@ async def play(place: Place, steps: list[tuple[str, Pair, object]], name: str) -
     known = [list(await place.store.know(Question(pairs=PAIRS, thread=(thread,)))) for thread in threads]
     journal = [await place.desk.trace(address=patient, limit=99) for patient in (PATIENT, OTHER_PATIENT)]
     lines = [(entry.event, entry.detail, entry.sender, entry.recipient) for entries in journal for entry in entries]
-    return [known, list(await place.desk.conversations(limit=99)), lines]
+    return [refused, known, list(await place.desk.conversations(limit=99)), lines]
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
