@@ -19,7 +19,7 @@ from mssgw.ports import Meter, Reception
 __all__ = ["Listener", "SmtpIn"]
 
 _BACKLOG = 1_024
-_AT_ONCE = 4
+_AT_ONCE = 1  # connections taken in a turn of the loop: the rest is left to whichever worker has less to do
 _COMMIT_GRACE = 10.0
 Kept = TypeVar("Kept")
 
