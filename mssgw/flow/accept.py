@@ -114,7 +114,7 @@ class IncomingLetter:
             try:
                 return await self._keep(body, facts, verdict)
             except Conflict:
-                continue  # a receipt was counted meanwhile: look again
+                continue  # a receipt was counted, or a conversation closed, meanwhile: look again
         await self._forget()
         await self._refused(INTERNAL_ERROR, (), facts)
         return INTERNAL_ERROR

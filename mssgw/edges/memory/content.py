@@ -99,7 +99,7 @@ class MemoryPart:
     def _refuse_illegal(self, moves: Iterable[Move]) -> None:
         for move in moves:
             state = self._has.conversations.get(move.pair, (State.ABSENT, None))[0]
-            if move.event is Event.PATIENT_WROTE and (state, move.event) not in TRANSITIONS:
+            if (state, move.event) not in TRANSITIONS:
                 raise Conflict("the conversation was closed meanwhile")
 
     def _move(self, moves: Iterable[Move], at: datetime) -> None:
