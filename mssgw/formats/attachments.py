@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from mssgw.formats import b64, watch
+from mssgw.formats.charsets import is_known_to_shift
 from mssgw.formats.headers import without_comments
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
@@ -88,10 +89,16 @@ class Attachment:
             )
             if files:
                 return
-        readings = _read(plain, encoding)
+        readings = () if self._shifts else _read(plain, encoding)
         yield Item(names=self._part.names, media_type=media_type, readings=readings)
         for name, each in _files_in(readings):
             yield Item(names=(name,), media_type="application/octet-stream", readings=each)
+
+    @property
+    def _shifts(self) -> bool:
+        """Whether it is XML in a charset told beside it, in which no octet says where an element begins."""
+        kind = self._part.kind
+        return "xml" in kind.value and is_known_to_shift(kind.parameters.get("charset", ""))
 
     def _encoding(self) -> str:
         return without_comments(self._part.encoding).strip(" \t;\"'")

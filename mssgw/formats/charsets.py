@@ -48,6 +48,7 @@ def _by_name() -> dict[str, str]:
 
 _BY_NAME = _by_name()
 _SHIFTING = frozenset(codec for codec in _BY_NAME.values() if codec == "hz" or codec.startswith("iso2022"))
+_NAMED_SHIFTING = ("utf7", "utf_7", "iso2022", "iso_2022")  # also those that Python does not know
 _MARKED = {  # a byte order mark names the order; without one it is big-endian (RFC 2781 section 4.3)
     "utf_16": (b"\xff\xfe", b"\xfe\xff"),
     "utf_32": (b"\xff\xfe\0\0", b"\0\0\xfe\xff"),
@@ -66,6 +67,12 @@ def is_told_by_octets(name: str) -> bool:
     """
     codec = codec_of(name)
     return codec is not None and codec not in _SHIFTING
+
+
+def is_known_to_shift(name: str) -> bool:
+    """Whether it is one of those whose escapes may stand in the midst of a word: UTF-7, ISO 2022, HZ."""
+    folded = _folded(name[:60])
+    return codec_of(name) in _SHIFTING or any(word in folded for word in _NAMED_SHIFTING)
 
 
 def preload() -> None:

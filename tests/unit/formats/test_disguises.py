@@ -122,6 +122,13 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         + ROOT.replace(b"Clinical", b"+AEM-linical"),
         "text/xml",
     ),
+    "UTF-7 told only beside well-formed XML": lambda: part(
+        b"<r>" + ROOT.replace(b"<ClinicalDocument", b"+ADw-ClinicalDocument").replace(b"</Cl", b"+ADw-/Cl") + b"</r>",
+        'text/xml; charset="UTF-7"',
+    ),
+    "an escape told only beside the XML": lambda: part(
+        ROOT.replace(b"<Clinical", b"<r/><Clin\x1b(Bical"), "application/xml; charset=ISO-2022-JP"
+    ),
     "soft line breaks with white space": lambda: part(
         quopri.encodestring(CDA).replace(b"<ClinicalDocument", b"<Clini= \ncalDocument"), "text/xml", encoding=QP
     ),
