@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import bare_documents, latency
+from bench.floor import floor
 from bench.letters import real_shaped
 from bench.numbers import percentile
 from bench.part import Figures, Missing, parser, say, show
@@ -176,7 +177,9 @@ def figures(*, quick: bool, folder: Path | None = None, material: Path | None = 
                 if name == "given":
                     bare = bare_documents.rate(each, state_dir, processes=PROCESSES, rounds=rounds)
                     found[name]["bare_per_second"] = bare
-    found["dialogue"] = asyncio.run(dialogue(seconds=8.0 if quick else 30.0))
+    seconds = 8.0 if quick else 30.0
+    disk = floor(seconds=seconds, rate=DIALOGUE)
+    found["dialogue"] = asyncio.run(dialogue(seconds=seconds)) | {"disk_ms": disk}
     return found
 
 

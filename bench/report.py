@@ -78,8 +78,12 @@ def _latency(results: Results) -> str:
     figures = figures_of(results, "latency")
     if not figures:
         return NOT_MEASURED
-    disk = ", ".join(f"{share} {time}" for share, time in figures.get("disk_ms", {}).items())
-    return _times({"": figures}) + (f"\nThe disk alone, just before: {disk}.\n" if disk else "")
+    return _times({"": figures}) + (f"\n{disk}\n" if (disk := _disk(figures)) else "")
+
+
+def _disk(figures: Mapping[str, Any]) -> str:
+    spent = ", ".join(f"{share} {time}" for share, time in figures.get("disk_ms", {}).items())
+    return f"The disk alone, just before: {spent}." if spent else ""
 
 
 def _times(runs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -220,7 +224,8 @@ def _documents(results: Results) -> str:
     lag = through["loop_lag_ms"]
     lines.append(["event-loop lag of the gateway", lag["p50"], lag["p99"], ""])
     head = (f"{through['rate']:g} letters of {through['octets'] // 1000} kB a second (ms)", "p50", "p99", "max")
-    return f"{judged}\n\n{table(head, lines)}\n\n{through['letters']:,} letters, {through['errors']} errors."
+    told = f"{through['letters']:,} letters, {through['errors']} errors. {_disk(through)}".rstrip()
+    return f"{judged}\n\n{table(head, lines)}\n\n{told}"
 
 
 BLOCKS: Mapping[str, Callable[[Results], str]] = {

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Work:
 
     def cut(self) -> "Work":
         """For a quick run."""
-        return Work(name=self.name, letters=max(8, self.letters // 5), sessions=self.sessions, octets=self.octets)
+        return replace(self, letters=max(8, self.letters // 5))
 
 
 WORK = (
@@ -55,11 +55,14 @@ class Lost(Exception):
     """Not all letters arrived, or more than were sent."""
 
 
-def figures(*, quick: bool = False, rounds: int | None = None, only: str | None = None) -> Figures:
+def figures(
+    *, quick: bool = False, rounds: int | None = None, only: str | None = None, sessions: int | None = None
+) -> Figures:
     """Every rate, the medians, and the gateway's ratios to the others."""
     needs("smtp-source", "smtp-sink", package="postfix")
     rounds = rounds or (1 if quick else 5)
     chosen = [work.cut() if quick else work for work in WORK if only in (None, work.name)]
+    chosen = [replace(work, sessions=sessions or work.sessions) for work in chosen]
     with ExitStack() as stack:
         contestants, absent = _enter(stack)
         letter = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mssgw-bench-"))) / "letter"
@@ -152,8 +155,9 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--rounds", type=int, help="how often each contestant has its turn (default 5; quick: 1)")
     arguments.add_argument("--only", choices=[work.name for work in WORK], help="one kind of letter")
+    arguments.add_argument("--sessions", type=int, help="letters at a time (default: 20 small ones, 10, 4 large ones)")
     given = arguments.parse_args()
-    show(figures(quick=given.quick, rounds=given.rounds, only=given.only))
+    show(figures(quick=given.quick, rounds=given.rounds, only=given.only, sessions=given.sessions))
 
 
 if __name__ == "__main__":
