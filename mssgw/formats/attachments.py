@@ -24,9 +24,11 @@ _WHITE = b"\r\n\t "
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _MOST_READ = 4  # times the octets of a part: files that begin within others are read again
-_BEGIN = re.compile(rb"^" + watch.BEGIN + rb"([^\n]*)$", re.M)
+_BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
+_BEGIN_OF_PART = re.compile(rb"^" + watch.BEGIN + rb"(?:[ \t]([^\n]*)|\r?)$", re.M)  # in uuencode: without a name too
 _SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
+_LETTERS = ("message/rfc822", "message/global")
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
 _HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
 _HARMLESS_TYPES = ("application/pdf", "image/", "text/")
@@ -55,6 +57,14 @@ class Item:
         return len(self.readings) == 1
 
     @property
+    def is_typed_letter(self) -> bool:
+        return self.media_type.startswith(_LETTERS)
+
+    @property
+    def is_named_letter(self) -> bool:
+        return any(name.endswith(".eml") for name in self.names)
+
+    @property
     def calls_itself_document(self) -> bool:
         """Whether name or type say that it is XML or a zip."""
         return bool(_CLAIMED.fullmatch(self.media_type)) or any(name.endswith(_CLAIMING) for name in self.names)
@@ -80,19 +90,30 @@ class Attachment:
         """The part itself, and the files in uuencode in it."""
         octets = self._taken.getvalue()  # no copy: all others of what may be 20 MB count
         self._taken = BytesIO()
-        encoding, media_type = self._encoding(), self._part.kind.value
+        encoding = self._encoding()
+        names, media_type = self._part.names, self._part.kind.value
         plain = unstuffed(octets)
-        if encoding in _UU:
-            files = list(_uuencoded(plain))
-            yield from (
-                Item(names=(*self._part.names, name), media_type=media_type, readings=each) for name, each in files
-            )
-            if files:
-                return
-        readings = () if self._shifts else _read(plain, encoding)
-        yield Item(names=self._part.names, media_type=media_type, readings=readings)
+        files = list(_uuencoded(plain, _BEGIN_OF_PART)) if encoding in _UU else []
+        for name, each in files:
+            yield Item(names=(*names, name), media_type=media_type, readings=each)
+        if files:
+            yield _as_it_stands(names, media_type, plain)
+            return
+        readings = () if self._shifts else self._read(plain, encoding)
+        yield Item(names=names, media_type=media_type, readings=readings)
         for name, each in _files_in(readings):
             yield Item(names=(name,), media_type="application/octet-stream", readings=each)
+        # As with the watch: no program looks for such in a picture or PDF in base64.
+        is_text = encoding != "base64" or media_type.startswith("text/")
+        if is_text and any(map(watch.has_a_foreign_file, readings)):
+            yield Item(names=(), media_type="application/octet-stream", readings=())
+
+    def _read(self, plain: bytes, encoding: str) -> tuple[bytes, ...]:
+        """Where an encoding is not to be (RFC 2046 5.2.1), or is not told plainly, some programs undo none."""
+        readings = _read(plain, encoding)
+        is_doubtful = encoding != self._part.encoding or self._part.kind.value.startswith("message/")
+        is_more = is_doubtful and plain not in readings and not _is_base64_alone(plain)
+        return (*readings, plain) if is_more else readings
 
     @property
     def _shifts(self) -> bool:
@@ -113,6 +134,15 @@ class Attachments:
     def offer(self, part: Part) -> Attachment:
         self.kept.append(Attachment(part))
         return self.kept[-1]
+
+
+def _as_it_stands(names: tuple[str, ...], media_type: str, plain: bytes) -> Item:
+    """A part in uuencode for a program that does not know it. One that has nothing else in it is not what its name
+    and its type say."""
+    item = Item(names=names, media_type=media_type, readings=(plain,))
+    if item.is_typed_letter or item.is_named_letter or not plain.lstrip().startswith(b"begin"):
+        return item
+    return Item(names=(), media_type="application/octet-stream", readings=(plain,))
 
 
 def _files_in(readings: tuple[bytes, ...]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
@@ -141,7 +171,8 @@ def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
 def _from_base64(octets: bytes) -> tuple[bytes, ...]:
     """One reading when it is without fault, but for the padding that some leave out.
 
-    Else programs end at the first octet that does not belong, or pass over it; end at padding, or go on after it.
+    Else programs end at the first octet that does not belong, or pass over it; end at padding, go on after it, or
+    pass over that too.
     """
     with contextlib.suppress(b64.NotBase64):
         return (b64.strictly(octets, padded=False),)
@@ -151,7 +182,21 @@ def _from_base64(octets: bytes) -> tuple[bytes, ...]:
     if len(runs) > _MOST_RUNS:
         return ()
     pieces = [_lenient(run) for run in runs]
-    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(compact[: stray.start() if stray else None]))))
+    cut, joined = compact[: stray.start() if stray else None], b"".join(runs)
+    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(cut), _lenient(joined), _as_python_does(octets))))
+
+
+def _as_python_does(octets: bytes) -> bytes:
+    """It passes over padding in the middle of four, and undoes nothing where there is a letter too many."""
+    for padding in (b"", b"=="):
+        with contextlib.suppress(binascii.Error):
+            return binascii.a2b_base64(octets + padding)
+    return octets.translate(None, b"\r\n")
+
+
+def _is_base64_alone(octets: bytes) -> bool:
+    """Whether there is no document in it even as it stands: in UTF-7 one would begin with a plus."""
+    return not octets.translate(None, _ALPHABET + b"=" + _WHITE) and not octets.lstrip().startswith(b"+")
 
 
 def _from_qp(octets: bytes) -> tuple[bytes, ...]:
@@ -165,17 +210,17 @@ def _lenient(letters: bytes) -> bytes:
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
-def _uuencoded(text: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+def _uuencoded(text: bytes, beginning: re.Pattern[bytes] = _BEGIN) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Name and readings of each file in uuencode that begins on a line of this text, also within another one.
 
     One without readings comes last when they are too many, or together too much.
     """
     left = _MOST_READ * len(text)
-    for number, begin in enumerate(_BEGIN.finditer(text)):
+    for number, begin in enumerate(beginning.finditer(text)):
         if number == _MOST_FILES or left < 0:
             yield "", ()
             return
-        name = begin[2].decode("utf-8", "replace").strip().lower()
+        name = (begin[2] or b"").decode("utf-8", "replace").strip().rstrip(". ").strip().lower()
         at = begin.end()
         if begin[1]:
             end = text.find(b"\n====", at)
@@ -189,17 +234,24 @@ def _uuencoded(text: bytes) -> Iterator[tuple[str, tuple[bytes, ...]]]:
 
 def _uu_lines(text: bytes, at: int) -> tuple[int, tuple[bytes, ...]]:
     """Up to ``end``, and where that is. One that never ends, or with a line that is none, has no certain reading: what
-    was read, twice."""
+    was read up to there, and what Python reads, which cuts a line off where it should end."""
     read: list[bytes] = []
+    sure = None  # so many lines, once one is none
     while at < len(text):
         end = text.find(b"\n", at)
         end = end if end >= 0 else len(text)
         line = text[at:end].rstrip(b"\r")
-        if line in (b"end", b"end "):
+        if line in (b"end", b"end ") and sure is None:
             return at, (b"".join(read),)
+        if line.strip(b" \t\f") == b"end":
+            break
         try:
             read.append(binascii.a2b_uu(line))
         except binascii.Error:
-            break
+            sure = len(read) if sure is None else sure
+            try:
+                read.append(binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3]))
+            except binascii.Error:
+                break
         at = end + 1
-    return at, (b"".join(read), b"")
+    return at, tuple(dict.fromkeys((b"".join(read), b"".join(read[:sure]), b"")))

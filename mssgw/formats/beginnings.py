@@ -24,7 +24,10 @@ _HTML = re.compile(
     re.I,
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
+# Their fields are no header of a letter, unless one says so: some programs take apart whatever is a message.
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
+_TYPE_FIELD = re.compile(rb"^content-type[ \t]*:", re.I | re.M)
+_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 # But zips: of those a validator tells.
 _ARCHIVES = (
     b"\x1f\x8b\x08",
@@ -76,6 +79,11 @@ class _Beginning(Excerpt):
     def hides(self) -> bool:
         return self._watch is not None and self._watch.found
 
+    @property
+    def breaks_off(self) -> bool:
+        """Whether more may follow of its first lines, up to an empty one."""
+        return self.full and not _EMPTY_LINE.search(self.content)
+
     def take(self, octets: Octets) -> bool:
         wants = super().take(octets)
         return (self._watch is not None and not self._watch.found and self._watch.take(bytes(octets))) or wants
@@ -83,6 +91,11 @@ class _Beginning(Excerpt):
     def end(self) -> None:
         if self._watch is not None:
             self._watch.end()
+
+
+def is_report(kind: str, content: bytes) -> bool:
+    """Whether it tells the fate of a letter, and no program takes it for one."""
+    return kind in _REPORTS and not _TYPE_FIELD.search(content)
 
 
 def _watch(part: Part) -> Watch | None:
@@ -114,7 +127,7 @@ def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
     said = "\n".join((*names, *fields))
     if any(word in said for word in _NAMED) or any(word in kind for word in _TYPED):
         return True
-    if kind.startswith("message/") and kind not in _REPORTS:
+    if kind.startswith("message/") and (excerpt.breaks_off or not is_report(kind, excerpt.content)):
         return True  # a letter in a letter
     # uuencode and the like, which some readers decode; damaged base64, which every reader repairs differently
     return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and _is_damaged(excerpt))

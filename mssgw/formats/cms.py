@@ -16,6 +16,8 @@ _TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 MAX_NESTED = 5  # objects in objects, and strings in strings
 MAX_PIECES = 100_000  # of one string: programs write some 1,000 octets in each
 _MAX_SKIPPED = 10_000
+_ZIP_END, _ZIP_DIRECTORY = b"PK\5\6", b"PK\1\2"
+_PADDING = b"\0 \t\r\n"  # that may follow an object
 
 _SEQUENCE, _OBJECT_ID, _OCTETS, _PIECES, _EXPLICIT, _END = 0x30, 0x06, 0x04, 0x24, 0xA0, 0x00
 
@@ -59,17 +61,23 @@ def may_be_read(octets: bytes) -> bool:
 def opened(octets: bytes, *, whole: bool = True) -> bytes | None:
     """What a CMS object carries for anybody to read; b"" for a signature or certificates alone, None when encrypted.
 
-    ``whole`` false: the octets may be cut anywhere, and so may what is found. Raises UnreadableCms.
+    ``whole`` false: the octets may be cut anywhere, and so may what is found. Raises UnreadableCms, for a whole one
+    also where something follows it, or a zip stands beside what is signed: programs look for zips from the end.
     """
+    if whole:
+        _check_end(octets)
     reader = _Reader(octets, whole=whole)
     reader.enter(_SEQUENCE)
     kind = reader.primitive(_OBJECT_ID)
-    if kind in _ENCRYPTED:
+    if kind in _ENCRYPTED and not whole:
         return None
     reader.enter(_EXPLICIT)
+    if kind in _ENCRYPTED:
+        reader.enter(_SEQUENCE)
+        return None
     for _ in range(MAX_NESTED):
         if kind == DATA:
-            return reader.octet_string()
+            return reader.alone()
         if kind != SIGNED:
             raise UnreadableCms("a kind that is not read")
         kind, content = _signed(reader)
@@ -78,7 +86,16 @@ def opened(octets: bytes, *, whole: bool = True) -> bytes | None:
         if not kind.startswith((_PKCS_7, _SMIME_CT)) or kind == DATA or not content:
             return content
         reader = _Reader(content)  # the object alone, without its identifier (RFC 5652 section 5.2)
+        _check_end(content)
     raise UnreadableCms("objects in objects")
+
+
+def _check_end(octets: bytes) -> None:
+    """Raises when anything follows the object: programs may open it as that, which nobody has judged."""
+    reader = _Reader(octets)
+    reader.skip(MAX_PIECES)
+    if reader.rest.strip(_PADDING):
+        raise UnreadableCms("something behind it")
 
 
 def _signed(reader: "_Reader") -> tuple[bytes, bytes]:
@@ -89,9 +106,9 @@ def _signed(reader: "_Reader") -> tuple[bytes, bytes]:
     reader.enter(_SEQUENCE)
     kind = reader.primitive(_OBJECT_ID)
     if reader.is_at_end:
-        return kind, b""
+        return kind, reader.alone(empty=True)
     reader.enter(_EXPLICIT)
-    return kind, reader.octet_string()
+    return kind, reader.alone()
 
 
 class _Reader:
@@ -121,10 +138,15 @@ class _Reader:
         start, self._at = self._at, end
         return self._octets[start:end]
 
-    def skip(self) -> None:
-        """One element, whatever is in it."""
+    @property
+    def rest(self) -> bytes:
+        """What was not gone through."""
+        return self._octets[self._at :]
+
+    def skip(self, most: int = _MAX_SKIPPED) -> None:
+        """One element, whatever is in it, in so many steps."""
         within = 0  # of indefinite length
-        for _ in range(_MAX_SKIPPED):
+        for _ in range(most):
             tag, end = self._head()
             if end is None:
                 within += 1
@@ -158,6 +180,16 @@ class _Reader:
             if not ends:
                 return b"".join(found)
         raise UnreadableCms("too many pieces")
+
+    def alone(self, *, empty: bool = False) -> bytes:
+        """The octets of a string, or of none here, beside which no zip ends: not before it, nor behind."""
+        start = self._at
+        content = b"" if empty else self.octet_string()
+        shared = len(_ZIP_END) - 1  # octets of its mark that may stand within the string
+        beside = (self._octets[: start + shared], self._octets[max(self._at - shared, 0) :])
+        if any(_ZIP_END in each for each in beside) and _ZIP_DIRECTORY in self._octets:
+            raise UnreadableCms("a zip beside what is signed")
+        return content
 
     def _head(self) -> tuple[int, int | None]:
         """Tag, and where the element ends, None when it does not say; then its content is next."""

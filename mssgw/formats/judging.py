@@ -18,6 +18,7 @@ from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_add
 from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office
+from mssgw.formats.attached import in_wire_form, may_hold_documents
 from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
@@ -36,11 +37,6 @@ MAX_DOCUMENTS = 200
 MAX_FINDINGS = 1_000  # that a report repeats; more say nothing new
 
 _KINDS = {Kind.PDF: Carried.PDF, Kind.JPEG: Carried.IMAGE, Kind.PNG: Carried.IMAGE, Kind.TIFF: Carried.IMAGE}
-# In an attached letter that cannot be taken apart: is there anything that could be a document?
-_MAY_HOLD = re.compile(
-    rb"ihe_xdm|ClinicalDocument|content-type:[ \t\r\n]{0,10}(?:application|text)/[^\r\n;]{0,80}(?:xml|zip|octet|pkcs7)",
-    re.I,
-)
 _FIELD = re.compile(rb"^(?:content-type|mime-version)[ \t]*:", re.I | re.M)
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
 
@@ -131,12 +127,10 @@ class _Judging:
     def _letter(self, within: str, depth: int, wire: Iterable[bytes]) -> None:
         attachments = Attachments()
         walk = Walk([attachments])
-        suspect = False
         for chunk in wire:
             walk.feed(chunk)
-            suspect = suspect or depth == 1 or bool(_MAY_HOLD.search(chunk))
         header = walk.end()
-        if walk.troubles and suspect:
+        if walk.troubles and (depth == 1 or any(map(may_hold_documents, wire))):  # an attached one is in one piece
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=walk.troubles[0].value))
         if depth == 1:
             self._subject = decoded(header.first("subject"))[:MAX_SUBJECT]
@@ -153,6 +147,8 @@ class _Judging:
             self._smime(name, depth, item)
         elif item.readings and telling.is_letter(item):
             self._attached(name, depth, item)
+        elif item.media_type == "message/partial":
+            self._stop(name, Stopped(guard.LETTER["partial"]))
         elif not item.is_certain:
             if (
                 item.calls_itself_document
@@ -161,8 +157,6 @@ class _Judging:
                 or any(telling.may_be_signed(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
-        elif item.media_type == "message/partial":
-            self._stop(name, Stopped(guard.LETTER["partial"]))
         elif telling.is_archive(item, item.content):
             self.archive(name, item.content)
         elif not self.document(name, item.content):
@@ -175,12 +169,14 @@ class _Judging:
         elif depth == MAX_DEPTH:
             self._stop(name, Stopped(guard.LETTER["depth"]))
         else:
-            self._waiting += [(f"{name}/", depth + 1, (to_wire(each),)) for each in item.readings]
+            self._waiting += [(f"{name}/", depth + 1, (in_wire_form(each),)) for each in item.readings]
+            if kind_of(item.content) not in (Kind.OTHER, Kind.PDF):  # a letter may speak of PDF where one begins
+                self._other(name, item)
 
     def _smime(self, name: str, depth: int, item: Item) -> None:  # req: SD-14
         """Only what is encrypted is opaque. What is signed is judged: a document, or a letter."""
         try:
-            signed = cms.opened(item.content)
+            signed = telling.opened(item)
         except cms.UnreadableCms:
             self._stop(name, Stopped(guard.LETTER["signed"]))
             return
@@ -200,7 +196,7 @@ class _Judging:
             self._smime(name, depth + 1, inner)
         else:
             self._other(name, inner)
-            self._waiting.append((f"{name}/", depth + 1, (to_wire(signed),)))
+            self._waiting.append((f"{name}/", depth + 1, (in_wire_form(signed),)))
 
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""

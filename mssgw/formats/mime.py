@@ -8,12 +8,15 @@ readers may see two different letters (RFC 2046 section 5.1):
 
 - a multipart whose boundary is missing, malformed, given twice, escaped, or equal to one already open;
 - a line that begins like an open boundary and goes on with anything but white space;
-- a multipart in which no part begins, or in which one begins after its end.
+- a multipart in which no part begins, or in which one begins after its end;
+- a line that is a delimiter for readers that end a boundary early (Parameters.short_boundary), and so begins what they
+  take for a part: anywhere outside the parts, and in one where a header with Content- fields follows.
 
 An outer delimiter ends all inner multiparts; a multipart that never ends, ends with the message: all readers agree.
 message/rfc822 is a leaf: what it holds is somebody else's letter.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
@@ -22,6 +25,7 @@ from mssgw.core.message import MessageHead, Unreadable
 from mssgw.formats.beginnings import Beginnings
 from mssgw.formats.head import KEPT, HeadOptions, compose
 from mssgw.formats.headers import MAX_HEADER, Header, read_header
+from mssgw.formats.parameters import Parameters
 from mssgw.formats.parts import FirstParts, Keeper, Octets, Part, Taker, kind_of
 
 MAX_DEPTH = 20
@@ -29,9 +33,12 @@ MAX_PARTS = 500
 MAX_PART_HEADER = 65_536
 MAX_PART_FIELDS = 100  # each costs 2 us, and there are parts enough
 MAX_LINE = 1_000  # octets of a delimiter line with its padding
+MAX_LOOKED_AHEAD = 16_384  # octets of what may be a header for readers that end a boundary early
 
 _BLANK = b"\r\n\r\n"
 _START = b"\r\n--"
+_PART_FIELD = re.compile(rb"\r\ncontent-(?:type|disposition|transfer-encoding)[ \t]*:", re.I)
+_TEXT = Parameters("text/plain")
 
 
 @dataclass(slots=True)
@@ -40,6 +47,7 @@ class _Multipart:
 
     boundary: bytes
     default: str = ""  # what its parts are that do not say it (RFC 2046 section 5.1.5)
+    short: bytes = b""  # how it begins where some readers end it early
     parts: int = 0
     closed: bool = False
 
@@ -64,9 +72,12 @@ class Walk:
         self._seen = 0  # no delimiter begins before this
         self._blank = 0  # no empty line begins before this
         self._content = 0  # content before this was handed to the takers
+        self._cleared = 0  # nobody takes what lies before this for the header of a part
+        self._is_base64 = False  # the part at hand
         self._ended = False
         self._open: list[_Multipart] = []
-        self._lines: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin
+        self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin
+        self._lines: tuple[bytes, ...] = ()  # these, and how such lines begin for others
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
@@ -85,6 +96,7 @@ class Walk:
         self._seen -= self._start
         self._blank -= self._start
         self._content -= self._start
+        self._cleared -= self._start
         self._start = 0
 
     @property
@@ -173,24 +185,35 @@ class Walk:
         self._takers = []
         self._step = self._body
         if kind.multipart:
-            self._enter(kind.boundary, "message/rfc822" if kind.value == "multipart/digest" else "")
+            self._enter(kind)
         elif not self._troubles:
-            part = Part(path=tuple(each.parts for each in self._open), kind=kind, header=header)
-            self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
+            self._offer(kind, header)
 
-    def _enter(self, boundary: bytes | None, default: str) -> None:
-        """Open a multipart; ``default``: what its parts are that do not say it, "" for text."""
+    def _offer(self, kind: Parameters, header: Header) -> None:
+        part = Part(path=tuple(each.parts for each in self._open), kind=kind, header=header)
+        self._is_base64 = "base64" in part.encoding
+        self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
+
+    def _enter(self, kind: Parameters) -> None:
+        """Open a multipart."""
+        boundary, short = kind.boundary, kind.short_boundary
         taken = {name for each in self._open for name in (each.boundary, each.boundary + b"--")}
-        if boundary is None or boundary in taken or any(each.boundary == boundary + b"--" for each in self._open):
+        if (
+            boundary is None
+            or {boundary, short} & taken
+            or any(each.boundary == boundary + b"--" for each in self._open)
+        ):
             self._troubles.append(Unreadable.BAD_BOUNDARY)
         elif len(self._open) >= MAX_DEPTH:
             self._troubles.append(Unreadable.TOO_DEEP)
         else:
-            self._open.append(_Multipart(boundary, default))
+            default = "message/rfc822" if kind.value == "multipart/digest" else ""
+            self._open.append(_Multipart(boundary, default, short))
             self._look_for_open()
 
     def _look_for_open(self) -> None:
-        self._lines = tuple(_START + each.boundary for each in self._open)
+        self._own = tuple(_START + each.boundary for each in self._open)
+        self._lines = (*self._own, *(_START + each.short for each in self._open if each.short))
         # All delimiters of the moment begin with this: the longer it is, the faster the search.
         self._needle = commonprefix(self._lines) or _START  # noqa: RUF071 - octets are compared, not paths
 
@@ -227,11 +250,41 @@ class Walk:
         for index in reversed(range(len(self._open))):
             boundary = self._open[index].boundary
             if line in (boundary, boundary + b"--"):
+                closing = line != boundary
+                if closing and self._open[index].short and not self._is_clear(at):
+                    return False  # others see a delimiter, but not the end
                 self._close(index + 1)
-                self._turn(self._open[index], end, closing=line != boundary)
+                self._turn(self._open[index], end, closing=closing)
                 return True
-        self._troubles.append(Unreadable.BAD_BOUNDARY)
+        if self._buffer.startswith(self._own, at) or self._begins_a_part_elsewhere():
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+        elif self._is_clear(at):
+            self._seen = at + 2
+            return True
         return False
+
+    def _begins_a_part_elsewhere(self) -> bool:
+        """Whether whatever follows a delimiter of other readers is a part that nobody was offered as such."""
+        here = self._open[-1]
+        odd = not here.parts or here.closed or self._is_base64  # which has no such lines
+        return odd or any(each.default and each.short for each in self._open)
+
+    def _is_clear(self, at: int) -> bool:
+        """Whether only text follows a line that others take for a delimiter. False: trouble, or no telling yet."""
+        if at < self._cleared:
+            return True
+        limit = at + MAX_LOOKED_AHEAD
+        end = limit
+        for each in (_BLANK, *self._own):  # mostly the empty line is near: then no search goes far
+            found = self._buffer.find(each, at + 2, end)
+            end = found if found >= 0 else end
+        if end == limit and not self._ended and len(self._buffer) < limit:
+            return False
+        if _PART_FIELD.search(self._buffer, at + 2, end) or (end == limit and len(self._buffer) >= limit):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+            return False
+        self._cleared = end
+        return True
 
     def _turn(self, multipart: _Multipart, end: int, *, closing: bool) -> None:
         """A delimiter of this multipart, which is now the innermost, ends at ``end``."""
@@ -240,6 +293,8 @@ class Walk:
         if closing:
             multipart.closed = True
             self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
+            if multipart.short:
+                self._offer(_TEXT, Header())  # or one has begun
             return
         multipart.parts += 1
         self._parts += 1

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
 from mssgw.formats.headers import without_comments
@@ -10,11 +10,16 @@ from mssgw.formats.words import text_of
 
 MAX_PARAMETERS = 100
 _TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
+# What all readers take for the type that it says; of multiparts and letters nothing else is taken.
+_PLAIN_TYPE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+/[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+[ \t]*(?:;|\Z)")
+_TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z))", re.S)
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
 # Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
 _PARAMETER = re.compile(r"\s*+([^\s;=\"]++)\s*+=\s*+(?:\"((?:[^\"\\]++|\\.)*+)\"|([^\s;\"]*+))\s*+(?=;|$)", re.S)
 _SECTION = re.compile(r"(.+?)(?:\*([0-9]{1,2}))?(\*)?")
+_SPECIAL = re.compile(r"[()<>@,:\[\]/?='*]")  # at which one reader or another ends what has no quotes
+_SURELY_READ = 70  # octets of a boundary (RFC 2046 section 5.1.1): some readers cut what is longer
 _BOUNDARY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # RFC 2046 says 70 bchars; real programs go further
 
 
@@ -23,12 +28,14 @@ class Parameters:
     """``value`` in lower case ("text/plain", "attachment"); parameters by lower-case name.
 
     ``doubtful``: what another reader may read differently: junk between parameters, a parameter given twice, a quoted
-    string that never ends.
+    string that never ends; sections that do not count 0, 1, 2; in a multipart a comment or a backslash.
+    ``unquoted``: the boundary, or a section of it, stands without quotes.
     """
 
     value: str
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     doubtful: bool = False
+    unquoted: bool = False
 
     @property
     def multipart(self) -> bool:
@@ -38,22 +45,41 @@ class Parameters:
     def boundary(self) -> bytes | None:
         """The boundary of a multipart, None when it is missing or readers may disagree about it."""
         text = self.parameters.get("boundary", "")
-        if self.doubtful or "\\" in text or not _BOUNDARY.fullmatch(text):
+        if self.doubtful or ("=?" in text and "?=" in text) or not _BOUNDARY.fullmatch(text):
             return None
-        return text.encode("ascii")
+        return text.encode("ascii") if self._surely_read(text) else None
+
+    @property
+    def short_boundary(self) -> bytes:
+        """How the boundary begins where some readers end it early, b"" when all read the whole of it."""
+        text = self.parameters.get("boundary", "")
+        short = self._surely_read(text)
+        return b"" if short == text else short.encode("ascii")
+
+    def _surely_read(self, boundary: str) -> str:
+        special = _SPECIAL.search(boundary) if self.unquoted else None
+        return boundary[: special.start() if special else None][:_SURELY_READ]
 
 
 def content_type(text: str) -> Parameters:
     """Read a Content-Type; what is missing or no type at all is text/plain (RFC 2045 section 5.2).
 
-    A bare ``multipart`` without subtype is given as ``multipart/`` and doubtful: readers differ about it.
+    What some readers take for a multipart or a letter, and others do not, is given as ``multipart/`` and doubtful: one
+    without subtype, with a comment, white space, an encoded word or odd characters in or before it.
     """
     plain = without_comments(text)
+    if not _PLAIN_TYPE.match(text) and any(map(_may_be_taken_apart, (text, plain))):
+        return Parameters("multipart/", {}, True)
     kind = _TYPE.match(plain)
     if kind is None:
-        half = plain.strip().lower().startswith("multipart")
-        return Parameters("multipart/", {}, True) if half else Parameters("text/plain")
-    return _with_parameters(f"{kind[1]}/{kind[2]}".lower(), plain, kind.end())
+        return Parameters("text/plain")
+    read = _with_parameters(f"{kind[1]}/{kind[2]}".lower(), plain, kind.end())
+    return replace(read, doubtful=True) if read.multipart and (plain != text or "\\" in text) else read
+
+
+def _may_be_taken_apart(text: str) -> bool:
+    said = text.partition(";")[0].strip().lower()
+    return _TAKEN_APART.match(said) is not None
 
 
 def disposition(text: str) -> Parameters:
@@ -66,7 +92,7 @@ def disposition(text: str) -> Parameters:
 
 def _with_parameters(value: str, text: str, at: int) -> Parameters:
     raw: dict[str, str] = {}
-    doubtful = False
+    doubtful = unquoted = False
     for _ in range(MAX_PARAMETERS):
         if at >= len(text):
             break
@@ -79,15 +105,17 @@ def _with_parameters(value: str, text: str, at: int) -> Parameters:
             at = end
         else:
             given = found[2] or found[3] or ""
+            unquoted = unquoted or (bool(found[3]) and found[1].lower().startswith("boundary"))
             doubtful = raw.setdefault(found[1].lower(), given) != given or doubtful
             at = found.end()
     doubtful = doubtful or at < len(text)
     joined, twice = _joined(raw)
-    return Parameters(value, joined, doubtful or twice)
+    return Parameters(value, joined, doubtful or twice, unquoted)
 
 
 def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
-    """Put RFC 2231 sections together: ``name*0``, ``name*1*``, ``name*``. True when a name comes in two forms."""
+    """Put RFC 2231 sections together: ``name*0``, ``name*1*``, ``name*``. True when a name comes in two forms, or with
+    sections that do not count 0, 1, 2: some readers end where one is missing."""
     if not any("*" in name for name in raw):
         return dict(raw), False
     plain: dict[str, str] = {}
@@ -101,7 +129,8 @@ def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
     twice = False
     for name, found in sections.items():
         text = _extended(sorted(found))
-        twice = twice or plain.get(name, text) != text or len({number for number, _, _ in found}) != len(found)
+        in_order = [number for number, _, _ in sorted(found)] == list(range(len(found)))
+        twice = twice or plain.get(name, text) != text or not in_order
         plain.setdefault(name, text)
     return plain, twice
 

@@ -33,13 +33,14 @@ class Part:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that a program may show it under, encoded words read, lower case, without white space around."""
+        """Every name that a program may show it under, encoded words read, lower case, without white space around, or
+        dots at the end, which Windows takes away."""
         given = (
             self.disposition.parameters.get("filename", ""),
             self.kind.parameters.get("name", ""),
             self.header.first("content-description"),
         )
-        return tuple(decoded(name).strip().lower() for name in given if name)
+        return tuple(decoded(name).strip().rstrip(". ").strip().lower() for name in given if name)
 
 
 class Taker(Protocol):

@@ -1,8 +1,8 @@
 """Watching a part, however long and in whatever transfer encoding, for what may come far down in it:
 
 - the directory of a zip, for a zip may begin with anything (xdm.is_xdm);
-- in a text, the name of a document, for a page may come before it, and files in uuencode between the lines, which some
-  programs still show as attachments (attachments.py).
+- in a text, the name of a document, for a page may come before it, and files in uuencode, yEnc or BinHex between the
+  lines, which some programs still show as attachments (attachments.py).
 
 What it is, a validator says.
 """
@@ -14,8 +14,10 @@ from typing import Protocol
 from mssgw.formats import b64
 
 # Programs read the mode with sscanf or Python's int(): any white space around, a sign, 0o, underscores.
-BEGIN = rb"begin(-base64)?[ \t]{1,12}[-+]?(?:0[oO])?[0-7_]{1,12}[ \t]"
-_BEGIN = re.compile(rb"\n" + BEGIN)
+BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
+# The same with its white space, or as soon as there is more of either than anybody writes.
+_BEGIN = re.compile(rb"\nbegin(?:-base64)?(?:[ \t]{13}|[ \t]{1,12}[-+]?(?:0[oO])?(?:[0-7_]{13}|[0-7_]{1,12}[ \t]))")
+_FOREIGN = (b"=ybegin ", b"(This file must be converted with BinHex")  # lines before a file in yEnc or BinHex
 _LONGEST = 48  # octets that this may take, or more
 _DIRECTORY_END = b"PK\5\6"
 _DOCUMENT = b"ClinicalDocument"
@@ -67,9 +69,14 @@ def _has_a_directory(octets: bytes) -> bool:
     return b"\5" in octets and _DIRECTORY_END in octets
 
 
+def has_a_foreign_file(text: bytes) -> bool:
+    """Whether a line begins a file in an encoding that some programs show as an attachment, and we do not read."""
+    return any(text.startswith(each) or b"\n" + each in text for each in _FOREIGN if each in text)
+
+
 def _has_a_file(text: bytes) -> bool:
     # The plain word is found several times as fast as the pattern.
-    return _DOCUMENT in text or (b"begin" in text and _BEGIN.search(text) is not None)
+    return _DOCUMENT in text or (b"begin" in text and _BEGIN.search(text) is not None) or has_a_foreign_file(text)
 
 
 class _AsItStands:

@@ -12,6 +12,7 @@ IN_N1 = with_each(lambda _: None, TEXT)
 PDF = b"%PDF-1.4\n" + b"1 0 obj\n" * 20 + b"%%EOF\n"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 _CDA = b'<a:ClinicalDocument xmlns:a="urn:hl7-org:v3"/>'
+_LETTER = b"Subject: a\nMIME-Version: 1.0\nContent-Type: text/xml\n\n" + _CDA + b"\n"
 _XDM = zipped({"IHE_XDM/SUBSET01/DOC00001.XML": _CDA})
 JPEG = b"\xff\xd8\xff\xe0" + bytes(40)
 
@@ -70,6 +71,19 @@ VARIANTS = (
         ("OpenAction", "CDA-BOD-014", ADVICE, file_of(PDF.replace(b"1 0 obj", b"<</OpenAction 2 0 R>>"))),
         ("encrypted", "CDA-BOD-014", ADVICE, file_of(PDF.replace(b"1 0 obj", b"<</Encrypt 2 0 R>>"))),
         ("document in XML", "CDA-BOD-017", DANGER, file_of(_CDA, mediaType="text/xml")),
+        (
+            "document in XML, in base64 by another case",
+            "CDA-BOD-017",
+            DANGER,
+            file_of(_CDA, mediaType="text/xml", representation="b64"),
+        ),
+        (
+            "document in XML, in base64 with white space",
+            "CDA-BOD-017",
+            DANGER,
+            file_of(_CDA, mediaType="text/xml", representation=" B64 "),
+        ),
+        ("document in a letter", "CDA-BOD-017", DANGER, file_of(_LETTER, mediaType="message/rfc822")),
         ("archive of documents", "CDA-BOD-017", DANGER, file_of(_XDM, mediaType="application/zip")),
         ("archive of documents behind a PDF", "CDA-BOD-017", DANGER, file_of(PDF + _XDM + b"%%EOF")),
         (

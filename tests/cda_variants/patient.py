@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 
 from mssgw.core.ins import key_of
+from mssgw.formats import safexml
 from mssgw.formats.safexml import Element
 from tests.cda_variants.changes import (
     ROLE,
@@ -48,12 +49,33 @@ def _other_month(value: str) -> str:
     return (other := value[:3] + month + value[5:13]) + key_of(other)
 
 
+def _other_namespace(name: str) -> Change:
+    """One before the patient's, for readers that look for the name alone."""
+
+    def made(target: Element) -> None:
+        target.addprevious(safexml.parse(f'<recordTarget xmlns="{name}"/>'.encode(), limit=1_000))
+
+    return with_each(made, "recordTarget")
+
+
+def _of_patient(root: Element) -> bool:
+    """Another INS where CDA R2 has it no more."""
+    first, patient = at(root, f"{ROLE}/id"), at(root, PATIENT)
+    if first is None or patient is None:
+        return False
+    patient.insert(0, second := copy.deepcopy(first))
+    second.set("extension", "146026322000196" if first.get("extension") != "146026322000196" else "179039935012397")
+    return True
+
+
 VARIANTS = (
     *of(
         "recordTarget",
         ("absent", "CDA-PAT-001", HARM, without("recordTarget")),
         ("null", "CDA-PAT-001", HARM, null("recordTarget")),
         ("two patients", "CDA-PAT-002", HARM, twice("recordTarget")),
+        ("two patients, one without namespace", "CDA-PAT-002", HARM, _other_namespace("")),
+        ("two patients, one in another namespace", "CDA-PAT-002", HARM, _other_namespace("urn:hl7-org:v3x")),
         ("no role", "CDA-PAT-003", HARM, without(ROLE)),
         ("no id", "CDA-PAT-004", FORM, without(f"{ROLE}/id")),
         ("id without extension", "CDA-PAT-004", FORM, with_more(ROLE, '<id root="1.2.3"/>')),
@@ -101,6 +123,20 @@ VARIANTS = (
         ("other month of birth", "CDA-INS-005", ADVICE, _ins(_other_month)),
         ("place of birth in words", "CDA-INS-006", ADVICE, saying(f"{PATIENT}/birthplace/place/addr/county", "Paris")),
         ("two", "CDA-INS-007", HARM, _second_ins),
+        ("two, one in patient/id", "CDA-INS-007", HARM, _of_patient),
+        ("under nearly its OID", "CDA-INS-002", HARM, setting(f"{ROLE}/id", root="1.2.250.1.213.1.4.8.")),
+        (
+            "wholly in an OID",
+            "CDA-INS-002",
+            HARM,
+            with_more(ROLE, '<id root="1.2.250.1.213.1.4.10.146026322000196" extension="1"/>'),
+        ),
+        (
+            "in an OID of another",
+            "CDA-INS-002",
+            HARM,
+            with_more(ROLE, '<id root="1.2.146026322000196" extension="1"/>'),
+        ),
         (
             "two authorities, two numbers",
             "CDA-INS-008",

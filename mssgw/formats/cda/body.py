@@ -8,9 +8,11 @@ from mssgw.formats import b64, documents, xdm
 from mssgw.formats.cda.common import CDA_R2, MINIMAL
 from mssgw.formats.cda.parts import Children, children_of
 from mssgw.formats.cda.report import Report, local, rule, shown, text_of
+from mssgw.formats.cda.survey import is_base64
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.safexml import Element
+from mssgw.formats.wrapped import may_hold_document
 
 HARM, FORM, ADVICE = Weight.HARM, Weight.FORM, Weight.ADVICE
 _N1 = "1.3.6.1.4.1.19376.1.2.20"
@@ -103,7 +105,8 @@ def check_file(report: Report, element: Element) -> None:
     if element.get("representation") != "B64":
         broken = _PLAIN if media.startswith("text/") else _NOT_B64
         report.add(broken, element, below="@representation", found=shown(element.get("representation")), expected="B64")
-        _check_no_document(report, element, text_of(element).encode())  # as it stands, in a CDATA section
+    if not is_base64(element):
+        _check_no_document(report, element, media, text_of(element).encode())  # as it stands, in a CDATA section
     elif (content := _decoded(report, element)) is not None:
         _check_content(report, element, media, content)
 
@@ -121,7 +124,7 @@ def _decoded(report: Report, element: Element) -> bytes | None:
 
 def _check_content(report: Report, element: Element, media: str, content: bytes) -> None:
     kind = kind_of(content)
-    _check_no_document(report, element, content)
+    _check_no_document(report, element, media, content)
     if not _agrees(media, kind, content):
         broken = _OTHER_IMAGE if media.startswith("image/") and kind in _IMAGES else _KIND
         report.add(broken, element, found=_named(kind, content), expected=shown(media))
@@ -132,13 +135,14 @@ def _check_content(report: Report, element: Element, media: str, content: bytes)
             report.add(_ACTIVE, element, found=" ".join(name.decode() for name in _ACTIVE_NAMES if name in content))
 
 
-def _check_no_document(report: Report, element: Element, content: bytes) -> None:  # req: SD-7
+def _check_no_document(report: Report, element: Element, media: str, content: bytes) -> None:  # req: SD-7
     """Whoever opens the file would read another document, maybe another patient's, that nobody has judged."""
     try:
         is_one = xdm.is_xdm("", content) or documents.read(content) is not None
     except Stopped:
         is_one = True
-    if is_one:
+    is_letter, is_signed = media.startswith("message/"), "pkcs7-mime" in media
+    if is_one or may_hold_document(content, is_letter=is_letter, is_signed=is_signed):
         report.add(_DOCUMENT, element, found="un document")
 
 

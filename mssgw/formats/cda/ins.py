@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mssgw.core.clinical import DocumentPatient, Environment, PersonId, Rule, Weight
-from mssgw.core.ins import LENGTH, InsAuthority, key_of
+from mssgw.core.errors import MalformedMatricule
+from mssgw.core.ins import LENGTH, InsAuthority, Matricule, key_of
+from mssgw.formats.cda.patient import ONE
 from mssgw.formats.cda.report import Report, hl7, rule, shown, text_of
 from mssgw.formats.safexml import Element
 
@@ -40,6 +42,7 @@ _FOREIGN = rule(
     "CDA-INS-021", HARM, "L'INS est de l'environnement (production ou test) de cette passerelle", "passerelle"
 )
 
+_LIKE_AN_INS = re.compile(rf"(?:urn:oid:)?(?:{'|'.join(map(re.escape, InsAuthority))})(?![0-9])", re.I)
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _COG_FORM = re.compile(r"[0-9]{5}|2[AB][0-9]{3}")
 _AUTHORITIES = frozenset(InsAuthority)
@@ -50,8 +53,8 @@ _SEXES = {"1": "M", "2": "F"}
 
 def patients_of(root: Element) -> tuple[DocumentPatient, ...]:
     """Whom a document is about: one for each recordTarget, wherever it stands (a valid document has one, in its
-    header)."""
-    return tuple(_Target(target).patient() for target in root.iter(*hl7("recordTarget")))
+    header), and in whatever namespace: some readers look for the name alone."""
+    return tuple(_Target(target).patient() for target in root.iter("{*}recordTarget"))
 
 
 class _Target:
@@ -59,7 +62,9 @@ class _Target:
 
     def __init__(self, target: Element) -> None:
         self.element = target
-        self.ids = [each for role in target.iterchildren(*hl7("patientRole")) for each in role.iterchildren(*hl7("id"))]
+        roles = [*target.iterchildren("{*}patientRole")]
+        people = [each for role in roles for each in role.iterchildren("{*}patient")]  # whose ids CDA R2 deprecates
+        self.ids = [each for holder in (*roles, *people) for each in holder.iterchildren("{*}id")]
         self.who = _first(target, "patientRole", "patient")
         names = [] if self.who is None else [*self.who.iterchildren(*hl7("name"))]
         self.families = [each for name in names for each in name.iterchildren(*hl7("family"))]
@@ -110,11 +115,15 @@ def _qualified(elements: list[Element], qualifier: str | None) -> str:
 
 
 def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
-    """The INS of every recordTarget."""
+    """The INS of every recordTarget, which stands in no other namespace: some readers would show that one."""
+    for element in islice(report.root.iterchildren("{*}recordTarget"), _MOST):
+        if element.tag not in hl7("recordTarget"):
+            report.add(ONE, element, found="un recordTarget d'un autre espace de noms", expected="1")
     for element in islice(report.root.iterchildren(*hl7("recordTarget")), _MOST):
         target = _Target(element)
         patient = target.patient()
         _check_place(report, target, patient)
+        _check_roots(report, target)
         ins = [each for each in target.ids if _trimmed(each, "root") in _AUTHORITIES]
         if not ins:
             report.add(_NONE, element, below="patientRole/id", found="absent")
@@ -124,6 +133,25 @@ def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
             _check_environment(report, each)
         _check_several(report, ins)
         _check_traits(report, target, patient)
+
+
+def _check_roots(report: Report, target: _Target) -> None:
+    """That no id looks like an INS without being one, which would be compared with nothing."""
+    for each in target.ids[:_MOST]:
+        root = _trimmed(each, "root")
+        likes = _LIKE_AN_INS.match(root) is not None and not PersonId(root, "").is_ins
+        if likes or any(map(_is_matricule, root.split("."))):
+            report.add(_LETTERS, each, below="@root", found=shown(root), expected="l'OID d'un INS, ou un tout autre")
+
+
+def _is_matricule(arc: str) -> bool:
+    if len(arc) != LENGTH:
+        return False
+    try:
+        Matricule.parse(arc)
+    except MalformedMatricule:
+        return False
+    return True
 
 
 def _check_matricule(report: Report, element: Element, patient: DocumentPatient) -> None:

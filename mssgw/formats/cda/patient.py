@@ -14,7 +14,7 @@ GENDERS = frozenset({"F", "M", "UN"})
 _GENDER_SYSTEM = "2.16.840.1.113883.5.1"
 
 _TARGET = rule("CDA-PAT-001", HARM, "Le document concerne un patient (recordTarget), sans nullFlavor", CDA_R2)
-_ONE = rule("CDA-PAT-002", HARM, "Le document concerne un seul patient : un seul recordTarget", MINIMAL)
+ONE = rule("CDA-PAT-002", HARM, "Le document concerne un seul patient : un seul recordTarget", MINIMAL)
 _WHO = rule("CDA-PAT-003", HARM, "Le patient est décrit : patientRole et patient, une fois chacun", CDA_R2)
 _ID = rule("CDA-PAT-004", FORM, "Le patient a au moins un identifiant (patientRole/id) avec root et extension", MINIMAL)
 _NAMED = rule("CDA-PAT-005", HARM, "Le patient a un nom (patient/name)", MINIMAL)
@@ -101,7 +101,7 @@ RECORD_TARGET = Part(  # req: CDA-1, SD-7
     rule=_TARGET,
     least=1,
     most=1,
-    many=_ONE,
+    many=ONE,
     real=True,
     parts=(
         real(

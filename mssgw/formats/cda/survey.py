@@ -46,5 +46,11 @@ def survey(root: Element, nodes: int | None = None) -> Survey:
     return Survey(checked=checked, included=included, secrets=frozenset(secrets), nodes=nodes)
 
 
+def is_base64(element: Element) -> bool:
+    """Whether it says so; also in lower case, or with white space around, which some readers heed and others not."""
+    said = element.get("representation")
+    return said is not None and (said == "B64" or said.strip().upper() == "B64")
+
+
 def _is_file(element: Element, held: bool) -> bool:
-    return element.get("representation") == "B64" or (held and element.getparent().tag in _HOLDERS)
+    return is_base64(element) or (held and element.getparent().tag in _HOLDERS)

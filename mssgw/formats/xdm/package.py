@@ -15,6 +15,7 @@ from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.wire import holds
+from mssgw.formats.wrapped import may_hold_document
 from mssgw.formats.xdm import agreement, ebrim, rules
 from mssgw.formats.xdm.agreement import Broken
 from mssgw.formats.xdm.ebrim import Metadata, Told
@@ -105,7 +106,7 @@ class _Reading:
     def package(self) -> Package:
         metadata_files = {path: file for path, file in self._files.items() if _METADATA.fullmatch(path)}
         self._layout(metadata_files)
-        self._find_documents(metadata_files)
+        self._find_documents()
         read = [self._metadata(path, file) for path, file in metadata_files.items()]
         read += [self._misplaced(file) for path, file in self._files.items() if _is_misplaced(path, metadata_files)]
         told = [each for metadata in read for each in (*metadata.entries, *metadata.sets)]
@@ -138,6 +139,8 @@ class _Reading:
                 self._add(rules.DISGUISED, found=f"fichier {number} : {kind.value}", expected=extension)
             elif kind is Kind.ZIP:
                 self._add(rules.NESTED, found=f"fichier {number}")
+            if may_hold_document(file.content, is_letter=extension == "eml", is_signed=extension == "p7m"):
+                self._add(rules.UNTOLD_CDA, found=f"fichier {number}")
 
     def _layout(self, metadata_files: dict[str, Entry]) -> None:  # req: FMT-2
         if not metadata_files:
@@ -148,10 +151,9 @@ class _Reading:
         if long:
             self._add(rules.LONG_NAME, found=f"{len(long)} fichiers")
 
-    def _find_documents(self, metadata_files: dict[str, Entry]) -> None:
+    def _find_documents(self) -> None:
         tally = documents.Tally()
-        wanted = [file for path, file in self._files.items() if path not in metadata_files]
-        for file in (*wanted, *self._junk):
+        for file in (*self._files.values(), *self._junk):  # METADATA.XML too, which a document may be called
             try:
                 document = documents.read(file.content, name=file.path, media_type="text/xml")
             except Stopped as stopped:

@@ -247,3 +247,16 @@ def test_what_the_senders_software_says_is_read(fields, ins, codes, product):
     scanner.feed(b"From: <a@b.fr>\r\n" + fields + b"\r\nBonjour\r\n")
     mss = scanner.finish().mss
     assert (mss.ins, mss.codes, mss.product) == (ins, codes, product)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        b"Content-Type: message/disposition-notification\r\n\r\nDisposition: manual-action/x; displayed\r\n",
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; a\r\n\r\n"
+        + b"Final-Recipient: rfc822; b@c.example\r\nStatus: 5.0.0\r\n\r\n" * 100,
+    ],
+    ids=["a receipt", "a long report"],
+)
+def test_what_tells_the_fate_of_a_letter_needs_no_validator(one):
+    assert not head_of(part(b"Bonjour", "text/plain", encoding="7bit"), one).may_hold_documents

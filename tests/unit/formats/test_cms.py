@@ -170,6 +170,49 @@ def test_what_is_called_smime_and_is_neither_encrypted_nor_read_is_stopped(conte
         assert read(letter(part(content, kind, name)).replace(b"\n", b"\r\n")).may_hold_documents
 
 
+ENVELOPED = b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03"
+FOREIGN = pytest.mark.parametrize("name", ["IHE_XDM.zip", "cr.zip", "smime.p7m"])
+
+
+def _is_stopped(content: bytes, name: str) -> bool:
+    """For whom it is not about, with a validator asked for it, and nothing told to be opaque."""
+    kind = "application/zip" if name.endswith("zip") else OPAQUE_SIGNED
+    report = judged(TEXT, part(content, kind, name), asked=_to(LUCIE))
+    asked = read(letter(part(content, kind, name)).replace(b"\n", b"\r\n")).may_hold_documents
+    return asked and rules(report) == {"GRD-LET-007"} and Carried.OPAQUE not in report.carried
+
+
+@FOREIGN
+def test_an_archive_behind_the_head_of_an_encrypted_object_is_stopped(name: str) -> None:  # req: SD-14, INS-1
+    """Programs look for the directory of a zip at its end, whatever it begins with."""
+    content = b"\xa0\x800\x80" + b"\x04\x82" + len(XDM).to_bytes(2) + XDM + bytes(6)
+    long = b"0\x82" + (11 + len(XDM)).to_bytes(2) + ENVELOPED[2:] + XDM
+    assert all(_is_stopped(each, name) for each in (ENVELOPED + XDM, ENVELOPED + content, long))
+
+
+@FOREIGN
+def test_an_archive_behind_a_real_object_is_stopped(openssl: Openssl, name: str) -> None:  # req: SD-14, INS-1
+    """Whoever opens the zip reads another than was signed, or than nobody could read."""
+    own = (openssl(XDM, "cms", *SIGN), openssl(XDM, "cms", *SIGN, "-stream"), openssl(INNER, "cms", "-encrypt"))
+    assert all(_is_stopped(each + XDM, name) for each in own)
+
+
+@FOREIGN
+def test_an_archive_beside_what_is_signed_is_stopped(name: str) -> None:  # req: SD-14, INS-1
+    """Among the signatures, say: the object ends as it should."""
+    kind = b"0\x80\x06\x09" + cms.DATA
+    content = kind + b"\xa0\x80\x04\x07Bonjour" + bytes(4)
+    beside = b"\x04\x82" + len(XDM).to_bytes(2) + XDM
+    for version, signed, more in ((b"\2\1\1", content, beside), (beside, content, b""), (beside, kind + bytes(2), b"")):
+        signed = b"0\x80" + version + b"1\0" + signed + more + bytes(2)
+        assert _is_stopped(b"0\x80\x06\x09" + cms.SIGNED + b"\xa0\x80" + signed + bytes(4), name)
+
+
+def test_a_document_behind_the_head_of_an_encrypted_object_is_stopped() -> None:  # req: SD-14, INS-1
+    for content in (ENVELOPED + CDA, ENVELOPED + b"\xa0\x800\x80\x04\x82" + len(CDA).to_bytes(2) + CDA + bytes(6)):
+        assert _is_stopped(content, "a.xml.p7m")
+
+
 def test_a_signed_object_in_damaged_base64_is_stopped(openssl: Openssl) -> None:
     coded = b"!" + base64.encodebytes(openssl(INNER, "cms", *SIGN))
     damaged = part(coded, OPAQUE_SIGNED, "smime.p7m", encoding="x").replace(b"Encoding: x", b"Encoding: base64")
@@ -216,10 +259,12 @@ def objects(draw: st.DrawFn) -> tuple[bytes, bytes]:
     return octets, draw(elements(0x30, b"\x06\x09" + cms.SIGNED + draw(elements(0xA0, signed))))
 
 
-@given(objects(), st.binary(max_size=5))
+@given(objects(), st.sampled_from([b"", b"\r\n", bytes(5)]))
 def test_every_form_of_ber_is_read(made: tuple[bytes, bytes], after: bytes) -> None:
     octets, coded = made
     assert cms.opened(coded + after) == octets
+    with pytest.raises(cms.UnreadableCms):
+        cms.opened(coded + after + b"P")
 
 
 @given(objects(), st.data())

@@ -19,6 +19,7 @@ import pytest
 from mssgw.core.clinical import Profile, Verdict
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Order
+from mssgw.formats import cms
 from mssgw.formats.cda.making import make
 from mssgw.formats.judging import judge_letter
 from mssgw.formats.mime import Scanner
@@ -50,6 +51,10 @@ def letter(*parts: bytes, mark: str = "outer") -> bytes:
 
 TEXT = part(b"Bonjour,\n", "text/plain", encoding="7bit")
 INNER = letter(TEXT, part(CDA, "text/xml"), mark="inner")
+
+HIDDEN = letter(TEXT, part(CDA, 'image/png; name="cr.xml"'), mark="inner")
+EML = 'application/octet-stream; name="lettre.eml"'
+MBOX = b"From a@b.example Mon Jan  1 00:00:00 2024\n"
 
 
 def uuencoded(content: bytes, mode: str = "644") -> bytes:
@@ -86,7 +91,32 @@ def with_more(path: str, content: bytes) -> bytes:
     return zipped(entries_of(OWN_XDM) | {path: content})
 
 
-QP = "quoted-printable"
+def signed(content: bytes) -> bytes:
+    """As S/MIME signs it, of indefinite lengths."""
+    coded = b"\x04\x83" + len(content).to_bytes(3) + content
+    encapsulated = b"0\x80\x06\x09" + cms.DATA + b"\xa0\x80" + coded + bytes(4)
+    return b"0\x80\x06\x09" + cms.SIGNED + b"\xa0\x800\x80\2\1\0011\0" + encapsulated + b"1\0" + bytes(6)
+
+
+def with_their_patient(namespace: str) -> bytes:
+    """The addressee's own document, and before her, for readers that look for the name alone, another."""
+    target = CDA[CDA.index(b"<recordTarget") : CDA.index(b"</recordTarget>") + 15]
+    theirs = target.replace(b"<recordTarget", f'<recordTarget xmlns="{namespace}"'.encode())
+    return OWN.replace(b"<recordTarget", theirs + b"<recordTarget", 1)
+
+
+def with_their_id() -> bytes:
+    """The addressee's own, but for an id where CDA R2 has it no more."""
+    theirs = f'<patient><id root="1.2.250.1.213.1.4.8" extension="{THEIRS}"/>'.encode()
+    return OWN.replace(b"<patient>", theirs, 1)
+
+
+def lines_of(coded: bytes) -> bytes:
+    return b"".join(coded[at : at + 76] + b"\n" for at in range(0, len(coded), 76))
+
+
+QP, RAW64, MDN = "quoted-printable", "Base64", "message/disposition-notification"
+B64 = base64.b64encode(CDA)
 DISGUISES: dict[str, Callable[[], bytes]] = {
     "soft line breaks before it": lambda: part(b"=\n" * 800 + quopri.encodestring(CDA), encoding=QP),
     "empty lines before its base64": lambda: part(
@@ -95,6 +125,9 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a comment before it, in a text": lambda: part(b"<!-- a -->" + ROOT, "text/plain", NAME),
     "HTML's DOCTYPE before it": lambda: part(b"<!DOCTYPE html>" + ROOT, "text/html", NAME),
     "an element with a prefix of HTML": lambda: part(prefixed(ROOT), "text/plain", NAME),
+    "another patient without namespace": lambda: part(with_their_patient(""), "text/xml"),
+    "another patient in another namespace": lambda: part(with_their_patient("urn:hl7-org:v3x"), "text/xml"),
+    "another patient's INS in patient/id": lambda: part(with_their_id(), "text/xml"),
     "uuencode far into a text": lambda: part(b"Bonjour,\n" * 300 + uuencoded(CDA), "text/plain", encoding="7bit"),
     "uuencode far into a text in base64": lambda: part(b"Bonjour,\n" * 300 + uuencoded(CDA), "text/plain"),
     "uuencode far into a text, its first line encoded": lambda: part(
@@ -107,9 +140,66 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         b"begin-base64 644 cr.xml\n" + base64.encodebytes(CDA) + b"====\n", "text/plain", encoding="8bit"
     ),
     "a letter by its name only": lambda: part(INNER, "application/octet-stream", "Content-Description: lettre.eml"),
+    "a letter of news": lambda: part(INNER, "message/news", encoding="8bit"),
+    "a letter of a type that nobody knows": lambda: part(INNER, "message/x-letter", encoding="8bit"),
+    "a letter said to be elsewhere": lambda: part(INNER, "message/external-body; access-type=x", encoding="8bit"),
+    "a letter said to be a receipt": lambda: part(INNER, MDN, encoding="8bit"),
+    "a letter said to be a receipt, in base64": lambda: part(INNER, MDN),
+    "a letter far into a receipt": lambda: part(b"X-A: b\n" * 300 + INNER, MDN, encoding="8bit"),
+    "a letter said to be a report": lambda: part(INNER, "message/delivery-status", encoding="8bit"),
     "a letter that speaks of PDF": lambda: part(b"Subject: %PDF-\n" + INNER, 'application/octet-stream; name="a.eml"'),
     "a letter in damaged base64": lambda: part(b"!" + base64.encodebytes(INNER), "message/rfc822", encoding="BASE64 "),
     "a letter in an unknown encoding": lambda: part(INNER, "message/rfc822", encoding="utf-8"),
+    "a letter with two subjects": lambda: part(b"Subject: a\nSubject: b\n" + HIDDEN, "message/rfc822", encoding="8bit"),
+    "a letter with a line that is no field": lambda: part(b"a b\n" + HIDDEN, "message/rfc822", encoding="8bit"),
+    "a letter out of a mailbox": lambda: part(MBOX + HIDDEN, "message/rfc822", encoding="8bit"),
+    "a letter whose encoding is folded": lambda: part(
+        b"a b\n" + HIDDEN.replace(b"Encoding: ", b"Encoding:\n "), "message/rfc822", encoding="8bit"
+    ),
+    "a letter as it stands, said to be in base64": lambda: part(b"", "message/rfc822").rstrip() + b"\n\n" + INNER,
+    "a letter as it stands, said to be in uuencode": lambda: part(
+        INNER + uuencoded(b"Subject: s\n\nBonjour\n"), "message/rfc822", encoding="x-uuencode"
+    ),
+    "as it stands, its encoding with a comment": lambda: part(CDA, encoding="base64 (x)"),
+    "as it stands, its encoding in quotes": lambda: part(CDA, encoding='"base64"'),
+    "in UTF-7 as it stands, all of it like base64": lambda: part(
+        b"+" + base64.b64encode(CDA.decode().encode("utf-16-be")).rstrip(b"="), "text/plain", encoding="base64 (x)"
+    ),
+    "as it stands, another file in uuencode in it": lambda: part(
+        CDA.replace(b"</ClinicalDocument>", b"<!--\n" + uuencoded(b"Bonjour") + b"--></ClinicalDocument>"),
+        encoding="uuencode",
+    ),
+    "a letter as it stands, a line of uuencode before it": lambda: part(
+        b"begin 644 a\n" + INNER, 'application/octet-stream; name="a.eml"', encoding="x-uue"
+    ),
+    "padding within the first four of its base64": lambda: part(lines_of(B64[:1] + b"=" + B64[1:]), encoding=RAW64),
+    "padding after two of its base64": lambda: part(lines_of(B64[:2] + b"=" + B64[2:]), encoding=RAW64),
+    "padding all through its base64": lambda: part(
+        lines_of(b"".join(B64[at : at + 1] + b"=" + B64[at + 1 : at + 4] for at in range(0, len(B64), 4))),
+        encoding=RAW64,
+    ),
+    "padding in each line of its base64": lambda: part(
+        b"".join(B64[at : at + 1] + b"=" + B64[at + 1 : at + 72] + b"\n" for at in range(0, len(B64), 72)),
+        encoding=RAW64,
+    ),
+    "uuencode without a name": lambda: part(uuencoded(CDA).replace(b" cr.xml", b""), encoding="x-uuencode"),
+    "uuencode of a long mode": lambda: part(uuencoded(CDA, "0" * 200 + "644"), encoding="x-uuencode"),
+    "uuencode of a long mode in a text": lambda: part(
+        b"Bonjour,\n" * 300 + uuencoded(CDA, "0" * 200 + "644"), "text/plain", encoding="7bit"
+    ),
+    "uuencode far behind its word": lambda: part(
+        b"Bonjour,\n" * 300 + uuencoded(CDA, " " * 200 + "644"), "text/plain", encoding="7bit"
+    ),
+    "uuencode with an octet too many": lambda: part(
+        re.sub(rb"cr.xml\n(.*)", rb"cr\n\1X", uuencoded(CDA), count=1), encoding="x-uuencode"
+    ),
+    "uuencode with an octet too many in two lines of a text": lambda: part(
+        re.sub(rb"cr.xml\n(.*)\n(.*)", rb"cr\n\1X\n\2X", uuencoded(CDA), count=1), "text/plain", encoding="8bit"
+    ),
+    "a letter by its name that begins like RTF": lambda: part(b"{\\rtf1: x\n" + HIDDEN, EML),
+    "a letter by its name that begins like XML": lambda: part(b"<a: x\n" + HIDDEN, EML),
+    "a letter by its name that begins like a picture": lambda: part(b"MM\0*: x\n" + HIDDEN, EML),
+    "a letter by a name that ends in a dot": lambda: part(INNER, 'application/octet-stream; name="lettre.eml. ."'),
     "a document said to be a letter": lambda: part(folded(ROOT), 'message/rfc822; name="cr.xml"', encoding="8bit"),
     "UTF-16 said to be a letter": lambda: part(CDA.decode().encode("utf-16"), 'message/rfc822; name="cr.xml"'),
     "UTF-16 behind a long comment": lambda: part(
@@ -151,6 +241,11 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     ),
     "among the junk of a Mac": lambda: part(with_more("__MACOSX/DOC.XML", CDA), "application/zip"),
     "among the copies of an editor": lambda: part(with_more("A.XML~", CDA), "application/zip"),
+    "a letter in the archive": lambda: part(with_more("IHE_XDM/SUBSET01/ANNEXE.EML", INNER), "application/zip"),
+    "signed in the archive": lambda: part(with_more("IHE_XDM/SUBSET01/CDA.XML.P7M", signed(CDA)), "application/zip"),
+    "a signed letter in the archive": lambda: part(
+        with_more("IHE_XDM/SUBSET01/ANNEXE.BIN", signed(INNER)), "application/zip"
+    ),
     "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
     "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
     "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
@@ -197,8 +292,38 @@ def test_another_patients_document_is_refused_in_any_disguise(disguise: str) -> 
 
 def test_the_same_letters_pass_with_the_patients_own_document() -> None:
     """What is refused above is refused for the document in it."""
-    for own in (part(OWN, "text/xml"), part(OWN_XDM, "application/zip"), part(letter(part(OWN)), "message/rfc822")):
+    for own in (
+        part(OWN, "text/xml"),
+        part(OWN_XDM, "application/zip"),
+        part(letter(part(OWN)), "message/rfc822"),
+        part(uuencoded(OWN), "text/xml", encoding="x-uuencode"),
+        part(uuencoded(OWN_XDM), 'application/zip; name="IHE_XDM.zip"', encoding="x-uuencode"),
+        part(OWN, "text/xml").replace(b"base64\n", b"base64 (RFC 2045)\n"),
+        part(OWN_XDM, 'application/zip; name="IHE_XDM.zip"').replace(b"base64\n", b"base64;\n"),
+        part(MBOX + letter(TEXT, part(OWN), mark="inner"), "message/rfc822", encoding="8bit"),
+    ):
         assert judge_letter([to_wire(letter(TEXT, own))], ORDER).verdict is not Verdict.REJECT
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("IHE_XDM/SUBSET01/ANNEXE.EML", letter(TEXT, part(b"%PDF-1.4\n%%EOF", "application/pdf"))),
+        ("IHE_XDM/SUBSET01/ANNEXE.PDF.P7M", signed(b"%PDF-1.4\n%%EOF")),
+        ("IHE_XDM/SUBSET01/ANNEXE.TXT.P7M", signed(letter(TEXT))),
+    ],
+)
+def test_a_letter_or_signed_file_without_document_passes_in_an_archive(path: str, content: bytes) -> None:
+    """Beside the patient's own document."""
+    wire = to_wire(letter(TEXT, part(with_more(path, content), "application/zip")))
+    assert judge_letter([wire], ORDER).verdict is not Verdict.REJECT
+
+
+def test_a_document_that_is_called_metadata_is_compared_by_every_profile() -> None:  # req: INS-1
+    observing = Order(profile=Profile.OBSERVE, now=ORDER.now, patients=ORDER.patients)
+    content = with_more("IHE_XDM/SUBSET02/METADATA.XML", CDA)
+    report = judge_letter([to_wire(letter(TEXT, part(content, "application/zip")))], observing)
+    assert "CDA-COH-001" in {finding.rule for finding in report.findings}
 
 
 def test_a_hidden_document_among_the_junk_is_refused() -> None:  # req: SD-15

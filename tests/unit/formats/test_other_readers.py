@@ -1,0 +1,187 @@
+"""A letter that another reader takes apart elsewhere: what it would show, nobody has judged."""
+
+import base64
+
+import pytest
+
+from mssgw.core.message import Unreadable
+from mssgw.formats.parameters import content_type
+from tests.unit.formats.reading import letter, read, read_in_pieces
+from tests.watchdog import watchdog
+
+HIDDEN = (
+    b"Content-Type: application/xml\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(b"<a/>") + b"\r\n"
+)
+LONG = "x" * 100
+# What stands in the field, the boundary as we read it, and as a reader does that ends it early.
+SHORT = {
+    "a slash": ("a/b", "a/b", "a"),
+    "an at": ("ab@cd", "ab@cd", "ab"),
+    "an equals sign": ("----=_Part_1", "----=_Part_1", "----"),
+    "an apostrophe": ("ab'cd", "ab'cd", "ab"),
+    "a section without quotes": ("a/; boundary*1=b", "a/b", "a"),
+    "82 octets": (f'"{LONG[:82]}"', LONG[:82], LONG[:80]),
+    "100 octets, cut at 70": (f'"{LONG}"', LONG, LONG[:70]),
+}
+
+
+def short(form: str, *, preamble: bytes = b"", text: bytes = b"Bonjour", epilogue: bytes = b"", kind: str = "mixed"):
+    """A letter with a boundary of that form; in what is given, ``<DELIMITER>`` is what others take for one."""
+    written, whole, cut = SHORT[form]
+    name = "boundary*0" if "boundary*1" in written else "boundary"
+    own = b"--" + whole.encode()
+    body = b"".join((preamble, own, b"\r\nContent-Type: text/plain\r\n\r\n", text, b"\r\n", own, b"--\r\n", epilogue))
+    field = f"Content-Type: multipart/{kind}; {name}={written}"
+    return letter(field, body=body.replace(b"<DELIMITER>", b"--" + cut.encode()))
+
+
+BEFORE = b"<DELIMITER>\r\n" + HIDDEN + b"<DELIMITER>--\r\n"
+
+
+@pytest.mark.parametrize("form", SHORT)
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"preamble": BEFORE},
+        {"preamble": b"<DELIMITER>\r\n\r\n<ClinicalDocument/>\r\n"},
+        {"text": b"Bonjour\r\n" + BEFORE},
+        {"text": b"Bonjour\r\n<DELIMITER> \r\nX-A: b\r\n" + BEFORE},
+        {"text": b"<DELIMITER>\r\n" + b"X-A: b\r\n" * 3_000 + BEFORE},
+        {"epilogue": BEFORE},
+        {"epilogue": HIDDEN},
+        {"text": b"<DELIMITER>\r\n\r\nSubject: x\r\n", "kind": "digest"},
+    ],
+    ids=[
+        "before",
+        "before, without header",
+        "within",
+        "below another field",
+        "far below",
+        "after",
+        "at the end",
+        "digest",
+    ],
+)
+def test_parts_of_readers_that_end_a_boundary_early_are_refused(form, where):
+    message = short(form, **where)
+    assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert (
+        read_in_pieces(message[at : at + 7] for at in range(0, len(message), 7)).unreadable == read(message).unreadable
+    )
+
+
+@pytest.mark.parametrize("form", SHORT)
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"preamble": b"This is a multi-part message in MIME format.\r\n"},
+        {"text": b"Bonjour\r\n<DELIMITER>---------\r\n\r\nDr Durand\r\n<DELIMITER>"},
+        {"text": b"<DELIMITER>-- Message transmis --\r\nFrom: a@b.example\r\nSubject: x\r\n\r\nContent-Type: rien"},
+        {"epilogue": b"\r\nCe message est confidentiel.\r\n"},
+    ],
+    ids=["plain", "preamble", "signature", "forwarded", "epilogue"],
+)
+def test_text_that_looks_like_their_delimiters_is_no_harm(form, where):
+    message = short(form, **where)
+    assert read(message).unreadable == ()
+    assert read_in_pieces(message[at : at + 7] for at in range(0, len(message), 7)).unreadable == ()
+
+
+def test_base64_has_no_line_like_their_delimiters():
+    """What follows one is text for them, and nothing for us."""
+    hidden = (
+        b"\r\n--a/b\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n%s\r\n\r\n<x/>\r\n"
+    )
+    assert read(short("a slash", text=hidden % b"--a")).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(short("a slash", text=hidden % b"--b")).unreadable == ()
+
+
+def test_what_follows_the_end_may_be_a_document():
+    """Readers that see no end there show it as a text."""
+    assert read(short("a slash", epilogue=b"\r\n<ClinicalDocument/>\r\n")).may_hold_documents
+    assert not read(short("a slash", epilogue=b"\r\nBonjour\r\n")).may_hold_documents
+
+
+def test_nested_boundaries_without_quotes_are_read():
+    """As some programs write them: each begins like the other once it is cut."""
+    inner = b"Content-Type: multipart/alternative; boundary=----=_Part_2\r\n\r\n------=_Part_2\r\n\r\nUn\r\n"
+    inner += b"-----\r\n------=_Part_2\r\nContent-Type: text/html\r\n\r\n<p>Un\r\n------=_Part_2--\r\n"
+    body = (
+        b"------=_Part_1\r\n"
+        + inner
+        + b"\r\n------=_Part_1\r\nContent-Type: text/html\r\n\r\n-\r\n------=_Part_1--\r\n"
+    )
+    assert read(letter("Content-Type: multipart/mixed; boundary=----=_Part_1", body=body)).unreadable == ()
+
+
+def test_a_short_boundary_may_not_be_that_of_another():
+    inner = b"Content-Type: multipart/mixed; boundary=a/b\r\n\r\n--a/b\r\n\r\nUn\r\n--a/b--\r\n"
+    body = b"--a\r\n" + inner + b"--a--\r\n"
+    assert read(letter("Content-Type: multipart/mixed; boundary=a", body=body)).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+def test_many_lines_like_their_delimiters_are_read_at_once():
+    with watchdog("lines of dashes"):
+        assert (
+            read(short("an equals sign", text=b"------\r\n" * 2_000 + b"\r\n" + b"------\r\n\r\n" * 50_000)).unreadable
+            == ()
+        )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "multipart/mixed; boundary=(x)abc",
+        "multipart/mixed; (x) boundary=abc",
+        'multipart/mixed; x="a\\\\"; boundary=abc; y="; boundary=def; z="',
+        'multipart/mixed; boundary="=?us-ascii?q?abc?="',
+        "multipart/mixed; boundary*0=x; boundary*2=y",
+        "multipart/mixed; boundary*1=x; boundary*2=y",
+        "multipart/mixed; boundary==abc",
+    ],
+)
+def test_a_boundary_that_readers_take_differently_is_none(value):
+    assert content_type(value).multipart
+    assert content_type(value).boundary is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "multipart / mixed; boundary=x",
+        "(x) multipart/mixed; boundary=x",
+        "(;) multipart/mixed; boundary=x",
+        "multipart/mixed (x); boundary=x",
+        "multipart/mi@xed; boundary=x",
+        '"multipart"/mixed; boundary=x',
+        "\x0bmultipart/mixed; boundary=x",
+        "\xa0multipart/mixed; boundary=x",
+        "=?us-ascii?q?multipart?=/mixed; boundary=x",
+        "=?us-ascii?b?bXVsdGlwYXJ0L21peGVk?=; boundary=x",
+        "=?us-ascii?q?message?=/rfc822",
+        "message /rfc822",
+        "(message/rfc822",
+        "text/plain, message/rfc822",
+        "message",
+    ],
+)
+def test_a_type_that_only_some_readers_take_apart_makes_a_letter_unreadable(value):
+    """Others save it as a file; or show what those that save it keep for themselves."""
+    part = f"--x\r\nContent-Type: {value}\r\n\r\n--y\r\n\r\nUn\r\n--y--\r\n--x--\r\n".replace("=x", "=y").encode()
+    assert read(letter("Content-Type: multipart/mixed; boundary=x", body=part)).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ("text/plain (a comment); charset=utf-8", "text/plain"),
+        ("application / pdf; name=multipart.pdf", "application/pdf"),
+        ("application/x-messages (x)", "application/x-messages"),
+        ("Message/RFC822 ; name=x", "message/rfc822"),
+        ("message/rfc822", "message/rfc822"),
+        ("pdf; name=message/rfc822", "text/plain"),
+    ],
+)
+def test_other_types_are_read_as_they_are_meant(value, kind):
+    assert content_type(value).value == kind
