@@ -3,18 +3,20 @@
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from threading import Lock
 
-from mssgw.core.errors import StoreFull, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.edges.full_disk import is_full
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.vault import SEGMENT_OVERHEAD
 from mssgw.ports import Meter
 
 SEGMENT = 262_144  # octets of content in each segment but the last
+_NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
 
 class SpoolFile:
@@ -22,10 +24,12 @@ class SpoolFile:
 
     The lock is for a sink that was cancelled: the thread it no longer waits for must have ended before the descriptor
     is closed, or it would write into whichever file gets that descriptor next.
+
+    ``restore``: makes its folder when that is missing.
     """
 
-    def __init__(self, path: Path, meter: Meter = UNMETERED) -> None:
-        self._path, self._meter = path, meter
+    def __init__(self, path: Path, restore: Callable[[], None], meter: Meter = UNMETERED) -> None:
+        self._path, self._restore, self._meter = path, restore, meter
         self._lock = Lock()
         self._descriptor: int | None = None
         self._made = self._over = False
@@ -37,14 +41,19 @@ class SpoolFile:
         self._meter.observe("spool.write", time.monotonic() - started)
 
     def finish(self, sealed: Sequence[bytes]) -> None:
-        """Write the rest and make file and name durable: the name is so only when its directory is."""
+        """Write the rest and make file and name durable: the name is so only when its directory is.
+
+        There always is a rest, so that the age of the file counts from here: the commit follows.
+        Raises OSError when the name is no longer this file's: a 250 must not be given for what nobody finds again.
+        """
         started = time.monotonic()
         with self._lock:
             self._write(sealed)
             if self._descriptor is not None:
                 os.fsync(self._descriptor)
-                self._close()
                 sync_directory(self._path.parent)
+                self._check_name(self._descriptor)
+                self._close()
         self._meter.observe("spool.sync", time.monotonic() - started)
 
     def undo(self) -> None:
@@ -59,12 +68,23 @@ class SpoolFile:
         if self._over:
             return
         if self._descriptor is None:
-            self._descriptor = os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            self._descriptor = self._create()
             self._made = True
         for segment in sealed:
             rest = memoryview(segment)
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+    def _create(self) -> int:
+        try:
+            return os.open(self._path, _NEW, 0o600)
+        except FileNotFoundError:
+            self._restore()
+            return os.open(self._path, _NEW, 0o600)
+
+    def _check_name(self, descriptor: int) -> None:
+        if not os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
+            raise OSError(errno.EIO, "another file has the name")
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -73,8 +93,18 @@ class SpoolFile:
 
 
 def open_whole(path: Path, wire_size: int, count: int) -> FileIO:
-    """Open a file that has the length it must have: a cut is seen before the first octet goes out."""
-    file = FileIO(path)
+    """Open a file that has the length it must have: a cut is seen before the first octet goes out.
+
+    Raises Gone when it is missing from its folder; when that is missing, FileNotFoundError: a spool that was moved or
+    is not mounted comes back, and its letters with it. Raises Undecryptable when it was changed.
+    """
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        file = FileIO(path.name, opener=partial(os.open, dir_fd=folder))
+    except FileNotFoundError:
+        raise Gone("the spool file is missing") from None
+    finally:
+        os.close(folder)
     if os.fstat(file.fileno()).st_size != wire_size + count * SEGMENT_OVERHEAD:
         file.close()
         raise Undecryptable("a spool file has the wrong length: it was changed")
@@ -95,8 +125,10 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def failure(error: OSError) -> StoreUnavailable:
-    """Without the path: a file name is an id, but errors end in logs and the errno says enough."""
+def failure(error: OSError, folder: Path) -> StoreUnavailable:
+    """Without the file's path: its name is an id, and errors end in logs. ``folder``: all of the spool."""
     if is_full(error):
         return StoreFull("the disk of the spool is full")
-    return StoreUnavailable(f"the spool failed: {errno.errorcode.get(error.errno or 0, type(error).__name__)}")
+    name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+    ours = f": is all in {folder} ours? ls -l, chown -R mssgw:" if isinstance(error, PermissionError) else ""
+    return StoreUnavailable(f"the spool failed: {name}{ours}")

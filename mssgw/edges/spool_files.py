@@ -10,15 +10,14 @@ import contextlib
 import os
 import re
 import time
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from mssgw.core.errors import Gone
 from mssgw.edges.metering import UNMETERED
-from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments, sync_directory
-from mssgw.edges.spool_garbage import remove_garbage
+from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments
+from mssgw.edges.spool_folders import SpoolFolders
+from mssgw.edges.spool_garbage import Stamp, Suspects
 from mssgw.edges.spool_memory import Arrivals, HotSegments, MemoryBudget
 from mssgw.edges.spool_threads import DiskThreads
 from mssgw.edges.vault import KEY_SIZE, MessageCipher
@@ -34,21 +33,25 @@ T = TypeVar("T")
 class SpoolFiles(Arrivals):
     """The Spool port under ``directory``: ``xx/ID``, directories 0700, files 0600.
 
-    ``hot_budget``: octets that hot copies of large bodies may take together.
+    ``hot_budget``: octets that hot copies of large bodies may take together. ``clock``: see Suspects.
     """
 
     def __init__(
-        self, directory: Path, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024, meter: Meter = UNMETERED
+        self,
+        directory: Path,
+        *,
+        hot_budget: int | MemoryBudget = 32 * 1024 * 1024,
+        meter: Meter = UNMETERED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory, self._meter = directory, meter
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
+        self._suspects = Suspects(clock)
         self._threads = DiskThreads(_THREADS, "mssgw-spool")
         try:
-            for place in (directory, *(directory / f"{number:02x}" for number in range(256))):
-                place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sync_directory(directory)
+            self._folders = SpoolFolders(directory)
         except OSError as error:
-            raise failure(error) from None
+            raise failure(error, directory) from None
 
     @property
     def hot_left(self) -> int:
@@ -59,7 +62,7 @@ class SpoolFiles(Arrivals):
         return FileSink(self, _as_name(spool_id), self._budget)
 
     def segments(self, spool_id: str) -> SpoolFile:
-        return SpoolFile(self._path(spool_id), self._meter)
+        return SpoolFile(self._path(spool_id), self._folders.restore, self._meter)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if (held := body.at_hand) is not None:
@@ -73,40 +76,38 @@ class SpoolFiles(Arrivals):
         await self.in_thread(_unlink, [self._path(spool_id) for spool_id in spool_ids])
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
-        return await remove_garbage(self, known, await self.in_thread(self._old_files, time.time() - older_than))
+        """Nothing goes that a sweep of this process, ``older_than`` seconds ago, did not find just so."""
+        old = await self.in_thread(self._old_files, time.time() - older_than)
+        return await self._suspects.remove(self, known, old, after=older_than)
 
     async def close(self) -> None:
         """End the threads, after what they are at."""
         await self._threads.close()
+        self._folders.close()
 
     async def in_thread(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Run a file operation. Raises StoreFull, StoreUnavailable, or FileNotFoundError as it is."""
+        """Run a file operation. Raises StoreFull or StoreUnavailable, and GatewayErrors of its own as they are."""
         try:
             return await self._threads.run(call, *arguments)
-        except FileNotFoundError:
-            raise
         except OSError as error:
-            raise failure(error) from None
+            raise failure(error, self._directory) from None
 
     def _path(self, spool_id: str) -> Path:
-        return self._directory / f"{zlib.crc32(spool_id.encode()) & 0xFF:02x}" / _as_name(spool_id)
+        return self._folders.path(_as_name(spool_id))
 
-    def _old_files(self, before: float) -> list[str]:
-        found = []
+    def _old_files(self, before: float) -> dict[str, Stamp]:
+        found = {}
         for directory in os.scandir(self._directory):
             for file in os.scandir(directory) if directory.is_dir() else ():
                 with contextlib.suppress(FileNotFoundError):
-                    if _ID.fullmatch(file.name) and file.stat().st_mtime < before:
-                        found.append(file.name)
+                    if _ID.fullmatch(file.name) and (status := file.stat()).st_mtime < before:
+                        found[file.name] = status.st_mtime_ns, status.st_ino
         return found
 
     async def _read_file(self, body: Body) -> AsyncIterator[bytes]:
         cipher = MessageCipher(body.key, body.spool_id)
         count = -(-body.wire_size // SEGMENT)
-        try:
-            file = await self.in_thread(open_whole, self._path(body.spool_id), body.wire_size, count)
-        except FileNotFoundError:
-            raise Gone("the spool file is missing") from None
+        file = await self.in_thread(open_whole, self._path(body.spool_id), body.wire_size, count)
         with file:
             for start in range(0, count, _AT_ONCE):
                 sealed = await self.in_thread(read_segments, file, start, min(_AT_ONCE, count - start))

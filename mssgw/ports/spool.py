@@ -26,7 +26,11 @@ class Spool(Protocol):
     def create(self, spool_id: str) -> BodySink: ...
 
     def read(self, body: Body) -> AsyncIterator[bytes]:
-        """The wire bytes in segments. Raises Gone when the file is missing, Undecryptable when it was changed."""
+        """The wire bytes in segments.
+
+        Raises Gone when the file is missing, Undecryptable when it was changed; StoreUnavailable when that cannot be
+        told, as the whole spool is broken or missing.
+        """
 
     async def remove(self, *spool_ids: str) -> None:
         """Remove the files of these ids, where there are any."""
