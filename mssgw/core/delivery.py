@@ -113,6 +113,11 @@ class RetryPolicy:
         again = delivery.last_reply is not None and delivery.last_reply.status == DISTRUSTED
         return age >= self.give_up_after or (outcome.distrust and again and age >= self.distrust_after)
 
+    def owes_a_word(self, delivery: Delivery, now: datetime) -> bool:
+        """Whether the next failed attempt is told to the sender: of a delay not told yet, or of the end."""
+        age = now - delivery.created_at
+        return age >= self.give_up_after or (age >= self.warn_after and not delivery.warned)
+
     def retry_at(self, attempts: int, now: datetime, dice: float) -> datetime:
         """When the attempt after ``attempts`` failed ones is due; ``dice`` in [0, 1) spreads a burst of failures."""
         wait = min(self.first * (1 << min(max(attempts - 1, 0), 20)), self.longest)

@@ -30,6 +30,7 @@ from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import READING_TOO_LONG, Reading
+from mssgw.formats.data_phase import Problem
 from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
 
@@ -246,7 +247,8 @@ class IncomingLetter:
     async def _refused(
         self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None, error: str | None = None
     ) -> None:
-        if not findings and reply.permanent:
+        on_the_wire = not findings and reply.permanent
+        if on_the_wire:
             findings = (_found_on_the_wire(reply),)
         entries = record.refused(self.spool_id, self._envelope, facts, reply, findings, self._means.clock.now())
         worst = strictest(findings)
@@ -261,10 +263,14 @@ class IncomingLetter:
             status=reply.status,
             client=self._envelope.origin.client,
             peer=self._envelope.origin.peer,
+            why=_WRONG_ON_THE_WIRE.get(reply) if on_the_wire else None,
             error=error,
         )
         if reply.permanent:
             await self._means.store.note(entries)
+
+
+_WRONG_ON_THE_WIRE = {problem.value: problem.name.lower().replace("_", "-") for problem in Problem}
 
 
 def _found_on_the_wire(reply: Reply) -> Finding:

@@ -54,7 +54,14 @@ class Attempts:
         return await self._insist(job, lambda: self._store.load(job.spool_id))
 
     async def make(self, lane: Lane, stored: Stored, job: Job) -> None:
-        """One attempt, from the transport to the record of its outcomes. Raises as load() does."""
+        """One attempt, from the transport to the record of its outcomes. Raises as load() does.
+
+        No attempt is made while the next hop is spared: the letter waits for the end of that pause, as if nobody had
+        claimed it.
+        """
+        if (reply := self._spared_with(lane, job)) is not None and lane.down_until is not None:
+            await self._put_off(job, Deferred(reply=reply), lane.put_off(lane.down_until))
+            return
         outcomes = await self._attempt(lane, stored, job)
         await self._settle(stored, job, outcomes)
 
@@ -75,8 +82,6 @@ class Attempts:
             unlisted = settings.is_unlisted(domain)
             reply = WITHDRAWN if unlisted else ROUTE_LOST
             return self._all(job, Deferred(reply=reply, alarm=True, distrust=unlisted))
-        if lane.down_reply is not None and lane.is_down(self._clock.now()):
-            return self._all(job, Deferred(reply=lane.down_reply, next_hop=route.host))
         try:
             async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
                 outcomes = dict(await self._transport.send(route, stored, job.deliveries))
@@ -89,6 +94,25 @@ class Attempts:
             return self._all(job, Deferred(reply=INTERNAL_ERROR))
         self._spare_if_down(lane, outcomes)
         return outcomes
+
+    def _spared_with(self, lane: Lane, job: Job) -> Reply | None:
+        """Why nothing is tried now, or None. A letter whose sender is due a word is tried whatever happened before."""
+        settings, now = self._live.settings, self._clock.now()
+        has_route = settings.routes.of(job.deliveries[0]) is not None
+        if not has_route or not lane.is_down(now) or any(settings.retry.owes_a_word(d, now) for d in job.deliveries):
+            return None
+        return lane.down_reply
+
+    async def _put_off(self, job: Job, outcome: Deferred, until: datetime) -> None:
+        """Give the letter back to the queue until then: no attempt was made, so none is counted, told or journalled.
+
+        Nor does it matter that the lease is lost: nothing was sent under it.
+        """
+        settlements = [
+            Settlement(after=replace(delivery, due_at=until), lease=job.lease, outcome=outcome)
+            for delivery in job.deliveries
+        ]
+        await self._insist(job, lambda: self._store.settle(settlements))
 
     @staticmethod
     def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
@@ -103,6 +127,7 @@ class Attempts:
         pause = min(timedelta(seconds=30), self._live.settings.retry.first)
         # From now on, not from when the attempt began: a next hop that is silent takes longer to fail than the pause.
         lane.down_until, lane.down_reply = (self._clock.now() + pause, down.reply) if down else (None, None)
+        lane.spared = 0
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
         now, retry = self._clock.now(), self._live.settings.retry

@@ -95,7 +95,7 @@ class Deliverer:
                 if not self._freed:
                     await self._leases.free()
                     self._freed = True
-                if time.monotonic() >= self._away + GRACE:
+                if time.monotonic() >= self._away + GRACE and self._leases.are_kept(GRACE):
                     claimed = await self._claim()
             except StoreUnavailable as error:
                 self._away = time.monotonic()

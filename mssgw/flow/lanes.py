@@ -2,7 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.replies import Reply
@@ -19,14 +19,21 @@ class Job:
     stored: Stored | None = None
 
 
+SPARED_A_SECOND = 200  # letters that are claimed again after a pause, of one next hop and worker
+
+
 @dataclass(slots=True)
 class Lane:
-    """The jobs of one route. ``down_until`` and ``down_reply``: its next hop did not answer a moment ago."""
+    """The jobs of one route. ``down_until`` and ``down_reply``: its next hop did not answer a moment ago.
+
+    ``spared``: letters that were put off since.
+    """
 
     waiting: deque[Job] = field(default_factory=deque)
     running: int = 0
     down_until: datetime | None = None
     down_reply: Reply | None = None
+    spared: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -35,6 +42,15 @@ class Lane:
 
     def is_down(self, now: datetime) -> bool:
         return self.down_until is not None and now < self.down_until
+
+    def put_off(self, until: datetime) -> datetime:
+        """When one more letter is due that has to wait until then, or some seconds later if many have to.
+
+        All at once, a long queue would be claimed and put back as a whole after each pause.
+        """
+        later = timedelta(seconds=self.spared // SPARED_A_SECOND)
+        self.spared += 1
+        return until + later
 
 
 class Lanes:

@@ -7,6 +7,7 @@ lease, no attempt begins under it any more: somebody else may hold the letter by
 import asyncio
 import itertools
 import secrets
+import time
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -31,6 +32,7 @@ class Leases:
         self._prefix, self._made = f"{node}.{secrets.token_hex(8)}", itertools.count()
         self._held: Counter[str] = Counter()
         self._until: dict[str, datetime] = {}  # of those that were renewed
+        self._renewed, self._gap_ended = time.monotonic(), float("-inf")
 
     def new(self) -> Lease:
         """A lease that was never given before: its token is one of this process's, with a number."""
@@ -60,6 +62,23 @@ class Leases:
         tokens, until = list(self._held), self._clock.now() + self._lasting
         await self._store.renew(tokens, until)
         self._until.update((token, until) for token in tokens if token in self._held)
+        now = time.monotonic()
+        if now - self._renewed > self._gap:
+            self._gap_ended = now
+        self._renewed = now
+
+    @property
+    def _gap(self) -> float:
+        """Seconds between two renewals that say that the store did not answer in between."""
+        return 2 * self._every.total_seconds()
+
+    def are_kept(self, grace: float) -> bool:
+        """Whether what looks lapsed is lapsed: renewals succeed, and have for ``grace`` seconds.
+
+        After an outage letters that are being sent look lapsed until whoever sends them has renewed, we or another.
+        """
+        now = time.monotonic()
+        return now - self._renewed <= self._gap and now >= self._gap_ended + grace
 
     async def keep(self) -> None:
         """Renew until cancelled. With nothing to renew it still asks: that is how the store's clock is followed."""

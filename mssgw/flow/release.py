@@ -8,7 +8,7 @@ conversations and counted as receipt or notice already.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from mssgw.core.conversation import Move
+from mssgw.core.conversation import Event, Move
 from mssgw.core.decide import decide
 from mssgw.core.delivery import State
 from mssgw.core.envelope import Role
@@ -71,7 +71,9 @@ class Judge:
         counted = await self._has_counted(stored)
         facts = await self._facts(stored, settings, {row.delivery.number for row in rows}, counted=counted)
         verdict = decide(facts)
-        effects = NONE if counted or not isinstance(verdict, Admit) else _effects(facts, verdict, spool_id)
+        if not isinstance(verdict, Admit):
+            return Judgement(verdict=verdict, effects=NONE)
+        effects = _bound(verdict) if counted else _effects(facts, verdict, spool_id)
         return Judgement(verdict=verdict, effects=effects)
 
     async def _has_counted(self, stored: Stored) -> bool:  # req: SD-7, SD-10
@@ -95,6 +97,11 @@ class Judge:
             was_held = isinstance(stored.verdict, Hold)
             exchanges = [(n, replace(x, receipt_due=was_held or then.exchanges[n].receipt_due)) for n, x in exchanges]
         return replace(facts, exchanges=tuple(exchange for _, exchange in exchanges))
+
+
+def _bound(admitted: Admit) -> Effects:
+    """Changes nothing, and must be legal still: a [FIN] may come while it is judged."""  # req: WHO-2, FIN-7
+    return Effects(moves=[move for move in admitted.moves if move.event is Event.PATIENT_WROTE])
 
 
 def _effects(facts: Facts, admitted: Admit, spool_id: str) -> Effects:

@@ -103,7 +103,7 @@ class Desk(Protocol):
         """Queue a held message's deliveries as if created now; record, once, what waited for that (SD-10).
 
         ``receipt``, ``notice`` and ``entries``: as in Acceptance. Raises Conflict when the receipt was already counted
-        meanwhile.
+        meanwhile, or a move is not legal any more.
         """
 
     async def bounce(self, spool_id: str, *, operator: str, now: datetime, reply: Reply) -> int:

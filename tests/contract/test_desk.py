@@ -113,6 +113,20 @@ async def test_release_records_the_moves_that_waited(place: Place) -> None:  # r
     assert await place.state() == "open", "what is not held releases nothing"
 
 
+async def test_release_does_not_let_go_what_a_fin_forbids_by_now(place: Place) -> None:  # req: SD-10, FIN-7
+    """It was committed while a person, or a validator, judged the letter."""
+    answered = (Move(PAIR, Event.PATIENT_WROTE),)
+    await place.keep("A", held=True)
+    await place.keep("B", held=True)
+    await place.keep("opens", moves=(Event.PROFESSIONAL_WROTE,))
+    assert await place.desk.release("A", operator="root", now=place.clock.now(), moves=answered) == 1
+    await place.keep("closes", moves=(Event.PROFESSIONAL_CLOSED,))
+    with pytest.raises(Conflict):
+        await place.desk.release("B", operator="root", now=place.clock.now(), moves=answered)
+    assert [row.delivery.spool_id for row in await place.desk.queue(limit=9, state="held")] == ["B"]
+    assert await place.events("B") == ["accepted"]
+
+
 async def test_release_counts_the_receipt_that_waited_once(place: Place) -> None:  # req: SD-10, SD-4
     await place.keep("L", letters=(letter("<1>", receipt_to=(DOCTOR.key,)),))
     for held in ("A", "B"):

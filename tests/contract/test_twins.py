@@ -15,7 +15,7 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import open_store
 from mssgw.edges.sql.intake import TARGETS
-from mssgw.ports import Conflict, Question
+from mssgw.ports import Conflict, ConversationRow, Question
 from tests.contract.conftest import KEY, wipe
 from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter
 from tests.peers.postgresql import PostgresServer
@@ -60,7 +60,12 @@ async def play(place: Place, steps: list[tuple[str, Pair, object]], name: str) -
     known = [list(await place.store.know(Question(pairs=PAIRS, thread=(thread,)))) for thread in threads]
     journal = [await place.desk.trace(address=patient, limit=99) for patient in (PATIENT, OTHER_PATIENT)]
     lines = [(entry.event, entry.detail, entry.sender, entry.recipient) for entries in journal for entry in entries]
-    return [refused, known, list(await place.desk.conversations(limit=99)), lines]
+    rows = await place.desk.conversations(limit=99)  # of one moment they may come in any order: keys are random
+    return [refused, known, sorted(rows, key=_since_and_whose), lines]
+
+
+def _since_and_whose(row: ConversationRow) -> tuple[str, str, str]:
+    return str(row.since), row.patient.key, row.bal.key if row.bal else ""
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -75,6 +75,7 @@ class MemoryDesk(MemoryLinks):
         rows = [row for row in self._rows([spool_id]) if row.delivery.state is DeliveryState.HELD]
         if rows:
             self._refuse_counted(receipt)
+            self._refuse_illegal(moves)
         for row in rows:
             row.become(DeliveryState.QUEUED)
             row.delivery = replace(row.delivery, created_at=now, due_at=now)

@@ -101,6 +101,7 @@ class QueueDesk(DeskPart):
         become = {"state": QUEUED, "created_at": micros(now), "due_at": micros(now), "held_because": ""}
 
         def effects(connection: Connection) -> None:
+            self._session.intake.require_legal(connection, moves)
             steps = self._session.intake.moves(tuple(moves), micros(now))
             for step in (*steps, *self._session.intake.entries(tuple(entries))):
                 step.rows.run(connection, [step.row])

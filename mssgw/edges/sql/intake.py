@@ -1,5 +1,6 @@
 """What one Acceptance writes: the steps of its unit, and how a receipt or notice finds the letter it answers."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -77,8 +78,7 @@ class Intake:
         return [Step(self._do.close_letters, self._records.closing(pair)) for pair in pairs]
 
     def _link(self, connection: Connection, acceptance: Acceptance, bound: tuple[Move, ...]) -> None:
-        for move in bound:
-            self._require_legal(connection, move)
+        self.require_legal(connection, bound)
         if self._rests_here(acceptance):
             self._require_body(connection, acceptance.body)
         self.link(connection, acceptance.receipt, acceptance.notice, acceptance.facts.taken_at)
@@ -92,12 +92,16 @@ class Intake:
         if notice is not None:
             self._notice(connection, notice, at)
 
-    def _require_legal(self, connection: Connection, move: Move) -> None:  # req: WHO-2, FIN-7
-        """A [FIN] may have been committed while this letter was judged. Where another node commits one, wait for it."""
-        pair = conversations.c.pair == self._records.pair(move.pair)
-        state = connection.execute(select(conversations.c.state).where(pair).with_for_update(read=True)).scalar()
-        if (State(state or State.ABSENT), move.event) not in TRANSITIONS:
-            raise Conflict("the conversation was closed meanwhile")
+    def require_legal(self, connection: Connection, moves: Sequence[Move]) -> None:  # req: WHO-2, FIN-7
+        """A [FIN] may have been committed while this letter was judged: raises Conflict. Where another node commits
+        one, wait for it."""
+        for move in moves:
+            if move.event in TARGETS:
+                continue
+            pair = conversations.c.pair == self._records.pair(move.pair)
+            state = connection.execute(select(conversations.c.state).where(pair).with_for_update(read=True)).scalar()
+            if (State(state or State.ABSENT), move.event) not in TRANSITIONS:
+                raise Conflict("the conversation was closed meanwhile")
 
     def _require_body(self, connection: Connection, body: Body) -> None:
         """A failover may have lost what a server that is gone had called durable: better no 250 than no letter."""

@@ -20,6 +20,7 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.reading import READING_TOO_LONG
+from mssgw.formats.data_phase import Problem
 from mssgw.formats.wire import to_wire
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
 from tests import clinical_letters
@@ -74,6 +75,20 @@ async def test_a_refusal_stands_when_the_journal_does_not_answer(office, monkeyp
     await incoming.write(b"From: x\r\n")
     await incoming.abort(Reply(554, "5.6.0", "Message refuse"))
     assert "letter.refused" in office.events.seen
+
+
+@pytest.mark.parametrize(
+    "problem", [each for each in Problem if each is not Problem.TOO_BIG], ids=lambda each: each.name
+)
+async def test_the_log_says_which_octets_were_wrong(office, monkeypatch, problem):
+    """One rule stands for all of them, and whoever reads the log at night needs not ask for the journal."""
+    told = {}
+    monkeypatch.setattr(office.events, "event", lambda name, **fields: told.update({name: fields}))
+    incoming = letter(office, MemorySpool())
+    await incoming.write(b"From: x\r\n")
+    await incoming.abort(problem.value)
+    refused = told["letter.refused"]
+    assert (refused["rule"], refused["why"]) == ("octets-are-clean", problem.name.lower().replace("_", "-"))
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("ours")], ids=["store", "ours"])

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
 from mssgw.flow import attempt, deliver
+from mssgw.flow.lanes import SPARED_A_SECOND, Lane
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
 from mssgw.ports import Body, HalfSettled, Settlement, Stored
@@ -368,8 +370,69 @@ async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
     office.hop.answer = silent
     flow = office.flow(per_route=1)
     async with running(flow):
-        await until(lambda: office.events.seen.count("delivery.deferred") == 2, flow)
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
     assert len(office.hop.seen) == 1
+
+
+def away() -> Outcome:
+    return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"), next_hop="mx", down=True)
+
+
+async def attempts(office: Office, *, spool_id: str) -> list[tuple[int, float]]:
+    """Of the deliveries of a letter: how often each was tried, and in how many seconds it is due."""
+    rows = [row.delivery for row in await office.store.queue(limit=9) if row.delivery.spool_id == spool_id]
+    return [(each.attempts, (each.due_at - office.clock.now()).total_seconds()) for each in rows]
+
+
+async def test_a_letter_that_was_spared_waits_for_the_end_of_the_pause_and_counts_no_attempt(office):
+    """Else what is put on the queue just after the next hop is mended waits for an hour, and nobody has tried it."""
+    await office.keep("FIRST", "SECOND")
+    office.hop.answer = away
+    claim, claims = office.store.claim, 0
+
+    async def counted(**given: Any) -> Sequence[Delivery]:
+        nonlocal claims
+        claims += 1
+        return await claim(**given)
+
+    office.store.claim = counted
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
+        for _ in range(50):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        assert claims == 1, "within the pause it is left alone"
+        assert await attempts(office, spool_id="SECOND") == [(0, 30.0)]
+        assert office.events.seen.count("delivery.deferred") == 1
+        assert [line.event for line in await office.store.trace(spool_id="SECOND", limit=9)] == ["accepted"]
+        office.hop.answer = lambda: Delivered(reply=OK, next_hop="mx")
+        office.clock.pass_(seconds=30)
+        await until(lambda: "delivery.delivered" in office.events.seen, flow)
+    assert "SECOND delivered" in await office.states()
+
+
+def test_a_long_queue_is_not_claimed_as_a_whole_after_each_pause():
+    """200,000 letters that wait for one next hop would keep the store busy with being put back."""
+    lane, until = Lane(), FixedClock().now()
+    due = [lane.put_off(until) for _ in range(3 * SPARED_A_SECOND)]
+    assert due[0] == until
+    assert due == sorted(due)
+    assert due[-1] - until == timedelta(seconds=2)
+
+
+async def test_a_sender_who_is_due_a_word_hears_it_even_while_the_next_hop_is_spared(office):
+    """The letter is tried all the same: its delay is told in time, and its end."""
+    await office.keep_asked_about("FIRST")
+    await office.keep_asked_about("SECOND")
+    office.clock.pass_(hours=5)
+    office.hop.answer = away
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.events.seen.count("notice.sent") == 2, flow)
+        office.clock.pass_(hours=48)
+        await until(lambda: office.events.seen.count("delivery.bounced") == 2, flow)
+    assert await attempts(office, spool_id="SECOND") == []
 
 
 async def test_what_a_next_hop_says_of_one_letter_is_never_said_of_another(office):

@@ -1,11 +1,14 @@
 """Leases are renewed while their letters wait, and trusted only while that works."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from mssgw.app.telemetry.events import Silence
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
+from mssgw.flow import leases
 from mssgw.flow.leases import LEASE, RENEWALS, Leases
 from tests.contract.letters import acceptance
 
@@ -74,3 +77,20 @@ async def test_a_lease_under_which_nothing_waits_is_left_to_lapse(place):
     assert not await place.others_can_claim(), "the renewal before still holds"
     place.clock.at += RENEW_EVERY
     assert await place.others_can_claim()
+
+
+async def test_after_an_outage_nothing_is_claimed_before_others_had_time_to_renew(place, monkeypatch):
+    """Else letters that are being sent would look lapsed, and be sent by two: by ourselves, if nobody else is there."""
+    time = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=lambda: time.now))
+    kept = Leases(store=place.store, clock=place.clock, telemetry=Silence(), node="a")
+    for _ in range(3):
+        time.now += RENEW_EVERY.total_seconds()
+        await kept.renew()
+        assert kept.are_kept(5.0)
+    time.now += 80.0  # somebody else holds the database
+    assert not kept.are_kept(5.0)
+    await kept.renew()
+    assert not kept.are_kept(5.0)
+    time.now += 5.0
+    assert kept.are_kept(5.0)
