@@ -56,6 +56,7 @@ class Supervisor:
     workers: int
     telemetry: Telemetry
     reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
+    each_turn: Callable[[], object] = lambda: None  # once a second or more: what workers to come inherit stays fresh
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
     again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death
@@ -80,6 +81,7 @@ class Supervisor:
                 self._listen(wake, min(interval, BEAT))
                 self._reap()
                 self._kill_the_hanging()
+                self.each_turn()
                 systemd.notify(systemd.WATCHDOG)
         finally:
             self._stop()
@@ -104,15 +106,29 @@ class Supervisor:
         now = time.monotonic()
         for number in [number for number, when in self._due.items() if when <= now]:
             del self._due[number]
-            hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-            parent = os.getpid()
-            signals.hold()  # or the child would take one for the supervisor, and forget it
+            try:
+                self._fork(number, now)
+            except OSError as error:  # no memory, or too many processes: those that live go on
+                if not self._alive:
+                    raise
+                self._due[number] = now + LONGEST_PAUSE
+                self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+
+    def _fork(self, number: int, now: float) -> None:
+        hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        parent = os.getpid()
+        signals.hold()  # or the child would take one for the supervisor, and forget it
+        try:
             pid = os.fork()
             if pid == 0:
                 self._become_worker(number, tell, parent)
+        except OSError:
+            os.close(hear)
+            raise
+        finally:
             os.close(tell)
-            self._alive[pid] = _Worker(number, pid, hear, now, now)
             signals.release()  # what came before the first fork is heard by the workers, too
+        self._alive[pid] = _Worker(number, pid, hear, now, now)
 
     def _become_worker(self, number: int, tell: int, parent: int) -> None:
         """In the child, with its signals held until ``run`` listens: never returns."""
@@ -154,7 +170,9 @@ class Supervisor:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            worker = self._alive.pop(pid)
+            worker = self._alive.pop(pid, None)
+            if worker is None:  # as the first process of a container it inherits what others leave behind
+                continue
             os.close(worker.pipe)
             self._due[worker.number] = time.monotonic() + self._pause(worker)
             code = os.waitstatus_to_exitcode(status)
@@ -185,7 +203,7 @@ class Supervisor:
         while self._alive and time.monotonic() < end:
             pid, _ = os.waitpid(-1, os.WNOHANG)
             if pid:
-                self._alive.pop(pid)
+                self._alive.pop(pid, None)
             else:
                 time.sleep(0.02)
         for pid in self._alive:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 _RATE = 0.02  # seconds a second by which a steady clock approaches what it is told
 _STEP = 1.0  # and at most so much at once
@@ -60,6 +61,13 @@ class FollowingClock(SteadyClock):
             return at + timedelta(seconds=passed)
         self.heed(datetime.now(UTC))
         return super().now()
+
+
+@cache
+def machine_clock() -> FollowingClock:
+    """The one of this process and of those that it forks: whoever begins later than his brothers, after the machine's
+    clock was set, would live at another time than they, and take their leases for lapsed."""
+    return FollowingClock()
 
 
 class FixedClock:

@@ -1,5 +1,7 @@
 """Workers that die or hang are noticed and replaced; those who do not leave are made to."""
 
+import ctypes
+import errno
 import os
 import signal
 import sys
@@ -10,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mssgw.app import signals
+from mssgw.app import signals, supervisor
 from mssgw.app.seat import Seat
 from mssgw.app.supervisor import Supervisor
 from mssgw.edges import systemd
 
 LIMIT = 20.0
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Diary:
@@ -54,11 +57,16 @@ def beat_until_told(seat: Seat, folder: Path, *, deaf: bool = False) -> int:
 
 
 @contextmanager
-def supervised(run: Callable[[Seat], int], diary: Diary, **limits: float) -> Iterator[int]:
-    """A supervisor of two workers in a process of its own; its pid. It is ended, and must end, with the block."""
+def supervised(run: Callable[[Seat], int], diary: Diary, *, adopting: bool = False, **limits: float) -> Iterator[int]:
+    """A supervisor of two workers in a process of its own; its pid. It is ended, and must end, with the block.
+
+    ``adopting``: it inherits the children of its workers, as the first process of a container does.
+    """
     pid = os.fork()
     if pid == 0:
         try:
+            if adopting:
+                ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
             Supervisor(run, {}, 2, diary, again=0.1, **limits).supervise()  # type: ignore[arg-type]
         except BaseException as error:
             sys.stderr.write(f"{type(error).__name__}\n")
@@ -154,3 +162,44 @@ def test_a_worker_that_dies_as_soon_as_it_lives_is_forked_less_and_less_often(tm
     assert [after - before > pause for before, after, pause in zip(at, at[1:], (0.2, 0.4, 0.8), strict=False)] == [
         True
     ] * 3
+
+
+def test_a_process_that_a_worker_leaves_behind_is_reaped_and_no_worker(tmp_path: Path, diary: Diary) -> None:
+    """As the first process of a container the supervisor inherits the children of a worker that was killed."""
+
+    def run(seat: Seat) -> int:
+        worker = os.getpid()
+        if os.fork() == 0:
+            while os.getppid() == worker:
+                time.sleep(0.02)
+            os._exit(0)
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary, adopting=True):
+        first = pid_of(tmp_path, 1)
+        for _ in range(2):
+            second = pid_of(tmp_path, 2)
+            os.kill(second, signal.SIGKILL)
+            wait_for(lambda gone=second: pid_of(tmp_path, 2) not in (0, gone))
+        assert pid_of(tmp_path, 1) == first
+
+
+def test_a_fork_that_fails_is_tried_again_while_the_other_worker_goes_on(
+    tmp_path: Path, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too many processes, or no memory: no reason to end those who work."""
+    forks, fork = iter([True, True, True, False]), os.fork  # the supervisor, two workers, and the first replacement
+
+    def sometimes() -> int:
+        if next(forks, True):
+            return fork()
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", sometimes)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 0.2)
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary):
+        first, second = pid_of(tmp_path, 1), pid_of(tmp_path, 2)
+        os.kill(second, signal.SIGKILL)
+        wait_for(lambda: pid_of(tmp_path, 2) not in (0, second))
+        assert diary.has("gateway.worker_failed 2")
+        assert pid_of(tmp_path, 1) == first

@@ -1,5 +1,7 @@
 """Leases go by a clock that never jumps."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,3 +57,22 @@ def test_a_small_difference_is_made_up_for():
         clock.heed(START + timedelta(seconds=second + 2))
     assert clock.now() == START + timedelta(seconds=122)
     assert clock.now().tzinfo is UTC
+
+
+def test_a_process_that_is_forked_later_lives_at_the_same_time():
+    """Though the machine's clock was set meanwhile: else it would take its brothers' leases for lapsed."""
+    code = """
+import os, sys, mssgw.edges.clock as clock
+from datetime import datetime, timedelta, UTC
+before = clock.machine_clock()
+class Later(datetime):
+    @classmethod
+    def now(cls, zone=None):
+        return datetime.now(zone) + timedelta(hours=2)
+clock.datetime = Later
+before.now()
+if os.fork() == 0:
+    os._exit(abs(clock.machine_clock().now() - datetime.now(UTC)) > timedelta(seconds=5))
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
