@@ -44,9 +44,9 @@ BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la 
 
 
 @asynccontextmanager
-async def office(config: Config, *, alone: bool = False) -> AsyncIterator["BackOffice"]:
-    """Open the installation of this configuration. ``alone``: see stores.at_rest."""
-    async with at_rest(config, alone=alone) as rest:
+async def office(config: Config, *, alone: bool = False, founds: bool = False) -> AsyncIterator["BackOffice"]:
+    """Open the installation of this configuration. ``alone``, ``founds``: see stores.at_rest."""
+    async with at_rest(config, alone=alone, founds=founds) as rest:
         yield BackOffice(config, rest)
 
 

@@ -8,6 +8,7 @@
 import asyncio
 import contextlib
 import os
+import pwd
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,14 +19,16 @@ from mssgw.app.daemon import Daemon
 from mssgw.app.descriptors import allow_open_files, bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
-from mssgw.app.reloading import read_again
+from mssgw.app.reloading import made_of, read_again
 from mssgw.app.seat import Seat
-from mssgw.app.stores import at_rest
+from mssgw.app.stores import at_rest, is_missing
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
-from mssgw.app.telemetry.events import LogTelemetry
+from mssgw.app.telemetry.events import LogTelemetry, Silence
 from mssgw.app.thrift import spare_the_collector, stay_on_a_core
+from mssgw.app.trust import trust_at_work
 from mssgw.edges import systemd
+from mssgw.edges.clock import SystemClock, machine_clock
 
 
 def serve(config_path: Path) -> None:
@@ -35,10 +38,12 @@ def serve(config_path: Path) -> None:
     itself for good, while one of several is replaced.
     """
     config = configuration.load(config_path)
+    _stay_out_of_the_service(config.gateway.state_dir)
     log.configure(config.log.level, config.log.format)
     if signals.stop_was_asked():
         return
     allow_open_files()
+    _try_what_workers_make(config)  # what none of them can make would have each of them replaced for ever
     asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
     sockets = bind(config)
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
@@ -50,7 +55,9 @@ def serve(config_path: Path) -> None:
         return
     spare_the_collector()
     crew = Crew(config_path, config)
-    Supervisor(crew.member, sockets, workers, LogTelemetry(), reload=crew.reload).supervise()
+    Supervisor(
+        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().now
+    ).supervise()
 
 
 class Crew:
@@ -81,6 +88,7 @@ async def work(config_path: Path, config: Config, seat: Seat) -> None:
         rest = await stack.enter_async_context(
             at_rest(
                 config,
+                founds=False,  # it was there when the gateway began: without it patients would get a 550
                 node=node,
                 telemetry=eyes.telemetry,
                 meter=eyes.meter,
@@ -92,6 +100,31 @@ async def work(config_path: Path, config: Config, seat: Seat) -> None:
         await daemon.until_told_to_stop()
 
 
+def _stay_out_of_the_service(state_dir: Path) -> None:
+    """Root's letters on disk are closed to the service, whose store it is. Raises PermissionError."""
+    if os.geteuid() != 0 or not state_dir.exists() or (owner := state_dir.stat().st_uid) == 0:
+        return
+    name = name_of(owner)
+    raise PermissionError(f"{state_dir} belongs to {name}: systemctl start mssgw, or sudo -u {name} mssgw serve")
+
+
+def name_of(uid: int) -> str:
+    """The login of a user id, as sudo takes it in a shell."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"'#{uid}'"
+
+
+def _try_what_workers_make(config: Config) -> None:
+    """All that needs files beside the store: certificates, passwords, anchors. Raises as made_of and TrustAtWork."""
+    ready, quiet = made_of(config, Seat()), Silence()
+    ours = ready.settings.owners.keys
+    trust_at_work(config, clock=SystemClock(), telemetry=quiet, aloud=quiet, ours=ours, make=False)
+
+
 async def _try_the_store(config: Config) -> None:
+    new = is_missing(config)
     async with at_rest(config):
-        pass
+        if new:
+            LogTelemetry().event("store.created", path=str(config.gateway.state_dir))

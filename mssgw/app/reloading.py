@@ -147,7 +147,8 @@ def refusals_told(telemetry: Telemetry) -> Iterator[None]:
     except TlsMisconfigured as error:
         telemetry.event("config.refused", alarm=True, expected=str(error))
     except OSError as error:
-        telemetry.event("config.refused", alarm=True, expected=f"{error.filename}: {error.strerror}")
+        said = str(error) if error.errno is None else f"{error.filename}: {error.strerror}"  # None: of our own making
+        telemetry.event("config.refused", alarm=True, expected=said)
     except Exception as error:  # whatever it is, no letter has to wait for it
         telemetry.event("config.refused", alarm=True, failure=error)
 

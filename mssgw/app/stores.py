@@ -15,6 +15,7 @@ from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
+from mssgw.edges.sql.dialects import Sqlite, database
 from mssgw.edges.store_lock import store_lock
 from mssgw.edges.vault import read_master_key
 from mssgw.ports import (
@@ -58,6 +59,7 @@ async def at_rest(
     config: Config,
     *,
     alone: bool = False,
+    founds: bool = True,
     node: str | None = None,
     telemetry: Telemetry | None = None,
     meter: Meter = UNMETERED,
@@ -65,11 +67,15 @@ async def at_rest(
 ) -> AsyncIterator[AtRest]:
     """Open the configured store and spool; migrates the database first. ``telemetry`` hears of damaged letters.
 
+    ``founds``: makes a store where there is none yet, instead of raising StoreUnavailable; a server's is always made.
     ``node``, ``alone``: as for open_store. ``hot_bodies``: octets for hot copies; None: as configured.
 
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
     master_key = read_master_key(config.master_key.require())
+    if not founds and is_missing(config):
+        asked = "is state_dir right, is its disk mounted? `mssgw serve` makes a new one"
+        raise StoreUnavailable(f"no store in {config.gateway.state_dir}: {asked}")
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
 
@@ -100,6 +106,17 @@ async def at_rest(
                 )
             finally:
                 await spool.close()
+
+
+def is_missing(config: Config) -> bool:
+    """Whether there is no database yet: a first start, a wrong state_dir, or a disk that is not mounted."""
+    where = database(config.database_url)
+    try:
+        return isinstance(where, Sqlite) and not where.path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # who may not look is told so by whatever opens it
+        return False
 
 
 def with_password(url: str, config: Config) -> str:

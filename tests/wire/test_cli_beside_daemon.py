@@ -1,12 +1,15 @@
-"""The commands over the real store, beside a running daemon whose next hop is down, and after it has stopped."""
+"""The commands over the real store, beside a running daemon whose next hop takes nothing, and after it stopped."""
 
 import json
 import signal
 import smtplib
 import socket
+import socketserver
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,18 +23,35 @@ RETRIES = '[delivery]\nfirst_retry = "1h"'
 LETTER = f"From: {DOCTOR}\r\nTo: {PATIENT}\r\nMessage-ID: <une@chu.mssante.fr>\r\nSubject: canari\r\n\r\nBonjour\r\n"
 
 
+class Busy(socketserver.StreamRequestHandler):
+    """A next hop that talks, but takes nothing: one that is silent would be spared for half a minute."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 hop.exemple.fr\r\n")
+        for line in self.rfile:
+            self.wfile.write(b"451 4.3.2 later\r\n" if line[:4].upper() in (b"MAIL", b"RCPT") else b"250 2.0.0 OK\r\n")
+
+
 class Installation:
     """A configuration in a folder, its daemon, and the command line over it."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        with socket.socket() as one, socket.socket() as other:  # free ports; nobody listens on the second
+        self.folder, self.said = folder, []
+        with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
-            other.bind(("127.0.0.1", 0))
-            self.port, down = one.getsockname()[1], other.getsockname()[1]
+            self.port = one.getsockname()[1]
+        self.hop = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Busy)
+        self.hop.daemon_threads = True
+        threading.Thread(target=self.hop.serve_forever, daemon=True).start()
         (folder / "state").mkdir()
-        (folder / "mssgw.toml").write_text(configuration(RETRIES, hop=down, port=self.port, workers=2))
+        (folder / "mssgw.toml").write_text(
+            configuration(RETRIES, hop=self.hop.server_address[1], port=self.port, workers=2)
+        )
         self.run("key", "new", self.path("master.key"), expect=0)
+
+    def close(self) -> None:
+        self.hop.shutdown()
+        self.hop.server_close()
 
     def path(self, name: str) -> str:
         return str(self.folder / name)
@@ -50,7 +70,8 @@ class Installation:
         daemon = subprocess.Popen(SERVE, env=environment(self.folder), stdout=subprocess.PIPE, text=True)
         limit = threading.Timer(60, daemon.kill)
         limit.start()
-        ready = any('"gateway.ready"' in line for line in daemon.stdout)
+        self.said = []
+        ready = any(self.said.append(line) or '"gateway.ready"' in line for line in daemon.stdout)
         limit.cancel()
         assert ready, f"the daemon did not become ready: {daemon.wait(60)}"
         return daemon
@@ -82,8 +103,9 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory) -> Installation:
-    return Installation(tmp_path_factory.mktemp("mssgw"))
+def here(tmp_path_factory) -> Iterator[Installation]:
+    with closing(Installation(tmp_path_factory.mktemp("mssgw"))) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +207,38 @@ def test_bounce_tells_the_sender(here, letter):
     assert {"bounced", "notified"} <= {entry["event"] for entry in here.json("trace", letter)}
 
 
-def test_after_a_rotation_only_the_new_key_opens_the_store(tmp_path):
-    here = Installation(tmp_path)
+@pytest.fixture
+def anew(tmp_path) -> Iterator[Installation]:
+    with closing(Installation(tmp_path)) as opened:
+        yield opened
+
+
+def test_a_command_finds_no_store_where_there_is_none_and_makes_none(anew):
+    """A state_dir that is wrong, or not mounted, would answer "0 deliveries" while letters wait elsewhere."""
+    for words in (("queue", "list"), ("trace", PATIENT), ("queue", "retry", "--all"), ("patient", "list")):
+        told = anew.run(*words, expect=69)
+        assert "no store in" in told.stderr
+        assert "is state_dir right" in told.stderr
+    (anew.folder / "state").rmdir()
+    anew.run("queue", "list", expect=69)
+    assert not (anew.folder / "state").exists()
+
+
+def test_serve_says_that_it_made_a_store_and_only_then(anew):
+    anew.stop(anew.start())
+    assert any('"store.created"' in line for line in anew.said)
+    anew.stop(anew.start())
+    assert not any('"store.created"' in line for line in anew.said)
+
+
+def test_what_prepares_a_first_start_makes_the_store(anew):
+    (anew.folder / "paires.csv").write_text(f"patient,bal,state,date\n{PATIENT},{DOCTOR},closed,2026-01-05\n")
+    anew.run("conversation", "import", anew.path("paires.csv"), expect=0)
+    anew.run("queue", "list", expect=0)
+
+
+def test_after_a_rotation_only_the_new_key_opens_the_store(anew, tmp_path):
+    here = anew
     daemon = here.start()
     spool_id = here.send()
     (alias,) = {json.loads(line).get("patient") for line in here.stop(daemon).splitlines()} - {None}

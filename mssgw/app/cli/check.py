@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mssgw.app.cli import paper
-from mssgw.app.cli.exits import Code
+from mssgw.app.cli.exits import of_the_configuration
 from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import config_option, json_option
 
@@ -22,7 +22,8 @@ def check(config_path: Path, as_json: bool) -> None:
     """Read the configuration as the daemon would and say everything that is wrong with it.
 
     Each line names the file, the line, the key and what was expected. Warnings are legal settings that deserve a
-    second look. Nothing is opened, bound or changed. Exit code 0: no errors, 78: errors.
+    second look. Nothing is opened, bound or changed. Exit code 0: no errors, 78: errors, 77:
+    this user may not read a file, and nothing else is wrong.
 
     \b
     Examples:
@@ -37,7 +38,10 @@ def check(config_path: Path, as_json: bool) -> None:
         found = f"{count(len(errors), 'error', 'errors')}, {count(len(warnings), 'warning', 'warnings')}"
         click.echo(f"{config_path}: {found}", err=True)
     if errors:
-        raise click.exceptions.Exit(Code.CONFIG)
+        code, lines = of_the_configuration([str(each) for each in errors])
+        for advice in lines[len(errors) :]:
+            click.echo(advice, err=True)
+        raise click.exceptions.Exit(code)
 
 
 def _read(config_path: Path) -> tuple[Sequence["Problem"], Sequence["Problem"]]:

@@ -68,9 +68,12 @@ async def list_(
 @conversation.command()
 @PATIENT
 @ANY_BAL
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines of the journal."
+)
 @json_option
 @at_the_office()
-async def show(office: Office, patient_text: str, bal_text: str | None, as_json: bool) -> None:
+async def show(office: Office, patient_text: str, bal_text: str | None, limit: int, as_json: bool) -> None:
     """Show what is known of a patient's conversations, or of one, with its journal. Prints addresses in full.
 
     Exit code 1 when nothing is known.
@@ -87,18 +90,22 @@ async def show(office: Office, patient_text: str, bal_text: str | None, as_json:
         for row in await office.desk.conversations(limit=letters.JOURNAL_LIMIT, patient=who)
         if bal is None or row.bal in (None, bal)  # an opposition to all mailboxes bears on this one too (SD-12)
     ]
+    most = max(limit, letters.JOURNAL_LIMIT) + 1  # many of them may be about other mailboxes
+    journal = await office.desk.trace(address=who, limit=most if bal else limit + 1)
     entries = [
         entry
-        for entry in await office.desk.trace(address=who, limit=letters.JOURNAL_LIMIT)
+        for entry in journal
         if bal is None or bal in (entry.sender, entry.recipient) or _is_about_all_mailboxes(entry)
     ]
     if not rows and not entries:
         raise no("conversation show: nothing is known of this patient" + (" and this mailbox" if bal else ""))
     if as_json:
-        journal = [letters.entry_json(entry) for entry in entries]
-        paper.json_line({"conversations": [pairs.as_json(row) for row in rows], "journal": journal}, full=True)
+        told = [letters.entry_json(entry) for entry in entries[:limit]]
+        paper.json_line({"conversations": [pairs.as_json(row) for row in rows], "journal": told}, full=True)
     else:
-        pairs.print_known(rows, entries)
+        pairs.print_known(rows, entries[:limit])
+    if len(entries) > limit or len(journal) >= most:
+        click.echo(f"the journal stopped at {len(entries[:limit])} lines; see --limit", err=True)
 
 
 @conversation.command()
@@ -132,7 +139,7 @@ async def reopen(office: Office, patient_text: str, bal_text: str) -> None:
 @conversation.command()
 @PATIENT
 @ANY_BAL
-@at_the_office()
+@at_the_office(founds=True)
 async def block(office: Office, patient_text: str, bal_text: str | None) -> None:
     """Record a patient's opposition, to this mailbox or to all: mail between them is refused, both ways.
 
@@ -162,7 +169,7 @@ async def unblock(office: Office, patient_text: str, bal_text: str | None) -> No
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--skip-errors", is_flag=True, help="Import the good lines although others are wrong.")
 @json_option
-@at_the_office(limit=None)
+@at_the_office(limit=None, founds=True)
 async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) -> None:
     """Import conversations from earlier mail logs (SD-9): a CSV file with the header patient,bal,state,date.
 

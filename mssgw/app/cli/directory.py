@@ -207,7 +207,7 @@ def _why(word: Word, *, unusable: bool, gone_by: bool) -> str:
     "--kind", type=click.Choice(KINDS), required=True, help="ORG: a service's or a pharmacy's; PER: a person's…"
 )
 @click.option("--pharmacy/--no-pharmacy", default=False, help="Whether it is a pharmacy's: ORG only.  [no]")
-@at_the_office()
+@at_the_office(founds=True)
 async def set_(office: Office, address_text: str, kind: str, *, pharmacy: bool) -> None:
     """Say what a mailbox is, whatever the import says: whether patients may write to it first.
 

@@ -34,7 +34,7 @@ _FILE = click.File("rb")  # opened before the command goes on as the gateway's u
 @click.option("--finess", type=_FILE, help="The extraction of FINESS establishments (categories 620, 628, 629).")
 @click.option("--yes", is_flag=True, help="Take it without asking, although much of the one in force is gone.")
 @json_option
-@at_the_office(limit=None)
+@at_the_office(limit=None, founds=True)
 async def import_(
     office: Office, file: BinaryIO, structures: BinaryIO | None, finess: BinaryIO | None, *, yes: bool, as_json: bool
 ) -> None:

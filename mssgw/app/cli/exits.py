@@ -2,11 +2,13 @@
 
 import asyncio
 import errno
+import os
 from enum import IntEnum
+from pathlib import Path
 
 import click
 
-from mssgw.app.cli.opening import is_the_gateways_user
+from mssgw.app.cli.opening import SERVICE_USER, is_the_gateways_user
 from mssgw.app.office import NoSuchClient, NoTrustSpace
 from mssgw.app.telemetry.redact import scrub
 from mssgw.core.directory import Overtaken, UnusableDirectory
@@ -115,16 +117,16 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
             return Code.NO_PERMISSION, [scrub(str(error)), _advice()]
         return Code.CONFIG, [scrub(str(error))]
     if isinstance(problems := getattr(error, "problems", None), tuple):  # ConfigErrors, without importing pydantic
-        return _of_the_configuration([str(problem) for problem in problems])
+        return of_the_configuration([str(problem) for problem in problems])
     if isinstance(error.__cause__, PermissionError) and isinstance(error, StoreUnavailable):
-        return Code.NO_PERMISSION, [_line(error), _WHO_MAY]
+        return Code.NO_PERMISSION, [_line(error), _ours(error.__cause__.filename) or _WHO_MAY]
     if isinstance(error, PermissionError) and error.filename and is_the_gateways_user():
-        return Code.NO_PERMISSION, [_line(error), _WHAT_LETS_IT]
+        return Code.NO_PERMISSION, [_line(error), _ours(error.filename) or _WHAT_LETS_IT]
     code = next((code for kind, code in _BY_KIND if isinstance(error, kind)), Code.INTERNAL)
     return code, [_line(error)]
 
 
-def _of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
+def of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
     """What is wrong with the file; or it is only that another user types than the one who may read it."""
     if all("cannot be read: Permission denied" in line for line in lines):
         return Code.NO_PERMISSION, [*lines, _advice()]
@@ -134,6 +136,21 @@ def _of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
 def _advice() -> str:
     """What to do about a file that may not be read; who is the gateway's user already need not become it."""
     return _WHAT_LETS_IT if is_the_gateways_user() else _WHO_MAY
+
+
+def _ours(path: str | None) -> str:
+    """What to do about a file that somebody, root as a rule, left in a folder of the gateway's; "" for others."""
+    if path is None or not is_the_gateways_user():
+        return ""
+    folder = next((each for each in Path(path).parents if _is_mine(each)), None)
+    return f"somebody else left it there, root perhaps: chown -R {SERVICE_USER}: {folder}" if folder else ""
+
+
+def _is_mine(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _usage(error: click.UsageError) -> str:
@@ -167,6 +184,10 @@ def _line(error: BaseException) -> str:
             return scrub(str(error))
         case OSError(errno=errno.EADDRINUSE):
             return f"{scrub(str(error.strerror))}: `ss -ltnp` tells who listens there"
+        case OSError(errno=errno.EADDRNOTAVAIL):
+            return f"{scrub(str(error.strerror))}: no address of this machine: `ip addr` lists them"
+        case OSError(errno=errno.EACCES, filename=None) if "to bind" in str(error.strerror):
+            return f"{scrub(str(error.strerror))}: ports below 1024 are opened by mssgw.socket, or by root"
         case OSError():
             return scrub(": ".join(str(part) for part in (error.filename, error.strerror) if part))
         case _:  # the text of an unforeseen exception may hold anything

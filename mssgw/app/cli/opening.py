@@ -27,11 +27,13 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def open_office(config_path: Path, alone: bool, *, keyless: bool = False) -> AbstractAsyncContextManager[Office]:
-    """The real opener: what the configuration file describes."""
+def open_office(
+    config_path: Path, alone: bool, *, keyless: bool = False, founds: bool = False
+) -> AbstractAsyncContextManager[Office]:
+    """The real opener: what the configuration file describes. ``founds``: makes the store where there is none."""
     from mssgw.app import backoffice  # it pulls in the database: not for --help
 
-    return backoffice.office(configured(config_path, keyless=keyless), alone=alone)
+    return backoffice.office(configured(config_path, keyless=keyless), alone=alone, founds=founds)
 
 
 def configured(config_path: Path, *, keyless: bool = False) -> "Config":
@@ -85,7 +87,7 @@ def config_option(command: F) -> F:
     return click.option(
         "--config",
         "config_path",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, readable=False, path_type=Path),
         default=DEFAULT_CONFIG,
         envvar="MSSGW_CONFIG",
         show_default=True,
@@ -105,18 +107,19 @@ def addresses_option(command: F) -> F:
 
 
 def at_the_office(
-    *, alone: bool = False, limit: float | None = LIMIT, keyless: bool = False
+    *, alone: bool = False, limit: float | None = LIMIT, keyless: bool = False, founds: bool = False
 ) -> Callable[[Callable[Concatenate[Office, P], Awaitable[None]]], Callable[..., None]]:
     """Make a command of a coroutine that takes an open Office first; adds ``--config``.
 
     ``alone``: nobody else may have the store open. ``limit``: seconds for the whole command, None for a command
     that bounds its own steps. ``keyless``: it only reads, and needs no key of [trust].
+    ``founds``: it prepares a first start, and makes the store where there is none.
     """
 
     def wrap(coroutine: Callable[Concatenate[Office, P], Awaitable[None]]) -> Callable[..., None]:
         @click.pass_context
         def command(context: click.Context, /, config_path: Path, *args: P.args, **kwargs: P.kwargs) -> None:
-            opener: Opener = context.obj or partial(open_office, keyless=keyless)
+            opener: Opener = context.obj or partial(open_office, keyless=keyless, founds=founds)
 
             async def run() -> None:
                 async with asyncio.timeout(limit), opener(config_path, alone) as office:

@@ -36,7 +36,7 @@ def patient() -> None:
 @MATRICULE
 @click.option("--state", type=STATE, default=PatientState.CREATED.value, show_default=True, help="Of the profile.")
 @EMAIL
-@at_the_office()
+@at_the_office(founds=True)
 async def add(office: Office, text: str, state: str, email: str | None) -> None:
     """Register a patient. Exit code 1 when he is registered already.
 
@@ -152,7 +152,7 @@ async def password(office: Office, text: str) -> None:
 @patient.command("import", short_help="Register or change many patients, from a CSV file.")
 @click.argument("file", type=click.File("rb"))  # opened before the command goes on as the gateway's user
 @json_option
-@at_the_office(limit=None)
+@at_the_office(limit=None, founds=True)
 async def import_(office: Office, file: Any, as_json: bool) -> None:
     """Register or change many patients: a CSV file with the header matricule,state,email ("-": standard input).
 

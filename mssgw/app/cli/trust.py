@@ -132,7 +132,7 @@ def _fingerprint(_: click.Context, __: click.Parameter, text: str | None) -> str
     help="Take this list although more than a fifth of it is gone.",
 )
 @json_option
-@at_the_office(limit=None)
+@at_the_office(limit=None, founds=True)
 async def refresh(office: Office, accepted: str, as_json: bool) -> None:
     """Ask for the published white list now, judge it, and keep it.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mssgw.app.config.file_advice import FILE_CHECKS
 from mssgw.app.config.files import path_readable
+from mssgw.app.config.listener_advice import listener_certificates
 from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint
 from mssgw.core.bal import BalKind
@@ -36,6 +37,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _documents,
         _products,
         _trace,
+        listener_certificates,
         *FILE_CHECKS,
     )
     return [complaint for check in checks for complaint in check(config)]

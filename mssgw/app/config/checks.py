@@ -39,6 +39,7 @@ from mssgw.app.config.problems import Complaint, repeated
 from mssgw.app.config.trust_checks import TRUST_CHECKS
 from mssgw.core.bal import BalKind
 from mssgw.core.routes import TlsPolicy
+from mssgw.edges.vault import UnusableKey, read_master_key
 
 Establishments = Sequence[Establishment]
 TrustedDomains = Sequence[TrustedDomain]
@@ -264,6 +265,8 @@ def master_key_exists(store: StoreSettings) -> Found:
     try:
         with file.path.open("rb") as opened:
             open_to_all = bool(os.fstat(opened.fileno()).st_mode & stat.S_IRWXO)
+        if not open_to_all:
+            read_master_key(file.path)
     except FileNotFoundError:
         message = (
             f"No such file: {file.path}; give back the key that this store was made with, or for a new store: "
@@ -272,6 +275,8 @@ def master_key_exists(store: StoreSettings) -> Found:
         yield Complaint(at, message)
     except OSError as error:
         yield Complaint(at, f"cannot be read: {error.strerror} ({file.path})")
+    except UnusableKey as error:
+        yield Complaint(at, str(error))
     else:
         if open_to_all:  # as edges/vault.py will say
             yield Complaint(at, f"every user of the machine may use it: chmod 0400 {file.path}")

@@ -10,16 +10,18 @@ from mssgw.app.config import lines
 from mssgw.app.config.model import Config
 from mssgw.app.config.problems import Complaint
 from mssgw.app.config.values import SecretFile
+from mssgw.edges.vault import UnusableKey, read_master_key
 
 Found = Iterator[Complaint]
+_Named = tuple[lines.Path, SecretFile | None]
 
 SERVICE_USER = "mssgw"  # systemd/sysusers.conf
 HIDDEN = (Path("/etc/mssgw/secrets"), Path("/etc/mssgw/tls"))  # InaccessiblePaths= of systemd/mssgw.service
 
 
-def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
-    """Files that only the gateway may read, by the keys that name them; no credentials."""
-    files: list[tuple[lines.Path, SecretFile | None]] = [
+def _secrets(config: Config) -> list[_Named]:
+    """Files that only the gateway may read, by the keys that name them."""
+    files: list[_Named] = [
         (("store", "master_key_file"), config.master_key),
         (("store", "password_file"), config.store.password_file),
         (("notifications", "next_hop_password_file"), config.notifications.next_hop_password_file),
@@ -35,31 +37,39 @@ def _secrets(config: Config) -> Iterator[tuple[lines.Path, Path]]:
     files += [(("mailbox", n, "password_file"), each.password_file) for n, each in enumerate(config.mailboxes)]
     for n, store in enumerate(config.mail_stores):
         files.append((("mail_store", n, "master_password_file"), store.master_password_file))
-    return _named(files)
+    return files
 
 
-def _named(files: Iterable[tuple[lines.Path, SecretFile | None]]) -> Iterator[tuple[lines.Path, Path]]:
+def _others(config: Config) -> Iterator[_Named]:
+    yield from ((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
+    yield ("delivery", "ca_file"), config.delivery.ca_file
+    yield ("notifications", "ca_file"), config.notifications.ca_file
+    if (trust := config.trust) is not None:
+        for name in ("anchors", "certificate", "white_list_signer", "white_list_ca"):
+            yield ("trust", name), getattr(trust, name)
+
+
+def _by_path(files: Iterable[_Named]) -> Iterator[tuple[lines.Path, Path]]:
+    """Those that the service opens by their names: no credentials."""
     for at, file in files:
         if file is not None and file.path is not None and not file.credential:
             yield at, file.path
 
 
-def _files(config: Config) -> Iterator[tuple[lines.Path, Path]]:
-    """All files that the service opens by their names."""
-    yield from _secrets(config)
-    yield from _named((("listener", n, "certificate"), each.certificate) for n, each in enumerate(config.listeners))
-    authorities = ("delivery", config.delivery.ca_file), ("notifications", config.notifications.ca_file)
-    yield from _named(((table, "ca_file"), file) for table, file in authorities)
-    if (trust := config.trust) is not None:
-        names = ("anchors", "certificate", "white_list_signer", "white_list_ca")
-        yield from _named((("trust", name), getattr(trust, name)) for name in names)
+def _unseen(config: Config) -> Found:
+    """A credential that its unit does not load stops the service, and nothing of it is seen from a shell."""
+    for at, file in (*_secrets(config), *_others(config)):
+        if file is not None and file.credential and file.path is None:
+            name = file.named.partition(":")[2]
+            message = f"{file.named} is not seen here, so nobody looked at it: has the unit LoadCredential={name}:FILE?"
+            yield Complaint(at, message)
 
 
 def _out_of_reach(config: Config) -> Found:
     """What root can read and the service cannot: the file looks right, and the service does not start."""
     if os.geteuid() != 0:  # others see what they may not read: an error
         return
-    for at, path in _files(config):
+    for at, path in _by_path((*_secrets(config), *_others(config))):
         if any(path.resolve().is_relative_to(folder) for folder in HIDDEN):
             message = (
                 f"the unit hides {path.parent} from the service (InaccessiblePaths=): add "
@@ -96,7 +106,7 @@ def _service_reads(path: Path) -> bool:
 
 
 def _key_files(config: Config) -> Found:
-    for at, path in _secrets(config):
+    for at, path in _by_path(_secrets(config)):
         if _open_to_all(path):
             yield Complaint(at, f"every user of the machine may use it: chmod o= {path}")
     if config.master_key.path == config.gateway.state_dir / "master.key":
@@ -106,6 +116,11 @@ def _key_files(config: Config) -> Found:
             "LoadCredential=master-key:, else name a file elsewhere"
         )
         yield Complaint(("store", "master_key_file"), message)
+    if config.store.master_key_file is None and os.access(key := config.master_key.require(), os.R_OK):
+        try:
+            read_master_key(key)
+        except UnusableKey as error:  # nor with a file that is named: checks.py
+            yield Complaint(("store", "master_key_file"), f"the service would not start with it: {error}")
 
 
 def _open_to_all(path: Path) -> bool:
@@ -125,4 +140,18 @@ def _state(config: Config) -> Found:
         yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")
 
 
-FILE_CHECKS = (_key_files, _out_of_reach, _state)
+def _strangers(config: Config) -> Found:
+    """What root left there: the daemon cannot open it, and says so only when it needs it."""
+    folder = config.gateway.state_dir
+    try:
+        owner = folder.stat().st_uid
+        left = [each.name for each in os.scandir(folder) if each.stat(follow_symlinks=False).st_uid != owner]
+    except OSError:  # not there yet, or closed to this user
+        return
+    # Where a disk is mounted there, this one is root's; a key may be root's, and read by a group.
+    if names := sorted({*left} - {"lost+found", *(path.name for _, path in _by_path(_secrets(config)))}):
+        message = f"not of the folder's owner: {', '.join(names[:5])}; chown -R --reference={folder} {folder}"
+        yield Complaint(("gateway", "state_dir"), message)
+
+
+FILE_CHECKS = (_key_files, _unseen, _out_of_reach, _state, _strangers)

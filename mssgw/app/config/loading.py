@@ -59,7 +59,7 @@ def warnings(config: Config) -> list[Problem]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8").replace("\r\n", "\n")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError as error:
         message = f"cannot be read: {error.strerror}; copy config/mssgw.toml there, or name another with --config"
         raise ConfigErrors([Problem(str(path), 0, "", message)]) from None

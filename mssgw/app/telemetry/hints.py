@@ -24,7 +24,7 @@ HINTS: Mapping[str, str] = {
     "collector.waiting_for_store": _STORE,
     "config.needs_restart": "systemctl restart mssgw takes it into use",
     "config.refused": "the old configuration stays in force: mend this line, mssgw check, systemctl reload mssgw",
-    "delivery.deferred": "the letter waits and is tried again: mssgw queue show ID says what the next hop answered",
+    "delivery.deferred": "it is tried again: mssgw queue show ID; no answer? delivery.connection_failed: DNS, ca_file?",
     "delivery.found_again": "it lay in its mailbox already, and was not put there twice; nothing to do",
     "delivery.lease_lost": "another process has taken the letter over, and may send it twice; nothing to do",
     "delivery.peer_not_trusted": "it waits: mssgw trust peer with host and --domain of this line shows every check",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from mssgw.edges.clock import FollowingClock, SteadyClock
+from mssgw.edges.clock import SteadyClock, machine_clock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.desk import SqlDesk
 from mssgw.edges.sql.dialects import Database, database
@@ -123,6 +123,6 @@ def _open_keys(place: Database, vault: Vault) -> SteadyClock:
                 vault.open_secret(connection.execute(select(store_secret.c.wrapped)).scalar_one())
             if place.present:
                 return SteadyClock(connection.execute(select(*place.present)).scalar_one())
-            return FollowingClock()
+            return machine_clock()
     except SQLAlchemyError as error:
         raise place.failure(error) from None

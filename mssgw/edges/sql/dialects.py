@@ -26,7 +26,7 @@ _NO_WAITING = "PRAGMA busy_timeout = 0"  # SQLite's own: see _begin_to_write
 _VAGUE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR)
 _TOLD = {  # what an administrator may do something about; the file's name is his own
     sqlite3.SQLITE_BUSY: "another program keeps the database locked: `fuser -v {path}` names it ({name})",
-    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: is its folder there, and ours? ({name})",
+    sqlite3.SQLITE_CANTOPEN: "{path} cannot be opened: is its folder there? is it ours: ls -l, chown? ({name})",
     sqlite3.SQLITE_READONLY: "{path} may not be written: is it ours, and the disk mounted to be written? ({name})",
     sqlite3.SQLITE_IOERR: "the disk under {path} fails: see the kernel's log ({name})",
     sqlite3.SQLITE_NOTADB: "{path} is no database: give it back from a backup ({name})",

@@ -50,6 +50,19 @@ def test_show_tells_state_opposition_and_journal_of_the_pair(office, run, run_js
     assert len(run_json("conversation", "show", MATRICULE)[0]["conversations"]) == 3
 
 
+def test_show_stops_at_a_limit_and_says_so(office, run, run_json):
+    """After a burst the journal of one patient has thousands of lines."""
+    office.entries += [an_entry(JournalEvent.CONVERSATION, "", operator=f"op{n}") for n in range(3)]
+    shown = run("conversation", "show", MATRICULE, "--limit", "2")
+    assert "op1" in shown.stdout
+    assert "op2" not in shown.stdout
+    assert "stopped at 2 lines; see --limit" in shown.stderr
+    assert "stopped" not in run("conversation", "show", MATRICULE, "--limit", "3").stderr
+    assert len(run_json("conversation", "show", MATRICULE, DOCTOR, "--limit", "2")[0]["journal"]) == 2
+    office.entries *= 400
+    assert run("conversation", "show", MATRICULE).stdout.count("operator op") == 1000
+
+
 def test_show_of_the_unknown_says_no(run):
     assert run("conversation", "show", MATRICULE).exit_code == 1
 

@@ -29,6 +29,7 @@ class Place:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         install(folder, "[directory]", hop=25, role="trust-space")
+        (folder / "state" / "mssgw.db").touch()  # there was a first start
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MSSGW_CONFIG", str(folder / "mssgw.toml"))
         monkeypatch.setenv("SUDO_USER", "anne")

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -246,6 +247,19 @@ def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):
     assert path.read_bytes() == first
 
 
+def test_a_configuration_that_may_not_be_read_is_a_matter_of_permission(run, tmp_path, monkeypatch):
+    """Not of the command line, as click would have it: the answer is who to be."""
+    (path := tmp_path / "mssgw.toml").write_text("")
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda asked, *mode: asked != str(path) and access(asked, *mode))
+    monkeypatch.setattr(Path, "read_bytes", failing_to_open)
+    for words in (("cda", "pack", "status"), ("check",)):
+        told = run(*words, "--config", str(path))
+        assert told.exit_code == exits.Code.NO_PERMISSION
+        assert f"{path}: cannot be read: Permission denied" in told.output
+        assert "run it as root, or as the gateway's user" in told.stderr
+
+
 def test_a_store_that_another_user_may_open_is_a_matter_of_permission(tmp_path, monkeypatch):
     """The lock is the first file that a command opens: who to be, not that the store is down."""
     monkeypatch.setattr(os, "open", failing_to_open)
@@ -255,6 +269,23 @@ def test_a_store_that_another_user_may_open_is_a_matter_of_permission(tmp_path, 
     assert code == exits.Code.NO_PERMISSION
     assert str(tmp_path / "lock") in lines[0]
     assert "sudo -u mssgw" in lines[-1]
+
+
+@pytest.mark.parametrize("name", ["lock", "mssgw.db.lock", "trust/crl.lock"])
+def test_a_file_that_somebody_left_in_the_state_directory_is_to_be_given_to_its_owner(tmp_path, monkeypatch, name):
+    """Neither another user opens it, nor a credential: root went on as the gateway's user, whose folder it is."""
+    monkeypatch.setattr(opening, "_went_on_as_owner", ["mssgw"])
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid)
+    closed = PermissionError(13, "Permission denied", str(tmp_path / name))
+    unavailable = StoreUnavailable("closed")
+    unavailable.__cause__ = closed
+    for error in (closed, unavailable):
+        code, lines = exits.code_and_lines(error)
+        assert code == exits.Code.NO_PERMISSION
+        assert f"chown -R mssgw: {tmp_path}" in lines[-1]
+        assert "sudo" not in lines[-1]
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)  # a file in another's folder, as /etc/mssgw/secrets is
+    assert "LoadCredential=" in exits.code_and_lines(closed)[1][-1]
 
 
 def failing_to_open(path, *_):
@@ -302,6 +333,28 @@ def test_a_port_in_use_is_told_with_how_to_find_who_has_it():
     assert code == exits.Code.UNAVAILABLE
     assert "2525" in line
     assert "ss -ltnp" in line
+
+
+@pytest.mark.parametrize(
+    ("number", "expected", "told"),
+    [
+        (errno.EADDRNOTAVAIL, 69, "no address of this machine: `ip addr`"),
+        (errno.EACCES, 77, "ports below 1024 are opened by mssgw.socket, or by root"),
+    ],
+)
+def test_an_address_that_cannot_be_bound_is_told_with_why(monkeypatch, number, expected, told):
+    """As the standard library raises it, who adds the address to the kernel's words."""
+
+    def refuse(self, address):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(OSError, match="bind") as refused:
+        socket.create_server(("127.0.0.1", 25))
+    code, (line,) = exits.code_and_lines(refused.value)
+    assert code == expected
+    assert "127.0.0.1" in line
+    assert told in line
 
 
 def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):

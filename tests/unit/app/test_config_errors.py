@@ -328,6 +328,16 @@ def test_a_file_that_cannot_be_read_is_one_clear_error(tmp_path: Path) -> None:
     assert "--config" in str(problem)
 
 
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    """Editors of Windows write one before the text; lines are counted as without it."""
+    path = write(tmp_path, "")
+    path.write_bytes(GOOD.encode("utf-8-sig"))
+    assert config.load(path).gateway.hostname == "mssgw.chu-exemple.fr"
+    path.write_bytes("\ufeff[gateway]\nhostname = ".encode() + b"\xff\n")
+    (problem,) = problems_of(path)
+    assert (problem.line, problem.message) == (2, "expected UTF-8 text")
+
+
 def test_text_that_is_no_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
     """Latin-1 accents, as an old editor writes them."""
     path = tmp_path / "mssgw.toml"

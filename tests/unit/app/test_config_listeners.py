@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config
-from tests.pki import TrustSpace, pem_of
+from tests.pki import Authority, TrustSpace, pem_of
 from tests.unit.app.test_config_errors import GOOD, problems_of
 from tests.unit.app.test_config_errors import write as written
 
@@ -91,3 +91,35 @@ def test_commands_that_only_read_need_no_pair(write: Write) -> None:
     """In the middle of a renewal one may still look."""
     path = write('"ours.pem"', '"renewed.pem"')
     assert config.load(path, keyless=True).listeners[0].name == "inside"
+
+
+def doubts(path: Path) -> list[str]:
+    return [each.message for each in config.warnings(config.load(path)) if each.key == "listener[0].certificate"]
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "doubted"),
+    [
+        (["mssgw.chu-exemple.fr"], 60, []),
+        (["smtp.chu-exemple.fr", "MSSGW.chu-exemple.fr"], 60, []),
+        (["*.chu-exemple.fr"], 60, []),
+        (["chu-exemple.fr"], 60, ["does not name gateway.hostname, mssgw.chu-exemple.fr, but chu-exemple.fr"]),
+        (["*.fr"], 60, ["does not name"]),
+        (["mssgw.chu-exemple.fr"], 14, ["ends in 13 days"]),
+        (["mssgw.chu-exemple.fr"], -1, ["has ended"]),
+        (["autre.fr"], -1, ["has ended", "does not name"]),
+    ],
+)
+def test_a_certificate_that_clients_would_not_take_is_warned_of(
+    write: Write, tmp_path: Path, names: list[str], days: int, doubted: list[str]
+) -> None:
+    """It has ended or soon will, or is another host's. No error: whoever does not verify it goes on sending."""
+    Authority().issue(tmp_path, *names, days=days).rename(tmp_path / "both.pem")
+    told = doubts(write('"ours.pem"\nkey = "ours.key"', '"both.pem"\nkey = "both.pem"'))
+    assert len(told) == len(doubted)
+    assert all(expected in message for expected, message in zip(doubted, told, strict=True))
+
+
+def test_nothing_is_said_of_a_certificate_that_is_not_shown(write: Write) -> None:
+    assert doubts(write())  # another host's
+    assert not doubts(write('tls = "starttls"', 'tls = "none"'))

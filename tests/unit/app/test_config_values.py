@@ -211,6 +211,36 @@ def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: 
     )
 
 
+@pytest.mark.parametrize("content", [b"", b"short", b"00" * 31])
+def test_a_file_that_holds_no_master_key_is_refused(load: Load, tmp_path: Path, content: bytes) -> None:
+    """The daemon would end at its start. Where no file is named, the one beside the letters is only warned of."""
+    named = {"old": 'state_dir = "state"', "new": 'state_dir = "state"\n[store]\nmaster_key_file = "state/master.key"'}
+    (key := tmp_path / "state" / "master.key").write_bytes(content)
+    key.chmod(0o400)
+    with pytest.raises(config.ConfigErrors) as refused:
+        load(**named)
+    expected = f"{key}: expected 32 bytes, raw or as hex or base64 text"
+    assert [(each.key, each.message) for each in refused.value.problems] == [("store.master_key_file", expected)]
+    told = [each.message for each in config.warnings(load()) if each.key == "store.master_key_file"]
+    assert told[1:] == [f"the service would not start with it: {expected}"]
+
+
+def test_each_credential_that_is_not_seen_is_warned_of(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a shell nobody sees whether the unit loads it; the service does not start without it."""
+    new = '[store]\nmaster_key_file = "credential:master"\npassword_file = "credential:database"\n\n[policy]'
+    told = {each.key: each.message for each in config.warnings(load(old="[policy]", new=new))}
+    assert "LoadCredential=master:" in told["store.master_key_file"]
+    assert "LoadCredential=database:" in told["store.password_file"]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "master").write_bytes(bytes(32))
+    (tmp_path / "master").chmod(0o400)
+    (tmp_path / "database").write_text("geheim")
+    told = {each.key: each.message for each in config.warnings(load(old="[policy]", new=new))}
+    assert not told.keys() & {"store.master_key_file", "store.password_file"}
+
+
 @pytest.mark.parametrize(("words", "warned"), [("", True), ("pharmacy = false", False), ("pharmacy = true", False)])
 def test_a_shared_mailbox_that_hides_what_the_directory_says_of_it_is_warned_of(
     load: Load, words: str, warned: bool
@@ -280,7 +310,8 @@ def test_the_master_key_is_the_file_else_the_credential_else_beside_the_database
     assert load().master_key.path == tmp_path / "state" / "master.key"
     (tmp_path / "master-key").touch()
     assert load().master_key.path == tmp_path / "master-key"
-    (tmp_path / "named.key").touch(0o600)
+    (tmp_path / "named.key").write_bytes(bytes(32))
+    (tmp_path / "named.key").chmod(0o600)
     new = 'state_dir = "state"\n[store]\nmaster_key_file = "named.key"'
     assert load(old='state_dir = "state"', new=new).master_key.path == tmp_path / "named.key"
 
@@ -434,6 +465,22 @@ def test_root_is_warned_of_files_that_the_unit_hides(
     new = f'[store]\npassword_file = "{secret}"\n\n[policy]'
     told = [each.message for each in config.warnings(load(old="[policy]", new=new))]
     assert any("InaccessiblePaths=" in message and "credential:NAME" in message for message in told)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_somebody_else_left_in_the_state_directory_is_warned_of(load: Load, tmp_path: Path) -> None:
+    """A command typed by root before its time, a restored backup: the daemon fails over it later, and far from it."""
+    state = tmp_path / "state"
+    os.chown(state, 12345, 12345)
+    (state / "spool").mkdir()
+    for name, owner in (("mssgw.db", 0), ("lock", 12345), ("lost+found", 0), ("master.key", 0)):
+        (state / name).write_bytes(bytes(32))
+        os.chown(state / name, owner, 12345)
+    told = [each.message for each in config.warnings(load()) if each.key == "gateway.state_dir"]
+    assert told == [f"not of the folder's owner: mssgw.db, spool; chown -R --reference={state} {state}"]
+    os.chown(state / "mssgw.db", 12345, 12345)
+    os.chown(state / "spool", 12345, 12345)
+    assert "gateway.state_dir" not in {each.key for each in config.warnings(load())}
 
 
 def test_what_is_hidden_is_what_the_unit_hides() -> None:

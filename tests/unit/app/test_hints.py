@@ -60,6 +60,14 @@ def test_a_certificate_that_ends_may_be_a_listeners_which_is_read_at_a_reload_on
     assert "a listener's at systemctl reload" in said
 
 
+def test_a_letter_that_waits_points_to_its_answer_or_to_why_there_was_none() -> None:
+    """A name that is not in the DNS, no STARTTLS, another's certificate: the next hop has answered nothing then."""
+    said = hint("delivery.deferred", "1M7ZTY3TH5M3REAG")
+    assert said is not None
+    assert "mssgw queue show 1M7ZTY3TH5M3REAG" in said
+    assert all(each in said for each in ("delivery.connection_failed", "DNS", "ca_file"))
+
+
 def test_what_is_no_alarm_needs_no_hint(output: io.StringIO) -> None:
     """A letter that waits for a next hop that is down is daily bread."""
     LogTelemetry().event("delivery.deferred", queue_id="1M7ZTY3TH5M3REAG")

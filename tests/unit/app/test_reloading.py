@@ -19,6 +19,7 @@ class File:
 
     def __init__(self) -> None:
         self.content, self.events, self.said = "old", list[str](), list[str]()
+        self.told = list[dict[str, object]]()
         self.reading, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
         self.taken: list[tuple[str, int]] = []
         self.error: Exception | None = None
@@ -39,6 +40,7 @@ class File:
 
     def event(self, name: str, *, alarm: bool = False, **fields: object) -> None:
         self.events.append(name)
+        self.told.append(fields)
 
     async def being_read(self) -> None:
         """Wait until it is; the event loop turns meanwhile."""
@@ -85,6 +87,26 @@ async def test_a_file_that_changes_while_it_is_read_is_read_once_more(file):
     await asyncio.sleep(0.05)  # a third reading would have begun by now
     assert [content for content, _ in file.taken] == ["old", "newest"]
     assert file.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            FileNotFoundError("credential:tls-key exists only inside the service"),
+            "credential:tls-key exists only inside",
+        ),
+        (FileNotFoundError(2, "No such file", "/etc/tls.key"), "/etc/tls.key: No such file"),
+    ],
+)
+async def test_a_file_that_is_not_there_is_named(file, error, expected):
+    """Whether the system misses it, or we do."""
+    file.error = error
+    file.go_on.release(10)
+    file.reloads.ask()
+    await file.read_in_full(1)
+    (told,) = file.told
+    assert told["expected"].startswith(expected)
 
 
 @pytest.mark.parametrize("error", [ConfigErrors([Problem("mssgw.toml", 1, "", "no")]), ZeroDivisionError()])

@@ -1,11 +1,13 @@
 """What the log and the commands say when the database fails: what happened, and where to look."""
 
+import errno
 import sqlite3
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from mssgw.edges import spool_disk
 from mssgw.edges.sql.dialects import database
 
 
@@ -21,6 +23,29 @@ def test_a_database_that_another_program_locks_is_told_with_how_to_find_it(tmp_p
     ours.close()
     told = str(database(f"sqlite:///{path}").failure(locked.value))
     assert told == f"another program keeps the database locked: `fuser -v {path}` names it (SQLITE_BUSY)"
+
+
+def test_a_database_that_cannot_be_opened_may_be_anothers(tmp_path: Path) -> None:
+    """Root's, after a copy was given back."""
+    with pytest.raises(sqlite3.OperationalError) as closed:
+        sqlite3.connect(tmp_path / "absent" / "mssgw.db")
+    told = str(database(f"sqlite:///{tmp_path}/mssgw.db").failure(closed.value))
+    assert told.startswith(f"{tmp_path}/mssgw.db cannot be opened: ")
+    assert "is it ours: ls -l, chown?" in told
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EACCES, "the spool failed: EACCES: is all in {folder} ours? ls -l, chown -R mssgw:"),
+        (errno.EPERM, "the spool failed: EPERM: is all in {folder} ours? ls -l, chown -R mssgw:"),
+        (errno.EIO, "the spool failed: EIO"),
+    ],
+)
+def test_a_spool_that_is_anothers_is_told_with_its_folder(tmp_path: Path, number: int, told: str) -> None:
+    """Never with the file's name, which is an id."""
+    failed = OSError(number, "text", str(tmp_path / "a7" / "1M7ZTY3TH5M3REAG"))
+    assert str(spool_disk.failure(failed, tmp_path)) == told.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_sessions_of_tls_1_2_do_not_pile_up(listening, calling, monkeypatch):
     monkeypatch.setattr(tls_mutual, "MOST_SESSIONS", 10)
     rounds: weakref.WeakSet[ssl.SSLContext] = weakref.WeakSet()
     kept = []
-    for _ in range(60):
+    for _ in range(25):
         connection = shake_hands(listening, calling)
         assert isinstance(connection, PeerSession)
         assert len(chain_of(connection)) == 3

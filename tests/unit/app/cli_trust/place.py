@@ -44,6 +44,7 @@ class Place:
         self.renew(self.space.operator("localhost", not_after=datetime.now(UTC) + timedelta(days=90)))
         self.publish()
         self.configure("white_list_unsigned = true")
+        (folder / "state" / "mssgw.db").touch()  # there was a first start
         monkeypatch.chdir(folder)  # state_dir is relative
         monkeypatch.setenv("MSSGW_CONFIG", str(folder / "mssgw.toml"))
         monkeypatch.setenv("SUDO_USER", "anne")

@@ -111,6 +111,7 @@ def test_status_names_who_signed(place):
 
 
 def test_status_as_the_first_command_makes_nothing(place):
+    (place.folder / "state" / "mssgw.db").unlink()
     (place.folder / "state").rmdir()
     place.run("status", code=1)
     assert not (place.folder / "state").exists()

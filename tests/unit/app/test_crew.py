@@ -1,0 +1,60 @@
+"""What ends ``mssgw serve`` before anybody connects, in one sentence."""
+
+import os
+from pathlib import Path
+
+import pytest
+import structlog
+
+from mssgw.app import crew
+from mssgw.app.cli.exits import Code, code_and_lines
+from tests.installation import IN_CLEAR, install
+
+NOBODY = 65534
+
+
+def test_root_does_not_serve_over_the_store_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would leave letters on disk that the service cannot read."""
+    path, state = install(tmp_path, hop=25), tmp_path / "state"
+    if os.geteuid() == 0:
+        os.chown(state, NOBODY, NOBODY)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(PermissionError) as refused:
+        crew.serve(path)
+    code, (line,) = code_and_lines(refused.value)
+    assert code is Code.NO_PERMISSION
+    name = crew.name_of(state.stat().st_uid)
+    assert line == f"{state} belongs to {name}: systemctl start mssgw, or sudo -u {name} mssgw serve"
+    assert list(state.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("listener", "section"),
+    [
+        ('tls = "starttls"\ncertificate = "credential:tls-certificate"\nkey = "credential:tls-key"', ""),
+        (IN_CLEAR, '[delivery]\nca_file = "credential:tls-certificate"'),
+    ],
+    ids=["listener", "delivery"],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_credential_that_only_the_service_has_is_said_before_there_are_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: str, section: str, workers: int
+) -> None:
+    """Each of them would fall over it, and be replaced for ever."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
+    monkeypatch.setattr(crew, "allow_open_files", lambda: None)
+    path = install(tmp_path, section, hop=25, workers=workers, listener=listener)
+    try:
+        with pytest.raises(FileNotFoundError) as refused:
+            crew.serve(path)
+    finally:
+        structlog.reset_defaults()
+    code, (line,) = code_and_lines(refused.value)
+    assert code is Code.CONFIG
+    assert line == "credential:tls-certificate exists only inside the systemd service, from its next start on"
+
+
+def test_a_user_without_a_name_is_named_as_a_shell_passes_it_to_sudo() -> None:
+    assert crew.name_of(4_000_000_000) == "'#4000000000'"
