@@ -20,7 +20,7 @@ from mssgw.flow.leases import Leases
 from mssgw.flow.live import Live
 from mssgw.ports import Clock, Store, Stored, Telemetry
 
-CLAIM = 100  # deliveries that are claimed at once
+CLAIM = 100  # deliveries that are claimed at once, and of a job: what a transaction takes (RFC 5321 section 4.5.3.1.8)
 POLL = 1.0  # seconds between looks at the queue on disk
 GRACE = 5.0  # seconds after the store was away: others first record what they sent meanwhile, and renew their leases
 
@@ -159,12 +159,17 @@ class Deliverer:
     # --- lanes -------------------------------------------------------------------------------------------------
 
     def _by_route(self, deliveries: Sequence[Delivery], lease: Lease, stored: Stored | None) -> list[tuple[str, Job]]:
+        """Jobs of one transaction each, so that its outcome is recorded before the next one may be cut short."""
         grouped: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
             grouped.setdefault(self._route_name(delivery), []).append(delivery)
-        return [
-            (name, Job(spool_id=group[0].spool_id, deliveries=tuple(group), lease=lease, stored=stored))
+        parts = [
+            (name, tuple(group[at : at + CLAIM]))
             for name, group in grouped.items()
+            for at in range(0, len(group), CLAIM)
+        ]
+        return [
+            (name, Job(spool_id=part[0].spool_id, deliveries=part, lease=lease, stored=stored)) for name, part in parts
         ]
 
     def _route_name(self, delivery: Delivery) -> str:

@@ -1,6 +1,7 @@
 """What the deliverer promises when hops are slow, configurations change and things of ours break."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ import pytest
 
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
-from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome
+from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome, State
 from mssgw.core.errors import StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
@@ -147,6 +148,22 @@ async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lap
         await until(lambda: len(office.hop.seen) == 2, flow)
         await until(lambda: flow.deliverer.idle, flow)
     assert await office.states() == ["FIRST delivered", "SECOND delivered"]
+
+
+async def test_what_a_stop_cuts_short_of_a_long_list_of_recipients_is_not_what_was_delivered_before(office):
+    """Else all of them would get a second copy at the next start."""
+    doctors = tuple(Address.parse(f"dr.{n}@ch-test.mssante.fr") for n in range(150))
+    office.hop = ByTurns()
+    flow = office.flow(per_route=1)
+    kept = acceptance("LETTER", office.clock, recipients=doctors)
+    lease = flow.deliverer.reserve(kept.deliveries)
+    await office.store.accept(replace(kept, lease=lease))
+    async with running(flow):
+        flow.deliverer.take(await office.store.load("LETTER"), kept.deliveries, lease)
+        await until(lambda: office.events.seen.count("delivery.delivered") == 100, flow)
+    assert len(office.hop.seen) == 100
+    states = Counter(row.delivery.state for row in await office.store.queue(limit=200))
+    assert states == {State.QUEUED: 50}
 
 
 async def test_a_reload_parts_recipients_that_no_longer_share_a_route(office):
