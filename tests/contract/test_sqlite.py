@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import sqlite3
 import subprocess
@@ -377,3 +378,25 @@ async def test_a_url_that_cannot_hold_a_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite:////"):
         async with open_store(url, KEY):
             pass
+
+
+async def test_a_database_that_was_taken_away_keeps_nothing_and_says_so(open_sqlite: OpenPlace, database: Path) -> None:
+    """SQLite itself goes on in a file without a name, and what was acknowledged is gone at the next start."""
+    aside, there = database.with_suffix(".aside"), os.path.exists
+    async with open_sqlite() as place:
+        await place.keep("BEFORE")
+        os.rename(database, aside)
+        for _ in range(2):  # with the connection that was open, and with another
+            with pytest.raises(StoreUnavailable, match="taken away under the gateway: No such file"):
+                await place.keep("MEANWHILE")
+        assert not there(database), "no empty one in its place"
+        os.mknod(database)
+        with pytest.raises(StoreUnavailable, match="replaced under the gateway"):
+            await place.keep("MEANWHILE")
+        os.rename(aside, database)
+        await place.keep("AFTER")
+    async with open_sqlite() as place:
+        assert (await place.store.load("BEFORE")).spool_id == "BEFORE"
+        assert (await place.store.load("AFTER")).spool_id == "AFTER"
+        with pytest.raises(Gone):
+            await place.store.load("MEANWHILE")

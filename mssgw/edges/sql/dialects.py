@@ -65,6 +65,9 @@ class Database(Protocol):
     def failure(self, error: BaseException) -> StoreUnavailable:
         """Our error for what the driver raised, without its text: that may hold parameters."""
 
+    def is_in_place(self) -> None:
+        """Raise StoreUnavailable when the next start would not find what is committed here."""
+
     def conflicted(self, error: BaseException) -> bool:
         """Whether the transaction only met another node's and may well succeed when it is tried again."""
 
@@ -124,9 +127,11 @@ class Sqlite:
         self._url = url.set(drivername="sqlite+pysqlite")
         self.path = Path(str(url.database))
         self.dialect: Dialect = self._url.get_dialect()()
+        self._file: os.stat_result | None = None  # as we found or made it
 
     def engine(self, *, writing: bool) -> Engine:
         self._create_private()
+        self._file = self._file or self.path.stat()
         # No exception text or log with parameters; no pool: each thread keeps the one connection that it opened.
         engine = create_engine(
             self._url,
@@ -134,6 +139,7 @@ class Sqlite:
             hide_parameters=True,
             connect_args={"timeout": BUSY_LIMIT, "isolation_level": None, "cached_statements": 512},
         )
+        event.listen(engine, "do_connect", lambda *_: self.is_in_place())  # SQLite would make an empty one
         event.listen(engine, "connect", _prepare)
         if writing:
             event.listen(engine, "connect", lambda connection, _: connection.execute(_NO_WAITING))
@@ -153,6 +159,15 @@ class Sqlite:
         name = getattr(cause, "sqlite_errorname", type(cause).__name__)
         told = _TOLD.get(code, "the database failed: {name}")
         return StoreUnavailable(told.format(name=name, path=self.path))
+
+    def is_in_place(self) -> None:
+        """A file that was removed or replaced takes commits like any other until it is closed: then they are gone."""
+        try:
+            if self._file is None or os.path.samestat(os.stat(self.path), self._file):
+                return
+        except OSError as error:
+            raise StoreUnavailable(f"{self.path} was taken away under the gateway: {error.strerror}") from None
+        raise StoreUnavailable(f"{self.path} was replaced under the gateway, and is used from its next start")
 
     def conflicted(self, error: BaseException) -> bool:
         return False  # who writes holds the write lock

@@ -128,6 +128,9 @@ class Postgres:
         told = _TOLD.get(state or "", "the database failed")
         return StoreUnavailable(f"{told}: {state or type(cause).__name__}")
 
+    def is_in_place(self) -> None:
+        """The server sees to that."""
+
     def conflicted(self, error: BaseException) -> bool:
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure))

@@ -34,6 +34,7 @@ class Writer(Worker):
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
         started = time.monotonic()
+        self.database.is_in_place()
         try:
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
@@ -44,6 +45,7 @@ class Writer(Worker):
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self.fail([*units[position:], *upkeep], error)
                     return
+        self.database.is_in_place()  # or it was taken away meanwhile
         if any(job.what.wakes and job.error is None for job in units):
             self._wake(connection)
         if units:
