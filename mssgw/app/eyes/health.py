@@ -36,6 +36,7 @@ class StoreWatch:
         self._meter, self._telemetry = meter, telemetry
         self.writable = True
         self._said = True
+        self._why = ""
 
     def observe(self, name: str, value: float) -> None:
         self._meter.observe(name, value)
@@ -52,16 +53,17 @@ class StoreWatch:
                 await self._try(vitals)
             if self.writable is not self._said:
                 self._said = self.writable
-                self._telemetry.event(
-                    "store.writable_again" if self.writable else "store.not_writable", alarm=not self.writable
-                )
+                if self.writable:
+                    self._telemetry.event("store.writable_again")
+                else:
+                    self._telemetry.event("store.not_writable", alarm=True, error=self._why)
             await asyncio.sleep(TRY_EVERY)
 
     async def _try(self, vitals: Vitals) -> None:
         try:
             await vitals.probe()
-        except GatewayError:
-            self.writable = False
+        except GatewayError as error:
+            self.writable, self._why = False, str(error)
 
 
 class Health:
@@ -86,8 +88,10 @@ class Health:
         try:
             async with asyncio.timeout(ALIVE_WITHIN):
                 await self._vitals.answers()
-        except (TimeoutError, GatewayError):
+        except TimeoutError:
             return False
+        except GatewayError:  # it answers: a database that is away does not come back by a restart
+            return True
         return True
 
     def checks(self) -> Sequence[Check]:

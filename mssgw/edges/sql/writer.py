@@ -34,7 +34,8 @@ class Writer(Worker):
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
         started = time.monotonic()
-        self.database.is_in_place()
+        if units:
+            self.database.is_in_place()
         try:
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
@@ -45,10 +46,10 @@ class Writer(Worker):
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self.fail([*units[position:], *upkeep], error)
                     return
-        self.database.is_in_place()  # or it was taken away meanwhile
         if any(job.what.wakes and job.error is None for job in units):
             self._wake(connection)
         if units:
+            self.database.is_in_place()  # or it was taken away meanwhile
             self._meter.observe("commit.seconds", time.monotonic() - started)
             self._meter.observe("commit.units", len(units))
             self._meter.count("commit", "kept")

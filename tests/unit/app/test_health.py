@@ -22,9 +22,11 @@ class Told:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.errors: list[str] = []
 
     def event(self, name: str, *, alarm: bool = False, failure: BaseException | None = None, **fields: Any) -> None:
         self.names.append(f"{name}!" if alarm else name)
+        self.errors += [fields["error"]] if "error" in fields else []
 
 
 class Store:
@@ -38,6 +40,8 @@ class Store:
     async def answers(self) -> None:
         if self.stuck:
             await asyncio.Event().wait()
+        if self.trouble is not None:
+            raise self.trouble
 
     async def probe(self) -> None:
         assert self.meter is not None
@@ -76,6 +80,13 @@ async def test_a_writer_that_hangs_is_not_alive(tmp_path: Path, monkeypatch: pyt
     assert not await health.alive()
 
 
+async def test_a_database_that_is_away_does_not_call_for_a_restart(tmp_path: Path) -> None:
+    """Nothing would come of it but the loss of what waits in memory."""
+    health, store, _, _ = made(tmp_path)
+    store.trouble = StoreUnavailable("the database was taken away")
+    assert await health.alive()
+
+
 async def test_a_failed_commit_is_not_ready_until_one_is_kept_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,6 +108,7 @@ async def test_a_failed_commit_is_not_ready_until_one_is_kept_again(
     running.cancel()
     assert health.ready
     assert told.names == ["store.not_writable!", "store.writable_again"]
+    assert told.errors == [str(StoreFull())]
 
 
 async def test_a_listener_that_is_down_is_not_ready(tmp_path: Path) -> None:
