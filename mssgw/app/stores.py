@@ -73,9 +73,8 @@ async def at_rest(
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
     """
     master_key = read_master_key(config.master_key.require())
-    if not founds and is_missing(config):
-        asked = "is state_dir right, is its disk mounted? `mssgw serve` makes a new one"
-        raise StoreUnavailable(f"no store in {config.gateway.state_dir}: {asked}")
+    if is_missing(config):
+        _may_be_made(config, founds=founds)
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
 
@@ -112,11 +111,25 @@ def is_missing(config: Config) -> bool:
     """Whether there is no database yet: a first start, a wrong state_dir, or a disk that is not mounted."""
     where = database(config.database_url)
     try:
-        return isinstance(where, Sqlite) and not where.path.stat()
+        return isinstance(where, Sqlite) and not where.path.stat().st_size  # made, and cut short
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:  # who may not look is told so by whatever opens it
         return False
+
+
+def _may_be_made(config: Config, *, founds: bool) -> None:
+    """Raises StoreUnavailable when a store was here before, or when nobody asked for a new one.
+
+    A new one knows no exchange, so patients would hear 550; and what the old one's letters are would be swept away.
+    """
+    place = config.gateway.state_dir
+    if any(path.is_file() for path in (*place.glob("mssgw.db-wal"), *config.spool_dir.rglob("*"))):
+        cure = "give it back from a backup; to begin anew, move all that is there away"
+        raise StoreUnavailable(f"no database in {place}, but what belongs to one: {cure}")
+    if not founds:
+        asked = "is state_dir right, is its disk mounted? `mssgw serve` makes a new one"
+        raise StoreUnavailable(f"no store in {place}: {asked}")
 
 
 def with_password(url: str, config: Config) -> str:

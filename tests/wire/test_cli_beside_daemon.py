@@ -231,6 +231,20 @@ def test_serve_says_that_it_made_a_store_and_only_then(anew):
     assert not any('"store.created"' in line for line in anew.said)
 
 
+def test_no_new_store_is_made_over_the_letters_of_one_whose_database_is_gone(anew):
+    """It would know no exchange, and sweep their bodies away before the old database is back."""
+    anew.stop(anew.start())
+    state = anew.folder / "state"
+    (state / "mssgw.db").rename(anew.folder / "aside.db")
+    (state / "spool" / "1M").mkdir(parents=True, exist_ok=True)
+    (state / "spool" / "1M" / "1M7ZTY3TH5M3REAG").write_bytes(b"sealed")
+    told = anew.run("serve", expect=69)
+    assert "give it back from a backup" in told.stderr
+    assert not (state / "mssgw.db").exists()
+    (anew.folder / "aside.db").rename(state / "mssgw.db")
+    anew.stop(anew.start())
+
+
 def test_what_prepares_a_first_start_makes_the_store(anew):
     (anew.folder / "paires.csv").write_text(f"patient,bal,state,date\n{PATIENT},{DOCTOR},closed,2026-01-05\n")
     anew.run("conversation", "import", anew.path("paires.csv"), expect=0)
