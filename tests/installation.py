@@ -1,7 +1,9 @@
 """The smallest installation: one hospital, the patient space, and the folder in which ``mssgw serve`` finds it all."""
 
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,9 @@ def install(folder: Path, *sections: str, **given: Any) -> Path:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """The environment of a command over this folder."""
     return os.environ | {"MSSGW_CONFIG": str(folder / "mssgw.toml"), "PYTHONPATH": str(ROOT)} | more
+
+
+def begun(state_dir: Path) -> None:
+    """As after a first start, for commands that make no store themselves."""
+    with closing(sqlite3.connect(state_dir / "mssgw.db")) as database:
+        database.execute("PRAGMA user_version = 1")

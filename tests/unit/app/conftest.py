@@ -5,9 +5,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mssgw.app.cli import main
+from mssgw.app.config import file_advice
 from tests.unit.app.office_double import OfficeDouble
 
 Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the gateway is installed on this machine is not asked, but by tests that say so."""
+    monkeypatch.setattr(file_advice, "SERVICE_USER", "no-such-user")
 
 
 @pytest.fixture

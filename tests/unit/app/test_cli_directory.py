@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from mssgw.app.cli import main
 from mssgw.formats import extraction
 from tests.extractions import establishment, finess, row, table, zipped
-from tests.installation import configuration, install
+from tests.installation import begun, configuration, install
 
 OFFICINE, PERSON, NEW = "officine@chu.mssante.fr", "anne.canari@chu.mssante.fr", "neuve@chu.mssante.fr"
 ROWS = [
@@ -29,7 +29,7 @@ class Place:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         install(folder, "[directory]", hop=25, role="trust-space")
-        (folder / "state" / "mssgw.db").touch()  # there was a first start
+        begun(folder / "state")
         monkeypatch.chdir(folder)
         monkeypatch.setenv("MSSGW_CONFIG", str(folder / "mssgw.toml"))
         monkeypatch.setenv("SUDO_USER", "anne")

@@ -16,7 +16,7 @@ from mssgw.app.config import load
 from mssgw.core.addresses import Address
 from mssgw.core.journal import Entry, JournalEvent
 from tests import white_lists
-from tests.installation import DOCTOR, PATIENT, install
+from tests.installation import DOCTOR, PATIENT, begun, install
 from tests.pki import Identity, TrustSpace
 from tests.white_lists import dn, white_list
 
@@ -44,7 +44,7 @@ class Place:
         self.renew(self.space.operator("localhost", not_after=datetime.now(UTC) + timedelta(days=90)))
         self.publish()
         self.configure("white_list_unsigned = true")
-        (folder / "state" / "mssgw.db").touch()  # there was a first start
+        begun(folder / "state")
         monkeypatch.chdir(folder)  # state_dir is relative
         monkeypatch.setenv("MSSGW_CONFIG", str(folder / "mssgw.toml"))
         monkeypatch.setenv("SUDO_USER", "anne")
