@@ -51,10 +51,10 @@ class Parameters:
 
     @property
     def short_boundary(self) -> bytes:
-        """How the boundary begins where some readers end it early, b"" when all read the whole of it."""
+        """How the boundary begins where some readers end it early, b"" when all read the whole of it, or none may."""
         text = self.parameters.get("boundary", "")
         short = self._surely_read(text)
-        return b"" if short == text else short.encode("ascii")
+        return b"" if short == text or self.boundary is None else short.encode("ascii")
 
     def _surely_read(self, boundary: str) -> str:
         special = _SPECIAL.search(boundary) if self.unquoted else None

@@ -139,11 +139,14 @@ def test_many_lines_like_their_delimiters_are_read_at_once():
         "multipart/mixed; boundary*0=x; boundary*2=y",
         "multipart/mixed; boundary*1=x; boundary*2=y",
         "multipart/mixed; boundary==abc",
+        "multipart/mixed; boundary=\xe9=abc",
+        "multipart/mixed; boundary=" + "\xe9" * 80,
     ],
 )
 def test_a_boundary_that_readers_take_differently_is_none(value):
     assert content_type(value).multipart
     assert content_type(value).boundary is None
+    assert content_type(value).short_boundary == b""
 
 
 @pytest.mark.parametrize(

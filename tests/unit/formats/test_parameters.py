@@ -70,6 +70,13 @@ def test_any_value_gives_a_type(value):
     disposition(value)
 
 
+@given(st.text("ab=/*0'%()?é\t;\" ", max_size=100), st.sampled_from(['"%s"', "%s", "%s; boundary*1=x"]))
+def test_any_boundary_is_octets_or_none(text, form):
+    kind = content_type("multipart/mixed; boundary=" + form % text)
+    boundary, short = kind.boundary, kind.short_boundary
+    assert short == b"" if boundary is None else short == b"" or boundary.startswith(short)
+
+
 @pytest.mark.parametrize(
     ("text", "parameters", "doubtful"),
     [
