@@ -63,6 +63,7 @@ def test_damaged_letters_are_judged(content: bytes) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # else that is all that one is told of a failure
 @pytest.mark.parametrize("inputs", [DOCUMENTS, ARCHIVES, LETTERS], ids=["documents", "archives", "letters"])
 def test_damage_without_end(inputs: st.SearchStrategy[bytes]) -> None:
     """More than three minutes each, in rounds with dice of their own."""
