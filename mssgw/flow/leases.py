@@ -1,7 +1,9 @@
 """The leases of this process: short, so that others soon take over from one that died, and renewed while it lives.
 
 A lease is renewed as long as a letter under it waits in memory or is being sent. When renewing fails for most of a
-lease, no attempt begins under it any more: somebody else may hold the letter by then, and two would send it.
+lease, no attempt begins under it any more, ever: somebody else may hold the letter by then, and two would send it.
+
+Times here count what the machine was suspended, as the clocks do that leases are compared by.
 """
 
 import asyncio
@@ -31,8 +33,8 @@ class Leases:
         self._store, self._clock, self._telemetry, self._node = store, clock, telemetry, node
         self._prefix, self._made = f"{node}.{secrets.token_hex(8)}", itertools.count()
         self._held: Counter[str] = Counter()
-        self._until: dict[str, datetime] = {}  # of those that were renewed
-        self._renewed, self._gap_ended = time.monotonic(), float("-inf")
+        self._until: dict[str, datetime] = {}  # of those that are held: they are ours for sure before that
+        self._renewed, self._gap_ended = since_boot(), float("-inf")
 
     def new(self) -> Lease:
         """A lease that was never given before: its token is one of this process's, with a number."""
@@ -41,6 +43,7 @@ class Leases:
     def hold(self, lease: Lease) -> None:
         """Something more waits under this lease."""
         self._held[lease.token] += 1
+        self._until.setdefault(lease.token, lease.until)
 
     def drop(self, lease: Lease) -> None:
         """Something under this lease is done with: for the last one, the lease is left to lapse."""
@@ -61,8 +64,10 @@ class Leases:
         """Renew what is held. Raises StoreUnavailable."""
         tokens, until = list(self._held), self._clock.now() + self._lasting
         await self._store.renew(tokens, until)
-        self._until.update((token, until) for token in tokens if token in self._held)
-        now = time.monotonic()
+        answered = self._clock.now()
+        # What had lapsed by then may be somebody else's: the store does not say what there was nothing to renew for.
+        self._until.update({token: until for token in tokens if self._until.get(token, answered) > answered})
+        now = since_boot()
         if now - self._renewed > self._gap:
             self._gap_ended = now
         self._renewed = now
@@ -77,19 +82,25 @@ class Leases:
 
         After an outage letters that are being sent look lapsed until whoever sends them has renewed, we or another.
         """
-        now = time.monotonic()
+        now = since_boot()
         return now - self._renewed <= self._gap and now >= self._gap_ended + grace
 
     async def keep(self) -> None:
         """Renew until cancelled. With nothing to renew it still asks: that is how the store's clock is followed."""
+        every = self._every.total_seconds()
+        due = since_boot()
         while True:
-            try:
-                await self.renew()
-                pause = self._every.total_seconds()
-            except StoreUnavailable as error:
-                self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
-                pause = AGAIN
-            except Exception as error:  # to end here would stop the gateway, and its next start would end here too
-                self._telemetry.event("queue.failed", alarm=True, failure=error)
-                pause = AGAIN
-            await asyncio.sleep(pause)
+            if since_boot() >= due:
+                try:
+                    await self.renew()
+                    due = since_boot() + every
+                except StoreUnavailable as error:
+                    self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
+                except Exception as error:  # to end here would stop the gateway, and its next start would end here too
+                    self._telemetry.event("queue.failed", alarm=True, failure=error)
+            await asyncio.sleep(min(AGAIN, every))  # never for long: a sleep does not count what was suspended
+
+
+def since_boot() -> float:
+    """Seconds that passed evenly."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
