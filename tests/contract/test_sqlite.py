@@ -380,6 +380,18 @@ async def test_a_url_that_cannot_hold_a_store_is_refused(url: str) -> None:
             pass
 
 
+async def test_a_reader_that_is_made_late_makes_no_database_in_the_place_of_one_taken_away(tmp_path: Path) -> None:
+    """It would be a stand-in of no octets, and the real one hard to put back."""
+    path, there = tmp_path / "mssgw.db", os.path.exists
+    async with open_store(f"sqlite:///{path}", KEY) as opened:
+        os.rename(path, path.with_suffix(".aside"))
+        with pytest.raises(StoreUnavailable, match="taken away under the gateway"):
+            await opened.vitals.receipts_waiting()
+        assert not there(path)
+        os.rename(path.with_suffix(".aside"), path)
+        assert await opened.vitals.receipts_waiting() == 0
+
+
 async def test_a_database_that_was_taken_away_keeps_nothing_and_says_so(open_sqlite: OpenPlace, database: Path) -> None:
     """SQLite itself goes on in a file without a name, and what was acknowledged is gone at the next start."""
     aside, there = database.with_suffix(".aside"), os.path.exists
