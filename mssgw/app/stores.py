@@ -12,6 +12,7 @@ from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
@@ -70,13 +71,16 @@ async def at_rest(
     ``founds``: makes a store where there is none yet, instead of raising StoreUnavailable; a server's is always made.
     ``node``, ``alone``: as for open_store. ``hot_bodies``: octets for hot copies; None: as configured.
 
-    Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
+    Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable; the last also for a database
+    whose spool is not there.
     """
     master_key = read_master_key(config.master_key.require())
     if new := missing_database(config):
         _refuse_to_make(new, config.spool_dir, founds=founds)
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
+        if new:
+            found_spool(config.spool_dir)  # before the database: one without a spool is one whose spool is elsewhere
 
         def damaged(spool_id: str) -> None:
             if telemetry is not None:

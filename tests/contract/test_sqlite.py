@@ -20,13 +20,12 @@ from sqlalchemy import Connection, create_engine
 from mssgw.core.conversation import Event
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.core.message import AccountState
-from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import dialects, migrate, open_store
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.vault import Vault
 from mssgw.ports import HalfSettled, NoticeSeen
-from tests.contract.conftest import KEY, NEW_KEY, OpenPlace
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool
 from tests.contract.letters import (
     BUSY,
     DOCTOR,
@@ -72,7 +71,7 @@ def keys_in(data: bytes, vault: Vault, spool_id: str) -> int:
 async def test_after_erasure_no_key_is_left_on_disk(open_sqlite: OpenPlace, database: Path) -> None:
     """Before, the wrapped key is in the database or WAL; after, in no file, so the spool file as it still stands
     cannot be decrypted even with the master key."""
-    spool = SpoolFiles(database.parent / "spool")
+    spool = new_spool(database.parent / "spool")
     async with open_sqlite() as place:
         sink = spool.create("LARGE")
         await sink.write(PDF * 200)
