@@ -21,7 +21,7 @@ from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
 from mssgw.app.reloading import made_of, read_again
 from mssgw.app.seat import Seat
-from mssgw.app.stores import at_rest, is_missing
+from mssgw.app.stores import at_rest, missing_database
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry, Silence
@@ -124,7 +124,7 @@ def _try_what_workers_make(config: Config) -> None:
 
 
 async def _try_the_store(config: Config) -> None:
-    new = is_missing(config)
-    async with at_rest(config):
+    new = missing_database(config)
+    async with at_rest(config, founds=True):
         if new:
             LogTelemetry().event("store.created", path=str(config.gateway.state_dir))
