@@ -107,7 +107,9 @@ async def show(office: Office, spool_id: str, as_json: bool) -> None:
 async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> None:
     """Try queued deliveries again now instead of when they are due.
 
-    Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued delivery.
+    Where the next hop did not answer a moment ago it is spared: they wait for up to half a minute, very many of them
+    for some minutes. Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued
+    delivery.
 
     \b
     Examples:
