@@ -173,7 +173,7 @@ async def release(office: Office, spool_id: str) -> None:
             released = await _release(office, spool_id, effects)
             break
         except Conflict:
-            continue  # the same receipt came by another way just now: look again
+            continue  # a receipt was counted or an exchange closed just now: look again
     else:
         raise no(f"queue release: {spool_id} stays held, for what it depends on keeps changing; try again")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
