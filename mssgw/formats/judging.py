@@ -176,7 +176,7 @@ class _Judging:
     def _smime(self, name: str, depth: int, item: Item) -> None:  # req: SD-14
         """Only what is encrypted is opaque. What is signed is judged: a document, or a letter."""
         try:
-            signed = telling.opened(item)
+            signed = telling.opened_surely(item)
         except cms.UnreadableCms:
             self._stop(name, Stopped(guard.LETTER["signed"]))
             return
