@@ -76,8 +76,8 @@ class Walk:
         self._is_base64 = False  # the part at hand
         self._ended = False
         self._open: list[_Multipart] = []
-        self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin
-        self._lines: tuple[bytes, ...] = ()  # these, and how such lines begin for others
+        self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
+        self._lines: tuple[bytes, ...] = ()  # these, and what readers would see besides who end a boundary early
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
