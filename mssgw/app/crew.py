@@ -56,7 +56,7 @@ def serve(config_path: Path) -> None:
     spare_the_collector()
     crew = Crew(config_path, config)
     Supervisor(
-        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().now
+        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().keep_up
     ).supervise()
 
 
