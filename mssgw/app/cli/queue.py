@@ -107,7 +107,9 @@ async def show(office: Office, spool_id: str, as_json: bool) -> None:
 async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> None:
     """Try queued deliveries again now instead of when they are due.
 
-    Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued delivery.
+    Where the next hop did not answer a moment ago it is spared: they wait for up to half a minute, very many of them
+    for some minutes. Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued
+    delivery.
 
     \b
     Examples:
@@ -171,7 +173,7 @@ async def release(office: Office, spool_id: str) -> None:
             released = await _release(office, spool_id, effects)
             break
         except Conflict:
-            continue  # the same receipt came by another way just now: look again
+            continue  # a receipt was counted or an exchange closed just now: look again
     else:
         raise no(f"queue release: {spool_id} stays held, for what it depends on keeps changing; try again")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
