@@ -69,16 +69,20 @@ class Attempts:
 
     def begin(self, lane: Lane, job: Job) -> None:
         """An attempt at this job is about to be made: after a pause it is the one that finds out for all."""
+        if lane.down_reply is None:
+            return
         now = self._clock.now()
-        if lane.down_reply is not None and lane.spared(now) is None:
+        if lane.spared(now) is None:
             lane.spare(now + self._pause, lane.down_reply, scout=job)
 
     def may_wait(self, lane: Lane, job: Job) -> bool:
         """Whether to put the job off instead: its next hop is spared, and no sender is due a word of that."""
-        settings, now = self._live.settings, self._clock.now()
+        now = self._clock.now()
+        if lane.spared(now) is None:
+            return False
+        settings = self._live.settings
         has_route = settings.routes.of(job.deliveries[0]) is not None  # or it is told that it has none
-        owed = any(settings.retry.owes_a_word(delivery, now) for delivery in job.deliveries)
-        return lane.spared(now) is not None and has_route and not owed
+        return has_route and not any(settings.retry.owes_a_word(delivery, now) for delivery in job.deliveries)
 
     async def put_off(self, lane: Lane, jobs: Sequence[Job]) -> None:
         """Give jobs that may wait back to the queue, as if nobody had claimed them. Raises StoreUnavailable.
