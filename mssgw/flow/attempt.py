@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,7 @@ PAUSE = 1.0  # seconds between tries to reach the store
 INSIST = timedelta(minutes=60)  # how long; nobody can take the letter over while the store is away
 ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
 WITHDRAWN = Reply(454, DISTRUSTED, "Domaine retire de la liste blanche MSSante")  # req: WL-8
+LATELY = 1.0  # seconds in which a next hop that answered one letter is not away for another
 TOO_SLOW = Reply(451, "4.4.2", "Le serveur suivant tarde a repondre")
 TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
 
@@ -146,11 +148,13 @@ class Attempts:
         Not when a hop that does answer says 4.4.1, of a server behind it: its words are about one letter, and quote it.
         """
         down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.down), None)
-        if down is not None:
+        if down is None:
+            lane.answered = time.monotonic()
+            if lane.down_reply is not None:
+                lane.go_on()
+                self._telemetry.event("hop.answers_again", route=route.name)
+        elif lane.answered < time.monotonic() - LATELY:  # else it takes so many connections, and no more
             self._spare(route.name, lane, down.reply, down.next_hop)
-        elif lane.down_reply is not None:
-            lane.go_on()
-            self._telemetry.event("hop.answers_again", route=route.name)
 
     @property
     def _pause(self) -> timedelta:

@@ -29,13 +29,14 @@ STANDS_STILL = 10.0  # seconds without the end of an attempt
 class Lane:
     """The jobs of one route, and whether its next hop is spared: it did not answer a moment ago.
 
-    ``scout``: the job that finds out whether it answers again. ``moved``: when an attempt last ended, or the first of
-    those that run began (time.monotonic).
+    ``scout``: the job that finds out whether it answers again. ``answered``: when it last did; ``moved``: when an
+    attempt last ended, or the first of those that run began (time.monotonic).
     """
 
     waiting: deque[Job] = field(default_factory=deque)
     running: int = 0
     moved: float = 0.0
+    answered: float = float("-inf")
     down_until: datetime | None = None
     down_reply: Reply | None = None
     scout: Job | None = None

@@ -1,6 +1,7 @@
 """What the deliverer promises when hops are slow, configurations change and things of ours break."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -495,6 +496,18 @@ async def test_after_the_pause_one_letter_finds_out_for_all(office):
     assert await office.store.queue(limit=9) == []
     assert office.events.seen.count("hop.spared") == 1
     assert office.events.seen.count("hop.answers_again") == 1
+
+
+async def test_a_next_hop_that_takes_only_so_many_connections_is_not_spared(office):
+    """It tells the others to come later: what waits behind them goes on over those that it takes."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    answers = itertools.cycle([Delivered(reply=OK, next_hop="mx"), away(), Delivered(reply=OK, next_hop="mx")])
+    office.hop.answer = lambda: next(answers)
+    flow = office.flow(per_route=3)
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) >= 9 and flow.deliverer.idle, flow)
+    assert [route for route, _ in office.hop.seen].count("patients") == 9, "each was tried, without a pause"
+    assert "hop.spared" not in office.events.seen
 
 
 async def test_what_is_put_off_says_why_and_is_not_read(office):
