@@ -16,7 +16,7 @@ from mssgw.core.replies import Reply
 from mssgw.formats.mime import Scanner
 
 PIECE = 32_768  # octets; as many headers of parts as fit in it are read at once: up to 20 ms
-LONG = 32_768  # octets of a header; shorter ones are read at once
+LONG = 16_384  # octets of a header; shorter ones are read at once: up to 15 ms
 BREATH = 0.005  # seconds that all readings together may take before everybody else has a turn
 READING_TOO_LONG = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 Read = TypeVar("Read")
