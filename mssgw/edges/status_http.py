@@ -69,7 +69,7 @@ class StatusServer:
         task.add_done_callback(lambda _: self._left(task, writer))
 
     def _has_room(self) -> bool:
-        """Whoever connects and asks nothing would else keep monitoring out, which asks as soon as it connects."""
+        """Whoever asks nothing, or reads nothing, would else keep monitoring out, which does both at once."""
         if len(self._tasks) < _AT_ONCE:
             return True
         slowest = next(iter(self._idle), None)
@@ -90,6 +90,7 @@ class StatusServer:
             page = await self._answer(reader)
             writer.write(_written(page))
             writer.close()
+            self._idle[_this_task()] = None  # again: it may not read, either
             async with asyncio.timeout(_REQUEST):
                 await writer.wait_closed()
 
@@ -99,9 +100,7 @@ class StatusServer:
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return Page(status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        task = asyncio.current_task()
-        assert task is not None
-        self._idle.pop(task, None)
+        self._idle.pop(_this_task(), None)
         method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method != "GET":
@@ -114,6 +113,12 @@ class StatusServer:
                 return await make()
         except Exception:  # what went wrong is not for whoever asks
             return Page(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _this_task() -> "asyncio.Task[None]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task
 
 
 def _is_ours(met: socket.socket) -> bool:

@@ -22,13 +22,17 @@ async def _sick() -> Page:
     return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=b"no")
 
 
+async def _large() -> Page:
+    return Page(body=bytes(32 * 2**20))
+
+
 async def _broken() -> Page:
     raise RuntimeError("279035121518989")
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    async with StatusServer({"/fine": _fine, "/sick": _sick, "/broken": _broken}) as server:
+    async with StatusServer({"/fine": _fine, "/sick": _sick, "/broken": _broken, "/large": _large}) as server:
         bound = socket.create_server(("127.0.0.1", 0))
         await server.listen_on(bound)
         yield bound.getsockname()[1]
@@ -92,6 +96,17 @@ async def test_who_asks_nothing_gives_way_to_who_asks(port: int) -> None:
     late = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
     assert await _quietly(port) == 200
     for _, writer in silent + late:
+        writer.transport.abort()
+
+
+async def test_who_does_not_read_gives_way_too(port: int) -> None:
+    """A page that the kernel's buffers do not hold would else keep its place until it is given up."""
+    deaf = [await asyncio.open_connection("127.0.0.1", port, limit=64) for _ in range(20)]
+    for _, writer in deaf:
+        writer.write(b"GET /large HTTP/1.0\r\n\r\n")
+    await asyncio.gather(*(reader.readuntil(b"\n") for reader, _ in deaf))
+    assert await _quietly(port) == 200
+    for _, writer in deaf:
         writer.transport.abort()
 
 
