@@ -29,7 +29,7 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.reading import READING_TOO_LONG, Reading
+from mssgw.flow.reading import READING_TOO_LONG, Reading, Turns
 from mssgw.formats.data_phase import Problem
 from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
@@ -50,7 +50,7 @@ class Means:
     inspector: Inspector
     documents: Documents
     deliverer: Deliverer
-    long_headers: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # see Reading
+    turns: Turns = field(default_factory=Turns, repr=False)  # of reading letters
 
 
 class IncomingLetter:
@@ -65,7 +65,7 @@ class IncomingLetter:
             person_header=client.person_header,
             person_received=client.person_received,
         )
-        self._reading = Reading(scanner, means.long_headers)
+        self._reading = Reading(scanner, means.turns)
         self._sink = means.spool.create(self.spool_id)
         self._body: Body | None = None
         self._report: Report | None = None
