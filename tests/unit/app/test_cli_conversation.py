@@ -76,6 +76,25 @@ def test_close_and_reopen_put_the_pair_in_a_state(office, run):
     assert (again.exit_code, again.stdout) == (0, "conversation was open already\n")
 
 
+def test_an_exchange_that_nobody_knows_is_reopened_only_for_who_means_it(office, run):
+    """A slip in the mailbox would open another one, and tell the operator that all is well; the one meant stays shut.
+
+    An opposition to that mailbox is no exchange with it.
+    """
+    office.pairs[a_pair()] = State.CLOSED, EARLIER
+    office.blocked.add((a_pair().patient, Address.parse("dr.martn@cabinet.mssante.fr")))
+    mistyped = run("conversation", "reopen", MATRICULE, "dr.martn@cabinet.mssante.fr")
+    assert mistyped.exit_code == 1
+    assert mistyped.stdout == ""
+    assert "no exchange of these two is known" in mistyped.stderr
+    assert "--create" in mistyped.stderr
+    assert office.pairs == {a_pair(): (State.CLOSED, EARLIER)}
+    meant = run("conversation", "reopen", MATRICULE, "accueil@cabinet.mssante.fr", "--create")
+    assert (meant.exit_code, meant.stdout) == (0, "conversation open\n")
+    assert run("conversation", "reopen", MATRICULE, DOCTOR).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+
+
 def test_block_and_unblock_one_mailbox_or_all(office, run):
     """`block PATIENT` opposes all mailboxes, `block PATIENT BAL` one (SD-12)."""
     patient = Address.parse(PATIENT)
