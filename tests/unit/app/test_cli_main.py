@@ -360,7 +360,9 @@ def test_an_address_that_cannot_be_bound_is_told_with_why(monkeypatch, number, e
 def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     """It asks for the store alone, and refuses what is no key, or one that others can read."""
     path = tmp_path / "new.key"
-    assert run("key", "rotate", "--new", str(path)).exit_code == 65
+    missing = run("key", "rotate", "--new", str(path))
+    assert missing.exit_code == 65
+    assert f"`mssgw key new {path}` makes one" in missing.stderr
     run("key", "new", str(path))
     assert run("key", "rotate", "--new", str(path)).exit_code == 0
     assert office.new_key == path.read_bytes()

@@ -211,6 +211,17 @@ def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: 
     )
 
 
+def test_a_missing_key_is_replaced_only_where_nothing_is_sealed_yet(load: Load, tmp_path: Path) -> None:
+    """Beside a database, another key would open none of its letters."""
+    named = {"old": 'state_dir = "state"', "new": 'state_dir = "state"\n[store]\nmaster_key_file = "k"'}
+    with pytest.raises(config.ConfigErrors, match="for a new store: mssgw key new"):
+        load(**named)
+    (tmp_path / "state" / "mssgw.db").write_bytes(b"sealed")
+    with pytest.raises(config.ConfigErrors, match="give back the key that this store was made with") as refused:
+        load(**named)
+    assert "key new" not in str(refused.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"short", b"00" * 31])
 def test_a_file_that_holds_no_master_key_is_refused(load: Load, tmp_path: Path, content: bytes) -> None:
     """The daemon would end at its start. Where no file is named, the one beside the letters is only warned of."""

@@ -1,0 +1,50 @@
+"""What a command is told that finds no master key: the service's is a credential, which no shell sees."""
+
+from pathlib import Path
+
+import pytest
+
+from mssgw.app.config import load
+from mssgw.app.stores import at_rest
+from mssgw.edges.vault import UnusableKey
+from tests import installation
+
+
+@pytest.fixture(autouse=True)
+def outside_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+
+
+async def told_without_a_key(folder: Path, named: str = "") -> str:
+    """As with the supplied units: no file is named, and the credential is out of sight."""
+    config = folder / "mssgw.toml"
+    written = 'master_key_file = "master.key"'
+    config.write_text(config.read_text().replace(written, named, 1))
+    assert written not in config.read_text()
+    with pytest.raises(UnusableKey) as refused:
+        async with at_rest(load(config), founds=False):
+            pass
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("named", "credential"),
+    [("", "LoadCredential=master-key:"), ('master_key_file = "credential:cle"', "LoadCredential=cle:")],
+)
+@pytest.mark.parametrize("there", ["mssgw.db", "spool/1M/1M8Z7Q4X9TB20KEV"])
+async def test_who_finds_no_key_to_a_store_is_never_told_to_make_one(
+    tmp_path: Path, there: str, named: str, credential: str
+) -> None:
+    """A new key opens no letter of it; what to type is said, the key's credential by its name."""
+    installation.install(tmp_path, hop=25)
+    (sealed := tmp_path / "state" / there).parent.mkdir(parents=True, exist_ok=True)
+    sealed.write_bytes(b"sealed")
+    told = await told_without_a_key(tmp_path, named)
+    assert "key new" not in told
+    assert "systemd-run --wait --pipe -p User=mssgw -p " + credential in told
+
+
+async def test_where_no_store_is_yet_who_finds_no_key_is_told_how_to_make_one(tmp_path: Path) -> None:
+    installation.install(tmp_path, hop=25)
+    key = tmp_path / "state" / "master.key"
+    assert (await told_without_a_key(tmp_path)).endswith(f"for a new store, `mssgw key new {key}`")
