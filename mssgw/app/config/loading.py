@@ -29,16 +29,17 @@ _MEMBER = re.compile(r"<\w+\.\w+: '([^']*)'>")  # how pydantic writes an enum va
 _AT = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
-def load(path: Path | str, *, keyless: bool = False) -> Config:
+def load(path: Path | str, *, keyless: bool = False, by_hand: bool = False) -> Config:
     """Read, validate and cross-check a configuration file. Raises ConfigErrors with all that is wrong.
 
     ``keyless``: for commands that only read; a key of TLS may be missing, or another certificate's.
+    ``by_hand``: for commands; systemd-run gave them the credentials that they need, not all those of the service.
     """
     path = Path(path)
     text = _read(path)
     raw = _parse(path, text)
     where = lines.key_lines(text)
-    sections, complaints = _validate(raw, base=path.absolute().parent)
+    sections, complaints = _validate(raw, {"base": path.absolute().parent, "by_hand": by_hand})
     found = contradictions(sections)
     complaints += [each for each in found if not (keyless and _is_of_a_pair(each.path))]
     if complaints:
@@ -89,10 +90,10 @@ def _placed(complaints: Iterable[Complaint], path: Path, where: dict[lines.Path,
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
 
 
-def _validate(raw: Mapping[str, Any], *, base: Path) -> tuple[dict[str, Any], list[Complaint]]:
-    """The sound sections by attribute name, and what is wrong with the others."""
+def _validate(raw: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], list[Complaint]]:
+    """The sound sections by attribute name, and what is wrong with the others. ``context``: see values.py."""
     try:
-        config = Config.model_validate(raw, context={"base": base})
+        config = Config.model_validate(raw, context=context)
     except ValidationError as error:
         complaints = [_complaint(detail) for detail in error.errors(include_url=False)]
     else:
@@ -103,7 +104,7 @@ def _validate(raw: Mapping[str, Any], *, base: Path) -> tuple[dict[str, Any], li
         key = field.alias or name
         if key not in broken:
             part = {key: raw[key]} if key in raw else {}
-            sound[name] = getattr(_Partial.model_validate(part, context={"base": base}), name)
+            sound[name] = getattr(_Partial.model_validate(part, context=context), name)
     return sound, complaints
 
 

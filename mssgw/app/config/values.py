@@ -292,7 +292,9 @@ def secret_file(value: object, info: ValidationInfo) -> SecretFile:
     if not _NAME.fullmatch(credential):
         raise ValueError('expected the name of a systemd credential, such as "credential:tls-key"')
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return SecretFile(value, Path(given) / credential if given else None)
+    path = Path(given) / credential if given else None
+    by_hand = info.context is not None and info.context.get("by_hand")
+    return SecretFile(value, None if path is not None and by_hand and _is_absent(path) else path)
 
 
 def source(value: object, info: ValidationInfo) -> str:
@@ -301,6 +303,17 @@ def source(value: object, info: ValidationInfo) -> str:
         raise ValueError('expected a file, or a URL such as "https://espacedeconfiance.mssante.fr/liste.xml"')
     scheme, colon, _ = value.partition("://")
     return value if colon and scheme.isalpha() else str(_base(info) / value)
+
+
+def _is_absent(path: Path) -> bool:
+    """Not there; one that may not be looked at is not absent."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _base(info: ValidationInfo) -> Path:

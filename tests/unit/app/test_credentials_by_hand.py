@@ -1,10 +1,11 @@
-"""What a command is told that finds no master key: the service's is a credential, which no shell sees."""
+"""Commands beside a service that is stopped: its credentials are out of sight, unless systemd-run gives them."""
 
 from pathlib import Path
 
 import pytest
 
-from mssgw.app.config import load
+from mssgw.app.cli import opening
+from mssgw.app.config import ConfigErrors, load
 from mssgw.app.stores import at_rest
 from mssgw.edges.vault import UnusableKey
 from tests import installation
@@ -48,3 +49,21 @@ async def test_where_no_store_is_yet_who_finds_no_key_is_told_how_to_make_one(tm
     installation.install(tmp_path, hop=25)
     key = tmp_path / "state" / "master.key"
     assert (await told_without_a_key(tmp_path)).endswith(f"for a new store, `mssgw key new {key}`")
+
+
+async def test_a_command_needs_no_more_credentials_than_those_that_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`systemd-run -p LoadCredential=master-key:FILE mssgw queue list`: certificates are for who serves, and checks."""
+    tls = 'tls = "starttls"\ncertificate = "credential:tls-certificate"\nkey = "credential:tls-key"'
+    config = installation.install(tmp_path, hop=25, listener=tls)
+    config.write_text(config.read_text().replace('master_key_file = "master.key"', "", 1))
+    (tmp_path / "given").mkdir()
+    (tmp_path / "master.key").rename(tmp_path / "given" / "master-key")
+    installation.begun(tmp_path / "state")
+    monkeypatch.setattr(opening, "CREDENTIALS", tmp_path / "of the service")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "given"))
+    async with opening.open_office(config, alone=False) as office:
+        assert await office.desk.queue(limit=1) == []
+    with pytest.raises(ConfigErrors, match="tls-certificate"):
+        load(config)
