@@ -198,18 +198,21 @@ def address(value: object) -> Address:
 
 
 def network(value: object) -> Network:
-    """An IP address or network in CIDR form."""
+    """An IP address or network in CIDR form; not the whole Internet."""
+    expected = 'expected an IP address or network such as "192.0.2.0/24"'
+    if not isinstance(value, str):
+        raise ValueError(expected)
     try:
-        if isinstance(value, str):
-            return ip_network(value)
+        given = ip_network(value)
     except ValueError:
         try:
-            proper = ip_network(str(value), strict=False)
+            proper = ip_network(value, strict=False)
         except ValueError:
-            pass
-        else:
-            raise ValueError(f'expected a network without host bits, here "{proper}"') from None
-    raise ValueError('expected an IP address or network such as "192.0.2.0/24"')
+            raise ValueError(expected) from None
+        raise ValueError(f'expected a network without host bits, here "{proper}"') from None
+    if not given.prefixlen:
+        raise ValueError("expected the addresses of its servers: from these everybody could write as its domains")
+    return given
 
 
 def _endpoint(value: object, lowest_port: int, expected: str) -> Endpoint:

@@ -151,6 +151,8 @@ MISTAKES = [
     ('"198.51.100.0/24"', '"198.51.100.7/24"', 29, "establishment[1].networks[0]", 'here "198.51.100.0/24"'),
     ('"198.51.100.0/24"', '"192.0.2.25"', 29, "establishment[1].networks[0]", 'overlaps a network of "chu"'),
     ('"198.51.100.0/24"', '"localhost"', 29, "establishment[1].networks[0]", "an IP address or network"),
+    ('"198.51.100.0/24"', '"0.0.0.0/0"', 29, "establishment[1].networks[0]", "from these everybody could write"),
+    ('"203.0.113.0/24"', '"::/0"', 39, "trusted_domain[0].networks[0]", "from these everybody could write"),
     ('"127.0.0.1:2600"', '"mx"', 23, "establishment[0].next_hop", 'expected "host:port"'),
     ('"127.0.0.1:2600"', '"10.0.0.300:25"', 23, "establishment[0].next_hop", 'expected "host:port"'),
     (

@@ -193,6 +193,23 @@ def test_observing_without_an_end_is_warned_of(load: Load) -> None:
     assert "policy.conversations" not in {each.key for each in config.warnings(load())}
 
 
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8: 2^24 addresses may write as its domains"),
+        ("2001:db8::/32", "2001:db8::/32: 2^96 addresses may write as its domains"),
+        ("10.1.0.0/16", None),
+        ("2001:db8::/48", None),
+        ("127.0.0.0/8", None),
+    ],
+)
+def test_a_network_wider_than_a_hospital_is_warned_of(load: Load, network: str, told: str | None) -> None:
+    """Everything in it may write in the doctors' names; the machine's own loopback is no stranger's."""
+    warned = config.warnings(load(old='"198.51.100.0/24"', new=f'"{network}"'))
+    found = [(each.line, each.message) for each in warned if each.key == "establishment[1].networks[0]"]
+    assert found == ([(29, f"{told}; name its servers alone")] if told else [])
+
+
 def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: Path) -> None:
     """A key for all is no key; the daemon would not start with it, so `mssgw check` says so."""
     key = tmp_path / "master.key"
