@@ -1,7 +1,7 @@
 """``mssgw conversation``: who may answer whom, and what an operator changes about it."""
 
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -171,11 +171,11 @@ async def unblock(office: Office, patient_text: str, bal_text: str | None) -> No
 
 
 @conversation.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.File("rb"))  # opened before the command goes on as the gateway's user
 @click.option("--skip-errors", is_flag=True, help="Import the good lines although others are wrong.")
 @json_option
 @at_the_office(limit=None, founds=True)
-async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) -> None:
+async def import_(office: Office, file: BinaryIO, skip_errors: bool, as_json: bool) -> None:
     """Import conversations from earlier mail logs (SD-9): a CSV file with the header patient,bal,state,date.
 
     patient: address or matricule. bal: address. state: open or closed. date: ISO 8601, UTC unless it says otherwise.

@@ -1,6 +1,8 @@
 """`mssgw conversation`: who may answer whom, and the import of earlier pairs (SD-9, SD-12)."""
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +163,31 @@ def test_import_writes_the_pairs_of_earlier_mail(office, run_json, csv_file):
     assert office.pairs[a_pair()] == (State.OPEN, datetime(2026, 2, 1, tzinfo=UTC))
     corsican = Pair(Address.parse(f"{CORSICAN}@patient.mssante.fr"), Address.parse(DOCTOR))
     assert office.pairs[corsican] == (State.CLOSED, datetime(2026, 2, 1, 8, tzinfo=UTC))
+
+
+def test_a_file_is_opened_before_the_command_goes_on_as_the_gateways_user(office, run, csv_file, monkeypatch):
+    """Root's own folders are closed to that user."""
+    path = csv_file(HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n")
+    real = office.open
+
+    def closed_meanwhile(config, alone):
+        Path(path).unlink()
+        return real(config, alone)
+
+    monkeypatch.setattr(office, "open", closed_meanwhile)
+    assert run("conversation", "import", path).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+
+
+def test_a_pipe_which_cannot_be_read_twice_is_refused(office, run):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        file.write((HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n").encode())
+    refused = run("conversation", "import", f"/dev/fd/{reading}")
+    os.close(reading)
+    assert refused.exit_code == 65
+    assert "not a pipe" in refused.stderr
+    assert office.pairs == {}
 
 
 def test_import_leaves_known_conversations_alone(office, run_json, csv_file):
