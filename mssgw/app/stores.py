@@ -194,5 +194,8 @@ def _make(state_dir: Path) -> None:
     """The state directory at a first start; systemd makes it for the service (StateDirectory=)."""
     try:
         state_dir.mkdir(mode=0o700, exist_ok=True)
+    except PermissionError:  # not chained: it is the right user, who may make nothing there
+        make = f"install -d -m 0700 -o {SERVICE_USER} -g {SERVICE_USER} {state_dir}"
+        raise StoreUnavailable(f"{state_dir} does not exist, and this user may not make it: {make}") from None
     except OSError as error:
         raise StoreUnavailable(f"{state_dir}: {error.strerror}") from error

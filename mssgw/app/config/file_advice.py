@@ -135,7 +135,11 @@ def _state(config: Config) -> Found:
     folder = config.gateway.state_dir
     folder = folder if folder.exists() else folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield Complaint(("gateway", "state_dir"), f"not writable for this user: {folder}")
+        message = f"not writable for this user: {folder}"
+        if folder != config.gateway.state_dir:
+            make = f"install -d -m 0700 -o {SERVICE_USER} -g {SERVICE_USER} {config.gateway.state_dir}"
+            message = f"does not exist, and this user may not make it: {make}"
+        yield Complaint(("gateway", "state_dir"), message)
     elif folder == config.gateway.state_dir and folder.stat().st_mode & 0o007:
         yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")
 

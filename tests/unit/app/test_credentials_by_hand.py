@@ -7,6 +7,7 @@ import pytest
 from mssgw.app.cli import opening
 from mssgw.app.config import ConfigErrors, load
 from mssgw.app.stores import at_rest
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.vault import UnusableKey
 from tests import installation
 
@@ -49,6 +50,24 @@ async def test_where_no_store_is_yet_who_finds_no_key_is_told_how_to_make_one(tm
     installation.install(tmp_path, hop=25)
     key = tmp_path / "state" / "master.key"
     assert (await told_without_a_key(tmp_path)).endswith(f"for a new store, `mssgw key new {key}`")
+
+
+async def test_a_state_directory_that_cannot_be_made_is_told_with_how_to_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is the gateway's user already is not told to become it: under /var/lib root alone makes folders."""
+    config = load(installation.install(tmp_path, hop=25))
+    (tmp_path / "state").rmdir()
+
+    def denied(path: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", denied)
+    with pytest.raises(StoreUnavailable, match="does not exist") as refused:
+        async with at_rest(config, founds=True):
+            pass
+    assert str(refused.value).endswith(f"install -d -m 0700 -o mssgw -g mssgw {tmp_path / 'state'}")
+    assert refused.value.__cause__ is None
 
 
 async def test_a_command_needs_no_more_credentials_than_those_that_it_was_given(
