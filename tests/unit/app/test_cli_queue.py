@@ -161,6 +161,16 @@ def test_retry_of_what_is_due_already_is_no_failure(office, run, monkeypatch):
     told = run("queue", "retry", ID)
     assert (told.exit_code, told.stdout) == (0, "all due already\n")
     assert run("queue", "retry", OTHER_ID).exit_code == 1
+    assert run("queue", "retry", "--all").stdout == "all due already\n"
+
+
+def test_retry_of_an_empty_queue_says_that_nothing_waits(office, run):
+    """`all due already` reads as if letters were about to go; a held one stays held."""
+    assert run("queue", "retry", "--all").stdout == "nothing waits to be tried\n"
+    office.put()
+    run("queue", "hold", ID)
+    told = run("queue", "retry", "--all")
+    assert (told.exit_code, told.stdout) == (0, "nothing waits to be tried\n")
 
 
 def test_changes_name_the_operator(office, run, monkeypatch):
