@@ -172,6 +172,9 @@ def _ends_soon(trust: TrustSettings) -> Found:
             if days < SOON:
                 when = f"ends in {days} days" if days >= 0 else "has ended"
                 yield Complaint(("trust", key), f"{each.subject} {when}: {each.not_after:%Y-%m-%d %H:%M} UTC")
+            elif each.not_before > datetime.now(UTC):
+                begins = f"{each.not_before:%Y-%m-%d %H:%M} UTC"
+                yield Complaint(("trust", key), f"{each.subject} is not valid yet: from {begins} on")
 
 
 def _logins(config: Config) -> Found:

@@ -168,7 +168,7 @@ def mailboxes_have_a_home(
         if domain == gateway.patient_domain:
             yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
         elif domain not in served and trust is None:  # else the white list may have it
-            near = get_close_matches(domain, served, n=1)
+            near = get_close_matches(domain, served - {gateway.patient_domain}, n=1, cutoff=0.8)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
             yield Complaint(("mailbox", n, "address"), message)

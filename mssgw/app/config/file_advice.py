@@ -84,6 +84,14 @@ def _out_of_reach(config: Config) -> Found:
             yield Complaint(at, message)
 
 
+def _the_file_itself(config: Config) -> Found:
+    """Root reads it whatever its mode is; the service would not start."""
+    path = Path(config._file)
+    if os.geteuid() == 0 and not _service_reads(path):
+        let = f"chgrp {SERVICE_USER} {path}, chmod 0640 {path}"
+        yield Complaint((), f"the service's user {SERVICE_USER} may not read this file: {let}")
+
+
 def _service_reads(path: Path) -> bool:
     """True also when nobody can say: no such user here, or no such file, which is an error already."""
     try:
@@ -158,4 +166,4 @@ def _strangers(config: Config) -> Found:
         yield Complaint(("gateway", "state_dir"), message)
 
 
-FILE_CHECKS = (_key_files, _unseen, _out_of_reach, _state, _strangers)
+FILE_CHECKS = (_the_file_itself, _key_files, _unseen, _out_of_reach, _state, _strangers)

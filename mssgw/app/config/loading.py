@@ -77,7 +77,10 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         at = _AT.search(str(error))
         line = int(at[1]) if at and at[1] else text.rstrip("\n").count("\n") + 1
-        message = f"not TOML: {_AT.sub('', str(error))}"
+        said = _AT.sub("", str(error))
+        # Of a bare word, True, or quotation marks as text processors write them, it says no more than that.
+        expected = "; expected text in straight double quotes, a number, or true or false in small letters"
+        message = f"not TOML: {said}{expected if said == 'Invalid value' else ''}"
         raise ConfigErrors([Problem(str(path), line, "", message)]) from None
 
 

@@ -227,21 +227,31 @@ def _endpoint(value: object, lowest_port: int, expected: str) -> Endpoint:
     return Endpoint(host.lower(), int(port))
 
 
-def _is_host(host: str) -> bool:
+def _is_ip(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        try:
-            # Digits and dots only: a mistyped IPv4 address, never a host name.
-            return bool(domain_key(host)) and not re.fullmatch("[0-9.]+", host)
-        except MalformedAddress:
-            return False
+        return False
     return True
+
+
+def _is_host(host: str) -> bool:
+    if _is_ip(host):
+        return True
+    try:
+        # Digits and dots only: a mistyped IPv4 address, never a host name.
+        return bool(domain_key(host)) and not re.fullmatch("[0-9.]+", host)
+    except MalformedAddress:
+        return False
 
 
 def listen_address(value: object) -> Endpoint:
     """Where a listener binds: IP address and port; port 0 takes a free one."""
-    return _endpoint(value, 0, 'expected an address and port such as "127.0.0.1:25"')
+    expected = 'expected an IP address and port such as "127.0.0.1:25"'
+    endpoint = _endpoint(value, 0, expected)
+    if not _is_ip(endpoint.host) and not endpoint.loopback:  # whose it is would be for the DNS to say, at each start
+        raise ValueError(expected)
+    return endpoint
 
 
 def listen_address_or_none(value: object) -> Endpoint | None:

@@ -88,8 +88,8 @@ MISTAKES = [
         "listener[1].role",
         '"trust-space" or "patient-space", found "trust"',
     ),
-    ('"127.0.0.1:2526"', '"127.0.0.1"', 14, "listener[1].address", "an address and port"),
-    ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an address and port"),
+    ('"127.0.0.1:2526"', '"127.0.0.1"', 14, "listener[1].address", "an IP address and port"),
+    ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an IP address and port"),
     ('"127.0.0.1:2526"', '"::1:2526"', 14, "listener[1].address", "stands in brackets"),
     ('"127.0.0.1:2526"', '"0.0.0.0:2525"', 14, "listener[1].address", 'port 2525 is taken by "inside"'),
     ("[limits]", '[metrics]\naddress = "127.0.0.1:2526"\n[limits]', 50, "metrics.address", 'is taken by "outside"'),
@@ -197,6 +197,7 @@ MISTAKES = [
         "mailbox[0].address",
         'did you mean "chu-exemple.mssante.fr"?',
     ),
+    ('"127.0.0.1:2526"', '"mssgw.chu-exemple.fr:25"', 14, "listener[1].address", "an IP address and port"),
     ('"accueil@chu-exemple.mssante.fr"', '"accueil"', 43, "mailbox[0].address", "an @ and a domain"),
     (
         'conversations = "enforce"',
@@ -255,6 +256,10 @@ MISTAKES = [
     ),
     ("[limits]", "[limits", 49, "", "not TOML"),
     ('message_size = "10 MiB"', 'message_size = "10 MiB', 50, "", "not TOML"),
+    ('message_size = "10 MiB"', "message_size = 10 MiB", 50, "", "not TOML"),
+    ('message_size = "10 MiB"', "message_size = dix", 50, "", "Invalid value; expected text in straight double quotes"),
+    ('message_size = "10 MiB"', "message_size = \u201c10 MiB\u201d", 50, "", "text in straight double quotes"),
+    ('message_size = "10 MiB"', "message_size = True", 50, "", "true or false in small letters"),
 ]
 
 

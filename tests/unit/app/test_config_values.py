@@ -210,6 +210,25 @@ def test_a_network_wider_than_a_hospital_is_warned_of(load: Load, network: str, 
     assert found == ([(29, f"{told}; name its servers alone")] if told else [])
 
 
+def test_a_mailbox_is_never_said_to_be_meant_for_the_patients_domain(load: Load) -> None:
+    """Whoever takes the advice would name a patient as a professional."""
+    with pytest.raises(config.ConfigErrors, match="is a domain of no") as refused:
+        load(old='"accueil@chu-exemple.mssante.fr"', new='"accueil@patien.mssante.fr"')
+    assert "did you mean" not in str(refused.value)
+
+
+def test_root_is_warned_of_a_configuration_that_the_service_cannot_read(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor that left it 0600: root's check is content, and the service does not start."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(file_advice, "_service_reads", lambda path: path.name != "mssgw.toml")
+    told = [each.message for each in config.warnings(load()) if "may not read this file" in each.message]
+    assert [each.endswith(f"chmod 0640 {tmp_path / 'mssgw.toml'}") for each in told] == [True]
+    monkeypatch.setattr(file_advice, "_service_reads", lambda path: True)
+    assert not [each for each in config.warnings(load()) if "this file" in each.message]
+
+
 def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: Path) -> None:
     """A key for all is no key; the daemon would not start with it, so `mssgw check` says so."""
     key = tmp_path / "master.key"
