@@ -62,7 +62,9 @@ class Authority:
         builder = builder.add_extension(ca, critical=True).add_extension(usage, critical=True)
         self.certificate = builder.sign(self.key, hashes.SHA256())
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, *, days: int, begins: int = -2
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return (
             x509.CertificateBuilder()
@@ -70,7 +72,7 @@ class Authority:
             .issuer_name(_name(self.common_name))
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - 2 * _DAY)
+            .not_valid_before(now + begins * _DAY)
             .not_valid_after(now + days * _DAY)
         )
 
@@ -78,13 +80,13 @@ class Authority:
     def pem(self) -> str:
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
 
-    def issue(self, folder: Path, *names: str, days: int = 10) -> Path:
+    def issue(self, folder: Path, *names: str, days: int = 10, begins: int = -2) -> Path:
         """Write key and certificate for these host names and IP addresses; the path of the one PEM file.
 
-        ``days`` until it expires; -1 makes an expired one.
+        ``days`` until it expires; -1 makes an expired one. ``begins``: days until it is valid.
         """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(_name(names[0]), key.public_key(), days=days)
+        builder = self._builder(_name(names[0]), key.public_key(), days=days, begins=begins)
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.SubjectAlternativeName([host_name(one) for one in names]), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)

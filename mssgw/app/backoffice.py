@@ -1,10 +1,8 @@
 """The real Office: what the command line does to an installation, beside a running daemon or without one."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mssgw.app import wiring
@@ -129,9 +127,9 @@ class BackOffice:
             return await judge.of(spool_id, await self._by_the_list())
 
     async def explain_file(
-        self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
+        self, content: bytes, *, sender: Address | None, recipients: Sequence[Address], client: str | None
     ) -> tuple[Facts, Verdict]:
-        wire = to_wire(await asyncio.to_thread(path.read_bytes))
+        wire = to_wire(content)
         who = self._client(client, sender)
         scanner = Scanner(
             hostname=self._settings.hostname,

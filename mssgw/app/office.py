@@ -69,12 +69,12 @@ class Office(Protocol):
         """
 
     async def explain_file(
-        self, path: Path, *, sender: Address | None, recipients: Sequence[Address], client: str | None
+        self, content: bytes, *, sender: Address | None, recipients: Sequence[Address], client: str | None
     ) -> tuple[Facts, Verdict]:
-        """What would be decided now of this file in that envelope; nothing is kept, sent or journalled.
+        """What would be decided now of this letter in that envelope; nothing is kept, sent or journalled.
 
         ``sender`` None is ``<>``. ``client``: a configured client's name; None: the only one that may use the sender.
-        Raises NoSuchClient, and OSError when the file cannot be read.
+        Raises NoSuchClient.
         """
 
     async def explain_id(self, spool_id: str) -> tuple[Facts | None, Verdict | None, Sequence[Entry]]:

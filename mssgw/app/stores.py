@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mssgw.app.config import Config
+from mssgw.app.config.file_advice import SERVICE_USER
 from mssgw.app.wiring import password
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
@@ -18,7 +19,7 @@ from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.dialects import Sqlite, database
 from mssgw.edges.store_lock import store_lock
-from mssgw.edges.vault import read_master_key
+from mssgw.edges.vault import UnusableKey, read_master_key
 from mssgw.ports import (
     Clock,
     CollectedLetters,
@@ -74,8 +75,9 @@ async def at_rest(
     Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable; the last also for a database
     whose spool is not there.
     """
-    master_key = read_master_key(config.master_key.require())
-    if new := missing_database(config):
+    new = missing_database(config)
+    master_key = _master_key(config, new)
+    if new:
         _refuse_to_make(new, config.spool_dir, founds=founds)
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
@@ -124,14 +126,43 @@ def missing_database(config: Config) -> Path | None:
         return None
 
 
+def _master_key(config: Config, new: Path | None) -> bytes:
+    """The key that the configuration names; ``new``: the database, if it is not there. Raises UnusableKey.
+
+    A new one is offered only where nothing is sealed yet: over a store it would look like the cure, and be none.
+    """
+    file = config.master_key
+    try:
+        return read_master_key(file.require())
+    except UnusableKey as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        missing = str(error)
+    except FileNotFoundError:
+        missing = f"{file.named}: no master key is seen here"
+    if new and not _left_of_one(new, config.spool_dir) and file.path is not None:
+        raise UnusableKey(f"{missing}: for a new store, `mssgw key new {file.path}`")
+    name = file.named.partition(":")[2] if file.credential else "master-key"
+    raise UnusableKey(
+        f"{missing}. Where it is a credential of the service (LoadCredential={name}:FILE in its unit), commands see it "
+        f"only while the service runs: start it, or systemd-run --wait --pipe -p User={SERVICE_USER} "
+        f"-p LoadCredential={name}:/etc/mssgw/secrets/master.key mssgw ...; if it is lost, give back the one that this "
+        "store was made with"
+    )
+
+
+def _left_of_one(file: Path, spool: Path) -> list[str]:
+    """Where something is left of a store whose database is gone."""
+    wal = file.with_name(f"{file.name}-wal")
+    return [str(place) for place in (wal, spool) if any(path.is_file() for path in (place, *place.rglob("*")))]
+
+
 def _refuse_to_make(file: Path, spool: Path, *, founds: bool) -> None:
     """Raises StoreUnavailable when a store was here before, or when nobody asked for a new one.
 
     A new one knows no exchange, so patients would hear 550; and what the old one's letters are would be swept away.
     """
-    wal = file.with_name(f"{file.name}-wal")
-    left = [str(place) for place in (wal, spool) if any(path.is_file() for path in (place, *place.rglob("*")))]
-    if left:
+    if left := _left_of_one(file, spool):
         cure = "give it back from a backup; to begin anew, move that away"
         raise StoreUnavailable(f"no {file}, but what belongs to one, {' and '.join(left)}: {cure}")
     if not founds:
@@ -163,5 +194,8 @@ def _make(state_dir: Path) -> None:
     """The state directory at a first start; systemd makes it for the service (StateDirectory=)."""
     try:
         state_dir.mkdir(mode=0o700, exist_ok=True)
+    except PermissionError:  # not chained: it is the right user, who may make nothing there
+        make = f"install -d -m 0700 -o {SERVICE_USER} -g {SERVICE_USER} {state_dir}"
+        raise StoreUnavailable(f"{state_dir} does not exist, and this user may not make it: {make}") from None
     except OSError as error:
         raise StoreUnavailable(f"{state_dir}: {error.strerror}") from error

@@ -18,6 +18,10 @@ class TlsMisconfigured(GatewayError):
     """A certificate, key or CA file cannot be used."""
 
 
+class KeyMisconfigured(TlsMisconfigured):
+    """It is the file of the private key, whatever the certificate is."""
+
+
 def server_context(
     certificate: Path, key: Path | None = None, *, kind: type[ssl.SSLContext] = ssl.SSLContext
 ) -> ssl.SSLContext:
@@ -70,7 +74,9 @@ def _load_pair(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
     except (OSError, ValueError) as error:  # SSLError is an OSError
-        raise TlsMisconfigured(_unreadable(certificate, key) or _what_is_wrong(error, certificate, key)) from None
+        if unreadable := _unreadable(certificate, key):
+            raise TlsMisconfigured(unreadable) from None
+        raise _what_is_wrong(error, certificate, key) from None
 
 
 def _harden(context: ssl.SSLContext) -> None:
@@ -98,19 +104,22 @@ def _unreadable(*files: Path) -> str:
     return ""
 
 
-def _what_is_wrong(error: Exception, certificate: Path, key: Path) -> str:
+def _what_is_wrong(error: Exception, certificate: Path, key: Path) -> TlsMisconfigured:
     reason = getattr(error, "reason", None) or str(error)
     if reason == "KEY_VALUES_MISMATCH":
-        return f"{key}: is not the private key of {certificate}"
+        return TlsMisconfigured(f"{key}: is not the private key of {certificate}")
     if reason == "passphrase":
-        return f"{key}: is protected by a passphrase; give the daemon a plain key as a credential"
-    if not _has_a_certificate(certificate):
-        return f"{certificate}: no PEM certificate in it"
-    return f"{certificate} or {key}: not a usable PEM certificate and key ({reason})"
+        told = "is protected by a passphrase; give the daemon a plain key as a credential"
+        return KeyMisconfigured(f"{key}: {told}")
+    if not _has(certificate, b"-----BEGIN CERTIFICATE"):
+        return TlsMisconfigured(f"{certificate}: no PEM certificate in it")
+    if not _has(key, b"PRIVATE KEY-----"):
+        return KeyMisconfigured(f"{key}: no PEM private key in it")
+    return TlsMisconfigured(f"{certificate} or {key}: not a usable PEM certificate and key ({reason})")
 
 
-def _has_a_certificate(file: Path) -> bool:
+def _has(file: Path, mark: bytes) -> bool:
     try:
-        return b"-----BEGIN CERTIFICATE" in file.read_bytes()
+        return mark in file.read_bytes()
     except OSError:  # it has just been there
         return True

@@ -59,11 +59,8 @@ def read_master_key(path: Path) -> bytes:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read(4_096)
-    except FileNotFoundError:
-        raise UnusableKey(
-            f"{path}: no master key there: give back the one that this store was made with, or begin a new store with "
-            f"`mssgw key new {path}`. Kept as a systemd credential, commands find it while the service runs"
-        ) from None
+    except FileNotFoundError as error:  # chained: only who knows whether there is a store can say what to do
+        raise UnusableKey(f"{path}: no master key there") from error
     except OSError as error:  # chained: who is not allowed to is told what to do about that
         raise UnusableKey(f"{path}: {error.strerror}") from error
     if mode & stat.S_IRWXO:

@@ -1,7 +1,7 @@
 """``mssgw conversation``: who may answer whom, and what an operator changes about it."""
 
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import BinaryIO
 
 import click
 
@@ -125,15 +125,20 @@ async def close(office: Office, patient_text: str, bal_text: str) -> None:
 @conversation.command()
 @PATIENT
 @BAL
+@click.option("--create", is_flag=True, help="Open it also when none of these two is known.")
 @at_the_office()
-async def reopen(office: Office, patient_text: str, bal_text: str) -> None:
-    """Open a conversation, known or not: the patient may write to this mailbox.
+async def reopen(office: Office, patient_text: str, bal_text: str, *, create: bool) -> None:
+    """Open a conversation again: the patient may write to this mailbox.
+
+    Exit code 1 when none of these two is known, and nothing is changed: a mistyped mailbox would be opened instead of
+    the one meant. --create opens one that the gateway has never seen.
 
     \b
-    Example:
+    Examples:
       mssgw conversation reopen 279035121518989 dr.martin@cabinet.mssante.fr
+      mssgw conversation reopen 279035121518989 accueil@cabinet.mssante.fr --create
     """
-    await _put(office, patient_text, bal_text, State.OPEN)
+    await _put(office, patient_text, bal_text, State.OPEN, create=create)
 
 
 @conversation.command()
@@ -166,11 +171,11 @@ async def unblock(office: Office, patient_text: str, bal_text: str | None) -> No
 
 
 @conversation.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.File("rb"))  # opened before the command goes on as the gateway's user
 @click.option("--skip-errors", is_flag=True, help="Import the good lines although others are wrong.")
 @json_option
 @at_the_office(limit=None, founds=True)
-async def import_(office: Office, file: Path, skip_errors: bool, as_json: bool) -> None:
+async def import_(office: Office, file: BinaryIO, skip_errors: bool, as_json: bool) -> None:
     """Import conversations from earlier mail logs (SD-9): a CSV file with the header patient,bal,state,date.
 
     patient: address or matricule. bal: address. state: open or closed. date: ISO 8601, UTC unless it says otherwise.
@@ -194,11 +199,20 @@ def _is_about_all_mailboxes(entry: Entry) -> bool:
     return entry.event is JournalEvent.CONVERSATION and entry.sender is None
 
 
-async def _put(office: Office, patient_text: str, bal_text: str, state: State) -> None:
+async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool = True) -> None:
     pair = Pair(patient(patient_text, office.space), professional(bal_text, office.space))
     _warn_of_a_stranger(office, pair.bal)
+    if not create and not await _is_known(office, pair):
+        more = "see `conversation list --patient PATIENT`, or --create to open a new one"
+        raise no(f"conversation reopen: no exchange of these two is known: mistyped? {more}")
     changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
     click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
+
+
+async def _is_known(office: Office, pair: Pair) -> bool:
+    """Whether they ever had a conversation; an opposition alone is none."""
+    rows = await office.desk.conversations(limit=letters.JOURNAL_LIMIT, patient=pair.patient, bal=pair.bal)
+    return any(row.bal == pair.bal and row.state is not State.ABSENT for row in rows)
 
 
 async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:

@@ -129,6 +129,10 @@ def code_and_lines(error: BaseException) -> tuple[Code, list[str]]:
 def of_the_configuration(lines: list[str]) -> tuple[Code, list[str]]:
     """What is wrong with the file; or it is only that another user types than the one who may read it."""
     if all("cannot be read: Permission denied" in line for line in lines):
+        name, _, rest = lines[0].partition(": cannot be read: Permission denied")
+        if not rest and is_the_gateways_user():  # the file itself, none that it names
+            let = f"chgrp {SERVICE_USER} {name}, chmod 0640 {name}"
+            return Code.NO_PERMISSION, [*lines, f"the gateway's user must be able to read its configuration: {let}"]
         return Code.NO_PERMISSION, [*lines, _advice()]
     return Code.CONFIG, lines
 

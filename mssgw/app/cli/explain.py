@@ -1,6 +1,7 @@
 """``mssgw explain``: what is, or was, decided of a letter, and by which rules. Changes nothing."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,24 @@ from mssgw.core.verdict import Admit, Hold, Refuse, Verdict
 _CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD}
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is typed: a queue id, or the name of a file. ``content``: of that file, or why it cannot be read."""
+
+    typed: str
+    content: bytes | OSError
+
+
+def _subject(typed: str) -> Subject:
+    """Read at once: afterwards the command goes on as the gateway's user, who may not look into root's folders."""
+    try:
+        return Subject(typed, Path(typed).read_bytes())
+    except OSError as error:
+        return Subject(typed, error)
+
+
 @click.command(short_help="Say what is, or was, decided of a letter, and why.")
-@click.argument("subject", metavar="FILE.eml|ID")
+@click.argument("subject", metavar="FILE.eml|ID", type=_subject)
 @click.option("--from", "sender", metavar="ADDRESS", help="The reverse-path of MAIL FROM; '<>' for null.")
 @click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="A forward-path of RCPT TO; repeatable.")
 @click.option(
@@ -35,7 +52,7 @@ _CODES = {Admit: Code.OK, Refuse: Code.NO, Hold: Code.HELD}
 @at_the_office()
 async def explain(
     office: Office,
-    subject: str,
+    subject: Subject,
     sender: str | None,
     recipients: Sequence[str],
     client: str | None,
@@ -54,19 +71,20 @@ async def explain(
       mssgw explain recu.eml --from '<>' --to dr.martin@cabinet.mssante.fr --client mon-espace-sante
       mssgw explain 1M8Z7Q4X9TB20KEV --json
     """
-    if sender is None and not recipients and not {"/", "."} & set(subject):
-        await _explain_letter(office, queue_id(subject), full=full, as_json=as_json)
+    if sender is None and not recipients and not {"/", "."} & set(subject.typed):
+        await _explain_letter(office, queue_id(subject.typed), full=full, as_json=as_json)
         return
     if sender is None or not recipients:
         raise click.UsageError("a file needs --from and --to", click.get_current_context())
     reverse_path = None if sender == "<>" else Address.parse(sender)
     forward_paths = [Address.parse(recipient) for recipient in recipients]
+    if isinstance(subject.content, OSError):
+        code = Code.NO_PERMISSION if isinstance(subject.content, PermissionError) else Code.DATA
+        raise Failure(code, f"explain: {subject.typed}: {subject.content.strerror}")
     try:
         facts, verdict = await office.explain_file(
-            Path(subject), sender=reverse_path, recipients=forward_paths, client=client
+            subject.content, sender=reverse_path, recipients=forward_paths, client=client
         )
-    except FileNotFoundError:
-        raise Failure(Code.DATA, f"explain: {subject}: no such file") from None
     except MalformedMatricule as error:  # refused before any rule is asked, in the words of the SMTP reply (INS-3)
         refusal = Refuse(findings=(), reply=_as_at_the_door(office, reverse_path, error))
         _tell(None, refusal, (), full=full, as_json=as_json)

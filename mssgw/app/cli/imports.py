@@ -2,12 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import click
 
@@ -71,21 +69,25 @@ class Survey:
         return known is not None and known[1] == line
 
 
-async def run(office: Office, file: Path, *, skip_errors: bool, as_json: bool) -> None:
-    """Check the file, then write it in batches; prints a summary.
+async def run(office: Office, file: BinaryIO, *, skip_errors: bool, as_json: bool) -> None:
+    """Check the file, then write it in batches; prints a summary. It is read twice, so it is no pipe.
 
     Raises Failure with 65 for wrong lines: nothing is written then, or with ``skip_errors`` all the others are.
     """
+    if not file.seekable():
+        raise Failure(Code.DATA, f"{file.name}: expected a file, which is read twice, not a pipe")
     survey = Survey(datetime.now(UTC), office.ours)
-    with _progress(file, "checking") as advance:
+    with progress(file, "checking") as advance:
         for line, row in _rows(file, office.space, advance):
             survey.add(line, row)
     for line, why in survey.errors:
-        click.echo(f"mssgw: {file}:{line}: {why}", err=True)
+        click.echo(f"mssgw: {file.name}:{line}: {why}", err=True)
     for line in survey.strangers[:SHOWN]:
-        click.echo(f"warning: {file}:{line}: bal: of no [[establishment]] in the configuration; mistyped?", err=True)
+        click.echo(
+            f"warning: {file.name}:{line}: bal: of no [[establishment]] in the configuration; mistyped?", err=True
+        )
     more = f" ({survey.wrong - SHOWN} more not shown)" if survey.wrong > SHOWN else ""
-    wrong = f"{file}: {survey.wrong} of {survey.lines} lines are wrong{more}"
+    wrong = f"{file.name}: {survey.wrong} of {survey.lines} lines are wrong{more}"
     if survey.wrong and not skip_errors:
         raise Failure(Code.DATA, f"{wrong}; nothing imported")
     imported = await _write(office, file, survey)
@@ -94,9 +96,10 @@ async def run(office: Office, file: Path, *, skip_errors: bool, as_json: bool) -
         raise Failure(Code.DATA, f"{wrong}; the others are imported")
 
 
-async def _write(office: Office, file: Path, survey: Survey) -> int:
+async def _write(office: Office, file: BinaryIO, survey: Survey) -> int:
     imported = written = 0
-    with _progress(file, "importing") as advance:
+    file.seek(0)
+    with progress(file, "importing") as advance:
         good = (
             row
             for line, row in _rows(file, office.space, advance)
@@ -113,11 +116,10 @@ async def _write(office: Office, file: Path, survey: Survey) -> int:
     return imported
 
 
-def _rows(file: Path, space: PatientSpace, advance: Advance) -> Iterator[tuple[int, Row | BadLine]]:
+def _rows(file: BinaryIO, space: PatientSpace, advance: Advance) -> Iterator[tuple[int, Row | BadLine]]:
     """Line number and row of every line after the header. Raises Failure when it is no such CSV file at all."""
-    with file.open("rb") as raw:
-        for line, cells in rows(raw, HEADER, advance):
-            yield line, _row(cells, space)
+    for line, cells in rows(file, HEADER, advance):
+        yield line, _row(cells, space)
 
 
 def _row(cells: list[str], space: PatientSpace) -> Row | BadLine:
@@ -165,12 +167,6 @@ def _date(text: str) -> datetime:
 
 def _digest(pair: Pair) -> bytes:
     return hashlib.blake2b(f"{pair.patient.key}\0{pair.bal.key}".encode(), digest_size=16).digest()
-
-
-@contextmanager
-def _progress(file: Path, doing: str) -> Iterator[Advance]:
-    with file.open("rb") as raw, progress(raw, doing) as advance:
-        yield advance
 
 
 def _summarise(survey: Survey, imported: int, as_json: bool) -> None:

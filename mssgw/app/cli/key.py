@@ -90,4 +90,5 @@ def read_key(file: Path) -> bytes:
     try:
         return read_master_key(file)
     except UnusableKey as error:
-        raise Failure(Code.DATA, str(error)) from None
+        missing = isinstance(error.__cause__, FileNotFoundError) and scheme != "credential"
+        raise Failure(Code.DATA, f"{error}; `mssgw key new {file}` makes one" if missing else str(error)) from None

@@ -50,7 +50,7 @@ def read_configuration(config_path: Path, *, keyless: bool = False) -> "Config":
     if CREDENTIALS.is_dir():
         # Beside the running service, commands find the master key where systemd keeps it for the service.
         os.environ.setdefault("CREDENTIALS_DIRECTORY", str(CREDENTIALS))
-    return config.load(config_path, keyless=keyless)
+    return config.load(config_path, keyless=keyless, by_hand=True)
 
 
 def become_owner(state_dir: Path) -> None:

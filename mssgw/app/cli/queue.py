@@ -119,13 +119,18 @@ async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> N
     if bool(spool_ids) == everything:
         raise click.UsageError("expected queue ids, or --all", click.get_current_context())
     made_due = await office.desk.retry(spool_ids, operator=operator(), now=office.clock.now())
-    if not made_due and not everything and not await _queued(office, spool_ids):
+    if made_due:
+        click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now")
+    elif await _queued(office, spool_ids or [None]):
+        click.echo("all due already")
+    elif everything:
+        click.echo("nothing waits to be tried")
+    else:
         raise no("queue retry: none of these letters has a queued delivery")
-    click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now" if made_due else "all due already")
 
 
-async def _queued(office: Office, spool_ids: Sequence[str]) -> bool:
-    """Whether any of these letters waits for nobody but the daemon."""
+async def _queued(office: Office, spool_ids: Sequence[str | None]) -> bool:
+    """Whether any of these letters (None: any at all) waits for nobody but the daemon."""
     for spool_id in spool_ids:
         if await office.desk.queue(limit=1, state=State.QUEUED.value, spool_id=spool_id):
             return True

@@ -11,6 +11,7 @@ from mssgw.app.cli.passage import passage_json, print_passages
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
+from mssgw.core.errors import MalformedMatricule
 from mssgw.core.journal import THE_DIRECTORY, THE_PATIENTS, WHITE_LIST, Entry
 from mssgw.core.passage import passages
 
@@ -41,7 +42,7 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
     """
     entries = await _find(office, subject.strip(), limit)
     if not entries:
-        raise no("trace: the journal knows nothing of it")
+        raise no(f"trace: the journal knows nothing of it{_doubt(subject.strip(), office)}")
     if as_json:
         for entry in entries:
             paper.json_line(letters.entry_json(entry), full=full)
@@ -55,6 +56,16 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
             click.echo(f"stopped at {limit} lines; see --limit", err=True)
 
 
+def _doubt(subject: str, office: Office) -> str:
+    """Of a bare matricule whose key is wrong: letters to it were refused, if there were any, and it may be a slip."""
+    try:
+        if "@" not in subject and looks_like_matricule(subject):
+            patient(subject, office.space)
+    except MalformedMatricule:
+        return "; as typed, it is no matricule INS: its key is wrong"
+    return ""
+
+
 async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     desk = office.desk
     if subject.startswith("<") and subject.endswith(">"):
@@ -62,12 +73,20 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
     if subject in _NO_LETTERS:
         return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
-        address = patient(subject, office.space) if "@" not in subject else Address.parse(subject)
+        # Not by its key: what was refused because of a mistyped one is what is asked for.
+        address = Address.parse(subject if "@" in subject else f"{subject}@{office.space.domain}")
         found = await _lives(office, await desk.trace(address=address, limit=limit), limit)
         # A Message-ID without its brackets, as it is copied from a mail client, has the look of an address.
         return found or await _lives(office, await desk.trace(message_id=f"<{subject}>", limit=limit), limit)
     if not is_queue_id(subject) and may_be_alias(subject):
         return await _lives(office, await desk.trace(alias=subject, limit=limit), limit)
+    if not is_queue_id(subject):
+        raise click.BadParameter(
+            "expected a queue id of 16 letters and digits, a Message-ID, an address, a matricule INS of 15 characters, "
+            "the hash that stands for an address in the log, or white-list, directory, patients",
+            param_hint="'ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH'",
+            ctx=click.get_current_context(),
+        )
     found = await desk.trace(spool_id=queue_id(subject), limit=limit)
     if found or not may_be_alias(subject):
         return found

@@ -16,6 +16,7 @@ from mssgw.edges.identity import in_file
 
 Found = Iterator[Complaint]
 
+WIDEST = {4: 16, 6: 48}  # bits that say whose addresses they are: a hospital has no more
 LONGEST_WAIT, SHORTEST_LOOK = timedelta(seconds=10), timedelta(milliseconds=500)
 SOON = 30  # days before a certificate ends
 
@@ -25,6 +26,7 @@ def blemishes(config: Config) -> list[Complaint]:
     checks = (
         _persons,
         _ways_in_and_out,
+        _wide_networks,
         _patients,
         _patient_space,
         _tls,
@@ -78,6 +80,21 @@ def _ways_in_and_out(config: Config) -> Found:
     for role in (Role.ESTABLISHMENT, Role.TRUST_SPACE):
         if role not in roles:
             yield Complaint(("listener",), f'no listener has role = "{role}"')
+
+
+def _wide_networks(config: Config) -> Found:
+    """Everything in them may write in the name of these domains. The machine itself may be trusted with all its own."""
+    clients: tuple[tuple[str, tuple[Establishment | TrustedDomain, ...]], ...] = (
+        ("establishment", config.establishments),
+        ("trusted_domain", config.trusted_domains),
+    )
+    for table, entries in clients:
+        for n, client in enumerate(entries):
+            for m, network in enumerate(client.networks):
+                if network.prefixlen < WIDEST[network.version] and not network.is_loopback:
+                    count = f"2^{network.max_prefixlen - network.prefixlen}"
+                    message = f"{network}: {count} addresses may write as its domains; name its servers alone"
+                    yield Complaint((table, n, "networks", m), message)
 
 
 def _patient_space(config: Config) -> Found:
@@ -155,6 +172,9 @@ def _ends_soon(trust: TrustSettings) -> Found:
             if days < SOON:
                 when = f"ends in {days} days" if days >= 0 else "has ended"
                 yield Complaint(("trust", key), f"{each.subject} {when}: {each.not_after:%Y-%m-%d %H:%M} UTC")
+            elif each.not_before > datetime.now(UTC):
+                begins = f"{each.not_before:%Y-%m-%d %H:%M} UTC"
+                yield Complaint(("trust", key), f"{each.subject} is not valid yet: from {begins} on")
 
 
 def _logins(config: Config) -> Found:

@@ -168,7 +168,7 @@ def mailboxes_have_a_home(
         if domain == gateway.patient_domain:
             yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
         elif domain not in served and trust is None:  # else the white list may have it
-            near = get_close_matches(domain, served, n=1)
+            near = get_close_matches(domain, served - {gateway.patient_domain}, n=1, cutoff=0.8)
             hint = f'; did you mean "{near[0]}"?' if near else ""
             message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
             yield Complaint(("mailbox", n, "address"), message)
@@ -257,7 +257,7 @@ def delivery_files_exist(delivery: DeliverySettings) -> Found:
     yield from authorities(("delivery", "ca_file"), delivery.ca_file)
 
 
-def master_key_exists(store: StoreSettings) -> Found:
+def master_key_exists(store: StoreSettings, gateway: Gateway) -> Found:
     """A key that is missed is no reason to make another: the letters at rest open with the old one only."""
     at, file = ("store", "master_key_file"), store.master_key_file
     if file is None or file.path is None:
@@ -268,11 +268,9 @@ def master_key_exists(store: StoreSettings) -> Found:
         if not open_to_all:
             read_master_key(file.path)
     except FileNotFoundError:
-        message = (
-            f"No such file: {file.path}; give back the key that this store was made with, or for a new store: "
-            f"mssgw key new {file.path}"
-        )
-        yield Complaint(at, message)
+        database = store.url.removeprefix("sqlite:///").replace("{state_dir}", str(gateway.state_dir))
+        new = "" if os.path.exists(database) else f", or for a new store: mssgw key new {file.path}"
+        yield Complaint(at, f"No such file: {file.path}; give back the key that this store was made with{new}")
     except OSError as error:
         yield Complaint(at, f"cannot be read: {error.strerror} ({file.path})")
     except UnusableKey as error:

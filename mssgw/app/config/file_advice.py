@@ -84,6 +84,14 @@ def _out_of_reach(config: Config) -> Found:
             yield Complaint(at, message)
 
 
+def _the_file_itself(config: Config) -> Found:
+    """Root reads it whatever its mode is; the service would not start."""
+    path = Path(config._file)
+    if os.geteuid() == 0 and not _service_reads(path):
+        let = f"chgrp {SERVICE_USER} {path}, chmod 0640 {path}"
+        yield Complaint((), f"the service's user {SERVICE_USER} may not read this file: {let}")
+
+
 def _service_reads(path: Path) -> bool:
     """True also when nobody can say: no such user here, or no such file, which is an error already."""
     try:
@@ -135,7 +143,11 @@ def _state(config: Config) -> Found:
     folder = config.gateway.state_dir
     folder = folder if folder.exists() else folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        yield Complaint(("gateway", "state_dir"), f"not writable for this user: {folder}")
+        message = f"not writable for this user: {folder}"
+        if folder != config.gateway.state_dir:
+            make = f"install -d -m 0700 -o {SERVICE_USER} -g {SERVICE_USER} {config.gateway.state_dir}"
+            message = f"does not exist, and this user may not make it: {make}"
+        yield Complaint(("gateway", "state_dir"), message)
     elif folder == config.gateway.state_dir and folder.stat().st_mode & 0o007:
         yield Complaint(("gateway", "state_dir"), f"every user of the machine may look in: chmod o= {folder}")
 
@@ -154,4 +166,4 @@ def _strangers(config: Config) -> Found:
         yield Complaint(("gateway", "state_dir"), message)
 
 
-FILE_CHECKS = (_key_files, _unseen, _out_of_reach, _state, _strangers)
+FILE_CHECKS = (_the_file_itself, _key_files, _unseen, _out_of_reach, _state, _strangers)

@@ -33,6 +33,9 @@ def _doubts(path: Path, hostname: str) -> Iterator[str]:
             which = f"{path}" if at == 0 else f"{path}, certificate {at + 1} of the file,"
             when = f"ends in {days} days" if days >= 0 else "has ended"
             yield f"{which} {when}: {each.not_after:%Y-%m-%d %H:%M} UTC"
+        elif each.not_before > datetime.now(UTC) and not _unreadable(each):
+            which = f"{path}" if at == 0 else f"{path}, certificate {at + 1} of the file,"
+            yield f"{which} is not valid yet: from {each.not_before:%Y-%m-%d %H:%M} UTC on"
     if shown and not _unreadable(shown[0]) and not _names(shown[0], hostname):
         called = ", ".join(shown[0].hosts) or "nobody"
         yield f"{path} does not name gateway.hostname, {hostname}, but {called}: do clients call us by that?"

@@ -9,7 +9,7 @@ from mssgw.app.config.problems import Complaint, repeated
 from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.config.values import Endpoint
 from mssgw.core.envelope import Role
-from mssgw.edges.tls import TlsMisconfigured, server_context
+from mssgw.edges.tls import KeyMisconfigured, TlsMisconfigured, server_context
 
 Found = Iterator[Complaint]
 
@@ -54,7 +54,7 @@ def listener_files_hold_what_they_should(listeners: Sequence[Listener]) -> Found
         unreadable = [found for key, file in files for found in readable(("listener", n, key), file)]
         yield from unreadable
         if not unreadable and each.tls is not Tls.NONE:
-            yield from _is_a_pair(("listener", n, "certificate"), each)
+            yield from _is_a_pair(("listener", n), each)
 
 
 def _is_a_pair(at: lines.Path, listener: Listener) -> Found:
@@ -63,8 +63,10 @@ def _is_a_pair(at: lines.Path, listener: Listener) -> Found:
         return  # missing, which is told elsewhere, or a credential that is out of sight
     try:
         server_context(certificate.path, key.path)
+    except KeyMisconfigured as error:
+        yield Complaint((*at, "key"), str(error))
     except TlsMisconfigured as error:
-        yield Complaint(at, str(error))
+        yield Complaint((*at, "certificate"), str(error))
 
 
 LISTENER_CHECKS: tuple[Callable[..., Found], ...] = (

@@ -29,16 +29,17 @@ _MEMBER = re.compile(r"<\w+\.\w+: '([^']*)'>")  # how pydantic writes an enum va
 _AT = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
-def load(path: Path | str, *, keyless: bool = False) -> Config:
+def load(path: Path | str, *, keyless: bool = False, by_hand: bool = False) -> Config:
     """Read, validate and cross-check a configuration file. Raises ConfigErrors with all that is wrong.
 
     ``keyless``: for commands that only read; a key of TLS may be missing, or another certificate's.
+    ``by_hand``: for commands; systemd-run gave them the credentials that they need, not all those of the service.
     """
     path = Path(path)
     text = _read(path)
     raw = _parse(path, text)
     where = lines.key_lines(text)
-    sections, complaints = _validate(raw, base=path.absolute().parent)
+    sections, complaints = _validate(raw, {"base": path.absolute().parent, "by_hand": by_hand})
     found = contradictions(sections)
     complaints += [each for each in found if not (keyless and _is_of_a_pair(each.path))]
     if complaints:
@@ -76,7 +77,10 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         at = _AT.search(str(error))
         line = int(at[1]) if at and at[1] else text.rstrip("\n").count("\n") + 1
-        message = f"not TOML: {_AT.sub('', str(error))}"
+        said = _AT.sub("", str(error))
+        # Of a bare word, True, or quotation marks as text processors write them, it says no more than that.
+        expected = "; expected text in straight double quotes, a number, or true or false in small letters"
+        message = f"not TOML: {said}{expected if said == 'Invalid value' else ''}"
         raise ConfigErrors([Problem(str(path), line, "", message)]) from None
 
 
@@ -89,10 +93,10 @@ def _placed(complaints: Iterable[Complaint], path: Path, where: dict[lines.Path,
     return sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
 
 
-def _validate(raw: Mapping[str, Any], *, base: Path) -> tuple[dict[str, Any], list[Complaint]]:
-    """The sound sections by attribute name, and what is wrong with the others."""
+def _validate(raw: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], list[Complaint]]:
+    """The sound sections by attribute name, and what is wrong with the others. ``context``: see values.py."""
     try:
-        config = Config.model_validate(raw, context={"base": base})
+        config = Config.model_validate(raw, context=context)
     except ValidationError as error:
         complaints = [_complaint(detail) for detail in error.errors(include_url=False)]
     else:
@@ -103,7 +107,7 @@ def _validate(raw: Mapping[str, Any], *, base: Path) -> tuple[dict[str, Any], li
         key = field.alias or name
         if key not in broken:
             part = {key: raw[key]} if key in raw else {}
-            sound[name] = getattr(_Partial.model_validate(part, context={"base": base}), name)
+            sound[name] = getattr(_Partial.model_validate(part, context=context), name)
     return sound, complaints
 
 

@@ -10,7 +10,7 @@ from mssgw.app.config.problems import Complaint
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.anchors import Anchors
-from mssgw.edges.tls import TlsMisconfigured
+from mssgw.edges.tls import KeyMisconfigured, TlsMisconfigured
 from mssgw.edges.tls_mutual import peer_context
 
 Found = Iterator[Complaint]
@@ -100,6 +100,8 @@ def trust_files_hold_what_they_should(trust: TrustSettings | None) -> Found:
     try:
         key = trust.key.require() if trust.key else None
         peer_context(trust.certificate.require(), key, anchors=anchors)
+    except KeyMisconfigured as error:
+        yield Complaint(("trust", "key" if trust.key else "certificate"), str(error))
     except TlsMisconfigured as error:
         yield Complaint(("trust", "certificate"), str(error))
 

@@ -198,18 +198,21 @@ def address(value: object) -> Address:
 
 
 def network(value: object) -> Network:
-    """An IP address or network in CIDR form."""
+    """An IP address or network in CIDR form; not the whole Internet."""
+    expected = 'expected an IP address or network such as "192.0.2.0/24"'
+    if not isinstance(value, str):
+        raise ValueError(expected)
     try:
-        if isinstance(value, str):
-            return ip_network(value)
+        given = ip_network(value)
     except ValueError:
         try:
-            proper = ip_network(str(value), strict=False)
+            proper = ip_network(value, strict=False)
         except ValueError:
-            pass
-        else:
-            raise ValueError(f'expected a network without host bits, here "{proper}"') from None
-    raise ValueError('expected an IP address or network such as "192.0.2.0/24"')
+            raise ValueError(expected) from None
+        raise ValueError(f'expected a network without host bits, here "{proper}"') from None
+    if not given.prefixlen:
+        raise ValueError("expected the addresses of its servers: from these everybody could write as its domains")
+    return given
 
 
 def _endpoint(value: object, lowest_port: int, expected: str) -> Endpoint:
@@ -224,21 +227,31 @@ def _endpoint(value: object, lowest_port: int, expected: str) -> Endpoint:
     return Endpoint(host.lower(), int(port))
 
 
-def _is_host(host: str) -> bool:
+def _is_ip(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        try:
-            # Digits and dots only: a mistyped IPv4 address, never a host name.
-            return bool(domain_key(host)) and not re.fullmatch("[0-9.]+", host)
-        except MalformedAddress:
-            return False
+        return False
     return True
+
+
+def _is_host(host: str) -> bool:
+    if _is_ip(host):
+        return True
+    try:
+        # Digits and dots only: a mistyped IPv4 address, never a host name.
+        return bool(domain_key(host)) and not re.fullmatch("[0-9.]+", host)
+    except MalformedAddress:
+        return False
 
 
 def listen_address(value: object) -> Endpoint:
     """Where a listener binds: IP address and port; port 0 takes a free one."""
-    return _endpoint(value, 0, 'expected an address and port such as "127.0.0.1:25"')
+    expected = 'expected an IP address and port such as "127.0.0.1:25"'
+    endpoint = _endpoint(value, 0, expected)
+    if not _is_ip(endpoint.host) and not endpoint.loopback:  # whose it is would be for the DNS to say, at each start
+        raise ValueError(expected)
+    return endpoint
 
 
 def listen_address_or_none(value: object) -> Endpoint | None:
@@ -292,7 +305,9 @@ def secret_file(value: object, info: ValidationInfo) -> SecretFile:
     if not _NAME.fullmatch(credential):
         raise ValueError('expected the name of a systemd credential, such as "credential:tls-key"')
     given = os.environ.get("CREDENTIALS_DIRECTORY")
-    return SecretFile(value, Path(given) / credential if given else None)
+    path = Path(given) / credential if given else None
+    by_hand = info.context is not None and info.context.get("by_hand")
+    return SecretFile(value, None if path is not None and by_hand and _is_absent(path) else path)
 
 
 def source(value: object, info: ValidationInfo) -> str:
@@ -301,6 +316,17 @@ def source(value: object, info: ValidationInfo) -> str:
         raise ValueError('expected a file, or a URL such as "https://espacedeconfiance.mssante.fr/liste.xml"')
     scheme, colon, _ = value.partition("://")
     return value if colon and scheme.isalpha() else str(_base(info) / value)
+
+
+def _is_absent(path: Path) -> bool:
+    """Not there; one that may not be looked at is not absent."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _base(info: ValidationInfo) -> Path:

@@ -39,7 +39,7 @@ HINTS: Mapping[str, str] = {
     "gateway.worker_hangs": f"it is killed and replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_killed": "it did not stop in time; what it was sending may go out twice; nothing to do",
     "hop.spared": "its letters wait, and one of them looks again every 30 s: see why of delivery.connection_failed",
-    "letter.deferred_at_intake": "its sender keeps it and tries again: look at the alarms before this one",
+    "letter.deferred_at_intake": "its sender tries again; error says why? df -h, fuser -v mssgw.db; or an alarm before",
     "letter.documents_unverified": "the sender tries again; the third time it is held; see the validator.* events",
     "letter.held": "mssgw queue show ID, mssgw explain ID, then mssgw queue release ID or bounce",
     "letter.inspection_timed_out": "the sender tries again; the third time it is held: mssgw queue list --state held",
@@ -103,8 +103,22 @@ HINTS: Mapping[str, str] = {
     "validator.without_pack": "documents are judged without its XSD: mssgw cda pack status, mssgw cda pack install",
 }
 
+#: Where the status of the reply tells more.
+BY_STATUS: Mapping[tuple[str, str], str] = {
+    ("delivery.deferred", "4.4.4"): "no route leads there any more: give its domain a route, systemctl reload mssgw",
+    ("delivery.deferred", "4.7.5"): (
+        "it waits: delivery.peer_not_trusted says which check; none? DNS, ca_file (delivery.connection_failed), or its "
+        "domain is listed no more: mssgw trust status, mssgw queue show ID"
+    ),
+    ("delivery.deferred", "4.7.8"): "it waits: mend next_hop_login or its password file, systemctl reload mssgw",
+    ("letter.deferred_at_intake", "4.3.1"): "its sender tries again: df -h, make room under state_dir",
+}
 
-def hint(event: str, queue_id: object = None) -> str | None:
-    """What to do about that event, with the id of the letter in the commands; None for an event that is unknown."""
-    text = HINTS.get(event)
+
+def hint(event: str, queue_id: object = None, status: object = None) -> str | None:
+    """What to do about that event, with the id of the letter in the commands; None for an event that is unknown.
+
+    ``status``: of the reply that it is about.
+    """
+    text = BY_STATUS.get((event, str(status))) or HINTS.get(event)
     return text.replace(" ID", f" {queue_id}") if text and queue_id else text

@@ -97,7 +97,7 @@ class _Output:
         }
         for key, value in event.items():
             line[_key(key)] = redact.safe(value)
-        if level == "warning" and (todo := hint(line["event"], line.get("queue_id"))):
+        if level == "warning" and (todo := hint(line["event"], line.get("queue_id"), line.get("status"))):
             line["hint"] = todo
         if failure is not None:
             line["exception"] = redact.describe(failure)

@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
+from mssgw.edges.sql.postgres_trouble import no_connection
 
 CONNECT_LIMIT = 5
 _PEER_LIMIT = 15  # a server that acknowledges nothing for so long has gone
@@ -124,7 +125,7 @@ class Postgres:
         if state == "53100":
             return StoreFull("the disk of the database is full")
         if state is None and isinstance(cause, psycopg.OperationalError):
-            return StoreUnavailable("no connection to PostgreSQL: is it up, and does it take the login of store.url?")
+            return StoreUnavailable(no_connection(str(cause)))
         told = _TOLD.get(state or "", "the database failed")
         return StoreUnavailable(f"{told}: {state or type(cause).__name__}")
 

@@ -188,9 +188,8 @@ def test_a_mailbox_is_ours_by_the_domains_of_our_establishments(office: BackOffi
 
 @pytest.mark.parametrize("sender", [Address.parse("dr.martin@chu.example"), None])
 async def test_a_sender_of_no_client_is_told_the_clients_to_choose_from(
-    office: BackOffice, tmp_path: Path, sender: Address | None
+    office: BackOffice, sender: Address | None
 ) -> None:
-    letter = tmp_path / "lettre.eml"
-    letter.write_bytes(b"From: x\r\n\r\n")
+    letter = b"From: x\r\n\r\n"
     with pytest.raises(NoSuchClient, match=r"no client may use .* --client who sends \(of chu, mes\)"):
         await office.explain_file(letter, sender=sender, recipients=[PATIENT], client=None)

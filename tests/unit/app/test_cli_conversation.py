@@ -1,6 +1,8 @@
 """`mssgw conversation`: who may answer whom, and the import of earlier pairs (SD-9, SD-12)."""
 
+import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +78,25 @@ def test_close_and_reopen_put_the_pair_in_a_state(office, run):
     assert (again.exit_code, again.stdout) == (0, "conversation was open already\n")
 
 
+def test_an_exchange_that_nobody_knows_is_reopened_only_for_who_means_it(office, run):
+    """A slip in the mailbox would open another one, and tell the operator that all is well; the one meant stays shut.
+
+    An opposition to that mailbox is no exchange with it.
+    """
+    office.pairs[a_pair()] = State.CLOSED, EARLIER
+    office.blocked.add((a_pair().patient, Address.parse("dr.martn@cabinet.mssante.fr")))
+    mistyped = run("conversation", "reopen", MATRICULE, "dr.martn@cabinet.mssante.fr")
+    assert mistyped.exit_code == 1
+    assert mistyped.stdout == ""
+    assert "no exchange of these two is known" in mistyped.stderr
+    assert "--create" in mistyped.stderr
+    assert office.pairs == {a_pair(): (State.CLOSED, EARLIER)}
+    meant = run("conversation", "reopen", MATRICULE, "accueil@cabinet.mssante.fr", "--create")
+    assert (meant.exit_code, meant.stdout) == (0, "conversation open\n")
+    assert run("conversation", "reopen", MATRICULE, DOCTOR).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+
+
 def test_block_and_unblock_one_mailbox_or_all(office, run):
     """`block PATIENT` opposes all mailboxes, `block PATIENT BAL` one (SD-12)."""
     patient = Address.parse(PATIENT)
@@ -142,6 +163,31 @@ def test_import_writes_the_pairs_of_earlier_mail(office, run_json, csv_file):
     assert office.pairs[a_pair()] == (State.OPEN, datetime(2026, 2, 1, tzinfo=UTC))
     corsican = Pair(Address.parse(f"{CORSICAN}@patient.mssante.fr"), Address.parse(DOCTOR))
     assert office.pairs[corsican] == (State.CLOSED, datetime(2026, 2, 1, 8, tzinfo=UTC))
+
+
+def test_a_file_is_opened_before_the_command_goes_on_as_the_gateways_user(office, run, csv_file, monkeypatch):
+    """Root's own folders are closed to that user."""
+    path = csv_file(HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n")
+    real = office.open
+
+    def closed_meanwhile(config, alone):
+        Path(path).unlink()
+        return real(config, alone)
+
+    monkeypatch.setattr(office, "open", closed_meanwhile)
+    assert run("conversation", "import", path).exit_code == 0
+    assert office.pairs[a_pair()][0] is State.OPEN
+
+
+def test_a_pipe_which_cannot_be_read_twice_is_refused(office, run):
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as file:
+        file.write((HEADER + f"{MATRICULE},{DOCTOR},open,2026-02-01\n").encode())
+    refused = run("conversation", "import", f"/dev/fd/{reading}")
+    os.close(reading)
+    assert refused.exit_code == 65
+    assert "not a pipe" in refused.stderr
+    assert office.pairs == {}
 
 
 def test_import_leaves_known_conversations_alone(office, run_json, csv_file):

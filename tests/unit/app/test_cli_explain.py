@@ -1,5 +1,7 @@
 """`mssgw explain`: what is, or was, decided of a letter. Changes nothing; the exit code is the verdict."""
 
+from pathlib import Path
+
 import pytest
 
 from mssgw.core.addresses import Address
@@ -7,7 +9,7 @@ from mssgw.core.conversation import Event, Move
 from mssgw.core.journal import JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
-from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_pair, an_entry
+from tests.unit.app.office_double import DOCTOR, ID, PATIENT, a_fact, a_pair, an_entry
 
 CLOSED = Reply(550, "5.7.1", "Echange clos par le professionnel")
 FINDING = Finding(
@@ -83,6 +85,35 @@ def test_a_file_needs_its_envelope(run, letter):
     assert run("explain", letter).exit_code == 64
     assert run("explain", letter, "--to", PATIENT).exit_code == 64
     assert run("explain", letter, "--from", "<>", "--to", PATIENT).exit_code == 0
+
+
+def test_a_file_is_read_before_the_command_goes_on_as_the_gateways_user(office, run, letter, monkeypatch):
+    """Root's own folders are closed to that user. A file that root himself may not read is told by its name."""
+    opened = []
+
+    async def explained(content, **_):
+        opened.append(content)
+        return a_fact(), office.verdict
+
+    monkeypatch.setattr(office, "explain_file", explained)
+    original = Path(letter).read_bytes()
+    real = office.open
+
+    def closed_meanwhile(path, alone):
+        Path(letter).unlink()
+        return real(path, alone)
+
+    monkeypatch.setattr(office, "open", closed_meanwhile)
+    assert run("explain", letter, "--from", DOCTOR, "--to", PATIENT).exit_code == 0
+    assert opened == [original]
+    monkeypatch.setattr(office, "open", real)
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    told = run("explain", letter, "--from", DOCTOR, "--to", PATIENT)
+    assert (told.exit_code, told.stderr) == (77, f"mssgw: explain: {letter}: Permission denied\n")
 
 
 def test_a_missing_file_or_a_malformed_address_is_bad_data(run, letter):

@@ -260,6 +260,18 @@ def test_a_configuration_that_may_not_be_read_is_a_matter_of_permission(run, tmp
         assert "run it as root, or as the gateway's user" in told.stderr
 
 
+def test_a_configuration_that_the_gateways_user_may_not_read_is_no_credential(monkeypatch):
+    """A mode of 0600, root's: who is told to make a credential of it goes astray."""
+    monkeypatch.setattr(opening, "_went_on_as_owner", ["mssgw"])
+    closed = Problem("/etc/mssgw/mssgw.toml", 0, "", "cannot be read: Permission denied")
+    code, lines = exits.code_and_lines(ConfigErrors([closed]))
+    assert code == exits.Code.NO_PERMISSION
+    assert "chgrp mssgw /etc/mssgw/mssgw.toml, chmod 0640 /etc/mssgw/mssgw.toml" in lines[-1]
+    assert "LoadCredential" not in lines[-1]
+    secret = Problem("/etc/mssgw/mssgw.toml", 9, "store.password_file", "cannot be read: Permission denied (/x)")
+    assert "LoadCredential" in exits.code_and_lines(ConfigErrors([secret]))[1][-1]
+
+
 def test_a_store_that_another_user_may_open_is_a_matter_of_permission(tmp_path, monkeypatch):
     """The lock is the first file that a command opens: who to be, not that the store is down."""
     monkeypatch.setattr(os, "open", failing_to_open)
@@ -360,7 +372,9 @@ def test_an_address_that_cannot_be_bound_is_told_with_why(monkeypatch, number, e
 def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     """It asks for the store alone, and refuses what is no key, or one that others can read."""
     path = tmp_path / "new.key"
-    assert run("key", "rotate", "--new", str(path)).exit_code == 65
+    missing = run("key", "rotate", "--new", str(path))
+    assert missing.exit_code == 65
+    assert f"`mssgw key new {path}` makes one" in missing.stderr
     run("key", "new", str(path))
     assert run("key", "rotate", "--new", str(path)).exit_code == 0
     assert office.new_key == path.read_bytes()

@@ -161,6 +161,16 @@ def test_retry_of_what_is_due_already_is_no_failure(office, run, monkeypatch):
     told = run("queue", "retry", ID)
     assert (told.exit_code, told.stdout) == (0, "all due already\n")
     assert run("queue", "retry", OTHER_ID).exit_code == 1
+    assert run("queue", "retry", "--all").stdout == "all due already\n"
+
+
+def test_retry_of_an_empty_queue_says_that_nothing_waits(office, run):
+    """`all due already` reads as if letters were about to go; a held one stays held."""
+    assert run("queue", "retry", "--all").stdout == "nothing waits to be tried\n"
+    office.put()
+    run("queue", "hold", ID)
+    told = run("queue", "retry", "--all")
+    assert (told.exit_code, told.stdout) == (0, "nothing waits to be tried\n")
 
 
 def test_changes_name_the_operator(office, run, monkeypatch):
@@ -321,6 +331,30 @@ def test_trace_of_the_unknown_says_no_without_repeating_it(run):
     told = run("trace", PATIENT)
     assert told.exit_code == 1
     assert "279035" not in told.output
+
+
+def test_trace_of_a_mistyped_matricule_finds_the_refusal_that_it_caused(office, run):
+    """The very case that a doctor calls about; what is not found may be a slip of whoever looks it up."""
+    wrong = "289456789012345"
+    unknown = run("trace", wrong)
+    assert unknown.exit_code == 1
+    assert "its key is wrong" in unknown.stderr
+    assert wrong not in unknown.output
+    recipient = Address.parse(f"{wrong}@patient.mssante.fr")
+    office.entries.append(an_entry(JournalEvent.REFUSED, "", recipient=recipient, detail="address-is-well-formed"))
+    for subject in (wrong, recipient.text):
+        told = run("trace", subject)
+        assert told.exit_code == 0
+        assert "address-is-well-formed" in told.stdout
+        assert wrong not in told.output
+
+
+@pytest.mark.parametrize("subject", ["127.0.77.9", "", "une lettre"])
+def test_trace_of_anything_else_lists_what_it_takes(run, subject):
+    told = run("trace", subject)
+    assert told.exit_code == 64
+    for way in ("queue id", "Message-ID", "address", "matricule", "hash", "white-list"):
+        assert way in told.stderr
 
 
 def test_trace_names_the_rule_of_a_refusal_once(office, run):

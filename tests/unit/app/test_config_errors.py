@@ -88,8 +88,8 @@ MISTAKES = [
         "listener[1].role",
         '"trust-space" or "patient-space", found "trust"',
     ),
-    ('"127.0.0.1:2526"', '"127.0.0.1"', 14, "listener[1].address", "an address and port"),
-    ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an address and port"),
+    ('"127.0.0.1:2526"', '"127.0.0.1"', 14, "listener[1].address", "an IP address and port"),
+    ('"127.0.0.1:2526"', '"127.0.0.1:99999"', 14, "listener[1].address", "an IP address and port"),
     ('"127.0.0.1:2526"', '"::1:2526"', 14, "listener[1].address", "stands in brackets"),
     ('"127.0.0.1:2526"', '"0.0.0.0:2525"', 14, "listener[1].address", 'port 2525 is taken by "inside"'),
     ("[limits]", '[metrics]\naddress = "127.0.0.1:2526"\n[limits]', 50, "metrics.address", 'is taken by "outside"'),
@@ -151,6 +151,8 @@ MISTAKES = [
     ('"198.51.100.0/24"', '"198.51.100.7/24"', 29, "establishment[1].networks[0]", 'here "198.51.100.0/24"'),
     ('"198.51.100.0/24"', '"192.0.2.25"', 29, "establishment[1].networks[0]", 'overlaps a network of "chu"'),
     ('"198.51.100.0/24"', '"localhost"', 29, "establishment[1].networks[0]", "an IP address or network"),
+    ('"198.51.100.0/24"', '"0.0.0.0/0"', 29, "establishment[1].networks[0]", "from these everybody could write"),
+    ('"203.0.113.0/24"', '"::/0"', 39, "trusted_domain[0].networks[0]", "from these everybody could write"),
     ('"127.0.0.1:2600"', '"mx"', 23, "establishment[0].next_hop", 'expected "host:port"'),
     ('"127.0.0.1:2600"', '"10.0.0.300:25"', 23, "establishment[0].next_hop", 'expected "host:port"'),
     (
@@ -195,6 +197,7 @@ MISTAKES = [
         "mailbox[0].address",
         'did you mean "chu-exemple.mssante.fr"?',
     ),
+    ('"127.0.0.1:2526"', '"mssgw.chu-exemple.fr:25"', 14, "listener[1].address", "an IP address and port"),
     ('"accueil@chu-exemple.mssante.fr"', '"accueil"', 43, "mailbox[0].address", "an @ and a domain"),
     (
         'conversations = "enforce"',
@@ -253,6 +256,10 @@ MISTAKES = [
     ),
     ("[limits]", "[limits", 49, "", "not TOML"),
     ('message_size = "10 MiB"', 'message_size = "10 MiB', 50, "", "not TOML"),
+    ('message_size = "10 MiB"', "message_size = 10 MiB", 50, "", "not TOML"),
+    ('message_size = "10 MiB"', "message_size = dix", 50, "", "Invalid value; expected text in straight double quotes"),
+    ('message_size = "10 MiB"', "message_size = \u201c10 MiB\u201d", 50, "", "text in straight double quotes"),
+    ('message_size = "10 MiB"', "message_size = True", 50, "", "true or false in small letters"),
 ]
 
 

@@ -37,7 +37,7 @@ MISTAKES = [
     ('"ours.pem"', '"ours.key"', "listener[0].certificate", "ours.key: no PEM certificate in it"),
     ('"ours.pem"', '"renewed.pem"', "listener[0].certificate", "is not the private key of"),
     ('"ours.pem"', '"junk.pem"', "listener[0].certificate", "junk.pem: no PEM certificate in it"),
-    ('"ours.key"', '"junk.pem"', "listener[0].certificate", "junk.pem: not a usable PEM"),
+    ('"ours.key"', '"junk.pem"', "listener[0].key", "junk.pem: no PEM private key in it"),
     ('"ours.key"', '"absent.key"', "listener[0].key", "cannot be read"),
     ('ca_file = "authority.pem"', 'ca_file = "junk.pem"', "delivery.ca_file", "no PEM certificate in it"),
     ('ca_file = "authority.pem"', 'ca_file = "ours.key"', "delivery.ca_file", "no PEM certificate in it"),
@@ -118,6 +118,13 @@ def test_a_certificate_that_clients_would_not_take_is_warned_of(
     told = doubts(write('"ours.pem"\nkey = "ours.key"', '"both.pem"\nkey = "both.pem"'))
     assert len(told) == len(doubted)
     assert all(expected in message for expected, message in zip(doubted, told, strict=True))
+
+
+def test_a_certificate_of_tomorrow_is_warned_of(write: Write, tmp_path: Path) -> None:
+    """A renewal that was put in place too early: clients that verify take it no more than one that has ended."""
+    Authority().issue(tmp_path, "mssgw.chu-exemple.fr", days=60, begins=1).rename(tmp_path / "both.pem")
+    (told,) = doubts(write('"ours.pem"\nkey = "ours.key"', '"both.pem"\nkey = "both.pem"'))
+    assert "is not valid yet: from" in told
 
 
 def test_nothing_is_said_of_a_certificate_that_is_not_shown(write: Write) -> None:

@@ -40,6 +40,8 @@ def write(space: TrustSpace, tmp_path: Path) -> Write:
     space.operator("gw.exemple.fr").write_apart(tmp_path, "ours")
     space.operator("other.exemple.fr").write_apart(tmp_path, "other")
     space.operator("old.exemple.fr", not_after=datetime.now(UTC) + timedelta(days=5)).write_apart(tmp_path, "old")
+    begins, ends = (datetime.now(UTC) + timedelta(days=days) for days in (1, 90))
+    space.operator("new.exemple.fr", not_before=begins, not_after=ends).write_apart(tmp_path, "new")
     space.write_anchors(tmp_path)
     space.write_crls(tmp_path)
     (tmp_path / "list.xml").write_bytes(white_lists.white_list([("a.mssante.fr", white_lists.dn("mta.fr"))]))
@@ -87,6 +89,7 @@ MISTAKES = [
     ('"anchors.pem"', '"other.pem"', "trust.anchors", "of no authority"),
     ('"ours.pem"', '"ours.key"', "trust.certificate", "no PEM certificate"),
     ('"ours.key"', '"other.key"', "trust.certificate", "is not the private key of"),
+    ('"ours.key"', '"list.xml"', "trust.key", "no PEM private key in it"),
     ('key = "ours.key"', 'key = "ours.key"\npurposes = ["emailProtection"]', "trust.purposes[0]", '"clientAuth"'),
     ('key = "ours.key"', 'key = "ours.key"\npurposes = []', "trust.purposes", "at least one"),
     ('key = "ours.key"', 'key = "ours.key"\ncrl_grace = "0s"', "trust.crl_grace", "expected a duration"),
@@ -115,6 +118,7 @@ def test_in_a_test_environment_the_list_may_be_unsigned_without_saying_so(write:
         ("", "", "trust.white_list_unsigned", "decides who may write to us"),
         ('crls = ["root', 'crl_grace = "2d"\ncrls = ["root', "trust.crl_grace", "may miss"),
         ('"ours.pem"\nkey = "ours.key"', '"old.pem"\nkey = "old.key"', "trust.certificate", "ends in 4 days"),
+        ('"ours.pem"\nkey = "ours.key"', '"new.pem"\nkey = "new.key"', "trust.certificate", "is not valid yet: from"),
         ('"list.xml"', '"absent.xml"', "trust.white_list", "cannot be read"),
         ('"root.crl"', '"absent.crl"', "trust.crls[0]", "cannot be read"),
         (TABLE, "", "listener[1]", "networks alone"),

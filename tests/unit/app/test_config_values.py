@@ -193,6 +193,42 @@ def test_observing_without_an_end_is_warned_of(load: Load) -> None:
     assert "policy.conversations" not in {each.key for each in config.warnings(load())}
 
 
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/8: 2^24 addresses may write as its domains"),
+        ("2001:db8::/32", "2001:db8::/32: 2^96 addresses may write as its domains"),
+        ("10.1.0.0/16", None),
+        ("2001:db8::/48", None),
+        ("127.0.0.0/8", None),
+    ],
+)
+def test_a_network_wider_than_a_hospital_is_warned_of(load: Load, network: str, told: str | None) -> None:
+    """Everything in it may write in the doctors' names; the machine's own loopback is no stranger's."""
+    warned = config.warnings(load(old='"198.51.100.0/24"', new=f'"{network}"'))
+    found = [(each.line, each.message) for each in warned if each.key == "establishment[1].networks[0]"]
+    assert found == ([(29, f"{told}; name its servers alone")] if told else [])
+
+
+def test_a_mailbox_is_never_said_to_be_meant_for_the_patients_domain(load: Load) -> None:
+    """Whoever takes the advice would name a patient as a professional."""
+    with pytest.raises(config.ConfigErrors, match="is a domain of no") as refused:
+        load(old='"accueil@chu-exemple.mssante.fr"', new='"accueil@patien.mssante.fr"')
+    assert "did you mean" not in str(refused.value)
+
+
+def test_root_is_warned_of_a_configuration_that_the_service_cannot_read(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editor that left it 0600: root's check is content, and the service does not start."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(file_advice, "_service_reads", lambda path: path.name != "mssgw.toml")
+    told = [each.message for each in config.warnings(load()) if "may not read this file" in each.message]
+    assert [each.endswith(f"chmod 0640 {tmp_path / 'mssgw.toml'}") for each in told] == [True]
+    monkeypatch.setattr(file_advice, "_service_reads", lambda path: True)
+    assert not [each for each in config.warnings(load()) if "this file" in each.message]
+
+
 def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: Path) -> None:
     """A key for all is no key; the daemon would not start with it, so `mssgw check` says so."""
     key = tmp_path / "master.key"
@@ -209,6 +245,17 @@ def test_a_master_key_that_every_user_can_read_is_refused(load: Load, tmp_path: 
         "store.master_key_file",
         f"every user of the machine may use it: chmod 0400 {key}",
     )
+
+
+def test_a_missing_key_is_replaced_only_where_nothing_is_sealed_yet(load: Load, tmp_path: Path) -> None:
+    """Beside a database, another key would open none of its letters."""
+    named = {"old": 'state_dir = "state"', "new": 'state_dir = "state"\n[store]\nmaster_key_file = "k"'}
+    with pytest.raises(config.ConfigErrors, match="for a new store: mssgw key new"):
+        load(**named)
+    (tmp_path / "state" / "mssgw.db").write_bytes(b"sealed")
+    with pytest.raises(config.ConfigErrors, match="give back the key that this store was made with") as refused:
+        load(**named)
+    assert "key new" not in str(refused.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"00" * 31])

@@ -68,6 +68,22 @@ def test_a_letter_that_waits_points_to_its_answer_or_to_why_there_was_none() -> 
     assert all(each in said for each in ("delivery.connection_failed", "DNS", "ca_file"))
 
 
+@pytest.mark.parametrize(
+    ("event", "status", "todo"),
+    [
+        ("delivery.deferred", "4.4.4", "give its domain a route"),
+        ("delivery.deferred", "4.7.5", "delivery.peer_not_trusted"),
+        ("delivery.deferred", "4.7.8", "next_hop_login"),
+        ("letter.deferred_at_intake", "4.3.1", "df -h"),
+        ("letter.deferred_at_intake", "4.3.0", "fuser -v"),
+    ],
+)
+def test_the_status_says_what_to_do(output: io.StringIO, event: str, status: str, todo: str) -> None:
+    """A route that was removed is not found in the DNS, and a full disk often has no alarm before it."""
+    LogTelemetry().event(event, alarm=True, queue_id="1M7ZTY3TH5M3REAG", status=status)
+    assert todo in json.loads(output.getvalue())["hint"]
+
+
 def test_what_is_no_alarm_needs_no_hint(output: io.StringIO) -> None:
     """A letter that waits for a next hop that is down is daily bread."""
     LogTelemetry().event("delivery.deferred", queue_id="1M7ZTY3TH5M3REAG")

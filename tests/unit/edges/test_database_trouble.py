@@ -49,6 +49,47 @@ def test_a_spool_that_is_anothers_is_told_with_its_folder(tmp_path: Path, number
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("failed to resolve host 'db.chu.fr': [Errno -2] Name or service not known", "the host name of store.url"),
+        (
+            'connection failed: connection to server at "192.0.2.7", port 5432 failed: Connection refused',
+            "nobody listens",
+        ),
+        ('connection to server on socket "/run/.s.PGSQL.5432" failed: No such file or directory', "no socket where"),
+        ('failed: FATAL:  password authentication failed for user "timeout"', "PostgreSQL refuses the password"),
+        (
+            "failed: FATAL:  authentification par mot de passe échouée pour l'utilisateur « mssgw »",
+            "PostgreSQL refuses",
+        ),
+        ("failed: fe_sendauth: no password supplied", "PostgreSQL refuses the password"),
+        ('failed: FATAL:  database "mssgw" does not exist', "PostgreSQL has no database of that name"),
+        ("failed: FATAL:  la base de données « mssgw » n'existe pas", "PostgreSQL has no database of that name"),
+        ('failed: FATAL:  role "mssgw" does not exist', "PostgreSQL refuses the login"),
+        (
+            'failed: FATAL:  no pg_hba.conf entry for host "192.0.2.8", user "mssgw"',
+            "PostgreSQL does not let the login",
+        ),
+        ("connection timeout expired", "PostgreSQL does not answer"),
+        ("consuming input failed: server closed the connection unexpectedly", "PostgreSQL has closed the connection"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_without_what_was_typed(text: str, told: str) -> None:
+    """A host that is not known and a password that is wrong are mended by different people."""
+    said = str(database("postgresql+psycopg://mssgw@db.chu.fr/mssgw").failure(psycopg.OperationalError(text)))
+    assert said.startswith(told)
+    assert not any(name in said for name in ("db.chu.fr", "192.0.2", "mssgw", "/run", "timeout"))
+
+
+def test_a_port_where_nobody_listens_is_told_as_such() -> None:
+    """The driver's own sentence, as it comes."""
+    with pytest.raises(psycopg.OperationalError) as refused:
+        psycopg.connect("host=127.0.0.1 port=1 user=mssgw dbname=mssgw connect_timeout=5")
+    said = str(database("postgresql+psycopg://mssgw@127.0.0.1:1/mssgw").failure(refused.value))
+    assert said == "nobody listens where store.url says: is PostgreSQL up, are host and port right?"
+
+
+@pytest.mark.parametrize(
     ("error", "told"),
     [
         (psycopg.OperationalError("host 192.0.2.7"), "no connection to PostgreSQL: is it up, and does it take"),
