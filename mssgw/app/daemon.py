@@ -161,6 +161,7 @@ class Daemon:
                 for task in tasks:
                     if task.get_name() == "collect":  # no new letters, as at the listeners
                         task.cancel()
+                self._rest.hurry()
                 self._eyes.stopping()
                 self._seat.say(systemd.STOPPING)
                 self._event("gateway.stopping")

@@ -53,6 +53,7 @@ class AtRest:
     hot: MemoryBudget
     clock: Clock = field(default_factory=SystemClock)  # the flow's: leases, due times and journal lines
     on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
+    hurry: Callable[[], None] = lambda: None  # when the gateway leaves: see Database
 
 
 @asynccontextmanager
@@ -106,6 +107,7 @@ async def at_rest(
                     hot,
                     clock=opened.clock,
                     on_work=opened.on_work,
+                    hurry=opened.database.hurry,
                 )
             finally:
                 await spool.close()
@@ -155,7 +157,9 @@ def with_password(url: str, config: Config) -> str:
 def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:
     """Files beside SQLite; in a database that several nodes share, its own table."""
     if opened.database.keeps_bodies:
-        return SpoolSql(opened.database, hot_budget=hot)
+        spool = SpoolSql(opened.database, hot_budget=hot, meter=meter)
+        opened.vitals.probe_bodies = spool.probe
+        return spool
     return SpoolFiles(config.spool_dir, hot_budget=hot, meter=meter)
 
 

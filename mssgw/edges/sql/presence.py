@@ -19,6 +19,7 @@ from mssgw.edges.sql.postgres import OPEN, Postgres, lock_key
 CHANNEL = "mssgw_work"
 _LISTEN = 1.0  # seconds: so long leaving waits at most
 _AGAIN = 1.0
+_ASK_EVERY = 5.0  # seconds: a server that hangs is not heard otherwise
 _PREDECESSOR = 20.0  # seconds for the session of an earlier incarnation to be noticed dead
 
 
@@ -49,7 +50,7 @@ class Presence:
 
     def _enter(self) -> "psycopg.Connection[Any]":
         try:
-            session = self._database.connect()
+            session = self._database.connect(patient=False)
         except self._database.errors as error:
             raise self._database.failure(error) from None
         try:
@@ -80,10 +81,14 @@ class Presence:
     def _stay(self, session: "psycopg.Connection[Any]") -> None:
         if self._node is None:  # a command is over soon, and nobody calls it
             self._over.wait()
+        asked = time.monotonic()
         while not self._over.is_set():
             try:
                 for _ in session.notifies(timeout=_LISTEN):
                     self._loop.call_soon_threadsafe(self._heard)
+                if time.monotonic() > asked + _ASK_EVERY:
+                    session.execute("SELECT 1")
+                    asked = time.monotonic()
             except psycopg.Error:
                 session.close()
                 self._over.wait(_AGAIN)
