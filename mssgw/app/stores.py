@@ -53,6 +53,7 @@ class AtRest:
     hot: MemoryBudget
     clock: Clock = field(default_factory=SystemClock)  # the flow's: leases, due times and journal lines
     on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
+    on_name_taken: Callable[[Callable[[], None]], None] = lambda _: None
     hurry: Callable[[], None] = lambda: None  # when the gateway leaves: see Database
 
 
@@ -107,6 +108,7 @@ async def at_rest(
                     hot,
                     clock=opened.clock,
                     on_work=opened.on_work,
+                    on_name_taken=opened.on_name_taken,
                     hurry=opened.database.hurry,
                 )
             finally:

@@ -1,16 +1,20 @@
 """A PostgreSQL that hangs, forgets us, or changes our password: nobody waits for ever, and all goes on by itself."""
 
 import asyncio
+import contextlib
+import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.sql import Opened, open_store, patience, postgres
+from mssgw.edges.sql import Opened, open_store, patience, postgres, presence
 from mssgw.edges.sql.bodies import SpoolSql
 from tests.contract.conftest import KEY
 from tests.contract.letters import Place
@@ -107,3 +111,99 @@ async def test_upkeep_that_takes_its_time_is_no_stall(own: PostgresServer) -> No
         assert store.vitals.stalled_for == 0.0
         held.set()
         await waits
+
+
+async def test_a_node_hears_that_another_has_taken_its_name(
+    own: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would take the other's letters for those of its own earlier self."""
+    monkeypatch.setattr(presence, "_PREDECESSOR", 0.3)
+    monkeypatch.setattr(presence, "_AGAIN", 0.1)
+    lost = asyncio.Event()
+    async with opened(own, "c") as store:
+        store.on_name_taken(lost.set)
+        with psycopg.connect(f"host={own.home} user=mssgw dbname=mssgw", autocommit=True) as other:
+            take = "SELECT pg_advisory_lock(hashtextextended('mssgw node c', 0))"
+            waits = asyncio.create_task(asyncio.to_thread(other.execute, take))
+            await asyncio.sleep(0.2)
+            for pid in holders(own, "c"):
+                own.sql(f"SELECT pg_terminate_backend({pid})")
+            async with asyncio.timeout(LIMIT):
+                await waits
+                await lost.wait()
+
+
+async def test_a_session_of_ours_that_the_server_still_believes_in_does_not_keep_our_name_from_us(
+    own: PostgresServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A cut that only we noticed: it may stay there for hours."""
+    monkeypatch.setattr(presence, "_PREDECESSOR", 0.3)
+    monkeypatch.setattr(presence, "_AGAIN", 0.1)
+    lost = []
+    with contextlib.closing(OneSided(own, tmp_path)) as way:
+        async with open_store(way.url, KEY, node="d") as store:
+            store.on_name_taken(lambda: lost.append(True))
+            before = holders(own, "d")
+            way.cut()
+            async with asyncio.timeout(LIMIT):
+                while holders(own, "d") in ([], before):  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.05)
+            assert not lost
+
+
+def holders(server: PostgresServer, node: str) -> list[int]:
+    """The server's processes that hold the lock of that node's name."""
+    key = f"hashtextextended('mssgw node {node}', 0)"
+    held = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    return [pid for (pid,) in server.sql(f"{held} AND (classid::bigint << 32 | objid::bigint) = {key}")]
+
+
+class OneSided:
+    """A way to the server that can be cut so that only we notice."""
+
+    def __init__(self, server: PostgresServer, folder: Path) -> None:
+        self._target = str(server.home / ".s.PGSQL.5432")
+        self._near: list[socket.socket] = []
+        self._far: list[socket.socket] = []  # kept, or they would be closed
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / ".s.PGSQL.5432"))
+        self._listener.listen()
+        self.url = server.url("mssgw").replace(str(server.home), str(folder))
+        self._start(self._accept)
+
+    def cut(self) -> None:
+        for each in self._near:
+            each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Whatever is open still."""
+        every = [self._listener, *self._near, *self._far]
+        for each in every:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(LIMIT)
+        for each in every:
+            each.close()
+
+    def _start(self, run: Callable[..., None], *arguments: socket.socket) -> None:
+        self._threads.append(threading.Thread(target=run, args=arguments, daemon=True))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(self._target)
+                self._near.append(near)
+                self._far.append(far)
+                self._start(_pump, near, far)
+                self._start(_pump, far, near)
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while octets := source.recv(65_536):
+            sink.sendall(octets)

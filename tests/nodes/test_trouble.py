@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.nodes.hop import Hop
@@ -48,6 +49,20 @@ def test_a_node_whose_database_hangs_says_so_and_can_be_stopped(
         begun = time.monotonic()
         gateway.stop()
         assert time.monotonic() < begun + 30
+
+
+def test_a_node_whose_name_another_has_taken_ends(server: PostgresServer, node: tuple[GatewayProcess, int]) -> None:
+    gateway, _ = node
+    key = "hashtextextended('mssgw node node-0-1', 0)"
+    held = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    with psycopg.connect(f"host={server.home} user=mssgw dbname=mssgw", autocommit=True) as other:
+        cursor = other.cursor()
+        end = time.monotonic() + _LIMIT
+        while not cursor.execute(f"SELECT pg_try_advisory_lock({key})").fetchall()[0][0]:
+            assert time.monotonic() < end
+            server.sql(f"{held} AND (classid::bigint << 32 | objid::bigint) = {key}")
+        assert gateway.wait(_LIMIT) == 69
+    assert '"event":"gateway.name_taken"' in gateway.log()
 
 
 def page(port: int, name: str) -> int:
