@@ -89,7 +89,13 @@ async def at_rest(
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
         async with open_store(
-            with_password(config.database_url, config), master_key, node=node, alone=alone, damaged=damaged, meter=meter
+            with_password(config.database_url, config),
+            master_key,
+            node=node,
+            alone=alone,
+            damaged=damaged,
+            meter=meter,
+            password=lambda: _password_now(config),
         ) as opened:
             hot = MemoryBudget(config.store.hot_bodies if hot_bodies is None else hot_bodies)
             spool = _spool(config, opened, hot, meter)
@@ -154,6 +160,14 @@ def with_password(url: str, config: Config) -> str:
     scheme, _, rest = url.partition("://")
     user, _, where = rest.rpartition("@") if "@" in rest.partition("/")[0] else ("", "", rest)
     return f"{scheme}://{user}:{quote(secret, safe='')}@{where}"
+
+
+def _password_now(config: Config) -> str | None:
+    """The password as it is now, since whoever changes it does so while we run; None: that of the start must do."""
+    try:
+        return password(config.store.password_file) or None
+    except OSError:
+        return None
 
 
 def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:

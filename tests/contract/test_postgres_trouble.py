@@ -151,6 +151,27 @@ async def test_a_session_of_ours_that_the_server_still_believes_in_does_not_keep
             assert not lost
 
 
+async def test_a_password_that_changes_is_read_at_the_next_connect(own: PostgresServer) -> None:
+    """The server restarts, the role has another password: no node has to be started again."""
+    rules = own.home / "data" / "pg_hba.conf"
+    rules.write_text("local mssgw all scram-sha-256\nlocal all all trust\n")
+    own.sql("ALTER ROLE mssgw PASSWORD 'old'")
+    own.sql("SELECT pg_reload_conf()")
+    now = ["old"]
+    url = own.url("mssgw").replace("mssgw@", "mssgw:old@")
+    try:
+        async with open_store(url, KEY, upgrade=False, password=lambda: now[0]) as store:
+            own.sql("ALTER ROLE mssgw PASSWORD 'new'")
+            own.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'mssgw'")
+            with pytest.raises(StoreUnavailable):
+                await store.vitals.probe()
+            now[0] = "new"
+            await store.vitals.probe()
+    finally:
+        rules.write_text("local all all trust\n")
+        own.sql("SELECT pg_reload_conf()")
+
+
 def holders(server: PostgresServer, node: str) -> list[int]:
     """The server's processes that hold the lock of that node's name."""
     key = f"hashtextextended('mssgw node {node}', 0)"
