@@ -27,15 +27,18 @@ from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry, Silence
 from mssgw.app.thrift import spare_the_collector, stay_on_a_core
 from mssgw.app.trust import trust_at_work
+from mssgw.core.errors import NameTaken
 from mssgw.edges import systemd
 from mssgw.edges.clock import SystemClock, machine_clock
+
+NAME_TAKEN = 69  # exit code of a worker, as of ours
 
 
 def serve(config_path: Path) -> None:
     """Run until SIGTERM or SIGINT, in one process or several; signals are held when it is called (signals.py).
 
-    Raises ConfigErrors, OSError or a GatewayError when it cannot start; TaskFell when the only process lost a part of
-    itself for good, while one of several is replaced.
+    Raises ConfigErrors, OSError or a GatewayError when it cannot start; NameTaken, also later; TaskFell when the only
+    process lost a part of itself for good, while one of several is replaced.
     """
     config = configuration.load(config_path)
     _stay_out_of_the_service(config.gateway.state_dir)
@@ -56,7 +59,13 @@ def serve(config_path: Path) -> None:
     spare_the_collector()
     crew = Crew(config_path, config)
     Supervisor(
-        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().keep_up
+        crew.member,
+        sockets,
+        workers,
+        LogTelemetry(),
+        reload=crew.reload,
+        each_turn=machine_clock().keep_up,
+        hopeless={NAME_TAKEN: NameTaken(config.node)},
     ).supervise()
 
 
@@ -70,7 +79,10 @@ class Crew:
         """Be a worker, in its process."""
         if not self._config.gateway.workers:  # one for each core; who says how many has plans of his own for them
             stay_on_a_core(seat.number)
-        asyncio.run(work(self._path, self._config, seat))
+        try:
+            asyncio.run(work(self._path, self._config, seat))
+        except NameTaken:
+            return NAME_TAKEN
         return 0
 
     def reload(self) -> None:
@@ -124,8 +136,11 @@ def _try_what_workers_make(config: Config) -> None:
 
 
 async def _make_or_try_the_store(config: Config) -> None:
-    """At a first start it is made here: no worker makes one. Raises as at_rest."""
+    """By the first worker's name, which no other node may have. At a first start it is made here: no worker makes one.
+
+    Raises as at_rest.
+    """
     new = missing_database(config)
-    async with at_rest(config, founds=True):
+    async with at_rest(config, founds=True, node=f"{config.node}-1"):
         if new:
             LogTelemetry().event("store.created", path=str(config.gateway.state_dir))

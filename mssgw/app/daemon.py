@@ -30,7 +30,7 @@ from mssgw.app.thrift import spare_the_collector
 from mssgw.app.trust import TrustAtWork, trust_at_work
 from mssgw.app.validation import validators_of
 from mssgw.app.vigil import Vigil
-from mssgw.core.errors import GatewayError
+from mssgw.core.errors import GatewayError, NameTaken
 from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
 from mssgw.edges.imap import ImapMailboxes
@@ -57,7 +57,8 @@ class Daemon:
     def __init__(self, config_path: Path, config: Config, rest: AtRest, eyes: Eyes, seat: Seat) -> None:
         self._path, self._rest = config_path, rest
         self._eyes, self._telemetry = eyes, eyes.telemetry
-        self._seat, self._fell = seat, False
+        self._seat, self._node = seat, f"{config.node}-{seat.number}"
+        self._fell: GatewayError | None = None
         self._aloud = eyes.telemetry if seat.first else Silence()  # what all workers see, one of them tells
         self._trust: Trust | None = None
         self._space: TrustAtWork | None = None
@@ -108,7 +109,7 @@ class Daemon:
             clock=self._rest.clock,
             telemetry=self._telemetry,
             live=self._live,
-            node=f"{config.node}-{self._seat.number}",
+            node=self._node,
             per_route=per_hop,
             lease=config.delivery.take_over_after,
             trace=config.retention.trace,
@@ -122,6 +123,7 @@ class Daemon:
             await self._space.start()
         await validators.start()
         self._rest.on_work(flow.deliverer.wake)
+        self._rest.on_name_taken(self._leave_to_the_other)
         vigil = Vigil(
             lambda: self._ready,
             clock=self._rest.clock,
@@ -146,7 +148,7 @@ class Daemon:
                 mailboxes=mailboxes,
                 live=self._live,
                 telemetry=self._telemetry,
-                node=f"{config.node}-{self._seat.number}",
+                node=self._node,
                 lasting=config.delivery.take_over_after,
             )
             self._work.follow(self._ready)
@@ -161,6 +163,7 @@ class Daemon:
                 for task in tasks:
                     if task.get_name() == "collect":  # no new letters, as at the listeners
                         task.cancel()
+                self._rest.hurry()
                 self._eyes.stopping()
                 self._seat.say(systemd.STOPPING)
                 self._event("gateway.stopping")
@@ -182,21 +185,21 @@ class Daemon:
             live=self._live,
             clock=self._rest.clock,
             telemetry=self._telemetry,
-            node=f"{self._ready.config.node}-{self._seat.number}",
+            node=self._node,
             lasting=self._ready.config.delivery.take_over_after,
             tls=lambda: self._ready.tls,
             closed=lambda: self._eyes.intake.refusal is not None,
         )
 
     async def until_told_to_stop(self) -> None:
-        """Say that we are ready, then wait for a signal. Raises TaskFell."""
+        """Say that we are ready, then wait for a signal. Raises TaskFell or NameTaken."""
         spare_the_collector()
         self._event("gateway.ready", version=mssgw.__version__)
         self._seat.say(systemd.READY)
         with signals.heard(asyncio.get_running_loop(), stop=self._stop.set, reload=self._reloads.ask):
             await self._stop.wait()
-        if self._fell:
-            raise TaskFell
+        if self._fell is not None:
+            raise self._fell
 
     def _event(self, name: str, version: str | None = None) -> None:
         """About this process, which has a number when there are several."""
@@ -212,8 +215,14 @@ class Daemon:
         """Without one of its tasks the gateway would take letters that it never delivers: better to be restarted."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._telemetry.event("gateway.task_fell", alarm=True, task=task.get_name(), failure=error)
-            self._fell = True
+            self._fell = TaskFell()
             self._stop.set()
+
+    def _leave_to_the_other(self) -> None:
+        """Another node has our name, and frees our leases whenever it starts: its letters and ours would go twice."""
+        self._fell = NameTaken(self._node)
+        self._telemetry.event("gateway.name_taken", alarm=True, node=self._node)
+        self._stop.set()
 
     # --- reload ------------------------------------------------------------------------------------------------
 

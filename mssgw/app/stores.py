@@ -54,6 +54,8 @@ class AtRest:
     hot: MemoryBudget
     clock: Clock = field(default_factory=SystemClock)  # the flow's: leases, due times and journal lines
     on_work: Callable[[Callable[[], None]], None] = lambda _: None  # see edges.sql.Opened
+    on_name_taken: Callable[[Callable[[], None]], None] = lambda _: None
+    hurry: Callable[[], None] = lambda: None  # when the gateway leaves: see Database
 
 
 @asynccontextmanager
@@ -89,7 +91,13 @@ async def at_rest(
                 telemetry.event("letter.set_aside", alarm=True, queue_id=spool_id, reason="unreadable")
 
         async with open_store(
-            with_password(config.database_url, config), master_key, node=node, alone=alone, damaged=damaged, meter=meter
+            with_password(config.database_url, config),
+            master_key,
+            node=node,
+            alone=alone,
+            damaged=damaged,
+            meter=meter,
+            password=lambda: _password_now(config),
         ) as opened:
             hot = MemoryBudget(config.store.hot_bodies if hot_bodies is None else hot_bodies)
             spool = _spool(config, opened, hot, meter)
@@ -108,6 +116,8 @@ async def at_rest(
                     hot,
                     clock=opened.clock,
                     on_work=opened.on_work,
+                    on_name_taken=opened.on_name_taken,
+                    hurry=opened.database.hurry,
                 )
             finally:
                 await spool.close()
@@ -183,10 +193,20 @@ def with_password(url: str, config: Config) -> str:
     return f"{scheme}://{user}:{quote(secret, safe='')}@{where}"
 
 
+def _password_now(config: Config) -> str | None:
+    """The password as it is now, since whoever changes it does so while we run; None: that of the start must do."""
+    try:
+        return password(config.store.password_file) or None
+    except OSError:
+        return None
+
+
 def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:
     """Files beside SQLite; in a database that several nodes share, its own table."""
     if opened.database.keeps_bodies:
-        return SpoolSql(opened.database, hot_budget=hot)
+        spool = SpoolSql(opened.database, hot_budget=hot, meter=meter)
+        opened.vitals.probe_bodies = spool.probe
+        return spool
     return SpoolFiles(config.spool_dir, hot_budget=hot, meter=meter)
 
 

@@ -59,6 +59,7 @@ class Supervisor:
     each_turn: Callable[[], None] = lambda: None  # once a second or more: what workers to come inherit stays fresh
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
+    hopeless: Mapping[int, Exception] = field(default_factory=dict)  # exit codes after which another would end alike
     again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death
     early: float = 10.0  # seconds of life before which a death is early
     _alive: dict[int, _Worker] = field(default_factory=dict)
@@ -66,9 +67,10 @@ class Supervisor:
     _early: Counter[int] = field(default_factory=Counter)  # number to early deaths in a row
     _told: list[int] = field(default_factory=list)  # signals that came
     _announced: bool = False
+    _end: Exception | None = None
 
     def supervise(self) -> None:
-        """Run until SIGTERM or SIGINT, then until all workers have left."""
+        """Run until SIGTERM or SIGINT, then until all workers have left. Raises what is ``hopeless``."""
         wake, poke = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(poke, warn_on_full_buffer=False)
         for number in signals.ALL:
@@ -76,7 +78,7 @@ class Supervisor:
         self._due = dict.fromkeys(range(1, self.workers + 1), 0.0)
         interval = systemd.watchdog_interval() or BEAT
         try:
-            while not self._stop_was_asked():
+            while not self._stop_was_asked() and self._end is None:
                 self._fork_what_is_due()
                 self._listen(wake, min(interval, BEAT))
                 self._reap()
@@ -86,6 +88,8 @@ class Supervisor:
         finally:
             self._stop()
             signals.ignore()
+        if self._end is not None:
+            raise self._end
 
     def _stop_was_asked(self) -> bool:
         told, self._told = self._told, []
@@ -177,6 +181,7 @@ class Supervisor:
             self._due[worker.number] = time.monotonic() + self._pause(worker)
             code = os.waitstatus_to_exitcode(status)
             self.telemetry.event("gateway.worker_died", alarm=True, worker=worker.number, exit_code=code)
+            self._end = self._end or self.hopeless.get(code)
 
     def _pause(self, died: _Worker) -> float:
         """Seconds before it is replaced: one that cannot even start must not be forked, and alarm, every second."""

@@ -56,6 +56,13 @@ class StoreBusy(StoreUnavailable):
     """Another process has the store open."""
 
 
+class NameTaken(StoreBusy):
+    """Another node runs under our name: one of the two has to end."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f'another node runs as "{node}": give each its own [gateway] node')
+
+
 class StoreFull(StoreUnavailable):
     """The disk is full: nothing was kept."""
 

@@ -29,11 +29,18 @@ class Census:
 class Vitals(Protocol):
     """What health checks ask of a store."""
 
+    @property
+    def stalled_for(self) -> float:
+        """Seconds that the oldest step under way takes already, of those that letters wait for; 0.0 when there is none.
+
+        A commit, a look-up, a body written or read; not upkeep, which may take its time.
+        """
+
     async def answers(self) -> None:
         """Returns when the writer has come to this: it is alive. May wait for as long as a commit takes."""
 
     async def probe(self) -> None:
-        """Commit something without meaning, to the disk and all. Raises StoreUnavailable or StoreFull."""
+        """Commit something without meaning, to the disk and all, and read. Raises StoreUnavailable or StoreFull."""
 
     async def census(self, *, now: datetime, ages: Sequence[float]) -> Census:
         """Count the open deliveries; ``ages`` in seconds, ascending. Does not hold up letters."""

@@ -16,7 +16,7 @@ from tests.nodes.hop import Hop
 from tests.nodes.load import LARGE, Load
 from tests.nodes.rules import Watch
 from tests.peers import postgresql
-from tests.peers.gateway import GatewayProcess, Hops
+from tests.peers.gateway import GatewayProcess, Hops, Settings
 from tests.peers.postgresql import PostgresServer
 
 TAKE_OVER = 20.0  # seconds; see delivery.take_over_after
@@ -44,12 +44,13 @@ def nodes(server: PostgresServer, hop: Hop, tmp_path_factory: pytest.TempPathFac
         yield list(pool.map(stack.enter_context, make_nodes(3, server, hop, tmp_path_factory.mktemp("nodes"))))
 
 
-def make_nodes(count: int, server: PostgresServer, hop: Hop, place: Path) -> list[GatewayProcess]:
+def make_nodes(count: int, server: PostgresServer, hop: Hop, place: Path, **more: Settings) -> list[GatewayProcess]:
     """Nodes that share the database and the master key, and nothing else."""
     key = place / "master.key"
     key.write_bytes(random.Random(1).randbytes(32))
     key.chmod(0o600)
-    settings = {
+    settings: Settings = {
+        **more,
         "store": {"url": server.url("mssgw"), "master_key_file": str(key)},
         "delivery": {"first_retry": "1s", "longest_retry": "2s", "take_over_after": f"{TAKE_OVER:.0f}s"},
     }

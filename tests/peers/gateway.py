@@ -184,6 +184,11 @@ class GatewayProcess:
         code = self._process.wait(_STOP_LIMIT)
         assert code == 0, f"exit code {code} on SIGTERM\n{self.last_log_lines()}"
 
+    def wait(self, limit: float) -> int:
+        """For its end, which it came to by itself; the exit code."""
+        assert self._process is not None
+        return self._process.wait(limit)
+
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run ``mssgw`` with this gateway's configuration, as an operator would."""
         command = [program(), "--debug", *words, "--config", str(self.config_file)]

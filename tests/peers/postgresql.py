@@ -3,6 +3,7 @@
 It runs as in production (fsync on), so that a kill of it is a kill.
 """
 
+import contextlib
 import glob
 import os
 import pwd
@@ -11,7 +12,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -117,6 +119,19 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(_LIMIT)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """All its processes stand still while the block runs, as on a dead disk; the kernel acknowledges for them."""
+        still = [self.pid, *_children(self.pid)]
+        for pid in still:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(still):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
     def restart(self, how: signal.Signals = signal.SIGINT) -> None:
         self.stop(how)
         self.start()
@@ -138,3 +153,8 @@ class PostgresServer:
     def _remove(self) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.home, ignore_errors=True)
+
+
+def _children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    return [int(each) for each in listed.split()]

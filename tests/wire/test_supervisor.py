@@ -15,6 +15,7 @@ import pytest
 from mssgw.app import signals, supervisor
 from mssgw.app.seat import Seat
 from mssgw.app.supervisor import Supervisor
+from mssgw.core.errors import NameTaken
 from mssgw.edges import systemd
 
 LIMIT = 20.0
@@ -107,6 +108,27 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path, diary: Diary) -> None:
         last = pid_of(tmp_path, 2)
     assert not is_alive(first)
     assert not is_alive(last)
+
+
+def test_what_another_worker_would_only_repeat_ends_them_all(tmp_path: Path, diary: Diary) -> None:
+    """Replacing it again and again would hide from the service manager why nothing works."""
+
+    def fall(seat: Seat) -> int:
+        if seat.number == 1:
+            wait_for((tmp_path / "pid-2").exists)
+            return 69
+        return beat_until_told(seat, tmp_path)
+
+    pid = os.fork()
+    if pid == 0:
+        try:
+            Supervisor(fall, {}, 2, diary, again=0.1, hopeless={69: NameTaken("a")}).supervise()
+        except NameTaken:
+            os._exit(3)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 3
+    assert not is_alive(pid_of(tmp_path, 2))
 
 
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary) -> None:

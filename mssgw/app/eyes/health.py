@@ -15,6 +15,10 @@ from mssgw.ports import Meter, Telemetry, Vitals
 
 ALIVE_WITHIN = 5.0  # seconds
 TRY_EVERY = 1.0  # seconds between tries of a store that failed
+STALLED_AFTER = 5.0  # seconds that what a letter waits for may take
+CUT_AFTER = 60.0  # seconds: a database that hangs is cut off before that, and what still waits then hangs itself
+_STALLED = f"the database, or its disk, has not answered for {STALLED_AFTER:.0f} seconds"
+_STORE = ("commit", "read", "body")  # what the store's threads count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,29 +31,43 @@ class Check:
 
 
 class StoreWatch:
-    """Whether the last commit was kept: hears the writer as a Meter, and tries again itself after a failure.
+    """Whether the last commit was kept, the last look-up answered, and neither takes for ever.
 
-    Without that a gateway that nobody sends to, because it is not ready, would never learn that its disk is back.
+    Hears the store's threads as a Meter, and tries again itself after a failure. Without that a gateway that nobody
+    sends to, because it is not ready, would never learn that its disk is back.
     """
 
     def __init__(self, meter: Meter, telemetry: Telemetry) -> None:
         self._meter, self._telemetry = meter, telemetry
-        self.writable = True
+        self._failing: set[str] = set()  # of what is counted, and "probe"; any thread may change it
         self._said = True
         self._why = ""
+
+    @property
+    def writable(self) -> bool:
+        return not self._failing
 
     def observe(self, name: str, value: float) -> None:
         self._meter.observe(name, value)
 
     def count(self, name: str, kind: str) -> None:
         self._meter.count(name, kind)
-        if name == "commit":
-            self.writable = kind == "kept"
+        if name in _STORE:
+            self._found(name, well=kind == "kept")
+
+    def _found(self, what: str, *, well: bool) -> None:
+        if well:
+            self._failing.discard(what)
+        else:
+            self._failing.add(what)
 
     async def run(self, vitals: Vitals) -> None:
         """Until cancelled."""
         while True:
-            if not self.writable:
+            if vitals.stalled_for > STALLED_AFTER:  # said at once: a try would only wait, too
+                self._found("probe", well=False)
+                self._why = _STALLED
+            elif not self.writable:
                 await self._try(vitals)
             if self.writable is not self._said:
                 self._said = self.writable
@@ -60,10 +78,16 @@ class StoreWatch:
             await asyncio.sleep(TRY_EVERY)
 
     async def _try(self, vitals: Vitals) -> None:
+        well = False
         try:
-            await vitals.probe()
+            async with asyncio.timeout(STALLED_AFTER):
+                await vitals.probe()
+            well = True
+        except TimeoutError:
+            self._why = _STALLED
         except GatewayError as error:
-            self.writable, self._why = False, str(error)
+            self._why = str(error)
+        self._found("probe", well=well)
 
 
 class Health:
@@ -88,8 +112,8 @@ class Health:
         try:
             async with asyncio.timeout(ALIVE_WITHIN):
                 await self._vitals.answers()
-        except TimeoutError:
-            return False
+        except TimeoutError:  # nor does one that hangs come back by a restart
+            return 0 < self._vitals.stalled_for < CUT_AFTER
         except GatewayError:  # it answers: a database that is away does not come back by a restart
             return True
         return True

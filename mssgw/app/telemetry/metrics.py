@@ -98,6 +98,7 @@ ALARMS = (
     "directory.missing",
     "directory.stale",
     "disk.reserve_reached",
+    "gateway.name_taken",
     "gateway.task_fell",
     "letter.deferred_at_intake",
     "letter.documents_unverified",

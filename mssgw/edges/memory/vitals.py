@@ -11,6 +11,11 @@ from mssgw.ports import Census
 class MemoryVitals(MemoryPart):
     """See ports.Vitals."""
 
+    @property
+    def stalled_for(self) -> float:
+        """Nothing here takes any time."""
+        return 0.0
+
     async def answers(self) -> None:
         """At once."""
 

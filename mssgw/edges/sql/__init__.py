@@ -50,6 +50,11 @@ class Opened:
         if self.presence is not None:
             self.presence.on_work(heard)
 
+    def on_name_taken(self, lost: Callable[[], None]) -> None:
+        """Call back when another node took our name while the database did not hear of us: we should end."""
+        if self.presence is not None:
+            self.presence.on_name_taken(lost)
+
 
 @asynccontextmanager
 async def open_store(
@@ -62,16 +67,19 @@ async def open_store(
     alone: bool = False,
     damaged: Callable[[str], None] = lambda spool_id: None,
     meter: Meter = UNMETERED,
+    password: Callable[[], str | None] = lambda: None,
 ) -> AsyncIterator[Opened]:
     """The store at ``url``, made or migrated first unless ``upgrade`` is false.
 
     ``url``: ``sqlite:////absolute/path`` or ``postgresql+psycopg://user@host/database``. ``node``: the name of the
     gateway that opens it, which no other may have; None for a command. ``alone``: nobody else may have it open.
+    ``password``: asked at each connect, it may change; None: the URL's.
     ``damaged`` hears the queue id of each letter that is set aside because its rows cannot be read.
     Raises ValueError for a URL or key that cannot be, Undecryptable when the master key is not the store's,
-    StoreBusy, StoreUnavailable when the database does not open. On leaving, what was asked is finished first.
+    NameTaken, StoreBusy, StoreUnavailable when the database does not open. On leaving, what was asked is finished.
     """
     place, vault = database(url), Vault(master_key)
+    place.password = password
     async with _presence(place, node, alone) as presence:
         if upgrade:
             await asyncio.to_thread(migrate, url)

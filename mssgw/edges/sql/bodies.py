@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text
 
-from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import FileSink
 from mssgw.edges.spool_garbage import remove_garbage
@@ -22,13 +23,14 @@ from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
 from mssgw.edges.sql.waiting import FINAL
 from mssgw.edges.vault import SEGMENT_OVERHEAD, MessageCipher
-from mssgw.ports import Body, Store
+from mssgw.ports import Body, Meter, Store
 
 CONNECTIONS = 4
 _AT_ONCE = 4  # segments that one look-up reads
 
 _NOW = text("(extract(epoch FROM clock_timestamp()) * 1000000)::bigint")  # the one clock that all nodes share
 _OF = body_segments.c.spool_id == bindparam("of")
+_ANY = select(body_segments.c.number).limit(1)
 _WHOLE = select(func.count(), func.coalesce(func.sum(func.octet_length(body_segments.c.sealed)), 0)).where(_OF)
 _SOME = (
     select(body_segments.c.sealed)
@@ -55,8 +57,11 @@ T = TypeVar("T")
 class SpoolSql(Arrivals):
     """The Spool port over the table ``body_segments``. ``hot_budget``: as of SpoolFiles."""
 
-    def __init__(self, database: Database, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024) -> None:
-        self._database = database
+    def __init__(
+        self, database: Database, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024, meter: Meter = UNMETERED
+    ) -> None:
+        """``meter`` hears whether bodies can be kept and read."""
+        self._database, self._meter = database, meter
         self._engine = database.engine(writing=True)
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mssgw-bodies")
@@ -85,11 +90,15 @@ class SpoolSql(Arrivals):
     async def remove(self, *spool_ids: str) -> None:
         if spool_ids:
             given = [{"of": spool_id} for spool_id in spool_ids]
-            await self.in_thread(self.within, lambda connection: connection.execute(_REMOVE, given))
+            await self.in_thread(self._tried, lambda connection: connection.execute(_REMOVE, given))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
-        old = await self.in_thread(self.within, lambda connection: self._garbage(connection, older_than))
+        old = await self.in_thread(self._tried, lambda connection: self._garbage(connection, older_than))
         return await remove_garbage(self, known, old)
+
+    async def probe(self) -> None:
+        """Ask the table something. Raises StoreUnavailable."""
+        await self.in_thread(self.within, lambda connection: connection.execute(_ANY).scalar())
 
     async def close(self) -> None:
         """End threads and connections, after what they are at."""
@@ -107,6 +116,19 @@ class SpoolSql(Arrivals):
 
         So ``work`` must be harmless to do twice. Raises StoreFull or StoreUnavailable.
         """
+        self._database.under_way.begin()
+        try:
+            done = self._tried(work)
+        except StoreUnavailable:
+            self._meter.count("body", "failed")
+            raise
+        finally:
+            self._database.under_way.end()
+        self._meter.count("body", "kept")
+        return done
+
+    def _tried(self, work: Callable[[Connection], T]) -> T:
+        """The same for what no letter waits for."""
         stale = getattr(self._own, "connection", None) is not None
         try:
             try:

@@ -5,7 +5,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
 from mssgw.edges import full_disk
+from mssgw.edges.sql.under_way import UnderWay
 
 BUSY_LIMIT = 10  # seconds that one process waits for another's commit
 _LOOK_AGAIN = 0.001  # seconds between two looks at whether it is over
@@ -55,6 +56,10 @@ class Database(Protocol):
     reads_in_autocommit: bool
     #: The time as this database tells it, where several machines go by it.
     present: tuple[ColumnElement[datetime], ...]
+    #: What its threads are at.
+    under_way: UnderWay
+    #: Asked at each connect, where there are passwords; None: as the URL says.
+    password: Callable[[], str | None]
 
     def engine(self, *, writing: bool) -> Engine:
         """A transaction begun on the writing one holds the write lock from its first statement."""
@@ -95,6 +100,9 @@ class Database(Protocol):
     def wake(self, connection: Connection) -> None:
         """Tell other nodes that work waits which nobody holds."""
 
+    def hurry(self) -> None:
+        """We leave: wait no longer than some seconds for each answer, now and from now on."""
+
 
 def database(url: str) -> Database:
     """The database that a URL names. Raises ValueError for one that cannot hold a store."""
@@ -128,6 +136,8 @@ class Sqlite:
         self.path = Path(str(url.database))
         self.dialect: Dialect = self._url.get_dialect()()
         self._file: os.stat_result | None = None  # as we found or made it
+        self.under_way = UnderWay()
+        self.password: Callable[[], str | None] = lambda: None
 
     def engine(self, *, writing: bool) -> Engine:
         if self._file is None:  # once: one that was taken away since is not made anew
@@ -183,6 +193,9 @@ class Sqlite:
 
     def wake(self, connection: Connection) -> None:
         """Nobody listens: processes of one machine poll."""
+
+    def hurry(self) -> None:
+        """A call of the disk cannot be given up."""
 
     def scrub(self, connection: Connection) -> bool:
         """``secure_delete`` zeroed the rows in the database; their earlier copies in the WAL go by truncating it."""

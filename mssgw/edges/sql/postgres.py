@@ -6,7 +6,7 @@ session, so that a node that dies leaves none behind. All numbers below are seco
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -19,11 +19,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
+from mssgw.edges.sql.patience import ImpatientConnection, Patience
 from mssgw.edges.sql.postgres_trouble import no_connection
+from mssgw.edges.sql.under_way import UnderWay
 
 CONNECT_LIMIT = 5
 _PEER_LIMIT = 15  # a server that acknowledges nothing for so long has gone
 _STATEMENT_LIMIT = 30
+_ANSWER_LIMIT = _STATEMENT_LIMIT + 5  # a server that says nothing for so long hangs: it would have given up itself
 _LOCK_LIMIT = 10
 _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row locks
 _REWRITE_EVERY = 240.0  # the promise is ten minutes
@@ -70,6 +73,9 @@ class Postgres:
         self._url = url.set(drivername="postgresql+psycopg")
         self.dialect: Dialect = self._url.get_dialect()()
         self._rewritten = float("-inf")
+        self._patience = Patience(_ANSWER_LIMIT)
+        self.under_way = UnderWay()
+        self.password: Callable[[], str | None] = lambda: None
 
     # --- connections -------------------------------------------------------------------------------------------
 
@@ -81,16 +87,29 @@ class Postgres:
             use_native_hstore=False,
             connect_args=self._arguments(_STATEMENT_LIMIT),
         )
+        event.listen(engine, "do_connect", lambda _dialect, _record, _arguments, given: self._session(given))
         event.listen(engine, "connect", _prepare_writer if writing else _prepare_reader)
         if writing:  # one key for all that a transaction wraps: see rotation
             share = f"SELECT pg_advisory_xact_lock_shared({lock_key(WRITE)})"
             event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(share))
         return engine
 
-    def connect(self) -> "psycopg.Connection[Any]":
-        """A session of its own that waits as long as it takes, outside transactions. Raises the driver's errors."""
+    def connect(self, *, patient: bool = True) -> "psycopg.Connection[Any]":
+        """A session of its own that waits as long as it takes, outside transactions. Raises the driver's errors.
+
+        ``patient``: also for a server that hangs.
+        """
         _, given = self.dialect.create_connect_args(self._plain)
-        return psycopg.connect(**given, **self._arguments(0), autocommit=True)
+        return self._session({**given, **self._arguments(0), "autocommit": True}, patient=patient)
+
+    def _session(self, given: dict[str, Any], *, patient: bool = False) -> ImpatientConnection:
+        secret = self.password()
+        session = ImpatientConnection.connect(**given if secret is None else {**given, "password": secret})
+        session.patience, session.opened = None if patient else self._patience, time.monotonic()
+        return session
+
+    def hurry(self) -> None:
+        self._patience.hurry()
 
     @property
     def _plain(self) -> URL:

@@ -13,13 +13,17 @@ from typing import Any
 
 import psycopg
 
-from mssgw.core.errors import StoreBusy, StoreUnavailable
+from mssgw.core.errors import NameTaken, StoreBusy, StoreUnavailable
 from mssgw.edges.sql.postgres import OPEN, Postgres, lock_key
 
 CHANNEL = "mssgw_work"
 _LISTEN = 1.0  # seconds: so long leaving waits at most
 _AGAIN = 1.0
+_ASK_EVERY = 5.0  # seconds: a server that hangs is not heard otherwise
 _PREDECESSOR = 20.0  # seconds for the session of an earlier incarnation to be noticed dead
+
+_OURSELVES = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = %s AND backend_start = %s"
 
 
 class Presence:
@@ -29,12 +33,21 @@ class Presence:
         self._database, self._node, self._alone = database, node, alone
         self._loop = asyncio.get_running_loop()
         self._heard: Callable[[], None] = lambda: None
+        self._lost: Callable[[], None] = lambda: None
+        self._is_lost = False
+        self._former: tuple[Any, ...] | None = None  # our session on the server, or the one before
         self._over = Event()
         self._thread: Thread | None = None
 
     def on_work(self, heard: Callable[[], None]) -> None:
         """What to call, on the event loop, when another node left work that it does not hold."""
         self._heard = heard
+
+    def on_name_taken(self, lost: Callable[[], None]) -> None:
+        """What to call, on the event loop, when another node has taken our name while we were away."""
+        self._lost = lost
+        if self._is_lost:
+            lost()
 
     async def enter(self) -> None:
         """Raises StoreBusy or StoreUnavailable."""
@@ -49,17 +62,26 @@ class Presence:
 
     def _enter(self) -> "psycopg.Connection[Any]":
         try:
-            session = self._database.connect()
+            session = self._database.connect(patient=False)
         except self._database.errors as error:
             raise self._database.failure(error) from None
         try:
+            self._end_former(session)
+            ourselves = session.execute(_OURSELVES).fetchone()
             self._lock(session)
+            self._former = ourselves
         except BaseException as error:
             session.close()
             if isinstance(error, self._database.errors):
                 raise self._database.failure(error) from None
             raise
         return session
+
+    def _end_former(self, session: "psycopg.Connection[Any]") -> None:
+        """A server that did not notice its end would keep our name from us, perhaps for hours."""
+        if self._former is not None:
+            with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+                session.execute(_END, self._former)
 
     def _lock(self, session: "psycopg.Connection[Any]") -> None:
         mode = "" if self._alone else "_shared"
@@ -74,22 +96,36 @@ class Presence:
             own = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
             while not _taken(session, own, f"mssgw node {self._node}"):
                 if time.monotonic() > end or self._over.wait(0.2):
-                    raise StoreBusy(f'another node runs as "{self._node}": give each its own [gateway] node')
+                    raise NameTaken(self._node)
             session.execute(f"LISTEN {CHANNEL}")
 
     def _stay(self, session: "psycopg.Connection[Any]") -> None:
         if self._node is None:  # a command is over soon, and nobody calls it
             self._over.wait()
+        asked = time.monotonic()
         while not self._over.is_set():
             try:
                 for _ in session.notifies(timeout=_LISTEN):
                     self._loop.call_soon_threadsafe(self._heard)
+                if time.monotonic() > asked + _ASK_EVERY:
+                    session.execute("SELECT 1")
+                    asked = time.monotonic()
             except psycopg.Error:
                 session.close()
                 self._over.wait(_AGAIN)
-                with contextlib.suppress(StoreUnavailable):
+                try:
                     session = self._enter()
+                except NameTaken:
+                    if not self._over.is_set():  # or we leave, and only stopped waiting for it
+                        self._loop.call_soon_threadsafe(self._lose)
+                        break
+                except StoreUnavailable:
+                    pass  # again in a moment
         session.close()
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        self._lost()
 
 
 def _taken(session: "psycopg.Connection[Any]", lock: str, key: int | str) -> bool:

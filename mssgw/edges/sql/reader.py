@@ -6,9 +6,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import Database, StoreDamaged
 from mssgw.edges.sql.worker import Job, Worker
-from mssgw.ports import Question
+from mssgw.ports import Meter, Question
 
 
 class Reader(Worker):
@@ -20,23 +21,39 @@ class Reader(Worker):
         database: Database,
         know: Callable[[Connection, Sequence[Any]], Any],
         name: str = "reader",
+        meter: Meter | None = None,
     ) -> None:
+        """``meter``: hears whether letters can be answered; None where no letter waits."""
+        self._know, self._meter = know, meter
         super().__init__(name, engine, database)
-        self._know = know
+
+    def is_awaited(self, jobs: Sequence[Job]) -> bool:
+        return self._meter is not None
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         try:
             self._answer(connection, jobs)
+            self._tell("kept")
         except self.database.errors as error:
             if not isinstance(self.database.failure(error), StoreDamaged):
                 raise
             for job in jobs:  # only the one that asks for the damaged page shall hear of it
                 self._alone(job)
 
+    def fail(self, jobs: Sequence[Job], error: Exception) -> None:
+        super().fail(jobs, error)
+        if any(isinstance(job.error, StoreUnavailable) and not isinstance(job.error, StoreDamaged) for job in jobs):
+            self._tell("failed")
+
+    def _tell(self, kind: str) -> None:
+        if self._meter is not None:
+            self._meter.count("read", kind)
+
     def _alone(self, job: Job) -> None:
         job.result = job.error = None
         try:
             self._answer(self.connected(), [job])
+            self._tell("kept")
         except Exception as error:
             self.fail([job], error)
 

@@ -38,15 +38,16 @@ class Session:
         self.statements = Statements(database)
         self.use(vault)
         self.writer = Writer(database.engine(writing=True), database, self.check_key, meter)
-        self.reader = self._reader("reader")
+        self.reader = self._reader("reader", meter)
         self._surveyor: Reader | None = None
 
-    def _reader(self, name: str) -> Reader:
+    def _reader(self, name: str, meter: Meter | None = None) -> Reader:
         return Reader(
             self.database.engine(writing=False),
             self.database,
             lambda connection, asked: know(connection, self.records, asked),
             name,
+            meter,
         )
 
     @property

@@ -1,6 +1,6 @@
 """The Vitals port over SQL: is the store alive, does it keep what it is given, how much waits in it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,12 @@ class SqlVitals:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        #: What a probe asks besides: where bodies rest in the database, whether it takes and gives them.
+        self.probe_bodies: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def stalled_for(self) -> float:
+        return self._session.database.under_way.longest
 
     async def answers(self) -> None:
         await self._session.writer.ask(Upkeep(lambda _: None))
@@ -29,6 +35,9 @@ class SqlVitals:
         # A row that is set to what it is: nothing changes, but a page is written and synced like any other.
         same = update(store_secret).values(key_id=store_secret.c.key_id)
         await self._session.write(Unit(work=lambda connection: connection.execute(same).rowcount))
+        await self._session.reader.ask(lambda connection: connection.execute(select(store_secret.c.id)).scalar())
+        if self.probe_bodies is not None:
+            await self.probe_bodies()
 
     async def census(self, *, now: datetime, ages: Sequence[float]) -> Census:
         statement = _count(micros(now), ages)

@@ -66,16 +66,23 @@ class Worker(ABC):
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         """Give each job its result or its error."""
 
+    def is_awaited(self, jobs: Sequence[Job]) -> bool:
+        """Whether letters wait for these jobs."""
+        return False
+
     def _run(self) -> None:
         do_not_preempt()
         ending = False
         while not ending:
             jobs, ending = self._next_batch()
             if jobs:
+                if self.is_awaited(jobs):
+                    self.database.under_way.begin()
                 try:
                     self.perform(self.connected(), jobs)
                 except Exception as error:
                     self.fail(jobs, error)
+                self.database.under_way.end()
                 if self.doubtful:
                     self.forsake()
                 self._loop.call_soon_threadsafe(_resolve, jobs)

@@ -31,6 +31,10 @@ class Writer(Worker):
         self._woke = float("-inf")
         super().__init__("writer", engine, database)
 
+    def is_awaited(self, jobs: Sequence[Job]) -> bool:
+        """Upkeep takes its time: no commit."""
+        return any(isinstance(job.what, Unit) for job in jobs)
+
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
         started = time.monotonic()
@@ -53,6 +57,7 @@ class Writer(Worker):
             self._meter.observe("commit.seconds", time.monotonic() - started)
             self._meter.observe("commit.units", len(units))
             self._meter.count("commit", "kept")
+            self.database.under_way.end()
         for job in jobs:
             if isinstance(job.what, Upkeep):
                 self._outside(connection, job)

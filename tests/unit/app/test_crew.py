@@ -1,7 +1,10 @@
 """What ends ``mssgw serve`` before anybody connects, in one sentence."""
 
 import os
+import re
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,10 @@ import structlog
 from mssgw.app import config as configuration
 from mssgw.app import crew
 from mssgw.app.cli.exits import Code, code_and_lines
+from mssgw.app.config import Config
 from mssgw.app.descriptors import bind
+from mssgw.app.seat import Seat
+from mssgw.core.errors import NameTaken
 from tests.installation import IN_CLEAR, install
 
 NOBODY = 65534
@@ -75,3 +81,34 @@ def test_a_port_that_is_taken_is_said_with_the_name_of_its_listener(tmp_path: Pa
     assert line.startswith("listener house: Address already in use")
     assert str(port) in line
     assert line.endswith("`ss -ltnp` tells who listens there")
+
+
+def test_a_name_that_another_node_has_is_said_before_there_are_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would fall over it, and be replaced for ever."""
+    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
+    monkeypatch.setattr(crew, "allow_open_files", lambda: None)
+    monkeypatch.setattr(crew, "at_rest", _taken)
+    path = install(tmp_path, hop=25, workers=2)
+    try:
+        with pytest.raises(NameTaken) as refused:
+            crew.serve(path)
+    finally:
+        structlog.reset_defaults()
+    code, (line,) = code_and_lines(refused.value)
+    assert code is Code.UNAVAILABLE
+    assert re.fullmatch(r'another node runs as ".+-1": give each its own \[gateway\] node', line)
+
+
+def test_a_worker_whose_name_is_taken_tells_the_supervisor_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as a defect of ours: another worker would only find the same."""
+    monkeypatch.setattr(crew, "at_rest", _taken)
+    path = install(tmp_path, hop=25, workers=2)
+    assert crew.Crew(path, configuration.load(path)).member(Seat(number=2, of=2)) == crew.NAME_TAKEN
+
+
+@asynccontextmanager
+async def _taken(_config: Config, *, node: str, **_given: object) -> AsyncIterator[None]:
+    raise NameTaken(node)
+    yield

@@ -36,6 +36,7 @@ class Store:
         self.meter: StoreWatch | None = None
         self.trouble: StoreUnavailable | None = None
         self.stuck = False
+        self.stalled_for = 0.0
 
     async def answers(self) -> None:
         if self.stuck:
@@ -45,7 +46,10 @@ class Store:
 
     async def probe(self) -> None:
         assert self.meter is not None
-        self.meter.count("commit", "failed" if self.trouble else "kept")
+        if self.stuck:
+            await asyncio.Event().wait()
+        for each in ("commit", "read", "body"):
+            self.meter.count(each, "failed" if self.trouble else "kept")
         if self.trouble is not None:
             raise self.trouble
 
@@ -109,6 +113,55 @@ async def test_a_failed_commit_is_not_ready_until_one_is_kept_again(
     assert health.ready
     assert told.names == ["store.not_writable!", "store.writable_again"]
     assert told.errors == [str(StoreFull())]
+
+
+async def test_a_database_that_hangs_is_cut_off_before_anybody_is_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health_room, "ALIVE_WITHIN", 0.01)
+    health, store, _, _ = made(tmp_path)
+    store.stuck, store.stalled_for = True, 20.0
+    assert await health.alive()
+    store.stalled_for = 61.0
+    assert not await health.alive()
+
+
+@pytest.mark.parametrize("what", ["commit", "read", "body"])
+async def test_whatever_of_the_store_fails_letters_are_not_ready_for(tmp_path: Path, what: str) -> None:
+    """A letter needs all of them; one that works again does not speak for the others."""
+    health, store, _, _ = made(tmp_path)
+    assert store.meter is not None
+    store.meter.count(what, "failed")
+    for other in {"commit", "read", "body"} - {what}:
+        store.meter.count(other, "kept")
+    assert failing(health) == ["store"]
+    store.meter.count(what, "kept")
+    assert health.ready
+
+
+async def test_a_store_that_hangs_is_said_while_it_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its letters would only wait. A slow commit that ends is no recovery: one that ends in time is."""
+    monkeypatch.setattr(health_room, "TRY_EVERY", 0.001)
+    monkeypatch.setattr(health_room, "STALLED_AFTER", 0.02)
+    health, store, _, told = made(tmp_path)
+    assert store.meter is not None
+    running = asyncio.create_task(store.meter.run(store))
+    async with asyncio.timeout(10):
+        store.stuck, store.stalled_for = True, 6.0
+        while not told.names:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.002)
+        assert failing(health) == ["store"]
+        store.stalled_for = 0.0
+        store.meter.count("commit", "kept")
+        await asyncio.sleep(0.05)
+        assert not health.ready, "the next one hangs as well"
+        store.stuck = False
+        while len(told.names) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+    running.cancel()
+    assert health.ready
+    assert told.names == ["store.not_writable!", "store.writable_again"]
+    assert "has not answered for 5 seconds" in told.errors[0]
 
 
 async def test_a_listener_that_is_down_is_not_ready(tmp_path: Path) -> None:
