@@ -49,6 +49,8 @@ class Database(Protocol):
     integrity_errors: Errors
     #: Large bodies rest in it too, so that any node can deliver any letter.
     keeps_bodies: bool
+    #: Only a reader keeps scrub() from its end, and for a moment; else it takes minutes, and who sweeps asks again.
+    scrubs_at_once: bool
     #: A commit that failed may be read back when the database recovers: bury() prevents that.
     may_resurrect: bool
     #: One SELECT needs no transaction around it, and leaves none open.
@@ -72,7 +74,8 @@ class Database(Protocol):
         """Whether the transaction only met another node's and may well succeed when it is tried again."""
 
     def scrub(self, connection: Connection) -> bool:
-        """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
+        """Try to make what was deleted unreadable on disk; False while it is not: a reader of the old state is in the
+        way, or it is too soon."""
 
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """Within it, deletes need overwrite nothing: what goes is sealed, and its key goes by the same transaction."""
@@ -119,6 +122,7 @@ class Sqlite:
     errors: Errors = (DBAPIError, sqlite3.Error)
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
     keeps_bodies = False
+    scrubs_at_once = True
     may_resurrect = True
     reads_in_autocommit = True
     present: tuple[ColumnElement[datetime], ...] = ()

@@ -29,6 +29,9 @@ _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_WAIT = 200  # milliseconds
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
+# A rewrite takes along what somebody's snapshot still sees, without a word; the VACUUM after it has counted that.
+_KEPT_DEAD = "SELECT n_dead_tup > 0 FROM pg_stat_all_tables WHERE relid = 'data_keys'::regclass"
+
 _TOLD = {
     "25006": "this PostgreSQL takes no writes: perhaps a standby",
     "28000": "PostgreSQL refuses the login of store.url",
@@ -59,6 +62,7 @@ class Postgres:
     errors: Errors = (DBAPIError, psycopg.Error)
     integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
+    scrubs_at_once = False
     may_resurrect = (
         False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
     )
@@ -154,30 +158,33 @@ class Postgres:
     def scrub(self, connection: Connection) -> bool:
         """VACUUM frees dead keys for reuse; every few minutes a new file, without them, takes the table's place.
 
-        What WAL and backups still hold: docs/scaling.md.
+        False until it has, and took none of them along. What WAL and backups still hold: docs/scaling.md.
         """
         driver = _driver(connection)
         driver.autocommit = True  # VACUUM runs in no transaction
+        rewritten = False
         try:
             # Briefly: whoever waits for the whole table makes every letter wait behind it, for as long as a backup
             # reads. Then the next sweep tries again.
             driver.execute(f"SET lock_timeout = '{_REWRITE_WAIT}ms'")
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                self._rewrite(driver)
+                rewritten = self._rewrite(driver)
             driver.execute("VACUUM (TRUNCATE OFF) data_keys")  # truncating waits five seconds for readers
+            return rewritten and driver.execute(_KEPT_DEAD).fetchone() != (True,)
         except psycopg.errors.LockNotAvailable:
             return False
         finally:
             if not driver.closed:
                 driver.execute(f"SET lock_timeout = '{_LOCK_LIMIT}s'")
                 driver.autocommit = False
-        return True
 
-    def _rewrite(self, driver: "psycopg.Connection[Any]") -> None:
+    def _rewrite(self, driver: "psycopg.Connection[Any]") -> bool:
         (size,) = driver.execute("SELECT pg_table_size('data_keys')").fetchone() or (0,)
-        if time.monotonic() >= self._rewritten + _REWRITE_EVERY and size <= _REWRITE_MOST:
-            driver.execute("VACUUM (FULL) data_keys")
-            self._rewritten = time.monotonic()
+        if time.monotonic() < self._rewritten + _REWRITE_EVERY or size > _REWRITE_MOST:
+            return False
+        driver.execute("VACUUM (FULL) data_keys")
+        self._rewritten = time.monotonic()
+        return True
 
     # --- locks between nodes -----------------------------------------------------------------------------------
 
