@@ -38,6 +38,7 @@ from tests.contract.letters import (
     receipt,
 )
 from tests.peers import postgresql
+from tests.peers.ports import free_port
 from tests.peers.postgresql import PostgresServer
 
 
@@ -346,6 +347,21 @@ def test_a_server_that_does_not_sync_is_refused() -> None:
         engine = _database(careless.create("x")).engine(writing=True)
         with pytest.raises(StoreUnavailable, match="fsync"):
             engine.connect()
+
+
+def test_the_server_notices_within_seconds_that_a_machine_has_gone_and_frees_its_locks() -> None:
+    """By its own defaults after two hours: nobody would sweep, nor start under that name."""
+    postgresql.required()
+    port = free_port()
+    with PostgresServer(port=port):
+        place = _database(f"postgresql+psycopg://mssgw@127.0.0.1:{port}/postgres")
+        asked = "SELECT setting FROM pg_settings WHERE starts_with(name, 'tcp_') ORDER BY name"
+        limits = [("2",), ("5",), ("5",), ("15000",)]
+        with place.connect() as standing:
+            assert standing.execute(asked).fetchall() == limits
+        for writing in (True, False):
+            with place.engine(writing=writing).connect() as connection:
+                assert [tuple(row) for row in connection.exec_driver_sql(asked)] == limits
 
 
 async def test_a_password_never_shows(server: PostgresServer) -> None:

@@ -105,9 +105,16 @@ class Postgres:
             "lock_timeout": _LOCK_LIMIT if statement_limit else 0,
             "idle_in_transaction_session_timeout": _IDLE_LIMIT if statement_limit else 0,
         }
+        # The server's side too: what a machine that lost its power had locked stays locked until its peer notices.
+        noticing = {
+            "tcp_keepalives_idle": _PEER_LIMIT // 3,
+            "tcp_keepalives_interval": _PEER_LIMIT // 3,
+            "tcp_user_timeout": _PEER_LIMIT,
+        }
         given = str(self._url.query.get("options", ""))
+        settings = [f"-c {name}={limit}s" for name, limit in (limits | noticing).items()]
         return {
-            "options": " ".join([given, *(f"-c {name}={limit}s" for name, limit in limits.items())]).strip(),
+            "options": " ".join([given, *settings, "-c tcp_keepalives_count=2"]).strip(),
             "application_name": "mssgw",
             "connect_timeout": CONNECT_LIMIT,
             "target_session_attrs": "read-write",  # of several hosts the primary, also after a failover
