@@ -19,7 +19,7 @@ from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_files import SpoolFiles
-from mssgw.edges.sql import _open_keys, database, migrate, open_store, presence
+from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, presence
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
@@ -318,7 +318,7 @@ async def test_an_installation_moves_from_sqlite_whole(
     counts = await asyncio.to_thread(copy, keep_source=True)
     assert (counts["messages"], counts["body_segments"], counts["missing"]) == (3, 5, 0)
     with pytest.raises(StoreUnavailable, match="not empty"):
-        await asyncio.to_thread(copy)
+        await asyncio.to_thread(copy, keep_source=True)
     wipe(server)
     assert await asyncio.to_thread(copy) == counts
     with pytest.raises(StoreUnavailable, match="moved"):
@@ -335,6 +335,60 @@ async def test_an_installation_moves_from_sqlite_whole(
     shared = SpoolSql(_database(target))
     assert b"".join([segment async for segment in shared.read(body)]) == PDF * 2000
     await shared.close()
+
+
+async def test_a_copy_cut_short_before_its_source_was_marked_is_completed_by_the_next(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    """Else two gateways could start, one on each, and every letter would go out twice."""
+    wipe(server)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    counts = await asyncio.to_thread(copy, keep_source=True)  # all but the mark
+    assert await asyncio.to_thread(copy) == counts
+    with pytest.raises(StoreUnavailable, match="moved"):
+        migrate(source)
+
+
+async def test_a_target_that_holds_something_else_than_the_source_is_refused(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    wipe(server)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    await asyncio.to_thread(copy, keep_source=True)
+    server.sql("UPDATE deliveries SET state = 'delivered' WHERE spool_id = 'A'", "contract")  # somebody started it
+    with pytest.raises(StoreUnavailable, match="not empty"):
+        await asyncio.to_thread(copy)
+    migrate(source)
+
+
+async def test_a_source_is_marked_also_when_statistics_of_the_target_cannot_be_taken(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wipe(server)
+    monkeypatch.setattr(copying, "_ANALYZE_LIMIT", 1)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    with psycopg.connect(f"host={server.home} user=mssgw dbname=contract") as stranger:
+        stranger.execute("LOCK TABLE store_secret IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    assert counts["messages"] == 2
+    with pytest.raises(StoreUnavailable, match="moved"):
+        migrate(source)
+
+
+async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
+    spool = SpoolFiles(database.parent / "spool")
+    async with open_sqlite() as place:
+        sink = spool.create("LARGE")
+        await sink.write(PDF * 2000)
+        await place.keep("LARGE", body=await sink.close(size=len(PDF) * 2000), lease=place.lease())
+        await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
+        await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
+    await spool.close()
 
 
 def _database(url: str) -> Postgres:
