@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from mssgw.core.conversation import Event, Pair
-from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, presence
@@ -185,6 +185,29 @@ async def test_a_large_letter_whose_body_was_lost_gets_no_250(open_postgres: Ope
         results = await asyncio.gather(*map(place.store.accept, letters), return_exceptions=True)
         assert results[0] is None
         assert isinstance(results[1], Gone)
+
+
+async def test_a_commit_whose_answer_is_lost_is_in_doubt_and_not_refused(
+    open_postgres: OpenPlace, server: PostgresServer
+) -> None:
+    """It waits for a standby, and its connection breaks: the letter is there when all is said and done."""
+    waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    async with open_postgres() as place:
+        await place.keep("A")
+        server.sql("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        server.sql("SELECT pg_reload_conf()")
+        try:
+            asked = asyncio.create_task(place.store.accept(acceptance("B", place.clock)))
+            async with asyncio.timeout(30):
+                while not server.sql(f"SELECT 1 {waiting}"):  # noqa: ASYNC110 - a database sends no event
+                    await asyncio.sleep(0.05)
+            server.sql(f"SELECT pg_terminate_backend(pid) {waiting}")
+            with pytest.raises(CommitInDoubt):
+                await asked
+        finally:
+            server.sql("ALTER SYSTEM RESET synchronous_standby_names")
+            server.sql("SELECT pg_reload_conf()")
+        assert (await place.store.load("B")).body.inline == PDF
 
 
 async def test_a_body_goes_with_its_letter_and_not_while_a_delivery_is_open(

@@ -5,12 +5,13 @@ Group commit, no timer: under load a hundred letters share one fsync, an idle st
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
@@ -29,6 +30,7 @@ class Writer(Worker):
     ) -> None:
         self._admit, self._meter = admit, meter
         self._woke = float("-inf")
+        self._in_doubt = False  # COMMIT was sent, and no answer has come
         super().__init__("writer", engine, database)
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
@@ -78,6 +80,7 @@ class Writer(Worker):
             return
         try:
             self.database.bury(self.connected())
+            self._in_doubt = False
         except Exception:  # the thread must go on, whatever it is
             with contextlib.suppress(Exception):
                 self.disconnect()
@@ -94,6 +97,11 @@ class Writer(Worker):
     def fail(self, jobs: Sequence[Job], error: Exception) -> None:
         self._meter.count("commit", "failed")
         super().fail(jobs, error)
+        if self._in_doubt:
+            self._in_doubt = False
+            for job in jobs:
+                if isinstance(job.error, StoreUnavailable) and not isinstance(job.error, StoreFull):
+                    job.error = CommitInDoubt(str(job.error))
 
     def _outside(self, connection: Connection, job: Job) -> None:
         """Units of the same batch are committed: whatever happens here is not theirs."""
@@ -108,8 +116,7 @@ class Writer(Worker):
     def _commit(self, connection: Connection, jobs: Sequence[Job]) -> None:
         if not jobs:
             return
-        with connection.begin():
-            self._admit(connection)
+        with self._transaction(connection):
             batch = Batch(self.database.integrity_errors)
             for job in jobs:
                 for step in job.what.steps:
@@ -118,6 +125,15 @@ class Writer(Worker):
                     batch.flush(connection)
                     job.result = self._work(connection, job.what.work)
             batch.flush(connection)
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
+        self._in_doubt = False
+        with connection.begin():
+            self._admit(connection)
+            yield
+            self._in_doubt = True
+        self._in_doubt = False
 
     def _work(self, connection: Connection, work: Work[Any]) -> Any:
         try:
@@ -144,8 +160,7 @@ class Writer(Worker):
             job.error = error
 
     def _commit_alone(self, connection: Connection, job: Job) -> None:
-        with connection.begin():
-            self._admit(connection)
+        with self._transaction(connection):
             for step in job.what.steps:
                 if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
                     raise step.otherwise
