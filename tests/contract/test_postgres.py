@@ -187,10 +187,11 @@ async def test_a_large_letter_whose_body_was_lost_gets_no_250(open_postgres: Ope
         assert isinstance(results[1], Gone)
 
 
-async def test_a_commit_whose_answer_is_lost_is_in_doubt_and_not_refused(
-    open_postgres: OpenPlace, server: PostgresServer
+@pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
+async def test_a_commit_that_stops_waiting_for_a_standby_is_in_doubt_and_gets_no_250(
+    open_postgres: OpenPlace, server: PostgresServer, end: str
 ) -> None:
-    """It waits for a standby, and its connection breaks: the letter is there when all is said and done."""
+    """Its connection breaks, or somebody cancels the wait: the letter is there, and a failover may lose it."""
     waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
     async with open_postgres() as place:
         await place.keep("A")
@@ -201,13 +202,14 @@ async def test_a_commit_whose_answer_is_lost_is_in_doubt_and_not_refused(
             async with asyncio.timeout(30):
                 while not server.sql(f"SELECT 1 {waiting}"):  # noqa: ASYNC110 - a database sends no event
                     await asyncio.sleep(0.05)
-            server.sql(f"SELECT pg_terminate_backend(pid) {waiting}")
+            server.sql(f"SELECT {end}(pid) {waiting}")
             with pytest.raises(CommitInDoubt):
                 await asked
         finally:
             server.sql("ALTER SYSTEM RESET synchronous_standby_names")
             server.sql("SELECT pg_reload_conf()")
         assert (await place.store.load("B")).body.inline == PDF
+        await place.keep("C")
 
 
 async def test_a_body_goes_with_its_letter_and_not_while_a_delivery_is_open(

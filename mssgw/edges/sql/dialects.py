@@ -80,6 +80,12 @@ class Database(Protocol):
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """Within it, deletes need overwrite nothing: what goes is sealed, and its key goes by the same transaction."""
 
+    def committing(self, connection: Connection) -> None:
+        """COMMIT comes next: see committed()."""
+
+    def committed(self, connection: Connection) -> bool:
+        """Whether the COMMIT that came back without an error did all that it should."""
+
     def bury(self, connection: Connection) -> None:
         """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
 
@@ -204,6 +210,12 @@ class Sqlite:
             yield
         finally:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+    def committing(self, connection: Connection) -> None:
+        """Nothing to get ready."""
+
+    def committed(self, connection: Connection) -> bool:
+        return True
 
     def bury(self, connection: Connection) -> None:
         """The next frames in the WAL overwrite those of the failed commit, and its checksums no longer follow."""

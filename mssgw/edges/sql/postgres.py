@@ -29,6 +29,8 @@ _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_WAIT = 200  # milliseconds
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
+_WARNED = "mssgw.warned"
+
 # A rewrite takes along what somebody's snapshot still sees, without a word; the VACUUM after it has counted that.
 _KEPT_DEAD = "SELECT n_dead_tup > 0 FROM pg_stat_all_tables WHERE relid = 'data_keys'::regclass"
 
@@ -158,6 +160,13 @@ class Postgres:
     def bury(self, connection: Connection) -> None:
         """Nothing to bury."""
 
+    def committing(self, connection: Connection) -> None:
+        connection.info.pop(_WARNED, None)
+
+    def committed(self, connection: Connection) -> bool:
+        """Where an operator cancels the wait for a standby, COMMIT succeeds, and only warns."""
+        return _WARNED not in connection.info
+
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """No delete overwrites anything here; see scrub()."""
         return nullcontext()
@@ -234,11 +243,17 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'),
 """
 
 
-def _prepare_writer(driver: "psycopg.Connection[Any]", _record: object) -> None:
+def _prepare_writer(driver: "psycopg.Connection[Any]", record: Any) -> None:
+    driver.add_notice_handler(lambda notice: _hear(notice, record.info))
     fsync, pages, commit = driver.execute(_DURABLE).fetchone() or ("", "", "")
     driver.commit()
     if (fsync, pages) != ("on", "on") or commit not in ("on", "remote_apply"):
         raise StoreUnavailable("PostgreSQL must run with fsync = on and full_page_writes = on: a 250 is a promise")
+
+
+def _hear(notice: psycopg.errors.Diagnostic, told: dict[str, Any]) -> None:
+    if notice.severity_nonlocalized == "WARNING":
+        told[_WARNED] = True
 
 
 def _prepare_reader(driver: "psycopg.Connection[Any]", _record: object) -> None:

@@ -132,7 +132,10 @@ class Writer(Worker):
         with connection.begin():
             self._admit(connection)
             yield
+            self.database.committing(connection)
             self._in_doubt = True
+        if not self.database.committed(connection):
+            raise CommitInDoubt("it is committed, but perhaps on no standby: a failover may lose it")
         self._in_doubt = False
 
     def _work(self, connection: Connection, work: Work[Any]) -> Any:
