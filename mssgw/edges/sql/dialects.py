@@ -73,6 +73,12 @@ class Database(Protocol):
     def conflicted(self, error: BaseException) -> bool:
         """Whether the transaction only met another node's and may well succeed when it is tried again."""
 
+    def waited(self, error: BaseException) -> bool:
+        """Whether the transaction waited for a lock that somebody keeps: others may not need it."""
+
+    def hurry(self, connection: Connection) -> None:
+        """Let this transaction wait for locks for a moment only."""
+
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False while it is not: a reader of the old state is in the
         way, or it is too soon."""
@@ -181,6 +187,12 @@ class Sqlite:
 
     def conflicted(self, error: BaseException) -> bool:
         return False  # who writes holds the write lock
+
+    def waited(self, error: BaseException) -> bool:
+        return False  # once it is held, there is nothing else to wait for
+
+    def hurry(self, connection: Connection) -> None:
+        """Nothing to wait for."""
 
     def alone(self, connection: Connection, table: Table | None = None) -> None:
         """BEGIN IMMEDIATE did that."""

@@ -24,6 +24,7 @@ CONNECT_LIMIT = 5
 _PEER_LIMIT = 15  # a server that acknowledges nothing for so long has gone
 _STATEMENT_LIMIT = 30
 _LOCK_LIMIT = 10
+_HURRIED_LOCK_LIMIT = 1  # of one unit, after a batch has waited for the whole limit
 _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row locks
 _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_WAIT = 200  # milliseconds
@@ -147,6 +148,13 @@ class Postgres:
     def conflicted(self, error: BaseException) -> bool:
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure))
+
+    def waited(self, error: BaseException) -> bool:
+        cause = getattr(error, "orig", None) or error
+        return isinstance(cause, psycopg.errors.LockNotAvailable)
+
+    def hurry(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_HURRIED_LOCK_LIMIT}s'")
 
     def wake(self, connection: Connection) -> None:
         """In no transaction of ours: a NOTIFY makes commits queue up behind each other."""

@@ -19,6 +19,8 @@ from mssgw.edges.sql.worker import Job, Worker
 from mssgw.ports import Meter
 
 _WAKE_EVERY = 0.2  # seconds
+_MOST_LOCKED = 5  # units of a batch that may wait for a lock each: then it is no row, but a table
+_HURRY = 60.0  # seconds in which a lock that was waited for in vain is taken to be there still
 _TRIES = 8  # of a transaction that meets another node's
 
 
@@ -30,6 +32,7 @@ class Writer(Worker):
     ) -> None:
         self._admit, self._meter = admit, meter
         self._woke = float("-inf")
+        self._hurried = float("-inf")
         self._in_doubt = False  # COMMIT was sent, and no answer has come
         super().__init__("writer", engine, database)
 
@@ -41,9 +44,10 @@ class Writer(Worker):
         try:
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
+            locked = 0
             for position, job in enumerate(units):
                 try:
-                    self._alone(connection, job)
+                    locked += self._alone(connection, job, may_wait=locked < _MOST_LOCKED)
                 except self.database.errors as error:  # those before it are committed, those after it cannot be
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self.fail([*units[position:], *upkeep], error)
@@ -117,14 +121,27 @@ class Writer(Worker):
         if not jobs:
             return
         with self._transaction(connection):
-            batch = Batch(self.database.integrity_errors)
-            for job in jobs:
-                for step in job.what.steps:
-                    batch.add(step)
-                if job.what.work is not None:
-                    batch.flush(connection)
-                    job.result = self._work(connection, job.what.work)
-            batch.flush(connection)
+            if time.monotonic() < self._hurried + _HURRY:
+                self.database.hurry(connection)
+            try:
+                self._perform_all(connection, jobs)
+            except self.database.errors as error:
+                if not self.database.waited(error):
+                    raise
+                self._hurried = time.monotonic()
+                if len(jobs) == 1:
+                    raise
+                raise Apart from None  # somebody keeps a lock on what one of them needs
+
+    def _perform_all(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        batch = Batch(self.database.integrity_errors)
+        for job in jobs:
+            for step in job.what.steps:
+                batch.add(step)
+            if job.what.work is not None:
+                batch.flush(connection)
+                job.result = self._work(connection, job.what.work)
+        batch.flush(connection)
 
     @contextmanager
     def _transaction(self, connection: Connection) -> Iterator[None]:
@@ -150,20 +167,28 @@ class Writer(Worker):
         except Exception:
             raise Apart from None
 
-    def _alone(self, connection: Connection, job: Job) -> None:
-        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
+    def _alone(self, connection: Connection, job: Job, *, may_wait: bool) -> bool:
+        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too.
+
+        So does a lock that it waits for, unless it ``may_wait``. Returns whether that was its trouble.
+        """
         job.result = None
         try:
             self._again_if_conflicted(lambda: self._commit_alone(connection, job))
         except self.database.integrity_errors as error:
             job.error = self.database.failure(error)
-        except self.database.errors:
-            raise
+        except self.database.errors as error:
+            if not (may_wait and self.database.waited(error)):
+                raise
+            job.error = self.database.failure(error)
+            return True
         except Exception as error:
             job.error = error
+        return False
 
     def _commit_alone(self, connection: Connection, job: Job) -> None:
         with self._transaction(connection):
+            self.database.hurry(connection)
             for step in job.what.steps:
                 if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
                     raise step.otherwise
