@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.part import Figures, parser, say, show
 from mssgw.core.journal import Entry, JournalEvent
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql import open_store
 from mssgw.ports import Store
 from tests import extractions
@@ -65,6 +66,7 @@ def figures(*, quick: bool = False) -> Figures:
 async def _twice(folder: Path, store: str, url: str) -> Figures:
     place = folder / store
     (place / "state").mkdir(parents=True, mode=0o700)
+    found_spool(place / "state" / "spool")
     (place / "master.key").write_bytes(bytes(range(32)))
     (place / "master.key").chmod(0o600)
     (place / "mssgw.toml").write_text(_CONFIG.format(url=url))

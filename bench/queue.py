@@ -28,6 +28,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.delivery import Deferred, Lease
 from mssgw.edges.clock import FixedClock
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql import Opened, open_store
 from mssgw.flow.deliver import CLAIM
 from mssgw.ports import Settlement
@@ -142,6 +143,7 @@ async def _filled(
 
 def _install(place: Path, key: bytes, url: str) -> None:
     (place / "state").mkdir(mode=0o700, parents=True)
+    found_spool(place / "state" / "spool")
     (place / "master.key").touch(mode=0o600)
     (place / "master.key").write_bytes(key)
     (place / "mssgw.toml").write_text(_CONFIG.format(url=url))

@@ -85,3 +85,4 @@ def begun(state_dir: Path) -> None:
     """As after a first start, for commands that make no store themselves."""
     with closing(sqlite3.connect(state_dir / "mssgw.db")) as database:
         database.execute("PRAGMA user_version = 1")
+    (state_dir / "spool" / "00").mkdir(parents=True)

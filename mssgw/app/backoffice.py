@@ -54,7 +54,7 @@ class BackOffice:
     """app.office.Office."""
 
     def __init__(self, config: Config, rest: AtRest) -> None:
-        self._clock, self._rest = rest.clock, rest
+        self.clock, self._rest = rest.clock, rest
         self._settings: Settings = wiring.settings(config)
         self._listed: wiring.Listed | None = None
         self._clients, self._config = wiring.clients(config), config
@@ -90,7 +90,7 @@ class BackOffice:
     async def trust(self) -> "TrustDesk":
         from mssgw.app.trust_desk import trust_desk  # it pulls in an SMTP client: not for every command
 
-        return await trust_desk(self._config, self._clock)
+        return await trust_desk(self._config, self.clock)
 
     def ours(self, bal: Address) -> bool:
         clients = self._clients.named.values()
@@ -98,13 +98,13 @@ class BackOffice:
 
     async def bounce(self, spool_id: str, *, operator: str, untold: bool = False) -> int:
         # Held first: what nobody may begin to send is neither delivered after its notice nor bounced without one.
-        await self.desk.hold([spool_id], operator=operator, now=self._clock.now())
+        await self.desk.hold([spool_id], operator=operator, now=self.clock.now())
         rows = await self.desk.queue(limit=_EVERY_RECIPIENT, spool_id=spool_id)
         if not rows or any(row.delivery.state is not State.HELD for row in rows):
             raise Gone("no open delivery of that letter, or it is being sent at this moment")
         # The notice first: a crash in between may repeat it, never lose it.
         said = await self._tell(spool_id, rows, untold=untold)
-        bounced = await self.desk.bounce(spool_id, operator=operator, now=self._clock.now(), reply=BY_HAND)
+        bounced = await self.desk.bounce(spool_id, operator=operator, now=self.clock.now(), reply=BY_HAND)
         await self.store.note([entry for entries in said.values() for entry in entries])
         return bounced
 
@@ -120,7 +120,7 @@ class BackOffice:
         return await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
 
     async def judge(self, spool_id: str) -> Judgement | None:
-        inspector = Inspector(self.store, self._clock)
+        inspector = Inspector(self.store, self.clock)
         async with self._validators() as validators:
             documents = Documents(validators, self._rest.spool)
             judge = Judge(
@@ -146,7 +146,7 @@ class BackOffice:
             origin=Origin(role=who.role, client=who.name),
         )
         size = len(unstuffed(wire))
-        inspector = Inspector(self.store, self._clock)
+        inspector = Inspector(self.store, self.clock)
         facts = await inspector.of_letter(await self._by_the_list(), who, envelope, scanner.finish(), size)
         if facts.head is not None and facts.head.may_hold_documents:
             async with self._validators() as validators:
@@ -170,7 +170,7 @@ class BackOffice:
             return self._settings
         if self._listed is None:
             ours, quiet = self._settings.owners.keys, Silence()
-            space = trust_at_work(self._config, clock=self._clock, telemetry=quiet, aloud=quiet, ours=ours)
+            space = trust_at_work(self._config, clock=self.clock, telemetry=quiet, aloud=quiet, ours=ours)
             assert space is not None
             await space.white_list.start()
             self._listed = space.space.listed
@@ -204,7 +204,7 @@ class BackOffice:
             return None
 
         live = Live(self._settings, self._clients.at, nobody)
-        return Notices(store=self.store, spool=self._rest.spool, clock=self._clock, telemetry=Silence(), live=live)
+        return Notices(store=self.store, spool=self._rest.spool, clock=self.clock, telemetry=Silence(), live=live)
 
 
 async def _only(wire: bytes) -> AsyncIterator[bytes]:

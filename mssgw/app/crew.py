@@ -1,6 +1,6 @@
 """The processes of a gateway: one, or a worker for each core over sockets that they share.
 
-1. configuration and log; the store is opened once, to try it;
+1. configuration and log; the store is opened once, to try it, and made if there is none;
 2. sockets (descriptors.py), and a process for each core (supervisor.py);
 3. in each: keys, store (migrated), spool, and a Daemon over them (daemon.py).
 """
@@ -21,7 +21,7 @@ from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
 from mssgw.app.reloading import made_of, read_again
 from mssgw.app.seat import Seat
-from mssgw.app.stores import at_rest, is_missing
+from mssgw.app.stores import at_rest, missing_database
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry, Silence
@@ -44,7 +44,7 @@ def serve(config_path: Path) -> None:
         return
     allow_open_files()
     _try_what_workers_make(config)  # what none of them can make would have each of them replaced for ever
-    asyncio.run(_try_the_store(config))  # what is wrong with keys or database is said once, and before anybody connects
+    asyncio.run(_make_or_try_the_store(config))  # what is wrong with keys or database is said once, before sockets
     sockets = bind(config)
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
     sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
@@ -56,7 +56,7 @@ def serve(config_path: Path) -> None:
     spare_the_collector()
     crew = Crew(config_path, config)
     Supervisor(
-        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().now
+        crew.member, sockets, workers, LogTelemetry(), reload=crew.reload, each_turn=machine_clock().keep_up
     ).supervise()
 
 
@@ -123,8 +123,9 @@ def _try_what_workers_make(config: Config) -> None:
     trust_at_work(config, clock=SystemClock(), telemetry=quiet, aloud=quiet, ours=ours, make=False)
 
 
-async def _try_the_store(config: Config) -> None:
-    new = is_missing(config)
-    async with at_rest(config):
+async def _make_or_try_the_store(config: Config) -> None:
+    """At a first start it is made here: no worker makes one. Raises as at_rest."""
+    new = missing_database(config)
+    async with at_rest(config, founds=True):
         if new:
             LogTelemetry().event("store.created", path=str(config.gateway.state_dir))

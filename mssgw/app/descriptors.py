@@ -4,27 +4,32 @@ import resource
 import socket
 
 from mssgw.app.config import Config
+from mssgw.app.config.model import Listener
 from mssgw.edges import systemd
 
 OPEN_FILES = 65_536  # as in systemd/mssgw.service
 
 
 def bind(config: Config) -> dict[str, list[socket.socket]]:
-    """The listening sockets by listener name: systemd's where it passed them, else our own. Raises OSError."""
+    """The listening sockets by listener name: systemd's where it passed them, else our own.
+
+    Raises OSError, with the name of the listener that could not be opened.
+    """
     passed = systemd.listen_sockets()
-    found = {
-        entry.name: passed.pop(entry.socket or entry.name, []) or [_bound(entry.address.host, entry.address.port)]
-        for entry in config.listeners
-    }
+    found = {entry.name: passed.pop(entry.socket or entry.name, []) or [_bound(entry)] for entry in config.listeners}
     for sockets in passed.values():  # that no listener asked for
         for each in sockets:
             each.close()
     return found
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bound(entry: Listener) -> socket.socket:
+    host, port = entry.address.host, entry.address.port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=1024)
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise OSError(error.errno, f"listener {entry.name}: {error.strerror}") from error
 
 
 def allow_open_files() -> None:

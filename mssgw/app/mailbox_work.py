@@ -11,10 +11,10 @@ from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.patient_reading import PatientReading
 from mssgw.flow.patient_receipts import PatientReceipts, PatientWatch
 from mssgw.flow.posts import Posts, Turns
-from mssgw.flow.receipt_watches import ReceiptWatches
+from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.flow.retention import Kept, Retention
-from mssgw.flow.retentions import Retentions
+from mssgw.flow.retention_posts import RetentionPosts
 from mssgw.ports import Mailboxes, Telemetry
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class MailboxWork:
         def turns() -> Turns:
             return Turns(rest.collected, clock=rest.clock, node=node, lasting=lasting)
 
-        self._receipts = ReceiptWatches(turns(), self._watch, alias=rest.store.alias)
-        self._retentions = Retentions(turns(), self._retention, alias=rest.store.alias)
+        self._receipts = ReceiptPosts(turns(), self._watch, alias=rest.store.alias)
+        self._retentions = RetentionPosts(turns(), self._retention, alias=rest.store.alias)
         self._patients = Posts(turns(), self._patient_receipts)
 
     def follow(self, ready: "Ready") -> None:

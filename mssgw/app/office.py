@@ -13,7 +13,7 @@ from mssgw.core.journal import Entry
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
 from mssgw.flow.release import Judgement
-from mssgw.ports import Desk, Directory, Patients, Purges, Store
+from mssgw.ports import Clock, Desk, Directory, Patients, Purges, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 class Office(Protocol):
     """An open store with what operators need around it. Everything a call raises is a GatewayError."""
+
+    @property
+    def clock(self) -> Clock:
+        """What deliveries are due and leases lapse by: on PostgreSQL the database's, not this machine's."""
 
     @property
     def desk(self) -> Desk: ...

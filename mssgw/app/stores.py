@@ -12,6 +12,7 @@ from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
@@ -58,8 +59,8 @@ class AtRest:
 async def at_rest(
     config: Config,
     *,
+    founds: bool,
     alone: bool = False,
-    founds: bool = True,
     node: str | None = None,
     telemetry: Telemetry | None = None,
     meter: Meter = UNMETERED,
@@ -70,13 +71,16 @@ async def at_rest(
     ``founds``: makes a store where there is none yet, instead of raising StoreUnavailable; a server's is always made.
     ``node``, ``alone``: as for open_store. ``hot_bodies``: octets for hot copies; None: as configured.
 
-    Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable.
+    Raises UnusableKey, Undecryptable (another master key), StoreBusy, StoreUnavailable; the last also for a database
+    whose spool is not there.
     """
     master_key = read_master_key(config.master_key.require())
-    if is_missing(config):
-        _may_be_made(config, founds=founds)
+    if new := missing_database(config):
+        _refuse_to_make(new, config.spool_dir, founds=founds)
     _make(config.gateway.state_dir)
     with store_lock(config.gateway.state_dir, alone=alone):
+        if new:
+            found_spool(config.spool_dir)  # before the database: one without a spool is one whose spool is elsewhere
 
         def damaged(spool_id: str) -> None:
             if telemetry is not None:
@@ -107,29 +111,32 @@ async def at_rest(
                 await spool.close()
 
 
-def is_missing(config: Config) -> bool:
-    """Whether there is no database yet: a first start, a wrong state_dir, or a disk that is not mounted."""
+def missing_database(config: Config) -> Path | None:
+    """The database that is not there yet: a first start, a wrong state_dir, or a disk that is not mounted."""
     where = database(config.database_url)
+    if not isinstance(where, Sqlite):
+        return None
     try:
-        return isinstance(where, Sqlite) and not where.path.stat().st_size  # made, and cut short
+        return None if where.path.stat().st_size else where.path  # made, and cut short
     except (FileNotFoundError, NotADirectoryError):
-        return True
+        return where.path
     except OSError:  # who may not look is told so by whatever opens it
-        return False
+        return None
 
 
-def _may_be_made(config: Config, *, founds: bool) -> None:
+def _refuse_to_make(file: Path, spool: Path, *, founds: bool) -> None:
     """Raises StoreUnavailable when a store was here before, or when nobody asked for a new one.
 
     A new one knows no exchange, so patients would hear 550; and what the old one's letters are would be swept away.
     """
-    place = config.gateway.state_dir
-    if any(path.is_file() for path in (*place.glob("mssgw.db-wal"), *config.spool_dir.rglob("*"))):
-        cure = "give it back from a backup; to begin anew, move all that is there away"
-        raise StoreUnavailable(f"no database in {place}, but what belongs to one: {cure}")
+    wal = file.with_name(f"{file.name}-wal")
+    left = [str(place) for place in (wal, spool) if any(path.is_file() for path in (place, *place.rglob("*")))]
+    if left:
+        cure = "give it back from a backup; to begin anew, move that away"
+        raise StoreUnavailable(f"no {file}, but what belongs to one, {' and '.join(left)}: {cure}")
     if not founds:
         asked = "is state_dir right, is its disk mounted? `mssgw serve` makes a new one"
-        raise StoreUnavailable(f"no store in {place}: {asked}")
+        raise StoreUnavailable(f"no store in {file.parent}: {asked}")
 
 
 def with_password(url: str, config: Config) -> str:

@@ -56,7 +56,7 @@ class Supervisor:
     workers: int
     telemetry: Telemetry
     reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
-    each_turn: Callable[[], object] = lambda: None  # once a second or more: what workers to come inherit stays fresh
+    each_turn: Callable[[], None] = lambda: None  # once a second or more: what workers to come inherit stays fresh
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
     again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death

@@ -62,11 +62,18 @@ class FollowingClock(SteadyClock):
         self.heed(datetime.now(UTC))
         return super().now()
 
+    def keep_up(self) -> None:
+        """Look there if it is time to: for who asks for no time, but forks those who will."""
+        self.now()
+
 
 @cache
 def machine_clock() -> FollowingClock:
     """The one of this process and of those that it forks: whoever begins later than his brothers, after the machine's
-    clock was set, would live at another time than they, and take their leases for lapsed."""
+    clock was set, would live at another time than they, and take their leases for lapsed.
+
+    A command is a process of its own: it begins at the machine's time, whatever the daemon's clock says by then.
+    """
     return FollowingClock()
 
 

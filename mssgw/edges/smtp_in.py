@@ -45,6 +45,7 @@ class SmtpIn:
         self.closing = False
         self._servers: list[asyncio.Server] = []
         self._dialogues: set[Dialogue] = set()
+        self._strangers: dict[Dialogue, float] = {}  # who has not shown who it is, and since when; longest first
         self._at: Counter[str] = Counter()  # connections by IP address, and by neighbourhood
         self._kept: set[asyncio.Task[Any]] = set()
 
@@ -112,30 +113,57 @@ class SmtpIn:
     # What a dialogue asks (smtpd_dialogue.Door)
 
     def enter(self, dialogue: Dialogue) -> bool:
-        if self.closing or not self._has_room_for(dialogue.peer):
+        peer = dialogue.peer
+        known = self.reception.client_at(self.listener.role, peer) is not None or self.logins.knows(peer)
+        if self.closing or not self._has_room_for(peer, known=known):
             return False
         self._dialogues.add(dialogue)
-        self._at.update({dialogue.peer, neighbourhood(dialogue.peer)})
+        self._at.update({peer, neighbourhood(peer)})
+        if not known:
+            self._strangers[dialogue] = asyncio.get_running_loop().time()
         return True
 
-    def _has_room_for(self, peer: str) -> bool:
+    def recognised(self, dialogue: Dialogue) -> None:
+        self._strangers.pop(dialogue, None)
+        self.logins.remember(dialogue.peer, right=True)
+
+    def _has_room_for(self, peer: str, *, known: bool) -> bool:
         """A quarter is kept for networks that we know, and for addresses that somebody has logged in from lately.
 
         Else twenty strangers with fifty idle connections each would shut out every hospital and operator. Of the rest
-        no neighbourhood of strangers gets more than a quarter, or what one address may have.
+        no neighbourhood of strangers gets more than a quarter, or what one address may have. Where all is taken, a
+        stranger may have to give way.
         """
         most, at_one = self.listener.max_connections, self.listener.max_connections_per_ip
+        rest = most - most // 4
         if self._at[peer] >= at_one:
             return False
-        if self.reception.client_at(self.listener.role, peer) or self.logins.knows(peer):
-            return len(self._dialogues) < most
-        rest = most - most // 4
-        return len(self._dialogues) < rest and self._at[neighbourhood(peer)] < max(at_one, rest // 4)
+        if not known and self._at[neighbourhood(peer)] >= max(at_one, rest // 4):
+            return False
+        return len(self._dialogues) < (most if known else rest) or self._shown_out_a_stranger()
+
+    def _shown_out_a_stranger(self) -> bool:
+        """The one that has been here longest, if it had time enough to say who it is.
+
+        Else idle connections from five neighbourhoods would keep out every operator that is not known yet.
+        """
+        too_new = asyncio.get_running_loop().time() - self.listener.handshake
+        while self._strangers:
+            oldest, since = next(iter(self._strangers.items()))
+            if since > too_new:
+                return False
+            del self._strangers[oldest]
+            if not oldest.in_data:  # a reload may have made a client of it
+                self.leave(oldest)
+                oldest.give_way()
+                return True
+        return False
 
     def leave(self, dialogue: Dialogue) -> None:
         if dialogue not in self._dialogues:
             return
         self._dialogues.remove(dialogue)
+        self._strangers.pop(dialogue, None)
         for place in {dialogue.peer, neighbourhood(dialogue.peer)}:
             self._at[place] -= 1
             if not self._at[place]:

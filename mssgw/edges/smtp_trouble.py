@@ -58,8 +58,8 @@ def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: boo
         reply = Reply(REFUSED.code, REFUSED.status, f"{REFUSED.text} : {said}"[:MAX_TEXT])
         # A 5xx before MAIL is about us or the host, not about the letter: it waits, and somebody is told.
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent, down=True), try_next=True)
-    reply = SILENT if isinstance(exc, TimeoutError) else LOST
-    return Unreachable(Deferred(reply=reply, next_hop=host), try_next=True)
+    reply = SILENT if isinstance(exc, TimeoutError) else LOST  # be it that it took the connection, and never greets
+    return Unreachable(Deferred(reply=reply, next_hop=host, down=True), try_next=True)
 
 
 def of_all(troubles: Sequence[Unreachable]) -> Unreachable:

@@ -130,6 +130,7 @@ class AuthDialogue(TlsDialogue):
         self.login, self.session.authenticated = found, True
         self.person = login if self.listener.role is Role.ESTABLISHMENT else None  # req: SD-6, BAL-3
         self.log.client = found.client.name
+        self.door.recognised(self)
         await self.say(AUTHENTICATED)
 
     async def _checked(self, name: str, password: str) -> Login | Reply | None:

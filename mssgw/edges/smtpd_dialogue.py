@@ -38,6 +38,9 @@ class Door(Protocol):
     def enter(self, dialogue: "Dialogue") -> bool:
         """Count the connection in; False when there is no room."""
 
+    def recognised(self, dialogue: "Dialogue") -> None:
+        """The peer has shown that it is a client: it keeps its place, and its address is remembered."""
+
     def leave(self, dialogue: "Dialogue") -> None: ...
     def turn_to_log_in(self, peer: str) -> AbstractAsyncContextManager[Turn]:
         """Wait for this address's turn to have a password checked. Raises TimeoutError."""
@@ -138,6 +141,13 @@ class Dialogue(Voice):
     def task(self) -> "asyncio.Task[None] | None":
         """What handles this connection."""
         return self._handler_coroutine
+
+    def give_way(self) -> None:
+        """End the connection at once: others need its place, and it has not shown who it is."""
+        in_handshake = self.listener.tls is TlsMode.IMPLICIT and not self.tls
+        self.hang_up(None if in_handshake else say.TOO_SLOW)
+        if self.transport is not None:
+            self.transport.abort()
 
     def cut(self) -> None:
         """End the connection now. A commit that has begun goes on; a message that is not complete is given up."""

@@ -100,6 +100,8 @@ class HelloDialogue(AuthDialogue):
             return False
         self._set_rset_state()
         self.helo = self.session.host_name = arg
+        if isinstance(self.standing(), Client):
+            self.door.recognised(self)
         return True
 
     async def check_helo_needed(self, helo: str = "HELO") -> bool:

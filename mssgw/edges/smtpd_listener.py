@@ -33,6 +33,7 @@ class Listener:
     ``peers``: operators are known by their certificates, which ``context`` asks for (TLS-6).
     ``data_rate``: octets a second that a sender must reach over every ``idle`` period of DATA.
     ``data_total``: how long DATA may last in all: a trickle above that rate would hold its place for hours.
+    ``handshake``: how long TLS may take to begin, and a stranger its place when all are taken.
     ``login_within``: how long a stranger's connection may last before AUTH, where it is offered.
     ``max_refusals``: 5xx in one connection since its last accepted message; each may be a line in the journal.
     ``end_within``: how long the decision and the commit may take after the final dot.

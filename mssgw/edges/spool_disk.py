@@ -18,6 +18,8 @@ from mssgw.ports import Meter
 SEGMENT = 262_144  # octets of content in each segment but the last
 _NEW = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
+Check = Callable[[int, Path], None]  # SpoolFolders.check
+
 
 class SpoolFile:
     """A file that is being made. Its methods run in threads, one at a time.
@@ -25,11 +27,11 @@ class SpoolFile:
     The lock is for a sink that was cancelled: the thread it no longer waits for must have ended before the descriptor
     is closed, or it would write into whichever file gets that descriptor next.
 
-    ``restore``: makes its folder when that is missing.
+    ``restore``: makes its folder when that is missing. ``check``: see SpoolFolders.
     """
 
-    def __init__(self, path: Path, restore: Callable[[], None], meter: Meter = UNMETERED) -> None:
-        self._path, self._restore, self._meter = path, restore, meter
+    def __init__(self, path: Path, restore: Callable[[], None], check: Check, meter: Meter = UNMETERED) -> None:
+        self._path, self._restore, self._check, self._meter = path, restore, check, meter
         self._lock = Lock()
         self._descriptor: int | None = None
         self._made = self._over = False
@@ -44,7 +46,8 @@ class SpoolFile:
         """Write the rest and make file and name durable: the name is so only when its directory is.
 
         There always is a rest, so that the age of the file counts from here: the commit follows.
-        Raises OSError when the name is no longer this file's: a 250 must not be given for what nobody finds again.
+        Raises when the name is no longer this file's, or lies in what stands in the spool's place: a 250 must not be
+        given for what nobody finds again.
         """
         started = time.monotonic()
         with self._lock:
@@ -52,7 +55,7 @@ class SpoolFile:
             if self._descriptor is not None:
                 os.fsync(self._descriptor)
                 sync_directory(self._path.parent)
-                self._check_name(self._descriptor)
+                self._check(self._descriptor, self._path)
                 self._close()
         self._meter.observe("spool.sync", time.monotonic() - started)
 
@@ -82,26 +85,24 @@ class SpoolFile:
             self._restore()
             return os.open(self._path, _NEW, 0o600)
 
-    def _check_name(self, descriptor: int) -> None:
-        if not os.path.samestat(os.fstat(descriptor), os.stat(self._path)):
-            raise OSError(errno.EIO, "another file has the name")
-
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
 
-def open_whole(path: Path, wire_size: int, count: int) -> FileIO:
+def open_whole(path: Path, wire_size: int, count: int, check: Check) -> FileIO:
     """Open a file that has the length it must have: a cut is seen before the first octet goes out.
 
-    Raises Gone when it is missing from its folder; when that is missing, FileNotFoundError: a spool that was moved or
-    is not mounted comes back, and its letters with it. Raises Undecryptable when it was changed.
+    Raises Gone when it is missing from its folder; FileNotFoundError when that is missing, and as ``check`` when it is
+    not the spool's: one that was moved or is not mounted comes back, and its letters with it. Raises Undecryptable when
+    it was changed.
     """
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         file = FileIO(path.name, opener=partial(os.open, dir_fd=folder))
     except FileNotFoundError:
+        check(folder, path.parent)
         raise Gone("the spool file is missing") from None
     finally:
         os.close(folder)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class SpoolFiles(Arrivals):
-    """The Spool port under ``directory``: ``xx/ID``, directories 0700, files 0600.
+    """The Spool port under ``directory``, which found_spool made: ``xx/ID``, directories 0700, files 0600.
 
     ``hot_budget``: octets that hot copies of large bodies may take together. ``clock``: see Suspects.
     """
@@ -44,14 +44,12 @@ class SpoolFiles(Arrivals):
         meter: Meter = UNMETERED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Raises StoreUnavailable where there is no spool."""
         self._directory, self._meter = directory, meter
+        self._folders = SpoolFolders(directory)
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
         self._suspects = Suspects(clock)
         self._threads = DiskThreads(_THREADS, "mssgw-spool")
-        try:
-            self._folders = SpoolFolders(directory)
-        except OSError as error:
-            raise failure(error, directory) from None
 
     @property
     def hot_left(self) -> int:
@@ -62,7 +60,7 @@ class SpoolFiles(Arrivals):
         return FileSink(self, _as_name(spool_id), self._budget)
 
     def segments(self, spool_id: str) -> SpoolFile:
-        return SpoolFile(self._path(spool_id), self._folders.restore, self._meter)
+        return SpoolFile(self._path(spool_id), self._folders.restore, self._folders.check, self._meter)
 
     async def read(self, body: Body) -> AsyncIterator[bytes]:
         if (held := body.at_hand) is not None:
@@ -107,7 +105,8 @@ class SpoolFiles(Arrivals):
     async def _read_file(self, body: Body) -> AsyncIterator[bytes]:
         cipher = MessageCipher(body.key, body.spool_id)
         count = -(-body.wire_size // SEGMENT)
-        file = await self.in_thread(open_whole, self._path(body.spool_id), body.wire_size, count)
+        path = self._path(body.spool_id)
+        file = await self.in_thread(open_whole, path, body.wire_size, count, self._folders.check)
         with file:
             for start in range(0, count, _AT_ONCE):
                 sealed = await self.in_thread(read_segments, file, start, min(_AT_ONCE, count - start))

@@ -10,7 +10,7 @@ Stamp = tuple[int, int]  # of a file: time of change (ns), inode
 
 
 async def remove_garbage(spool: Spool, known: Store, old: Iterable[str]) -> int:
-    """Remove the bodies of these ids that have no row; return how many."""
+    """Remove the bodies of these ids that have no row; return how many. For spools whose bodies' age is certain."""
     removed = 0
     for spool_id in old:
         if not await _has_row(known, spool_id):

@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 _HEAD = 8_192  # octets of request line and fields
 _LONGEST = 4_194_304  # octets of a page that we ask for ourselves
-_AT_ONCE = 20  # connections; whoever comes on top is turned away
+_AT_ONCE = 20  # connections; whoever comes on top takes the place of the one that has kept us waiting longest
+_ROOT = 0
+_CREDENTIALS = struct.Struct("3i")  # process, user and group of a peer (SO_PEERCRED, unix(7))
 _REQUEST = 5.0  # seconds for the request to arrive, and again for the reply to be taken
 _PAGE = 20.0  # seconds for a page to be made
 
@@ -34,6 +37,7 @@ class StatusServer:
         self._pages = pages
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._idle: dict[asyncio.Task[None], None] = {}  # of these, who keeps us waiting; longest first
 
     async def listen_on(self, bound: socket.socket) -> None:
         """Listen on a socket, TCP or Unix, that is bound already."""
@@ -56,23 +60,39 @@ class StatusServer:
         await self.stop()
 
     def _met(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._tasks) >= _AT_ONCE:
+        if not _is_ours(writer.get_extra_info("socket")) or not self._has_room():
             writer.transport.abort()
             return
         task = asyncio.create_task(self._converse(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._idle[task] = None
+        task.add_done_callback(lambda _: self._left(task, writer))
+
+    def _has_room(self) -> bool:
+        """Whoever asks nothing, or reads nothing, would else keep monitoring out, which does both at once."""
+        if len(self._tasks) < _AT_ONCE:
+            return True
+        slowest = next(iter(self._idle), None)
+        if slowest is None:
+            return False
+        del self._idle[slowest]
+        slowest.cancel()
+        return True
+
+    def _left(self, task: "asyncio.Task[None]", writer: asyncio.StreamWriter) -> None:
+        """Here and not in the task, which may be cancelled before its first step."""
+        self._tasks.discard(task)
+        self._idle.pop(task, None)
+        writer.transport.abort()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                page = await self._answer(reader)
-                writer.write(_written(page))
-                writer.close()
-                async with asyncio.timeout(_REQUEST):
-                    await writer.wait_closed()
-        finally:
-            writer.transport.abort()
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            page = await self._answer(reader)
+            writer.write(_written(page))
+            writer.close()
+            self._idle[_this_task()] = None  # again: it may not read, either
+            async with asyncio.timeout(_REQUEST):
+                await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader) -> Page:
         try:
@@ -80,6 +100,7 @@ class StatusServer:
                 head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             return Page(status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        self._idle.pop(_this_task(), None)
         method, _, rest = head.partition(b"\r\n")[0].decode("latin-1").partition(" ")
         path = rest.partition(" ")[0].partition("?")[0]
         if method != "GET":
@@ -92,6 +113,20 @@ class StatusServer:
                 return await make()
         except Exception:  # what went wrong is not for whoever asks
             return Page(status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _this_task() -> "asyncio.Task[None]":
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+def _is_ours(met: socket.socket) -> bool:
+    """Whether it came over TCP, or from a process of our user or of root: an abstract name has no permissions."""
+    if met.family != socket.AF_UNIX:
+        return True
+    _, user, _ = _CREDENTIALS.unpack(met.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return user in (os.geteuid(), _ROOT)
 
 
 async def ask(address: bytes, path: str) -> Page:

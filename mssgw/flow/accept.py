@@ -29,7 +29,7 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.reading import READING_TOO_LONG, Reading
+from mssgw.flow.reading import READING_TOO_LONG, Reading, Turns
 from mssgw.formats.data_phase import Problem
 from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
@@ -50,7 +50,7 @@ class Means:
     inspector: Inspector
     documents: Documents
     deliverer: Deliverer
-    long_headers: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # see Reading
+    turns: Turns = field(default_factory=Turns, repr=False)  # of reading letters
 
 
 class IncomingLetter:
@@ -65,7 +65,7 @@ class IncomingLetter:
             person_header=client.person_header,
             person_received=client.person_received,
         )
-        self._reading = Reading(scanner, means.long_headers)
+        self._reading = Reading(scanner, means.turns)
         self._sink = means.spool.create(self.spool_id)
         self._body: Body | None = None
         self._report: Report | None = None
@@ -79,7 +79,7 @@ class IncomingLetter:
         await self._sink.discard()
         if reply is not None:
             with contextlib.suppress(StoreUnavailable):  # it is logged; the refusal stands without its journal line
-                await self._refused(reply, (), None)
+                await self._turned_away(reply, (), None)
 
     async def end(self, *, size: int, client: Client | None = None) -> Reply:
         self._client = client or self._client  # req: TLS-6, WL-8
@@ -88,7 +88,7 @@ class IncomingLetter:
             return await self._decide_and_keep(head, size)
         except GatewayError as error:
             await (self._sink.discard() if isinstance(error, CommitInDoubt) else self._forget())  # as when cancelled
-            await self._refused(error.reply, (), None, error=str(error))
+            await self._turned_away(error.reply, (), None, error=str(error))
             return error.reply
         except Exception:
             await self._forget()  # the edge answers 451; nothing may stay behind
@@ -109,7 +109,7 @@ class IncomingLetter:
             if not isinstance(verdict, Admit | Hold):
                 await self._forget()
                 reply = record.told(verdict, facts, self.spool_id)
-                await self._refused(reply, verdict.findings, facts)
+                await self._turned_away(reply, verdict.findings, facts)
                 return reply
             body = await self._at_rest(size)
             try:
@@ -117,7 +117,7 @@ class IncomingLetter:
             except Conflict:
                 continue  # a receipt was counted, or a conversation closed, meanwhile: look again
         await self._forget()
-        await self._refused(INTERNAL_ERROR, (), facts)
+        await self._turned_away(INTERNAL_ERROR, (), facts)
         return INTERNAL_ERROR
 
     async def _judge(self, head: MessageHead, size: int) -> tuple[Facts, Verdict | None]:  # req: SD-10
@@ -244,9 +244,10 @@ class IncomingLetter:
             documents=facts.report.verdict.value if facts.report is not None else None,
         )
 
-    async def _refused(
+    async def _turned_away(
         self, reply: Reply, findings: tuple[Finding, ...], facts: Facts | None, error: str | None = None
     ) -> None:
+        """Log what was answered in place of a 250. 5xx is a refusal and journalled, 4xx refuses nothing."""
         on_the_wire = not findings and reply.permanent
         if on_the_wire:
             findings = (_found_on_the_wire(reply),)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +14,7 @@ from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import INTERNAL_ERROR, Reply
+from mssgw.core.routes import Route
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
@@ -27,6 +29,8 @@ PAUSE = 1.0  # seconds between tries to reach the store
 INSIST = timedelta(minutes=60)  # how long; nobody can take the letter over while the store is away
 ROUTE_LOST = Reply(451, "4.4.4", "Plus de route vers ce domaine dans la configuration")  # req: SD-10
 WITHDRAWN = Reply(454, DISTRUSTED, "Domaine retire de la liste blanche MSSante")  # req: WL-8
+LATELY = 1.0  # seconds in which a next hop that answered one letter is not away for another
+TOO_SLOW = Reply(451, "4.4.2", "Le serveur suivant tarde a repondre")
 TOO_LONG = Reply(451, "4.4.2", "Tentative interrompue : trop longue")
 
 
@@ -56,14 +60,53 @@ class Attempts:
     async def make(self, lane: Lane, stored: Stored, job: Job) -> None:
         """One attempt, from the transport to the record of its outcomes. Raises as load() does.
 
-        No attempt is made while the next hop is spared: the letter waits for the end of that pause, as if nobody had
-        claimed it.
+        While the next hop is spared, that it is so is the outcome.
         """
-        if (reply := self._spared_with(lane, job)) is not None and lane.down_until is not None:
-            await self._put_off(job, Deferred(reply=reply), lane.put_off(lane.down_until))
-            return
-        outcomes = await self._attempt(lane, stored, job)
+        reply = lane.spared(self._clock.now()) if job is not lane.scout else None
+        if reply is not None and self._live.settings.routes.of(job.deliveries[0]) is not None:
+            outcomes = self._all(job, Deferred(reply=reply))
+        else:
+            outcomes = await self._attempt(lane, stored, job)
         await self._settle(stored, job, outcomes)
+
+    def begin(self, lane: Lane, job: Job) -> None:
+        """An attempt at this job is about to be made: after a pause it is the one that finds out for all."""
+        if lane.down_reply is None:
+            return
+        now = self._clock.now()
+        if lane.spared(now) is None:
+            lane.spare(now + self._pause, lane.down_reply, scout=job)
+
+    def may_wait(self, lane: Lane, job: Job) -> bool:
+        """Whether to put the job off instead: its next hop is spared, and no sender is due a word of that."""
+        now = self._clock.now()
+        if lane.spared(now) is None:
+            return False
+        settings = self._live.settings
+        has_route = settings.routes.of(job.deliveries[0]) is not None  # or it is told that it has none
+        return has_route and not any(settings.retry.owes_a_word(delivery, now) for delivery in job.deliveries)
+
+    async def put_off(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        """Give jobs that may wait back to the queue, as if nobody had claimed them. Raises StoreUnavailable.
+
+        No attempt was made, so none is counted, told or journalled; nor does it matter when their leases are lost.
+        """
+        now, outcome = self._clock.now(), Deferred(reply=lane.down_reply or TOO_SLOW)
+        settlements = [
+            Settlement(
+                after=replace(each, due_at=due, last_reply=each.last_reply or outcome.reply),
+                lease=job.lease,
+                outcome=outcome,
+            )
+            for job in jobs
+            for due in (lane.put_off(now),)
+            for each in job.deliveries
+        ]
+        await self._store.settle(settlements)
+
+    def spare_for_standing_still(self, name: str, lane: Lane) -> None:
+        """Its next hop keeps all who try it waiting, and others need the places of those behind them."""
+        self._spare(name, lane, TOO_SLOW, "")
 
     async def set_aside(self, job: Job, error: Gone | Undecryptable) -> None:
         """Hold a letter that cannot be read for a person."""
@@ -92,42 +135,36 @@ class Attempts:
         except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
             return self._all(job, Deferred(reply=INTERNAL_ERROR))
-        self._spare_if_down(lane, outcomes)
+        self._spare_if_down(lane, route, outcomes)
         return outcomes
-
-    def _spared_with(self, lane: Lane, job: Job) -> Reply | None:
-        """Why nothing is tried now, or None. A letter whose sender is due a word is tried whatever happened before."""
-        settings, now = self._live.settings, self._clock.now()
-        has_route = settings.routes.of(job.deliveries[0]) is not None
-        if not has_route or not lane.is_down(now) or any(settings.retry.owes_a_word(d, now) for d in job.deliveries):
-            return None
-        return lane.down_reply
-
-    async def _put_off(self, job: Job, outcome: Deferred, until: datetime) -> None:
-        """Give the letter back to the queue until then: no attempt was made, so none is counted, told or journalled.
-
-        Nor does it matter that the lease is lost: nothing was sent under it.
-        """
-        settlements = [
-            Settlement(after=replace(delivery, due_at=until), lease=job.lease, outcome=outcome)
-            for delivery in job.deliveries
-        ]
-        await self._insist(job, lambda: self._store.settle(settlements))
 
     @staticmethod
     def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
         return {delivery.number: outcome for delivery in job.deliveries}
 
-    def _spare_if_down(self, lane: Lane, outcomes: dict[int, Outcome]) -> None:
+    def _spare_if_down(self, lane: Lane, route: Route, outcomes: dict[int, Outcome]) -> None:
         """A next hop that does not answer is spared for a moment: the lane's other jobs wait for a retry.
 
         Not when a hop that does answer says 4.4.1, of a server behind it: its words are about one letter, and quote it.
         """
         down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.down), None)
-        pause = min(timedelta(seconds=30), self._live.settings.retry.first)
+        if down is None:
+            lane.answered = time.monotonic()
+            if lane.down_reply is not None:
+                lane.go_on()
+                self._telemetry.event("hop.answers_again", route=route.name)
+        elif lane.answered < time.monotonic() - LATELY:  # else it takes so many connections, and no more
+            self._spare(route.name, lane, down.reply, down.next_hop)
+
+    @property
+    def _pause(self) -> timedelta:
+        return min(timedelta(seconds=30), self._live.settings.retry.first)
+
+    def _spare(self, name: str, lane: Lane, reply: Reply, next_hop: str) -> None:
+        if lane.down_reply is None:
+            self._telemetry.event("hop.spared", route=name, next_hop=next_hop, code=reply.code, status=reply.status)
         # From now on, not from when the attempt began: a next hop that is silent takes longer to fail than the pause.
-        lane.down_until, lane.down_reply = (self._clock.now() + pause, down.reply) if down else (None, None)
-        lane.spared = 0
+        lane.spare(self._clock.now() + self._pause, reply)
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
         now, retry = self._clock.now(), self._live.settings.retry

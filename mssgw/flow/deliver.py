@@ -8,6 +8,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -95,8 +96,8 @@ class Deliverer:
                 if not self._freed:
                     await self._leases.free()
                     self._freed = True
-                if time.monotonic() >= self._away + GRACE and self._leases.are_kept(GRACE):
-                    claimed = await self._claim()
+                if time.monotonic() >= self._away + GRACE:
+                    claimed = await self._claim(lapsed=self._leases.are_kept(GRACE))
             except StoreUnavailable as error:
                 self._away = time.monotonic()
                 self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
@@ -135,8 +136,12 @@ class Deliverer:
         except TimeoutError:
             pass
 
-    async def _claim(self) -> bool:
-        """Claim a batch if something is due; whether it was a full one."""
+    async def _claim(self, *, lapsed: bool) -> bool:
+        """Claim a batch if something is due; whether it was a full one. ``lapsed``: what others held until now, too."""
+        if not self._lanes.room:
+            for name, lane in self._lanes.standing_still():
+                self._attempts.spare_for_standing_still(name, lane)
+                await self._put_off(lane, self._that_may_wait(lane))
         now = self._clock.now()
         due = await self._store.next_due() if self._lanes.room else None
         room = min(self._lanes.room, CLAIM)
@@ -147,13 +152,20 @@ class Deliverer:
         deliveries: Sequence[Delivery] = ()
         self._lanes.enter(room)  # before the store is asked: letters that arrive meanwhile must not have these places
         try:
-            deliveries = await self._store.claim(now=now, lease=lease, limit=room)
+            deliveries = await self._store.claim(now=now, lease=lease, limit=room, lapsed=lapsed)
         finally:
             self._lanes.leave(room - len(deliveries))
         ordered = sorted(deliveries, key=lambda delivery: delivery.spool_id)
+        spared: dict[str, list[Job]] = {}
         for _, group in groupby(ordered, key=lambda delivery: delivery.spool_id):
             for route_name, job in self._by_route(tuple(group), lease, None):
-                self._enqueue(route_name, job)
+                if self._attempts.may_wait(self._lanes[route_name], job):
+                    self._leases.hold(lease)
+                    spared.setdefault(route_name, []).append(job)
+                else:
+                    self._enqueue(route_name, job)
+        for route_name, jobs in spared.items():
+            await self._put_off(self._lanes[route_name], jobs)
         return len(deliveries) == room
 
     # --- lanes -------------------------------------------------------------------------------------------------
@@ -184,6 +196,7 @@ class Deliverer:
 
     def _start(self, lane: Lane, route_name: str) -> None:
         while lane.waiting and lane.running < self._per_route and not self._stopping:
+            lane.moved = lane.moved if lane.running else time.monotonic()
             lane.running += 1
             task = asyncio.create_task(self._run(lane, route_name, lane.waiting.popleft()))
             self._tasks.add(task)
@@ -193,7 +206,12 @@ class Deliverer:
         """Work through the lane, one job after another: a task a message would cost more than the message."""
         try:
             while True:
-                await self._one(lane, route_name, job)
+                if self._attempts.may_wait(lane, job):
+                    await self._put_off(lane, [job, *self._that_may_wait(lane)])
+                else:
+                    self._attempts.begin(lane, job)
+                    await self._one(lane, route_name, job)
+                lane.moved = time.monotonic()
                 if not lane.waiting or self._stopping:
                     return
                 job = lane.waiting.popleft()
@@ -202,6 +220,27 @@ class Deliverer:
             self._lanes.forget(route_name)
             if self._full:
                 self._awake.set()
+
+    def _that_may_wait(self, lane: Lane) -> list[Job]:
+        """Taken out of the lane."""
+        jobs: list[Job] = []
+        waiting, lane.waiting = lane.waiting, deque()
+        for job in waiting:
+            (jobs if self._attempts.may_wait(lane, job) else lane.waiting).append(job)
+        return jobs
+
+    async def _put_off(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        try:
+            if jobs:
+                await self._attempts.put_off(lane, jobs)
+        except StoreUnavailable as error:  # they are claimed again when their leases lapse
+            self._telemetry.event("queue.unavailable", alarm=True, error=str(error))
+        except Exception as error:
+            self._telemetry.event("queue.failed", alarm=True, failure=error)
+        finally:
+            for job in jobs:
+                self._leases.drop(job.lease)
+                self._lanes.leave(len(job.deliveries))
 
     async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:

@@ -1,5 +1,6 @@
 """Lanes: what waits in memory for each route, so that one dead next hop holds up nobody else."""
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,38 +20,55 @@ class Job:
     stored: Stored | None = None
 
 
-SPARED_A_SECOND = 200  # letters that are claimed again after a pause, of one next hop and worker
+PUT_OFF_APART = timedelta(milliseconds=5)  # so that 200 a second are claimed again, of one next hop and worker
+SOON = timedelta(seconds=2)
+STANDS_STILL = 10.0  # seconds without the end of an attempt
 
 
 @dataclass(slots=True)
 class Lane:
-    """The jobs of one route. ``down_until`` and ``down_reply``: its next hop did not answer a moment ago.
+    """The jobs of one route, and whether its next hop is spared: it did not answer a moment ago.
 
-    ``spared``: letters that were put off since.
+    ``scout``: the job that finds out whether it answers again. ``answered``: when it last did; ``moved``: when an
+    attempt last ended, or the first of those that run began (time.monotonic).
     """
 
     waiting: deque[Job] = field(default_factory=deque)
     running: int = 0
+    moved: float = 0.0
+    answered: float = float("-inf")
     down_until: datetime | None = None
     down_reply: Reply | None = None
-    spared: int = 0
+    scout: Job | None = None
+    _next_due: datetime | None = None
 
     @property
     def is_done(self) -> bool:
         """Nothing to do, and nothing to remember."""
         return not self.waiting and not self.running and self.down_until is None
 
-    def is_down(self, now: datetime) -> bool:
-        return self.down_until is not None and now < self.down_until
+    def spared(self, now: datetime) -> Reply | None:
+        """Why nothing is tried now; None: something may be."""
+        return self.down_reply if self.down_until is not None and now < self.down_until else None
 
-    def put_off(self, until: datetime) -> datetime:
-        """When one more letter is due that has to wait until then, or some seconds later if many have to.
+    def spare(self, until: datetime, reply: Reply, scout: Job | None = None) -> None:
+        """Try nothing until then, but by the scout; ``reply`` is about the next hop."""
+        self.down_until, self.down_reply, self.scout = until, reply, scout
+
+    def go_on(self) -> None:
+        """The next hop answers."""
+        self.down_until = self.down_reply = self.scout = self._next_due = None
+
+    def put_off(self, now: datetime) -> datetime:
+        """When one more letter is due that waits for the end of the pause: then, or later if many have to.
 
         All at once, a long queue would be claimed and put back as a whole after each pause.
         """
-        later = timedelta(seconds=self.spared // SPARED_A_SECOND)
-        self.spared += 1
-        return until + later
+        until, last = self.down_until or now, self._next_due
+        if self.scout is not None:  # it may be back in no time
+            until = min(until, now + SOON)
+        self._next_due = until if last is None else max(until, last + PUT_OFF_APART)
+        return self._next_due
 
 
 class Lanes:
@@ -63,6 +81,11 @@ class Lanes:
 
     def __getitem__(self, name: str) -> Lane:
         return self._lanes.setdefault(name, Lane())
+
+    def standing_still(self) -> list[tuple[str, Lane]]:
+        """Those with jobs that wait for attempts none of which has come to an end for long."""
+        since = time.monotonic() - STANDS_STILL
+        return [(name, lane) for name, lane in self._lanes.items() if lane.waiting and lane.moved < since]
 
     def forget(self, name: str) -> None:
         """Drop a lane that is done: the white list knows thousands of domains, each with a route of its own."""

@@ -34,7 +34,7 @@ class Leases:
         self._prefix, self._made = f"{node}.{secrets.token_hex(8)}", itertools.count()
         self._held: Counter[str] = Counter()
         self._until: dict[str, datetime] = {}  # of those that are held: they are ours for sure before that
-        self._renewed, self._gap_ended = since_boot(), float("-inf")
+        self._renewed = self._gap_ended = since_boot()  # what was before we do not know: perhaps an outage
 
     def new(self) -> Lease:
         """A lease that was never given before: its token is one of this process's, with a number."""

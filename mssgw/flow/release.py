@@ -73,7 +73,7 @@ class Judge:
         verdict = decide(facts)
         if not isinstance(verdict, Admit):
             return Judgement(verdict=verdict, effects=NONE)
-        effects = _bound(verdict) if counted else _effects(facts, verdict, spool_id)
+        effects = _what_must_be_legal_still(verdict) if counted else _effects(facts, verdict, spool_id)
         return Judgement(verdict=verdict, effects=effects)
 
     async def _has_counted(self, stored: Stored) -> bool:  # req: SD-7, SD-10
@@ -99,8 +99,8 @@ class Judge:
         return replace(facts, exchanges=tuple(exchange for _, exchange in exchanges))
 
 
-def _bound(admitted: Admit) -> Effects:
-    """Changes nothing, and must be legal still: a [FIN] may come while it is judged."""  # req: WHO-2, FIN-7
+def _what_must_be_legal_still(admitted: Admit) -> Effects:  # req: WHO-2, FIN-7
+    """Moves that change nothing; but a [FIN] may come while it is judged, and then the store refuses them."""
     return Effects(moves=[move for move in admitted.moves if move.event is Event.PATIENT_WROTE])
 
 

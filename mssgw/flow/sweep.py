@@ -1,4 +1,4 @@
-"""Housekeeping: content is erased soon after the last outcome, traces after their time, crash garbage hourly.
+"""Housekeeping: content is erased soon after the last outcome, traces after their time, crash garbage in some hours.
 
 Silent exchanges close within the hour (FIN-4), and once a day it is told how many letters nobody has read.
 """
@@ -15,7 +15,8 @@ ERASE_EVERY = 30.0  # seconds; the promise is ten minutes
 GARBAGE_EVERY = 3600.0
 # Seconds since it was last written to; a file of that age without a row was never answered with 250: the slowest
 # sender that the listener bears fills the next MiB in 35 minutes, and five minutes after the final dot
-# (Listener.end_within) the peer has been told 451, whatever the commit does.
+# (Listener.end_within) the peer has been told 451, whatever the commit does. It goes when two sweeps as far apart have
+# found it just so (edges/spool_garbage.Suspects): two to three hours after a crash.
 GARBAGE_AGE = 3600.0
 FORGET_EVERY = 86_400.0
 CLOSE_EVERY = 3600.0

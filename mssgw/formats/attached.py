@@ -22,7 +22,7 @@ def in_wire_form(letter: bytes) -> bytes:
     return to_wire(letter[mbox.end() :] if mbox else letter)
 
 
-def may_hold_documents(letter: bytes) -> bool:
+def hints_at_documents(letter: bytes) -> bool:
     """Whether one that cannot be taken apart may have a document in it: honest old mail with odd headers has none."""
     forms = dict.fromkeys((letter, binascii.a2b_qp(letter)))
     return any(_MAY_HOLD.search(each) or documents.calls_itself_cda(each) for each in forms)

@@ -147,25 +147,31 @@ def _contradiction(fields: list[Field]) -> str:
     return next((f"two-{each.name}-fields" for each in again if each.text != seen[each.name].text), "")
 
 
-_COMMENT_MARK = re.compile(r'\\.|["()]', re.S)
+# A comment with no other in it, and a row of parentheses, in one step each: each step costs more than all it reads.
+_COMMENT_MARK = re.compile(r'\\.|"|\([^()"\\]*+\)|\(+|\)+', re.S)
 
 
 def without_comments(value: str) -> str:
     """A structured value with each (nested (comment)) replaced by a space; one that never ends takes all the rest."""
+    if "(" not in value:
+        return value
     out: list[str] = []
     depth = start = 0
     quoted = False
     for mark in _COMMENT_MARK.finditer(value):
-        match mark[0]:
-            case '"' if not depth:
-                quoted = not quoted
-            case "(" if not quoted:
-                if not depth:
-                    out.append(value[start : mark.start()])
-                depth += 1
-            case ")" if depth:
-                depth -= 1
+        found = mark[0]
+        if found == '"':
+            quoted ^= not depth
+        elif found[0] == "(" and not quoted:
+            if not depth:
+                out.append(value[start : mark.start()])
+            if found[-1] == ")":
                 start = mark.end()
+            else:
+                depth += len(found)
+        elif found[0] == ")" and depth:
+            start = mark.start() + depth
+            depth = max(0, depth - len(found))
     return " ".join([*out, "" if depth else value[start:]])
 
 

@@ -18,7 +18,7 @@ from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_add
 from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office
-from mssgw.formats.attached import in_wire_form, may_hold_documents
+from mssgw.formats.attached import hints_at_documents, in_wire_form
 from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
@@ -130,7 +130,7 @@ class _Judging:
         for chunk in wire:
             walk.feed(chunk)
         header = walk.end()
-        if walk.troubles and (depth == 1 or any(map(may_hold_documents, wire))):  # an attached one is in one piece
+        if walk.troubles and (depth == 1 or any(map(hints_at_documents, wire))):  # an attached one is in one piece
             self._stop(within.rstrip("/"), Stopped(guard.LETTER["structure"], found=walk.troubles[0].value))
         if depth == 1:
             self._subject = decoded(header.first("subject"))[:MAX_SUBJECT]
@@ -176,7 +176,7 @@ class _Judging:
     def _smime(self, name: str, depth: int, item: Item) -> None:  # req: SD-14
         """Only what is encrypted is opaque. What is signed is judged: a document, or a letter."""
         try:
-            signed = telling.opened(item)
+            signed = telling.opened_surely(item)
         except cms.UnreadableCms:
             self._stop(name, Stopped(guard.LETTER["signed"]))
             return

@@ -76,8 +76,8 @@ class Walk:
         self._is_base64 = False  # the part at hand
         self._ended = False
         self._open: list[_Multipart] = []
-        self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin
-        self._lines: tuple[bytes, ...] = ()  # these, and how such lines begin for others
+        self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
+        self._lines: tuple[bytes, ...] = ()  # these, and what readers would see besides who end a boundary early
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
@@ -251,14 +251,14 @@ class Walk:
             boundary = self._open[index].boundary
             if line in (boundary, boundary + b"--"):
                 closing = line != boundary
-                if closing and self._open[index].short and not self._is_clear(at):
+                if closing and self._open[index].short and not self._may_pass(at):
                     return False  # others see a delimiter, but not the end
                 self._close(index + 1)
                 self._turn(self._open[index], end, closing=closing)
                 return True
         if self._buffer.startswith(self._own, at) or self._begins_a_part_elsewhere():
             self._troubles.append(Unreadable.BAD_BOUNDARY)
-        elif self._is_clear(at):
+        elif self._may_pass(at):
             self._seen = at + 2
             return True
         return False
@@ -269,8 +269,11 @@ class Walk:
         odd = not here.parts or here.closed or self._is_base64  # which has no such lines
         return odd or any(each.default and each.short for each in self._open)
 
-    def _is_clear(self, at: int) -> bool:
-        """Whether only text follows a line that others take for a delimiter. False: trouble, or no telling yet."""
+    def _may_pass(self, at: int) -> bool:
+        """Whether the walk goes on past a line that others take for a delimiter: only text follows it.
+
+        If not, the step is over either way: a part follows, which is trouble and noted, or more octets have to tell.
+        """
         if at < self._cleared:
             return True
         limit = at + MAX_LOOKED_AHEAD

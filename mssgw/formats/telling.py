@@ -41,7 +41,7 @@ def may_be_signed(item: Item, content: bytes) -> bool:
     return bool(about) and cms.may_be_read(content)
 
 
-def opened(item: Item) -> bytes | None:
+def opened_surely(item: Item) -> bytes | None:
     """What an S/MIME object carries for anybody to read, as cms.opened tells it. Raises UnreadableCms, also where
     programs may find in it, though it is called encrypted, an archive or a document (SD-14)."""
     found = cms.opened(item.content)

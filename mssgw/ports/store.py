@@ -121,8 +121,9 @@ class Store(Protocol):
     async def note(self, entries: Sequence[Entry]) -> None:
         """Journal lines that belong to no commit: refusals. May be durable a little later."""
 
-    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
-        """Take up to ``limit`` due deliveries that nobody holds, oldest due first."""
+    async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
+        """Take up to ``limit`` due deliveries that nobody holds, oldest due first; those whose lease lapsed as well,
+        unless ``lapsed`` is false."""
 
     async def load(self, spool_id: str) -> Stored:
         """Raises Gone when unknown or erased, Undecryptable when the key or the bytes do not fit."""

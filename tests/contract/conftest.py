@@ -4,11 +4,14 @@ import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
+from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql import migrate, open_store
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.validators import ProcessValidators
@@ -38,6 +41,12 @@ def database(migrated: Path, tmp_path: Path) -> Path:
     path.parent.mkdir(mode=0o700)
     shutil.copy(migrated, path)
     return path
+
+
+def new_spool(directory: Path, **given: Any) -> SpoolFiles:
+    """Open the spool there; the first time, it is made."""
+    found_spool(directory)
+    return SpoolFiles(directory, **given)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from sqlalchemy import create_engine
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, presence
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
@@ -26,7 +27,7 @@ from mssgw.edges.sql.postgres import Postgres
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.vault import Vault
 from mssgw.ports import Conflict
-from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, wipe
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool, wipe
 from tests.contract.letters import (
     DOCTOR,
     PATIENT,
@@ -327,7 +328,7 @@ async def test_nodes_go_by_the_time_of_the_database(server: PostgresServer, open
 async def test_an_installation_moves_from_sqlite_whole(
     open_sqlite: OpenPlace, open_postgres: OpenPlace, server: PostgresServer, database: Path
 ) -> None:
-    spool = SpoolFiles(database.parent / "spool")
+    spool = new_spool(database.parent / "spool")
     async with open_sqlite() as place:
         sink = spool.create("LARGE")
         await sink.write(PDF * 2000)
@@ -406,7 +407,7 @@ async def test_a_source_is_marked_also_when_statistics_of_the_target_cannot_be_t
 
 
 async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
-    spool = SpoolFiles(database.parent / "spool")
+    spool = new_spool(database.parent / "spool")
     async with open_sqlite() as place:
         sink = spool.create("LARGE")
         await sink.write(PDF * 2000)
@@ -414,6 +415,22 @@ async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
         await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
         await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
     await spool.close()
+
+
+async def test_nothing_is_copied_while_the_spool_is_elsewhere(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    """Its letters would be set aside, every one, and the source would not open again."""
+    async with open_sqlite() as place:
+        body = acceptance("LARGE", FixedClock()).body
+        await place.keep("LARGE", body=replace(body, inline=None, wire_size=1_000_000))
+    wipe(server)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    with pytest.raises(StoreUnavailable, match="no spool in"):
+        await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    found_spool(database.parent / "spool")
+    counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    assert (counts["messages"], counts["missing"]) == (1, 1)
 
 
 def _database(url: str) -> Postgres:

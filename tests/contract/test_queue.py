@@ -1,6 +1,7 @@
 """The contract of ports.Store, for every store: deliveries, and the leases they are sent under."""
 
 from datetime import timedelta
+from functools import partial
 
 from mssgw.core.delivery import State
 from mssgw.core.journal import Entry, JournalEvent
@@ -67,6 +68,16 @@ async def test_settling_is_fenced_by_the_lease(place: Place) -> None:
     assert "delivered" in await place.events("B")
     assert list(await place.store.settle([settlement(taken, new_lease)])) == [True]
     assert list(await place.store.settle([settlement(taken, new_lease)])) == [False], "an outcome counts once"
+
+
+async def test_what_others_held_until_now_is_left_to_them_when_asked(place: Place) -> None:
+    """After an outage they may have sent it, and have yet to say so."""
+    await place.keep("HELD", lease=place.lease())
+    place.clock.pass_(hours=1)
+    await place.keep("FREE")
+    claim = partial(place.store.claim, now=place.clock.now(), limit=9)
+    assert [each.spool_id for each in await claim(lease=place.lease("node.2"), lapsed=False)] == ["FREE"]
+    assert [each.spool_id for each in await claim(lease=place.lease("node.3"))] == ["HELD"]
 
 
 async def test_a_lease_that_lapsed_but_passed_to_nobody_still_counts(place: Place) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -18,10 +19,11 @@ from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import SpoolFiles
+from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.dialects import database
 from mssgw.ports import INLINE_LIMIT, Body, BodySink, Spool
-from tests.contract.conftest import wipe
+from tests.contract.conftest import new_spool, wipe
 from tests.contract.letters import PDF, Place
 from tests.peers.postgresql import PostgresServer
 
@@ -30,7 +32,7 @@ LARGE = bytes(range(256)) * (3 * SEGMENT // 256) + b"the end"  # four segments
 
 @pytest.fixture
 async def files(tmp_path: Path) -> AsyncIterator[SpoolFiles]:
-    spool = SpoolFiles(tmp_path / "spool")
+    spool = new_spool(tmp_path / "spool")
     yield spool
     await spool.close()
 
@@ -150,7 +152,7 @@ def age(path: Path) -> None:
 
 async def test_sweep_spares_what_is_being_received(tmp_path: Path) -> None:
     clock = iter((0.0, 3600.0))
-    files = SpoolFiles(tmp_path / "spool", clock=lambda: next(clock))
+    files = new_spool(tmp_path / "spool", clock=lambda: next(clock))
     body = await put(files, "NEW", LARGE)
     old = await put(files, "OLD", LARGE)
     age(file_of("OLD", tmp_path))
@@ -163,7 +165,7 @@ async def test_sweep_spares_what_is_being_received(tmp_path: Path) -> None:
 async def test_a_clock_that_is_set_forward_makes_no_file_garbage(tmp_path: Path) -> None:
     """It goes only when a sweep of this process saw it just so, long enough ago by a clock that nobody sets."""
     clock = iter((0.0, 3599.0, 3600.0, 7199.0, 7200.0))
-    files = SpoolFiles(tmp_path / "spool", clock=lambda: next(clock))
+    files = new_spool(tmp_path / "spool", clock=lambda: next(clock))
 
     async def sweep() -> int:
         return await files.sweep(MemoryStore(), older_than=3600)
@@ -208,6 +210,76 @@ async def test_a_letter_is_not_gone_while_the_spool_is_elsewhere(files: SpoolFil
     away.rename(spool)
     assert await read(files, body) == LARGE
     assert await read(files, cold(await put(files, "C", LARGE))) == LARGE
+
+
+async def test_what_stands_in_the_place_of_the_spool_neither_keeps_letters_nor_lacks_them(
+    files: SpoolFiles, tmp_path: Path
+) -> None:
+    """A copy that an administrator made, or a backup: one writes to it and reads in it as in the spool itself."""
+    body = cold(await put(files, "A", LARGE))
+    spool, away = tmp_path / "spool", tmp_path / "away"
+    begins = await begun(files, "B", tmp_path)
+    spool.rename(away)
+    found_spool(spool)
+    with pytest.raises(StoreUnavailable, match="put it back"):
+        await read(files, body)
+    sink = await begun(files, "C", tmp_path)
+    for each in (begins, sink):
+        with pytest.raises(StoreUnavailable, match="taken away"):
+            await each.close(size=1)
+        await each.discard()
+    assert [path for path in spool.rglob("*") if path.is_file()] == []
+    shutil.rmtree(spool)
+    away.rename(spool)
+    assert await read(files, body) == LARGE
+    assert await read(files, cold(await put(files, "D", LARGE))) == LARGE
+
+
+@pytest.mark.parametrize("mount_point", [False, True])
+async def test_no_spool_is_made_where_one_was(files: SpoolFiles, tmp_path: Path, mount_point: bool) -> None:
+    """By a command, or by a worker that replaces another, while it is moved or not mounted."""
+    spool, away = tmp_path / "spool", tmp_path / "away"
+    body = cold(await put(files, "A", LARGE))
+    spool.rename(away)
+    if mount_point:
+        spool.mkdir()
+    with pytest.raises(StoreUnavailable) as raised:
+        SpoolFiles(spool)
+    question, _, advice = str(raised.value).partition("? ")
+    assert question == f"no spool in {spool}: was it moved, is its disk mounted"
+    assert list(spool.rglob("*")) == []
+    command = advice.removeprefix("to go on without its letters: sudo -u mssgw ").split()
+    await asyncio.to_thread(subprocess.run, command, check=True)
+    await SpoolFiles(spool).close()
+    shutil.rmtree(spool)
+    away.rename(spool)
+    again = SpoolFiles(spool)
+    assert await read(again, body) == LARGE
+    await again.close()
+
+
+async def test_a_spool_that_was_deleted_is_made_anew_for_all_workers_together(tmp_path: Path) -> None:
+    one, other = new_spool(tmp_path / "spool"), SpoolFiles(tmp_path / "spool")
+    lost = cold(await put(one, "LOST", LARGE))
+    delete(tmp_path, "spool")
+    with pytest.raises(StoreUnavailable):
+        await read(other, lost)
+    first = cold(await put(one, "A", LARGE))
+    with pytest.raises(Gone):
+        await read(other, lost)
+    second = cold(await put(other, "B", LARGE))
+    assert [await read(one, second), await read(other, first)] == [LARGE, LARGE]
+    await one.close()
+    await other.close()
+
+
+async def test_folders_that_are_missing_at_the_start_are_made(tmp_path: Path) -> None:
+    """A backup may have left out those that were empty."""
+    await new_spool(tmp_path / "spool").close()
+    delete(tmp_path, "spool/?[1-9a-f]")
+    files = SpoolFiles(tmp_path / "spool")
+    await files.close()
+    assert len(list((tmp_path / "spool").iterdir())) == 256
 
 
 @pytest.mark.parametrize("pattern", ["spool", "spool/*"])
@@ -302,7 +374,7 @@ async def test_an_id_that_is_no_file_name_is_refused(files: SpoolFiles, spool_id
 
 
 async def test_hot_copies_stay_within_their_budget_and_give_it_back(tmp_path: Path) -> None:
-    spool = SpoolFiles(tmp_path / "spool", hot_budget=2 * len(LARGE))
+    spool = new_spool(tmp_path / "spool", hot_budget=2 * len(LARGE))
     first = await put(spool, "A", LARGE)
     second = await put(spool, "B", LARGE)
     third = await put(spool, "C", LARGE)
@@ -343,7 +415,7 @@ async def test_a_full_disk_is_452_and_leaves_nothing(files: SpoolFiles, tmp_path
 @given(chunks=st.lists(st.integers(min_value=0, max_value=SEGMENT + 1000), max_size=6))
 def test_chunks_of_any_length_make_the_same_body(tmp_path: Path, chunks: list[int]) -> None:
     async def both() -> None:
-        spool = SpoolFiles(tmp_path / "spool")
+        spool = new_spool(tmp_path / "spool")
         sink, expected = spool.create("A"), bytearray()
         for length in chunks:
             piece = os.urandom(length)

@@ -20,13 +20,12 @@ from sqlalchemy import Connection, create_engine
 from mssgw.core.conversation import Event
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.core.message import AccountState
-from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.sql import dialects, migrate, open_store
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.vault import Vault
 from mssgw.ports import HalfSettled, NoticeSeen
-from tests.contract.conftest import KEY, NEW_KEY, OpenPlace
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool
 from tests.contract.letters import (
     BUSY,
     DOCTOR,
@@ -72,7 +71,7 @@ def keys_in(data: bytes, vault: Vault, spool_id: str) -> int:
 async def test_after_erasure_no_key_is_left_on_disk(open_sqlite: OpenPlace, database: Path) -> None:
     """Before, the wrapped key is in the database or WAL; after, in no file, so the spool file as it still stands
     cannot be decrypted even with the master key."""
-    spool = SpoolFiles(database.parent / "spool")
+    spool = new_spool(database.parent / "spool")
     async with open_sqlite() as place:
         sink = spool.create("LARGE")
         await sink.write(PDF * 200)
@@ -378,6 +377,18 @@ async def test_a_url_that_cannot_hold_a_store_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="sqlite:////"):
         async with open_store(url, KEY):
             pass
+
+
+async def test_a_reader_that_is_made_late_makes_no_database_in_the_place_of_one_taken_away(tmp_path: Path) -> None:
+    """It would be a stand-in of no octets, and the real one hard to put back."""
+    path, there = tmp_path / "mssgw.db", os.path.exists
+    async with open_store(f"sqlite:///{path}", KEY) as opened:
+        os.rename(path, path.with_suffix(".aside"))
+        with pytest.raises(StoreUnavailable, match="taken away under the gateway"):
+            await opened.vitals.receipts_waiting()
+        assert not there(path)
+        os.rename(path.with_suffix(".aside"), path)
+        assert await opened.vitals.receipts_waiting() == 0
 
 
 async def test_a_database_that_was_taken_away_keeps_nothing_and_says_so(open_sqlite: OpenPlace, database: Path) -> None:

@@ -14,7 +14,7 @@ from mssgw.core.conversation import Event, Pair, State, after
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import open_store
-from mssgw.edges.sql.intake import TARGETS
+from mssgw.edges.sql.intake import UNCONDITIONAL
 from mssgw.ports import Conflict, ConversationRow, Question
 from tests.contract.conftest import KEY, wipe
 from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter
@@ -106,6 +106,6 @@ def test_any_course_of_events_ends_alike_in_memory_and_in_postgres(
 
 def test_a_move_says_where_it_leads_from_every_state() -> None:
     """The SQL store upserts without knowing the present state: that holds only while the table allows it."""
-    for event, target in TARGETS.items():
+    for event, target in UNCONDITIONAL.items():
         assert {after(state, event) for state in State} == {target}
-    assert set(Event) - set(TARGETS) == {Event.PATIENT_WROTE}
+    assert set(Event) - set(UNCONDITIONAL) == {Event.PATIENT_WROTE}

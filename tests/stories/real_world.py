@@ -94,7 +94,7 @@ async def real_world(story: Story, folder: Path) -> AsyncIterator[World]:
     async with contextlib.AsyncExitStack() as stack:
         server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", sink_port)
         stack.callback(server.close)
-        rest = await stack.enter_async_context(at_rest(config))
+        rest = await stack.enter_async_context(at_rest(config, founds=True))
         world.store, world.desk, world.spool = SlowStore(rest.store), rest.desk, rest.spool
         world.patients = rest.patients
         transport = SmtpTransport(

@@ -245,6 +245,21 @@ def test_no_new_store_is_made_over_the_letters_of_one_whose_database_is_gone(ane
     anew.stop(anew.start())
 
 
+def test_no_command_puts_another_spool_in_the_place_of_one_that_was_moved(anew):
+    """The daemon would take letters into it, and they would be out of sight when the spool is back."""
+    daemon = anew.start()
+    spool, away = anew.folder / "state" / "spool", anew.folder / "away"
+    spool.rename(away)
+    for words in (("queue", "list"), ("conversation", "block", PATIENT)):
+        told = anew.run(*words, expect=69)
+        assert f"no spool in {spool}: was it moved" in told.stderr
+    assert not spool.exists()
+    anew.send()  # a small letter rests in the database
+    away.rename(spool)
+    assert len(anew.json("queue", "list")) == 1
+    anew.stop(daemon)
+
+
 def test_what_prepares_a_first_start_makes_the_store(anew):
     (anew.folder / "paires.csv").write_text(f"patient,bal,state,date\n{PATIENT},{DOCTOR},closed,2026-01-05\n")
     anew.run("conversation", "import", anew.path("paires.csv"), expect=0)

@@ -136,7 +136,7 @@ async def here(folder: Path) -> AsyncIterator[tuple[int, InProcess, Eyes, Hop]]:
     seat = Seat(sockets=bind(loaded))
     eyes = Eyes(loaded, seat)
     eyes.telemetry = FanOut(Heard())  # the log would be what grows
-    async with at_rest(loaded, meter=eyes.meter) as rest:
+    async with at_rest(loaded, founds=True, meter=eyes.meter) as rest:
         daemon = InProcess(path, loaded, rest, eyes, seat)
         async with daemon.running():
             yield await port, daemon, eyes, hop

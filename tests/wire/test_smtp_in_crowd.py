@@ -1,14 +1,16 @@
 """One client cannot make the others wait: places in DATA, turns to log in, room for connections."""
 
 import asyncio
+from dataclasses import replace
 
+import pytest
 from structlog.testing import capture_logs
 
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
 from mssgw.edges.smtpd_intake import PLACE, Intake
 from mssgw.edges.smtpd_listener import TlsMode
-from tests.wire.inbound import HOSPITAL, LETTER, QUEUED, Peer, Recorder, house
+from tests.wire.inbound import HOSPITAL, LETTER, QUEUED, House, Peer, Recorder, house
 
 OPERATOR = Client(name="operateur", role=Role.ESTABLISHMENT, domains=frozenset({"hopital.fr"}))
 LOGINS = {("marie", "sesame"): HOSPITAL}
@@ -120,3 +122,67 @@ async def test_one_neighbourhood_of_strangers_leaves_room_for_another():
         await near[0].close()
         await home.quiet(4)
         assert (await (await home.connect(at="127.0.0.4")).hear())[:3] == "220"
+
+
+def now_all_had_time(home: House) -> None:
+    home.door.listener = replace(home.door.listener, handshake=0.0)
+
+
+async def test_where_all_places_are_taken_the_stranger_of_longest_standing_gives_way():
+    """But not before it had time to say who it is: an honest crowd would only chase itself away."""
+    async with house(Recorder(client=None), max_connections=4) as home:
+        first = await home.meet()
+        await home.meet()
+        await home.meet()
+        assert (await (await home.connect()).hear())[:9] == "421 4.7.0"
+        assert await first.ask("NOOP") == "250 2.0.0 OK"
+        now_all_had_time(home)
+        assert (await (await home.connect()).hear())[:3] == "220"
+        assert (await first.hear())[:9] == "421 4.4.2"
+        assert await first.hear() == ""
+        assert home.door.connections == 3
+
+
+async def test_a_stranger_in_its_tls_handshake_gives_way_in_silence(ours):
+    """It would take our last word for TLS."""
+    async with house(Recorder(client=None), tls=TlsMode.IMPLICIT, context=ours, max_connections=1) as home:
+        silent = await home.connect()
+        async with asyncio.timeout(10):
+            while not home.door.connections:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        now_all_had_time(home)
+        await home.connect()
+        assert await silent.hear() == ""
+
+
+@pytest.mark.parametrize("by", ["login", "certificate"])
+async def test_who_has_shown_who_it_is_gives_way_to_nobody(ours, trust, by):
+    """And there is room for it the next time."""
+    if by == "login":
+        shown, fields = Recorder(client=None, logins=LOGINS), {"auth": True}
+    else:
+        shown = Recorder(client=None, admits=lambda _: OPERATOR)
+        fields = {"role": Role.TRUST_SPACE, "peers": True, "require_tls": True}
+    async with house(shown, tls=TlsMode.STARTTLS, context=ours, max_connections=2, **fields) as home:
+        peer = await home.meet()
+        await peer.starttls(trust)
+        assert (await peer.ask("EHLO poste")).startswith("250")
+        if by == "login":
+            assert (await peer.ask("AUTH PLAIN AG1hcmllAHNlc2FtZQ=="))[:9] == "235 2.7.0"
+        now_all_had_time(home)
+        assert (await (await home.connect()).hear())[:3] == "220"  # from an address that is known by now
+        assert (await (await home.connect(at="127.0.0.2")).hear())[:9] == "421 4.7.0"
+        assert await peer.ask("NOOP") == "250 2.0.0 OK"
+
+
+async def test_a_letter_in_data_gives_way_to_nobody():
+    """Its sender may have become a client by a reload, after it came as a stranger."""
+    async with house(Recorder(client=None), max_connections=1) as home:
+        peer = await home.meet()
+        home.reception.client = HOSPITAL
+        await in_data(peer)
+        now_all_had_time(home)
+        home.reception.client = None
+        assert (await (await home.connect(at="127.0.1.1")).hear())[:9] == "421 4.7.0"
+        await peer.send(LETTER + b".\r\n")
+        assert await peer.hear() == str(QUEUED)

@@ -153,7 +153,7 @@ async def test_a_reply_behind_that_to_ehlo_ends_the_connection(authority, truste
     hello = b"250-next.example\r\n250 PIPELINING\r\n250 2.1.0 evil\r\n"
     async with peer(trusted, TlsPolicy.IMPLICIT, script={"EHLO": hello}) as server:
         outcome = await attempt(server, authority, TlsPolicy.IMPLICIT)
-    assert outcome == Deferred(reply=LOST, next_hop="127.0.0.1")
+    assert outcome == Deferred(reply=LOST, next_hop="127.0.0.1", down=True)
     assert told_nothing(server)
 
 
@@ -209,4 +209,4 @@ async def test_a_failed_login_defers_and_alarms(authority, trusted, offers, answ
 async def test_a_connection_lost_during_login_is_no_login_trouble(authority, trusted) -> None:
     async with peer(trusted, script={"AUTH": CLOSE}, offers=("AUTH PLAIN",)) as server:
         outcome = await attempt(server, authority, TlsPolicy.REQUIRE, **LOGIN)
-    assert outcome == Deferred(reply=LOST, next_hop="127.0.0.1")
+    assert outcome == Deferred(reply=LOST, next_hop="127.0.0.1", down=True)

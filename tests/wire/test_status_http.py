@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -21,13 +22,17 @@ async def _sick() -> Page:
     return Page(status=HTTPStatus.SERVICE_UNAVAILABLE, body=b"no")
 
 
+async def _large() -> Page:
+    return Page(body=bytes(32 * 2**20))
+
+
 async def _broken() -> Page:
     raise RuntimeError("279035121518989")
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    async with StatusServer({"/fine": _fine, "/sick": _sick, "/broken": _broken}) as server:
+    async with StatusServer({"/fine": _fine, "/sick": _sick, "/broken": _broken, "/large": _large}) as server:
         bound = socket.create_server(("127.0.0.1", 0))
         await server.listen_on(bound)
         yield bound.getsockname()[1]
@@ -81,17 +86,53 @@ async def test_a_silent_client_is_shown_out(port: int, monkeypatch: pytest.Monke
     writer.transport.abort()
 
 
-async def test_too_many_at_once_are_turned_away_and_the_next_is_served(port: int) -> None:
-    """Twenty silent clients keep nobody out for long, and cost twenty sockets at most."""
+async def test_who_asks_nothing_gives_way_to_who_asks(port: int) -> None:
+    """The one that has been silent for longest: monitoring is kept out by no number of connections."""
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
-    reader, late = await asyncio.open_connection("127.0.0.1", port)
-    assert await _all(reader) == b""
-    late.transport.abort()
     for _, writer in silent:
+        writer.write(b"GET /fi")
+    assert await _quietly(port) == 200
+    assert await _all(silent[0][0]) == b""
+    late = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+    assert await _quietly(port) == 200
+    for _, writer in silent + late:
         writer.transport.abort()
-    async with asyncio.timeout(10):
-        while (await _quietly(port)) != 200:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
+
+
+async def test_who_does_not_read_gives_way_too(port: int) -> None:
+    """A page that the kernel's buffers do not hold would else keep its place until it is given up."""
+    deaf = [await asyncio.open_connection("127.0.0.1", port, limit=64) for _ in range(20)]
+    for _, writer in deaf:
+        writer.write(b"GET /large HTTP/1.0\r\n\r\n")
+    await asyncio.gather(*(reader.readuntil(b"\n") for reader, _ in deaf))
+    assert await _quietly(port) == 200
+    for _, writer in deaf:
+        writer.transport.abort()
+
+
+async def test_who_has_asked_gives_way_to_nobody_and_too_many_of_them_are_turned_away() -> None:
+    """Twenty pages are made at a time at most."""
+    gate, asked = asyncio.Event(), 0
+
+    async def slow() -> Page:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return await _fine()
+
+    async with StatusServer({"/slow": slow}) as server:
+        bound = socket.create_server(("127.0.0.1", 0))
+        await server.listen_on(bound)
+        port = bound.getsockname()[1]
+        asking = [asyncio.create_task(http(port, "GET /slow HTTP/1.0\r\n\r\n")) for _ in range(20)]
+        async with asyncio.timeout(10):
+            while asked < 20:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.005)
+        reader, late = await asyncio.open_connection("127.0.0.1", port)
+        assert await _all(reader) == b""
+        late.transport.abort()
+        gate.set()
+        assert [status for status, *_ in await asyncio.gather(*asking)] == [200] * 20
 
 
 async def _all(reader: asyncio.StreamReader) -> bytes:
@@ -116,6 +157,23 @@ async def test_a_sibling_asks_over_a_unix_socket() -> None:
         assert (await ask(address, "/none")).status == 404
     with pytest.raises(OSError, match="refused"):
         await ask(address, "/fine")
+
+
+async def test_over_a_unix_socket_only_our_own_user_and_root_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An abstract name has no permissions: others could take all places, and make the siblings look dead."""
+    bound = socket.socket(socket.AF_UNIX)
+    bound.bind("")
+    bound.listen()
+    address = bound.getsockname()
+    async with StatusServer({"/fine": _fine}) as server:
+        await server.listen_on(bound)
+        own = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+        if own == 0:
+            assert await ask(address, "/fine") == await _fine()
+            monkeypatch.setattr(status_http, "_ROOT", -1)
+        with pytest.raises((OSError, EOFError)):
+            await ask(address, "/fine")
 
 
 async def _quietly(port: int) -> int:

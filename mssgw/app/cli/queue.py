@@ -1,7 +1,7 @@
 """``mssgw queue``: what waits, and what an operator does about it."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
@@ -42,7 +42,7 @@ async def list_(office: Office, limit: int, state: str | None, domain: str | Non
       mssgw queue list --domain patient.mssante.fr --state held
       mssgw queue list --json | jq -r 'select(.attempts > 3) | .id' | sort -u
     """
-    now = datetime.now(UTC)
+    now = office.clock.now()
     rows = await office.desk.queue(limit=limit, state=state, domain=domain.lower() if domain else None)
     if as_json:
         for row in rows:
@@ -93,7 +93,7 @@ async def show(office: Office, spool_id: str, as_json: bool) -> None:
     letter = await letters.look_up(office, spool_id)
     if letter is None:
         raise no(f"queue show: no letter {spool_id} in the queue or the journal")
-    now = datetime.now(UTC)
+    now = office.clock.now()
     if as_json:
         paper.json_line(letters.letter_json(letter, now), full=True)
     else:
@@ -107,7 +107,9 @@ async def show(office: Office, spool_id: str, as_json: bool) -> None:
 async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> None:
     """Try queued deliveries again now instead of when they are due.
 
-    Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued delivery.
+    Where the next hop did not answer a moment ago it is spared: they wait for up to half a minute, very many of them
+    for some minutes. Held letters stay held: see `release`. Exit code 1 when none of the letters named has a queued
+    delivery.
 
     \b
     Examples:
@@ -116,7 +118,7 @@ async def retry(office: Office, spool_ids: Sequence[str], everything: bool) -> N
     """
     if bool(spool_ids) == everything:
         raise click.UsageError("expected queue ids, or --all", click.get_current_context())
-    made_due = await office.desk.retry(spool_ids, operator=operator(), now=datetime.now(UTC))
+    made_due = await office.desk.retry(spool_ids, operator=operator(), now=office.clock.now())
     if not made_due and not everything and not await _queued(office, spool_ids):
         raise no("queue retry: none of these letters has a queued delivery")
     click.echo(f"{letters.count(made_due, 'delivery is', 'deliveries are')} due now" if made_due else "all due already")
@@ -142,7 +144,7 @@ async def hold(office: Office, spool_ids: Sequence[str]) -> None:
     Example:
       mssgw queue hold 1M8Z7Q4X9TB20KEV
     """
-    held = await office.desk.hold(spool_ids, operator=operator(), now=datetime.now(UTC))
+    held = await office.desk.hold(spool_ids, operator=operator(), now=office.clock.now())
     if not held:
         raise no("queue hold: none of these letters has a queued delivery that nobody is sending")
     click.echo(f"{letters.count(held, 'delivery', 'deliveries')} held")
@@ -171,7 +173,7 @@ async def release(office: Office, spool_id: str) -> None:
             released = await _release(office, spool_id, effects)
             break
         except Conflict:
-            continue  # the same receipt came by another way just now: look again
+            continue  # a receipt was counted or an exchange closed just now: look again
     else:
         raise no(f"queue release: {spool_id} stays held, for what it depends on keeps changing; try again")
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
@@ -181,7 +183,7 @@ async def _release(office: Office, spool_id: str, effects: Effects) -> int:
     return await office.desk.release(
         spool_id,
         operator=operator(),
-        now=datetime.now(UTC),
+        now=office.clock.now(),
         moves=effects.moves,
         receipt=effects.receipt,
         notice=effects.notice,

@@ -9,15 +9,21 @@ from mssgw.edges.smtpd_intake import Intake
 from mssgw.ports import Telemetry
 
 LOOK_EVERY = 1.0  # seconds
+FULL = 2**20  # octets, below which a disk takes next to nothing
 
 
 class Disk:
-    """Watches the free space under ``path``. ``low``: it is below ``reserve``, and DATA is answered 452 4.3.1."""
+    """Watches the free space under ``path``. ``low``: it is below ``reserve``, and DATA is answered 452 4.3.1.
+
+    ``full``: whatever the reserve, hardly a letter can be kept. Short writes may succeed all the same, for the store's
+    files have room of their own: it would look well again and again to who only looks at those.
+    """
 
     def __init__(self, path: Path, reserve: int, *, intake: Intake, telemetry: Telemetry) -> None:
         """``reserve`` in octets; 0: never low."""
         self._path, self._intake, self._telemetry = path, intake, telemetry
         self.reserve, self.free, self.low = reserve, 0, False
+        self.full = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -31,6 +37,7 @@ class Disk:
             self.free = await asyncio.to_thread(_free_space, self._path)
         except OSError:
             return
+        self.full = self.free < FULL
         # It has to recover by a little more than it lacked, or every letter would open and close DATA anew.
         enough = self.reserve + self.reserve // 20 if self.low else self.reserve
         if (low := self.free < enough) is not self.low:

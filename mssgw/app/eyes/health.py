@@ -99,9 +99,10 @@ class Health:
         listeners = self._listeners()
         up = sum(each.up for each in listeners)
         disk = self._disk
+        space = {"free_bytes": disk.free, "reserve_bytes": disk.reserve}
         return (
             Check(name="store", ok=self._store.writable, facts={}),
-            Check(name="disk", ok=not disk.low, facts={"free_bytes": disk.free, "reserve_bytes": disk.reserve}),
+            Check(name="disk", ok=not (disk.low or disk.full), facts=space),
             Check(name="listeners", ok=up == len(listeners) > 0, facts={"up": up, "configured": len(listeners)}),
             *self._others(),
             Check(name="serving", ok=not self.stopping, facts={}),

@@ -38,6 +38,7 @@ HINTS: Mapping[str, str] = {
     "gateway.worker_failed": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_hangs": f"it is killed and replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_killed": "it did not stop in time; what it was sending may go out twice; nothing to do",
+    "hop.spared": "its letters wait, and one of them looks again every 30 s: see why of delivery.connection_failed",
     "letter.deferred_at_intake": "its sender keeps it and tries again: look at the alarms before this one",
     "letter.documents_unverified": "the sender tries again; the third time it is held; see the validator.* events",
     "letter.held": "mssgw queue show ID, mssgw explain ID, then mssgw queue release ID or bounce",

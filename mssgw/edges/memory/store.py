@@ -95,8 +95,12 @@ class MemoryStore(
     async def note(self, entries: Sequence[Entry]) -> None:
         self._has.journal += entries
 
-    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
-        due = [row for row in self._has.queue.values() if row.queued and row.ready_at <= now]
+    async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
+        due = [
+            row
+            for row in self._has.queue.values()
+            if row.queued and row.ready_at <= now and (lapsed or row.lease is None)
+        ]
         due.sort(key=lambda row: row.delivery.due_at)
         for row in due[:limit]:
             row.lease = lease

@@ -5,7 +5,6 @@ the target empty; one that is done marks the source, so that nobody starts it ag
 What is cut short between these two is told from the target: a second copy finds everything there, and only marks.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -15,8 +14,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Table, func, select, text
 
-from mssgw.core.errors import StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.edges.spool_disk import SEGMENT, open_whole, read_segments
+from mssgw.edges.spool_folders import SpoolFolders
 from mssgw.edges.sql.dialects import Sqlite, database
 from mssgw.edges.sql.migrations import MOVED, migrate
 from mssgw.edges.sql.postgres import OPEN, Postgres, lock_key
@@ -24,7 +24,6 @@ from mssgw.edges.sql.tables import body_segments, deliveries, messages, metadata
 
 _AT_ONCE = 500
 _ANALYZE_LIMIT = 60  # seconds; autovacuum does it otherwise
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Advance = Callable[[str, int, int], None]  # table, rows so far, rows in all
 
@@ -35,7 +34,8 @@ def copy_store(
     """Copy everything; rows by table, with ``missing`` for bodies that were lost before. Blocks.
 
     The caller holds the source's store lock alone. ``keep_source``: leave the source fit for use, for a trial.
-    Raises ValueError for URLs that are none, StoreUnavailable when the target is not empty or in use.
+    Raises ValueError for URLs that are none, StoreUnavailable when the target is not empty or in use, or letters rest
+    in a spool that is not there.
     """
     source, target = database(source_url), database(target_url)
     if not isinstance(source, Sqlite) or not isinstance(target, Postgres):
@@ -153,16 +153,20 @@ def _these(statement: LiteralString, table: Table) -> sql.Composed:
 def _copy_bodies(
     session: "psycopg.Connection[Any]", source: Connection, spool: Path, advance: Advance
 ) -> tuple[int, int]:
-    """Segments of the letters that are not in their row, and how many letters have no whole file."""
-    files = {path.name: path for path in spool.glob("??/*") if _ID.fullmatch(path.name)}
+    """Segments of the letters that are not in their row, and how many letters have no whole file.
+
+    Raises StoreUnavailable when the spool is elsewhere: what is missing is set aside for good.
+    """
     large = source.execute(select(messages.c.spool_id, messages.c.wire_size).where(messages.c.inline.is_(None))).all()
+    if not large:
+        return 0, 0
     segments = missing = 0
     row = session.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
     assert row is not None
-    with session.cursor().copy(_copying(body_segments)) as copy:
+    with closing(SpoolFolders(spool)) as folders, session.cursor().copy(_copying(body_segments)) as copy:
         for done, (spool_id, wire_size) in enumerate(large, 1):
             made = 0
-            for number, segment in enumerate(_segments(files.get(spool_id), wire_size)):
+            for number, segment in enumerate(_segments(folders, spool_id, wire_size)):
                 copy.write_row((spool_id, number, row[0], segment))
                 made += 1
             segments += made
@@ -171,14 +175,12 @@ def _copy_bodies(
     return segments, missing
 
 
-def _segments(path: Path | None, wire_size: int) -> Iterator[bytes]:
+def _segments(folders: SpoolFolders, spool_id: str, wire_size: int) -> Iterator[bytes]:
     """Sealed segments of one file; none when it is missing or has the wrong length: its letter is then set aside."""
-    if path is None:
-        return
     count = -(-wire_size // SEGMENT)
     try:
-        file = open_whole(path, wire_size, count)
-    except Undecryptable:
+        file = open_whole(folders.path(spool_id), wire_size, count, folders.check)
+    except (Gone, Undecryptable):
         return
     with file:
         for start in range(count):

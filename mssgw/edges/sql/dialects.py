@@ -146,8 +146,9 @@ class Sqlite:
         self._file: os.stat_result | None = None  # as we found or made it
 
     def engine(self, *, writing: bool) -> Engine:
-        self._create_private()
-        self._file = self._file or self.path.stat()
+        if self._file is None:  # once: one that was taken away since is not made anew
+            self._create_private()
+            self._file = self.path.stat()
         # No exception text or log with parameters; no pool: each thread keeps the one connection that it opened.
         engine = create_engine(
             self._url,

@@ -20,7 +20,7 @@ from mssgw.ports import Acceptance, AlreadyCollected, Body, Conflict, NoticeSeen
 
 # Events that are legal in every state, with the one state they lead to: an upsert needs not know the present one.
 # The others (a patient's letter on an open pair) change nothing, and must still be legal at the commit.
-TARGETS: dict[Event, State] = {
+UNCONDITIONAL: dict[Event, State] = {
     event: TRANSITIONS[State.ABSENT, event]
     for event in Event
     if len({TRANSITIONS.get((state, event)) for state in State}) == 1
@@ -53,11 +53,11 @@ class Intake:
         if acceptance.collected is not None:
             steps.append(Step(do.collected, records.collected(acceptance.collected, at), AlreadyCollected()))
         wakes = acceptance.lease is None
-        bound = tuple(move for move in acceptance.moves if move.event not in TARGETS)
+        conditional = tuple(move for move in acceptance.moves if move.event not in UNCONDITIONAL)
         linked = acceptance.receipt is not None or acceptance.notice is not None
-        if not (bound or linked or self._rests_here(acceptance)):
+        if not (conditional or linked or self._rests_here(acceptance)):
             return Unit(steps, wakes=wakes)
-        return Unit(steps, lambda connection: self._link(connection, acceptance, bound), wakes)
+        return Unit(steps, lambda connection: self._link(connection, acceptance, conditional), wakes)
 
     def _rests_here(self, acceptance: Acceptance) -> bool:
         return self._keeps_bodies and acceptance.body.inline is None
@@ -68,17 +68,17 @@ class Intake:
     def moves(self, moves: tuple[Move, ...], at: int) -> list[Step]:
         """Idempotent upserts; a professional's FIN also closes the threads of the pair (SD-3)."""
         steps = [
-            Step(self._do.move, self._records.conversation(move.pair, TARGETS[move.event], at))
+            Step(self._do.move, self._records.conversation(move.pair, UNCONDITIONAL[move.event], at))
             for move in moves
-            if move.event in TARGETS
+            if move.event in UNCONDITIONAL
         ]
         return steps + self.closings([move.pair for move in moves if move.event is Event.PROFESSIONAL_CLOSED])
 
     def closings(self, pairs: list[Pair]) -> list[Step]:
         return [Step(self._do.close_letters, self._records.closing(pair)) for pair in pairs]
 
-    def _link(self, connection: Connection, acceptance: Acceptance, bound: tuple[Move, ...]) -> None:
-        self.require_legal(connection, bound)
+    def _link(self, connection: Connection, acceptance: Acceptance, conditional: tuple[Move, ...]) -> None:
+        self.require_legal(connection, conditional)
         if self._rests_here(acceptance):
             self._require_body(connection, acceptance.body)
         self.link(connection, acceptance.receipt, acceptance.notice, acceptance.facts.taken_at)
@@ -96,7 +96,7 @@ class Intake:
         """A [FIN] may have been committed while this letter was judged: raises Conflict. Where another node commits
         one, wait for it."""
         for move in moves:
-            if move.event in TARGETS:
+            if move.event in UNCONDITIONAL:
                 continue
             pair = conversations.c.pair == self._records.pair(move.pair)
             state = connection.execute(select(conversations.c.state).where(pair).with_for_update(read=True)).scalar()

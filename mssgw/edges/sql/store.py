@@ -107,9 +107,9 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, S
             raise Undecryptable("a page of the database is damaged") from None
         return stored
 
-    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
+    async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
         """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
-        mine = claiming(micros(now), lease, limit)
+        mine = claiming(micros(now), lease, limit, lapsed=lapsed)
 
         def work(connection: Connection) -> tuple[list[Delivery], list[str]]:
             rows = connection.execute(mine).all()

@@ -30,8 +30,8 @@ def unowned(now: int) -> ColumnElement[bool]:
     return or_(_FREE, deliveries.c.lease_until <= now)
 
 
-def claiming(now: int, lease: Lease, limit: int) -> Any:
-    """Lease the oldest due deliveries that nobody holds, and return them."""
+def claiming(now: int, lease: Lease, limit: int, *, lapsed: bool = True) -> Any:
+    """Lease the oldest due deliveries that nobody holds, and return them. ``lapsed``: those held until now, too."""
     ready = [
         select(*_KEY, deliveries.c.due_at)
         .where(IS_QUEUED, deliveries.c.due_at <= now, unheld)
@@ -39,7 +39,7 @@ def claiming(now: int, lease: Lease, limit: int) -> Any:
         .limit(limit)
         .with_for_update(skip_locked=True)
         .subquery()
-        for unheld in (_FREE, deliveries.c.lease_until <= now)
+        for unheld in (_FREE, *((deliveries.c.lease_until <= now,) if lapsed else ()))
     ]
     oldest = union_all(*(select(part) for part in ready)).subquery()
     chosen = select(oldest.c.spool_id, oldest.c.number).order_by(oldest.c.due_at).limit(limit)

@@ -20,6 +20,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.verdict import Admit, Verdict
+from mssgw.edges.clock import SystemClock
 from mssgw.flow.release import NONE, Judgement
 from mssgw.ports import Body, Conflict, ConversationRow, NoticeSeen, QueueRow, ReceiptSeen, Stored, UnreadRow
 
@@ -37,6 +38,7 @@ class OfficeDouble:
 
     def __init__(self) -> None:
         self.desk = self.store = self
+        self.clock = SystemClock()
         self.space = PatientSpace()
         self.rows: list[QueueRow] = []
         self.stored: dict[str, Stored] = {}

@@ -12,6 +12,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.core.rules.documents import UNVERIFIED
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
+from mssgw.edges.clock import FixedClock
 from mssgw.flow.release import Effects
 from tests.unit.app.office_double import ALIAS, DOCTOR, EARLIER, ID, OTHER_ID, PATIENT, a_pair, an_entry
 
@@ -129,6 +130,24 @@ def test_retry_needs_ids_or_all_but_not_both(office, run):
     assert run("queue", "retry", ID).exit_code == 0
     assert run("queue", "retry", "--all").exit_code == 0
     assert run("queue", "retry", OTHER_ID).exit_code == 1
+
+
+@pytest.mark.parametrize("verb", ["retry", "hold", "release"])
+def test_time_is_what_leases_go_by_and_not_this_machines(office, run, monkeypatch, verb):
+    """A machine whose clock is ahead would take what is being sent for free, and hold it."""
+    office.clock, told = FixedClock(), []
+    change = getattr(office, verb)
+
+    async def noted(*asked, now, **given):
+        told.append(now)
+        return await change(*asked, now=now, **given)
+
+    office.put()
+    if verb == "release":
+        run("queue", "hold", ID)
+    monkeypatch.setattr(office, verb, noted)
+    assert run("queue", verb, ID).exit_code == 0
+    assert told == [office.clock.at]
 
 
 def test_retry_of_what_is_due_already_is_no_failure(office, run, monkeypatch):

@@ -1,13 +1,16 @@
 """What ends ``mssgw serve`` before anybody connects, in one sentence."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
 import structlog
 
+from mssgw.app import config as configuration
 from mssgw.app import crew
 from mssgw.app.cli.exits import Code, code_and_lines
+from mssgw.app.descriptors import bind
 from tests.installation import IN_CLEAR, install
 
 NOBODY = 65534
@@ -58,3 +61,17 @@ def test_a_credential_that_only_the_service_has_is_said_before_there_are_workers
 
 def test_a_user_without_a_name_is_named_as_a_shell_passes_it_to_sudo() -> None:
     assert crew.name_of(4_000_000_000) == "'#4000000000'"
+
+
+def test_a_port_that_is_taken_is_said_with_the_name_of_its_listener(tmp_path: Path) -> None:
+    """There may be several, and the address alone says little."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = configuration.load(install(tmp_path, hop=25, port=port))
+        with pytest.raises(OSError) as refused:
+            bind(config)
+    code, (line,) = code_and_lines(refused.value)
+    assert code is Code.UNAVAILABLE
+    assert line.startswith("listener house: Address already in use")
+    assert str(port) in line
+    assert line.endswith("`ss -ltnp` tells who listens there")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mssgw.app.eyes import health as health_room
-from mssgw.app.eyes.disk import Disk
+from mssgw.app.eyes.disk import FULL, Disk
 from mssgw.app.eyes.health import Health, StoreWatch
 from mssgw.app.eyes.sampling import status_line
 from mssgw.core.errors import StoreFull, StoreUnavailable
@@ -134,6 +134,7 @@ async def test_below_the_reserve_data_is_refused_until_there_is_room_to_spare(
 ) -> None:
     """With one alarm, and without opening and closing for every letter at the border."""
     free = 1_000
+    monkeypatch.setattr("mssgw.app.eyes.disk.FULL", 0)
     monkeypatch.setattr("mssgw.app.eyes.disk._free_space", lambda path: free)
     health, _, disk, told = made(tmp_path, reserve=1_000)
     intake = disk._intake
@@ -151,6 +152,21 @@ async def test_below_the_reserve_data_is_refused_until_there_is_room_to_spare(
     await disk.look()
     assert (health.ready, intake.refusal) == (True, None)
     assert told.names == ["disk.reserve_reached!", "disk.reserve_restored"]
+
+
+async def test_without_a_reserve_a_full_disk_is_not_ready_and_letters_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often a short write succeeds in the room that the store's files have."""
+    free = FULL - 1
+    monkeypatch.setattr("mssgw.app.eyes.disk._free_space", lambda path: free)
+    health, _, disk, told = made(tmp_path)
+    await disk.look()
+    assert failing(health) == ["disk"]
+    assert (disk._intake.refusal, told.names) == (None, [])
+    free = FULL
+    await disk.look()
+    assert health.ready
 
 
 async def test_a_disk_that_does_not_say_changes_nothing(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """What the deliverer promises when hops are slow, configurations change and things of ours break."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,8 +24,8 @@ from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemorySpool, MemoryStore
 from mssgw.edges.memory.validators import MemoryValidators
-from mssgw.flow import attempt, deliver
-from mssgw.flow.lanes import SPARED_A_SECOND, Lane
+from mssgw.flow import attempt, deliver, lanes
+from mssgw.flow.lanes import PUT_OFF_APART, Lane
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
 from mssgw.ports import Body, HalfSettled, Settlement, Stored
@@ -132,8 +134,26 @@ async def until(condition: Callable[[], object], flow: Flow) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lapses(office):
+async def test_a_process_that_begins_takes_over_nothing_before_others_had_time_to_say_what_they_sent(office):
+    """It does not know what was before: perhaps nobody could renew a lease, or record what was sent under it."""
+    await office.keep("FREE")
+    other = Lease(token="other.1-0", until=office.clock.now() + LEASE)
+    await office.store.accept(acceptance("SENT", office.clock, lease=other))
+    office.clock.at += LEASE * 2
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "delivery.delivered" in office.events.seen and flow.deliverer.idle, flow)
+        for _ in range(20):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        assert len(office.hop.seen) == 1, "what nobody held goes at once"
+        flow.deliverer._leases._gap_ended -= deliver.GRACE
+        await until(lambda: len(office.hop.seen) == 2, flow)
+
+
+async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lapses(office, monkeypatch):
     """Two workers with two leases would send the same letter twice: it is claimed anew instead, once."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
     await office.keep("FIRST", "SECOND")
     office.hop.free.clear()
     flow = office.flow(per_route=1)
@@ -431,15 +451,107 @@ async def test_a_letter_that_was_spared_waits_for_the_end_of_the_pause_and_count
 
 def test_a_long_queue_is_not_claimed_as_a_whole_after_each_pause():
     """200,000 letters that wait for one next hop would keep the store busy with being put back."""
-    lane, until = Lane(), FixedClock().now()
-    due = [lane.put_off(until) for _ in range(3 * SPARED_A_SECOND)]
-    assert due[0] == until
-    assert due == sorted(due)
-    assert due[-1] - until == timedelta(seconds=2)
+    lane, now = Lane(), FixedClock().now()
+    until = now + timedelta(seconds=30)
+    lane.spare(until, NO)
+    due = [lane.put_off(now) for _ in range(20_000)]
+    assert (due[0], due[-1] - until) == (until, 19_999 * PUT_OFF_APART)
+    lane.spare(until + timedelta(seconds=30), NO)  # it still does not answer: those behind keep their distance
+    assert lane.put_off(now) == due[-1] + PUT_OFF_APART
+    lane.go_on()
+    lane.spare(until, NO)
+    assert lane.put_off(now) == until
+
+
+class TakesItsTime(Hop):
+    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+        outcomes = await super().send(route, stored, deliveries)
+        await asyncio.sleep(0.02)
+        return outcomes
+
+
+async def test_after_the_pause_one_letter_finds_out_for_all(office):
+    """Twenty that wait for a time-out, and the rest behind them in memory, would hold up the mail of other routes."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    office.hop = TakesItsTime()
+    office.hop.answer = away
+    flow = office.flow(per_route=3)
+    async with running(flow):
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
+        assert len(office.hop.seen) == 3, "nobody knew yet"
+        for asked in (4, 5):
+            office.clock.pass_(seconds=31)
+            await until(lambda asked=asked: len(office.hop.seen) == asked and flow.deliverer.idle, flow)
+            for _ in range(20):
+                flow.deliverer.wake()
+                await asyncio.sleep(0)
+            assert len(office.hop.seen) == asked
+        office.hop.answer = lambda: Delivered(reply=OK, next_hop="mx")
+        delivered = partial(office.events.seen.count, "delivery.delivered")
+        await until(lambda: flow.deliverer.idle, flow)
+        office.clock.pass_(seconds=3600)
+        await until(lambda: delivered() and flow.deliverer.idle, flow)
+        office.clock.pass_(seconds=3)
+        await until(lambda: delivered() >= 9 and flow.deliverer.idle, flow)  # besides, senders are told
+    assert await office.store.queue(limit=9) == []
+    assert office.events.seen.count("hop.spared") == 1
+    assert office.events.seen.count("hop.answers_again") == 1
+
+
+async def test_a_next_hop_that_takes_only_so_many_connections_is_not_spared(office):
+    """It tells the others to come later: what waits behind them goes on over those that it takes."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    answers = itertools.cycle([Delivered(reply=OK, next_hop="mx"), away(), Delivered(reply=OK, next_hop="mx")])
+    office.hop.answer = lambda: next(answers)
+    flow = office.flow(per_route=3)
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) >= 9 and flow.deliverer.idle, flow)
+    assert [route for route, _ in office.hop.seen].count("patients") == 9, "each was tried, without a pause"
+    assert "hop.spared" not in office.events.seen
+
+
+async def test_what_is_put_off_says_why_and_is_not_read(office):
+    """An administrator sees it in the queue; its file on disk would be read for nothing."""
+    await office.keep("FIRST", "SECOND")
+    office.hop.answer = away
+    load, read = office.store.load, []
+
+    async def noted(spool_id: str) -> Stored:
+        read.append(spool_id)
+        return await load(spool_id)
+
+    office.store.load = noted
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
+        rows = {row.delivery.spool_id: row.delivery for row in await office.store.queue(limit=9)}
+    (first,) = read
+    assert {each.last_reply.status for each in rows.values()} == {"4.4.1"}
+    assert sorted(each.attempts for each in rows.values()) == [0, 1]
+    assert rows[first].attempts == 1
+
+
+async def test_a_next_hop_that_keeps_everybody_waiting_does_not_hold_up_others(office, monkeypatch):
+    """It takes connections and says nothing: the letters behind the first ones give their places in memory back."""
+    await office.keep(*(f"LETTER{n}" for n in range(5)))
+    office.hop = ByTurns()
+    office.hop.turns = asyncio.Semaphore(0)
+    monkeypatch.setattr(lanes, "STANDS_STILL", 0.05)
+    flow = office.flow(per_route=2)
+    flow.deliverer._lanes._backlog = 4
+    async with running(flow):
+        await until(lambda: not flow.deliverer._lanes.room, flow)
+        office.clock.pass_(seconds=1)
+        await office.keep("OTHER", recipients=(DOCTOR,))
+        await until(office.hop.hospital.is_set, flow)
+        waiting = [row.delivery for row in await office.store.queue(limit=9)]
+        assert flow.deliverer._lanes.count == 3, "two that are being tried, and the other"
+        assert sorted(each.due_at > office.clock.now() for each in waiting) == [False] * 3 + [True] * 3
+        office.hop.turns = asyncio.Semaphore(9)
 
 
 async def test_a_sender_who_is_due_a_word_hears_it_even_while_the_next_hop_is_spared(office):
-    """The letter is tried all the same: its delay is told in time, and its end."""
+    """Its delay is told in time, and its end, without another look at a next hop that was away a moment ago."""
     await office.keep_asked_about("FIRST")
     await office.keep_asked_about("SECOND")
     office.clock.pass_(hours=5)
@@ -447,6 +559,7 @@ async def test_a_sender_who_is_due_a_word_hears_it_even_while_the_next_hop_is_sp
     flow = office.flow(per_route=1)
     async with running(flow):
         await until(lambda: office.events.seen.count("notice.sent") == 2, flow)
+        assert [route for route, _ in office.hop.seen].count("patients") == 1
         office.clock.pass_(hours=48)
         await until(lambda: office.events.seen.count("delivery.bounced") == 2, flow)
     assert await attempts(office, spool_id="SECOND") == []

@@ -20,7 +20,7 @@ from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.posts import Turns
-from mssgw.flow.receipt_watches import ReceiptWatches
+from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.ports import Account, Mailbox
 from mssgw.ports.mailbox import MDN_SENT, SEEN
@@ -82,10 +82,10 @@ class Place:
             look=0.02,
         )
 
-    def watches(self, node: str, clock: FixedClock) -> ReceiptWatches:
+    def watches(self, node: str, clock: FixedClock) -> ReceiptPosts:
         """Those of one node."""
         turns = Turns(self.store, clock=clock, node=node)
-        watches = ReceiptWatches(turns, lambda _: self.watch(), alias=self.store.alias)
+        watches = ReceiptPosts(turns, lambda _: self.watch(), alias=self.store.alias)
         watches.follow([self.watched])
         return watches
 
@@ -285,7 +285,7 @@ async def nothing(*_: object) -> None:
 
 
 @contextlib.asynccontextmanager
-async def going(watches: ReceiptWatches) -> AsyncIterator["asyncio.Task[None]"]:
+async def going(watches: ReceiptPosts) -> AsyncIterator["asyncio.Task[None]"]:
     task = asyncio.create_task(watches.run())
     try:
         yield task

@@ -138,6 +138,11 @@ def test_citing_never_raises_and_gives_bracketed_identifiers(value):
         (r"a (b \) (c) d) e", "a   e"),
         ("a (never closed", "a "),
         ("stray ) kept", "stray ) kept"),
+        ("a ((b) (c)) d", "a   d"),
+        ("a (b))) c", "a  )) c"),
+        ("a (b)(c) d", "a   d"),
+        ('a "(b" (c") d', 'a "(b"   d'),
+        ('a "(b)" "(((" c', 'a "(b)" "(((" c'),
     ],
 )
 def test_comments_are_replaced_by_a_space(value, plain):

@@ -1,6 +1,7 @@
 """`mssgw trust status`: list, revocation lists, certificates, and what stops mail."""
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -111,8 +112,7 @@ def test_status_names_who_signed(place):
 
 
 def test_status_as_the_first_command_makes_nothing(place):
-    (place.folder / "state" / "mssgw.db").unlink()
-    (place.folder / "state").rmdir()
+    shutil.rmtree(place.folder / "state")
     place.run("status", code=1)
     assert not (place.folder / "state").exists()
     place.run("refresh")

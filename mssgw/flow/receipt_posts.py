@@ -7,7 +7,7 @@ from mssgw.flow.posts import Posts, Turns
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 
 
-class ReceiptWatches:
+class ReceiptPosts:
     """``make`` gives the watch of a mailbox; ``alias``: what stands for its address, on each node the same."""
 
     def __init__(

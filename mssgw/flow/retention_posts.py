@@ -7,7 +7,7 @@ from mssgw.flow.posts import Posts, Turns
 from mssgw.flow.retention import Kept, Retention
 
 
-class Retentions:
+class RetentionPosts:
     """``make`` gives who looks after a mailbox; ``alias``: what stands for its address, on each node the same."""
 
     def __init__(self, turns: Turns, make: Callable[[Kept], Retention], *, alias: Callable[[Address], str]) -> None:
