@@ -69,5 +69,9 @@ class StoreFull(StoreUnavailable):
     reply = DISK_FULL
 
 
+class CommitInDoubt(StoreUnavailable):
+    """The answer to COMMIT was lost: what was asked may have been kept, or may be kept yet."""
+
+
 class SourceUnavailable(GatewayError):
     """A white list or CRL could not be fetched. The text names the source and what went wrong."""

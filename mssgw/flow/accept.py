@@ -15,7 +15,7 @@ from datetime import datetime
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
 from mssgw.core.envelope import Envelope, Role
-from mssgw.core.errors import GatewayError, StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, GatewayError, StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import INTERNAL_ERROR, Reply
@@ -87,7 +87,7 @@ class IncomingLetter:
             head = await self._reading.head(self._settings.inspection_limit.total_seconds())
             return await self._decide_and_keep(head, size)
         except GatewayError as error:
-            await self._forget()
+            await (self._sink.discard() if isinstance(error, CommitInDoubt) else self._forget())  # as when cancelled
             await self._turned_away(error.reply, (), None, error=str(error))
             return error.reply
         except Exception:

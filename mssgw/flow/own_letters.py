@@ -7,6 +7,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
+from mssgw.core.errors import CommitInDoubt
 from mssgw.core.facts import Exchange, Facts
 from mssgw.core.journal import Entry
 from mssgw.core.message import Content, MessageHead
@@ -71,7 +72,9 @@ class OwnLetters:
                     receipt=letter.receipt,
                 )
             )
-        except Exception:  # not when cancelled: then it may be kept all the same, and a file without a row is swept
+        except CommitInDoubt:  # as when cancelled: it may be kept all the same, and a file without a row is swept
+            raise
+        except Exception:
             await self._spool.remove(letter.spool_id)
             raise
 

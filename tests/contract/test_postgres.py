@@ -17,10 +17,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from mssgw.core.conversation import Event, Pair
-from mssgw.core.errors import Gone, StoreBusy, StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_folders import found_spool
-from mssgw.edges.sql import _open_keys, database, migrate, open_store, presence
+from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, presence
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
@@ -39,6 +39,7 @@ from tests.contract.letters import (
     receipt,
 )
 from tests.peers import postgresql
+from tests.peers.ports import free_port
 from tests.peers.postgresql import PostgresServer
 
 
@@ -187,6 +188,31 @@ async def test_a_large_letter_whose_body_was_lost_gets_no_250(open_postgres: Ope
         assert isinstance(results[1], Gone)
 
 
+@pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
+async def test_a_commit_that_stops_waiting_for_a_standby_is_in_doubt_and_gets_no_250(
+    open_postgres: OpenPlace, server: PostgresServer, end: str
+) -> None:
+    """Its connection breaks, or somebody cancels the wait: the letter is there, and a failover may lose it."""
+    waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    async with open_postgres() as place:
+        await place.keep("A")
+        server.sql("ALTER SYSTEM SET synchronous_standby_names = 'away'")
+        server.sql("SELECT pg_reload_conf()")
+        try:
+            asked = asyncio.create_task(place.store.accept(acceptance("B", place.clock)))
+            async with asyncio.timeout(30):
+                while not server.sql(f"SELECT 1 {waiting}"):  # noqa: ASYNC110 - a database sends no event
+                    await asyncio.sleep(0.05)
+            server.sql(f"SELECT {end}(pid) {waiting}")
+            with pytest.raises(CommitInDoubt):
+                await asked
+        finally:
+            server.sql("ALTER SYSTEM RESET synchronous_standby_names")
+            server.sql("SELECT pg_reload_conf()")
+        assert (await place.store.load("B")).body.inline == PDF
+        await place.keep("C")
+
+
 async def test_a_body_goes_with_its_letter_and_not_while_a_delivery_is_open(
     open_postgres: OpenPlace, bodies: SpoolSql, server: PostgresServer
 ) -> None:
@@ -318,7 +344,7 @@ async def test_an_installation_moves_from_sqlite_whole(
     counts = await asyncio.to_thread(copy, keep_source=True)
     assert (counts["messages"], counts["body_segments"], counts["missing"]) == (3, 5, 0)
     with pytest.raises(StoreUnavailable, match="not empty"):
-        await asyncio.to_thread(copy)
+        await asyncio.to_thread(copy, keep_source=True)
     wipe(server)
     assert await asyncio.to_thread(copy) == counts
     with pytest.raises(StoreUnavailable, match="moved"):
@@ -335,6 +361,60 @@ async def test_an_installation_moves_from_sqlite_whole(
     shared = SpoolSql(_database(target))
     assert b"".join([segment async for segment in shared.read(body)]) == PDF * 2000
     await shared.close()
+
+
+async def test_a_copy_cut_short_before_its_source_was_marked_is_completed_by_the_next(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    """Else two gateways could start, one on each, and every letter would go out twice."""
+    wipe(server)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    counts = await asyncio.to_thread(copy, keep_source=True)  # all but the mark
+    assert await asyncio.to_thread(copy) == counts
+    with pytest.raises(StoreUnavailable, match="moved"):
+        migrate(source)
+
+
+async def test_a_target_that_holds_something_else_than_the_source_is_refused(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path
+) -> None:
+    wipe(server)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    await asyncio.to_thread(copy, keep_source=True)
+    server.sql("UPDATE deliveries SET state = 'delivered' WHERE spool_id = 'A'", "contract")  # somebody started it
+    with pytest.raises(StoreUnavailable, match="not empty"):
+        await asyncio.to_thread(copy)
+    migrate(source)
+
+
+async def test_a_source_is_marked_also_when_statistics_of_the_target_cannot_be_taken(
+    open_sqlite: OpenPlace, server: PostgresServer, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wipe(server)
+    monkeypatch.setattr(copying, "_ANALYZE_LIMIT", 1)
+    await _some_letters(open_sqlite, database)
+    source, target = f"sqlite:///{database}", server.url("contract")
+    with psycopg.connect(f"host={server.home} user=mssgw dbname=contract") as stranger:
+        stranger.execute("LOCK TABLE store_secret IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
+        counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    assert counts["messages"] == 2
+    with pytest.raises(StoreUnavailable, match="moved"):
+        migrate(source)
+
+
+async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
+    spool = new_spool(database.parent / "spool")
+    async with open_sqlite() as place:
+        sink = spool.create("LARGE")
+        await sink.write(PDF * 2000)
+        await place.keep("LARGE", body=await sink.close(size=len(PDF) * 2000), lease=place.lease())
+        await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
+        await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
+    await spool.close()
 
 
 async def test_nothing_is_copied_while_the_spool_is_elsewhere(
@@ -363,6 +443,21 @@ def test_a_server_that_does_not_sync_is_refused() -> None:
         engine = _database(careless.create("x")).engine(writing=True)
         with pytest.raises(StoreUnavailable, match="fsync"):
             engine.connect()
+
+
+def test_the_server_notices_within_seconds_that_a_machine_has_gone_and_frees_its_locks() -> None:
+    """By its own defaults after two hours: nobody would sweep, nor start under that name."""
+    postgresql.required()
+    port = free_port()
+    with PostgresServer(port=port):
+        place = _database(f"postgresql+psycopg://mssgw@127.0.0.1:{port}/postgres")
+        asked = "SELECT setting FROM pg_settings WHERE starts_with(name, 'tcp_') ORDER BY name"
+        limits = [("2",), ("5",), ("5",), ("15000",)]
+        with place.connect() as standing:
+            assert standing.execute(asked).fetchall() == limits
+        for writing in (True, False):
+            with place.engine(writing=writing).connect() as connection:
+                assert [tuple(row) for row in connection.exec_driver_sql(asked)] == limits
 
 
 async def test_a_password_never_shows(server: PostgresServer) -> None:

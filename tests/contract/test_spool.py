@@ -105,6 +105,14 @@ async def test_a_removed_body_is_gone(spool: Spool) -> None:
         await read(spool, cold(body))
 
 
+async def test_bodies_are_removed_together(spool: Spool) -> None:
+    bodies = [await put(spool, name, LARGE) for name in "AB"]
+    await spool.remove("A", "B")
+    for body in bodies:
+        with pytest.raises(Gone):
+            await read(spool, cold(body))
+
+
 async def test_sweep_removes_files_without_a_row_and_no_others(spool: Spool) -> None:
     place = Place(store := MemoryStore(), store, FixedClock())
     kept = await put(spool, "KEPT", LARGE)

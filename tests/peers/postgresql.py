@@ -42,10 +42,11 @@ def required() -> None:
 class PostgresServer:
     """One cluster, from start to the end of the ``with`` block."""
 
-    def __init__(self, *settings: str) -> None:
-        """``settings``: lines such as ``max_connections=50``, beyond the defaults."""
+    def __init__(self, *settings: str, port: int | None = None) -> None:
+        """``settings``: lines such as ``max_connections=50``, beyond the defaults. ``port``: on loopback too."""
         self.home = Path(tempfile.mkdtemp(prefix="mssgw-pg-", dir="/tmp"))
-        self._settings = settings
+        self._settings = settings if port is None else (*settings, "listen_addresses=127.0.0.1", f"port={port}")
+        self._port = port or 5432
         self._process: subprocess.Popen[bytes] | None = None
         found = binaries()
         assert found is not None
@@ -66,7 +67,9 @@ class PostgresServer:
 
     def sql(self, statement: str, database: str = "postgres") -> list[Any]:
         """Run it outside any transaction; the rows, if there are any."""
-        with psycopg.connect(f"host={self.home} user=mssgw dbname={database}", autocommit=True) as connection:
+        with psycopg.connect(
+            f"host={self.home} port={self._port} user=mssgw dbname={database}", autocommit=True
+        ) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 

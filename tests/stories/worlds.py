@@ -93,10 +93,10 @@ class SlowStore:
         await asyncio.sleep(self.seconds)
         return await self._store.know(question)
 
-    async def claim(self, *, now: datetime, lease: Lease, limit: int) -> Sequence[Delivery]:
+    async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
         self.claims, self.claiming = self.claims + 1, self.claiming + 1
         try:
-            return await self._store.claim(now=now, lease=lease, limit=limit)
+            return await self._store.claim(now=now, lease=lease, limit=limit, lapsed=lapsed)
         finally:
             self.claiming -= 1
 

@@ -89,8 +89,7 @@ class SpoolSql(Arrivals):
 
     async def remove(self, *spool_ids: str) -> None:
         if spool_ids:
-            given = [{"of": spool_id} for spool_id in spool_ids]
-            await self.in_thread(self._tried, lambda connection: connection.execute(_REMOVE, given))
+            await self.in_thread(self._tried, lambda connection: _remove(connection, spool_ids))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
         old = await self.in_thread(self._tried, lambda connection: self._garbage(connection, older_than))
@@ -203,6 +202,11 @@ class SegmentRows:
             self._over = True
             if self._next:
                 self._spool.within(lambda connection: connection.execute(_REMOVE, {"of": self._id}))
+
+
+def _remove(connection: Connection, spool_ids: Sequence[str]) -> None:
+    for spool_id in spool_ids:  # no executemany: NOT IN has as many parameters as it has values
+        connection.execute(_REMOVE, {"of": spool_id})
 
 
 def _insert(connection: Connection, insert: Any, rows: list[dict[str, Any]], spool_id: str, start: int) -> None:

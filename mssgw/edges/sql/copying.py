@@ -2,12 +2,13 @@
 
 Nothing is decrypted: rows and segments mean the same there, under the same master key. A copy that is cut short leaves
 the target empty; one that is done marks the source, so that nobody starts it again and delivers every letter twice.
+What is cut short between these two is told from the target: a second copy finds everything there, and only marks.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -19,9 +20,10 @@ from mssgw.edges.spool_folders import SpoolFolders
 from mssgw.edges.sql.dialects import Sqlite, database
 from mssgw.edges.sql.migrations import MOVED, migrate
 from mssgw.edges.sql.postgres import OPEN, Postgres, lock_key
-from mssgw.edges.sql.tables import body_segments, deliveries, messages, metadata
+from mssgw.edges.sql.tables import body_segments, deliveries, messages, metadata, store_secret
 
 _AT_ONCE = 500
+_ANALYZE_LIMIT = 60  # seconds; autovacuum does it otherwise
 
 Advance = Callable[[str, int, int], None]  # table, rows so far, rows in all
 
@@ -43,10 +45,15 @@ def copy_store(
     for url in (source_url, target_url):
         migrate(url)
     try:
-        with source.engine(writing=True).connect() as there, there.begin():  # the write lock: nothing changes now
-            counts = _copy_into(target, there, spool, advance)
-            if not keep_source:
-                there.execute(text("UPDATE alembic_version SET version_num = :moved"), {"moved": MOVED})
+        with closing(target.connect()) as session:
+            _take(session)
+            with source.engine(writing=True).connect() as there, there.begin():  # the write lock: nothing changes now
+                counts = None if keep_source else _copied_before(session, there)
+                counts = counts or _copy_into(session, there, spool, advance)
+                if not keep_source:
+                    there.execute(text("UPDATE alembic_version SET version_num = :moved"), {"moved": MOVED})
+            with suppress(*target.errors):  # all is done
+                _analyze(session)
     except target.errors as error:
         raise target.failure(error) from None
     except source.errors as error:
@@ -54,23 +61,58 @@ def copy_store(
     return counts
 
 
-def _copy_into(target: Postgres, source: Connection, spool: Path, advance: Advance) -> dict[str, int]:
-    with closing(target.connect()) as session:
-        locked = session.execute("SELECT pg_try_advisory_lock(%s)", (lock_key(OPEN),)).fetchone()
-        if not locked or not locked[0]:
-            raise StoreUnavailable("a node or a command has the target open: stop them all first")
-        with session.transaction():
-            _require_empty(session)
-            counts = {
-                table.name: _copy_table(session, source, table, advance)
-                for table in metadata.sorted_tables
-                if table is not body_segments
-            }
-            counts["body_segments"], counts["missing"] = _copy_bodies(session, source, spool, advance)
-            _go_on_counting(session)
-            _verify(session, counts)
-        session.execute("ANALYZE")
-        return counts
+def _take(session: "psycopg.Connection[Any]") -> None:
+    locked = session.execute("SELECT pg_try_advisory_lock(%s)", (lock_key(OPEN),)).fetchone()
+    if not locked or not locked[0]:
+        raise StoreUnavailable("a node or a command has the target open: stop them all first")
+
+
+def _copied_before(session: "psycopg.Connection[Any]", source: Connection) -> dict[str, int] | None:
+    """The rows by table when the target holds just what this source does, else None. Bodies came with their rows."""
+    secret = select(store_secret.c.key_id, store_secret.c.wrapped)
+    ours, theirs = source.execute(secret).first(), session.execute(str(secret)).fetchone()
+    if ours is None or tuple(ours) != theirs:
+        return None
+    counts = _count(session)
+    for table in metadata.sorted_tables:
+        if table is not body_segments:
+            there = session.cursor().stream(_these("SELECT {columns} FROM {table}", table))
+            if _digest(_rows(source, table)) != _digest(there):
+                return None
+    bodiless = (
+        "SELECT count(*) FROM messages m WHERE m.inline IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM body_segments b WHERE b.spool_id = m.spool_id)"
+    )
+    (missing,) = session.execute(bodiless).fetchone() or (0,)
+    return counts | {"missing": missing}
+
+
+def _digest(rows: Iterable[Any]) -> tuple[int, int]:
+    """Of rows in any order: the two databases do not sort alike."""
+    count = total = 0
+    for row in rows:
+        count, total = count + 1, total + hash(tuple(row))
+    return count, total
+
+
+def _copy_into(session: "psycopg.Connection[Any]", source: Connection, spool: Path, advance: Advance) -> dict[str, int]:
+    with session.transaction():
+        _require_empty(session)
+        counts = {
+            table.name: _copy_table(session, source, table, advance)
+            for table in metadata.sorted_tables
+            if table is not body_segments
+        }
+        counts["body_segments"], counts["missing"] = _copy_bodies(session, source, spool, advance)
+        _go_on_counting(session)
+        _verify(session, counts)
+    return counts
+
+
+def _analyze(session: "psycopg.Connection[Any]") -> None:
+    ours = sql.SQL(", ").join(sql.Identifier(table.name) for table in metadata.sorted_tables)
+    session.execute(f"SET statement_timeout = '{_ANALYZE_LIMIT}s'")
+    session.execute(sql.SQL("ANALYZE {}").format(ours))
 
 
 def _require_empty(session: "psycopg.Connection[Any]") -> None:
@@ -81,13 +123,9 @@ def _require_empty(session: "psycopg.Connection[Any]") -> None:
 
 def _copy_table(session: "psycopg.Connection[Any]", source: Connection, table: Table, advance: Advance) -> int:
     total = source.execute(select(func.count()).select_from(table)).scalar_one()
-    given: dict[str, Any] = {column.name: column for column in table.columns}
-    if table is deliveries:  # nobody holds anything: the daemon is stopped
-        given |= {name: text("NULL") for name in ("lease_token", "lease_until")}
-    rows = source.execution_options(yield_per=_AT_ONCE).execute(select(*given.values()).select_from(table))
     done = 0
     with session.cursor().copy(_copying(table)) as copy:
-        for row in rows:
+        for row in _rows(source, table):
             copy.write_row(tuple(row))
             done += 1
             if done % _AT_ONCE == 0:
@@ -96,9 +134,20 @@ def _copy_table(session: "psycopg.Connection[Any]", source: Connection, table: T
     return done
 
 
+def _rows(source: Connection, table: Table) -> Iterable[Any]:
+    given: dict[str, Any] = {column.name: column for column in table.columns}
+    if table is deliveries:  # nobody holds anything: the daemon is stopped
+        given |= {name: text("NULL") for name in ("lease_token", "lease_until")}
+    return source.execution_options(yield_per=_AT_ONCE).execute(select(*given.values()).select_from(table))
+
+
 def _copying(table: Table) -> sql.Composed:
+    return _these("COPY {table} ({columns}) FROM STDIN", table)
+
+
+def _these(statement: LiteralString, table: Table) -> sql.Composed:
     columns = sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns)
-    return sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
+    return sql.SQL(statement).format(table=sql.Identifier(table.name), columns=columns)
 
 
 def _copy_bodies(
@@ -145,7 +194,14 @@ def _go_on_counting(session: "psycopg.Connection[Any]") -> None:
 
 
 def _verify(session: "psycopg.Connection[Any]", counts: dict[str, int]) -> None:
+    for table, found in _count(session).items():
+        if found != counts[table]:
+            raise StoreUnavailable(f"{table} does not have as many rows as its source: nothing was copied")
+
+
+def _count(session: "psycopg.Connection[Any]") -> dict[str, int]:
+    counts = {}
     for table in metadata.sorted_tables:
         found = session.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table.name))).fetchone()
-        if not found or found[0] != counts[table.name]:
-            raise StoreUnavailable(f"{table.name} does not have as many rows as its source: nothing was copied")
+        counts[table.name] = found[0] if found else 0
+    return counts

@@ -50,6 +50,8 @@ class Database(Protocol):
     integrity_errors: Errors
     #: Large bodies rest in it too, so that any node can deliver any letter.
     keeps_bodies: bool
+    #: Only a reader keeps scrub() from its end, and for a moment; else it takes minutes, and who sweeps asks again.
+    scrubs_at_once: bool
     #: A commit that failed may be read back when the database recovers: bury() prevents that.
     may_resurrect: bool
     #: One SELECT needs no transaction around it, and leaves none open.
@@ -76,11 +78,24 @@ class Database(Protocol):
     def conflicted(self, error: BaseException) -> bool:
         """Whether the transaction only met another node's and may well succeed when it is tried again."""
 
+    def waited(self, error: BaseException) -> bool:
+        """Whether the transaction waited for a lock that somebody keeps: others may not need it."""
+
+    def wait_briefly(self, connection: Connection) -> None:
+        """Let this transaction wait for locks for a moment only."""
+
     def scrub(self, connection: Connection) -> bool:
-        """Try to make what was deleted unreadable on disk; False when a reader of the old state is in the way."""
+        """Try to make what was deleted unreadable on disk; False while it is not: a reader of the old state is in the
+        way, or it is too soon."""
 
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """Within it, deletes need overwrite nothing: what goes is sealed, and its key goes by the same transaction."""
+
+    def committing(self, connection: Connection) -> None:
+        """COMMIT comes next: see committed()."""
+
+    def committed(self, connection: Connection) -> bool:
+        """Whether the COMMIT that came back without an error did all that it should."""
 
     def bury(self, connection: Connection) -> None:
         """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
@@ -127,6 +142,7 @@ class Sqlite:
     errors: Errors = (DBAPIError, sqlite3.Error)
     integrity_errors: Errors = (IntegrityError, sqlite3.IntegrityError)
     keeps_bodies = False
+    scrubs_at_once = True
     may_resurrect = True
     reads_in_autocommit = True
     present: tuple[ColumnElement[datetime], ...] = ()
@@ -183,6 +199,12 @@ class Sqlite:
     def conflicted(self, error: BaseException) -> bool:
         return False  # who writes holds the write lock
 
+    def waited(self, error: BaseException) -> bool:
+        return False  # once it is held, there is nothing else to wait for
+
+    def wait_briefly(self, connection: Connection) -> None:
+        """Nothing to wait for."""
+
     def alone(self, connection: Connection, table: Table | None = None) -> None:
         """BEGIN IMMEDIATE did that."""
 
@@ -214,6 +236,12 @@ class Sqlite:
             yield
         finally:
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
+    def committing(self, connection: Connection) -> None:
+        """Nothing to get ready."""
+
+    def committed(self, connection: Connection) -> bool:
+        return True
 
     def bury(self, connection: Connection) -> None:
         """The next frames in the WAL overwrite those of the failed commit, and its checksums no longer follow."""

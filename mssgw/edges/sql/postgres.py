@@ -28,10 +28,16 @@ _PEER_LIMIT = 15  # a server that acknowledges nothing for so long has gone
 _STATEMENT_LIMIT = 30
 _ANSWER_LIMIT = _STATEMENT_LIMIT + 5  # a server that says nothing for so long hangs: it would have given up itself
 _LOCK_LIMIT = 10
+_HURRIED_LOCK_LIMIT = 1  # of one unit, after a batch has waited for the whole limit
 _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row locks
 _REWRITE_EVERY = 240.0  # the promise is ten minutes
 _REWRITE_WAIT = 200  # milliseconds
 _REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
+
+_WARNED = "mssgw.warned"
+
+# A rewrite takes along what somebody's snapshot still sees, without a word; the VACUUM after it has counted that.
+_KEPT_DEAD = "SELECT n_dead_tup > 0 FROM pg_stat_all_tables WHERE relid = 'data_keys'::regclass"
 
 _TOLD = {
     "25006": "this PostgreSQL takes no writes: perhaps a standby",
@@ -63,6 +69,7 @@ class Postgres:
     errors: Errors = (DBAPIError, psycopg.Error)
     integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
+    scrubs_at_once = False
     may_resurrect = (
         False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
     )
@@ -121,9 +128,16 @@ class Postgres:
             "lock_timeout": _LOCK_LIMIT if statement_limit else 0,
             "idle_in_transaction_session_timeout": _IDLE_LIMIT if statement_limit else 0,
         }
+        # The server's side too: what a machine that lost its power had locked stays locked until its peer notices.
+        noticing = {
+            "tcp_keepalives_idle": _PEER_LIMIT // 3,
+            "tcp_keepalives_interval": _PEER_LIMIT // 3,
+            "tcp_user_timeout": _PEER_LIMIT,
+        }
         given = str(self._url.query.get("options", ""))
+        settings = [f"-c {name}={limit}s" for name, limit in (limits | noticing).items()]
         return {
-            "options": " ".join([given, *(f"-c {name}={limit}s" for name, limit in limits.items())]).strip(),
+            "options": " ".join([given, *settings, "-c tcp_keepalives_count=2"]).strip(),
             "application_name": "mssgw",
             "connect_timeout": CONNECT_LIMIT,
             "target_session_attrs": "read-write",  # of several hosts the primary, also after a failover
@@ -155,6 +169,13 @@ class Postgres:
         cause = getattr(error, "orig", None) or error
         return isinstance(cause, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure))
 
+    def waited(self, error: BaseException) -> bool:
+        cause = getattr(error, "orig", None) or error
+        return isinstance(cause, psycopg.errors.LockNotAvailable)
+
+    def wait_briefly(self, connection: Connection) -> None:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_HURRIED_LOCK_LIMIT}s'")
+
     def wake(self, connection: Connection) -> None:
         """In no transaction of ours: a NOTIFY makes commits queue up behind each other."""
         driver = _driver(connection)
@@ -167,6 +188,13 @@ class Postgres:
     def bury(self, connection: Connection) -> None:
         """Nothing to bury."""
 
+    def committing(self, connection: Connection) -> None:
+        connection.info.pop(_WARNED, None)
+
+    def committed(self, connection: Connection) -> bool:
+        """Where an operator cancels the wait for a standby, COMMIT succeeds, and only warns."""
+        return _WARNED not in connection.info
+
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """No delete overwrites anything here; see scrub()."""
         return nullcontext()
@@ -174,30 +202,33 @@ class Postgres:
     def scrub(self, connection: Connection) -> bool:
         """VACUUM frees dead keys for reuse; every few minutes a new file, without them, takes the table's place.
 
-        What WAL and backups still hold: docs/scaling.md.
+        False until it has, and took none of them along. What WAL and backups still hold: docs/scaling.md.
         """
         driver = _driver(connection)
         driver.autocommit = True  # VACUUM runs in no transaction
+        rewritten = False
         try:
             # Briefly: whoever waits for the whole table makes every letter wait behind it, for as long as a backup
             # reads. Then the next sweep tries again.
             driver.execute(f"SET lock_timeout = '{_REWRITE_WAIT}ms'")
             with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                self._rewrite(driver)
+                rewritten = self._rewrite(driver)
             driver.execute("VACUUM (TRUNCATE OFF) data_keys")  # truncating waits five seconds for readers
+            return rewritten and driver.execute(_KEPT_DEAD).fetchone() != (True,)
         except psycopg.errors.LockNotAvailable:
             return False
         finally:
             if not driver.closed:
                 driver.execute(f"SET lock_timeout = '{_LOCK_LIMIT}s'")
                 driver.autocommit = False
-        return True
 
-    def _rewrite(self, driver: "psycopg.Connection[Any]") -> None:
+    def _rewrite(self, driver: "psycopg.Connection[Any]") -> bool:
         (size,) = driver.execute("SELECT pg_table_size('data_keys')").fetchone() or (0,)
-        if time.monotonic() >= self._rewritten + _REWRITE_EVERY and size <= _REWRITE_MOST:
-            driver.execute("VACUUM (FULL) data_keys")
-            self._rewritten = time.monotonic()
+        if time.monotonic() < self._rewritten + _REWRITE_EVERY or size > _REWRITE_MOST:
+            return False
+        driver.execute("VACUUM (FULL) data_keys")
+        self._rewritten = time.monotonic()
+        return True
 
     # --- locks between nodes -----------------------------------------------------------------------------------
 
@@ -240,11 +271,17 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'),
 """
 
 
-def _prepare_writer(driver: "psycopg.Connection[Any]", _record: object) -> None:
+def _prepare_writer(driver: "psycopg.Connection[Any]", record: Any) -> None:
+    driver.add_notice_handler(lambda notice: _hear(notice, record.info))
     fsync, pages, commit = driver.execute(_DURABLE).fetchone() or ("", "", "")
     driver.commit()
     if (fsync, pages) != ("on", "on") or commit not in ("on", "remote_apply"):
         raise StoreUnavailable("PostgreSQL must run with fsync = on and full_page_writes = on: a 250 is a promise")
+
+
+def _hear(notice: psycopg.errors.Diagnostic, told: dict[str, Any]) -> None:
+    if notice.severity_nonlocalized == "WARNING":
+        told[_WARNED] = True
 
 
 def _prepare_reader(driver: "psycopg.Connection[Any]", _record: object) -> None:

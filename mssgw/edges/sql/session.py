@@ -65,11 +65,16 @@ class Session:
         result: T = await self.writer.ask(unit)
         return result
 
-    async def scrub(self) -> None:
-        """Make what was deleted unreadable on disk. Raises StoreUnavailable when a reader stays in the way."""
+    async def scrub(self) -> bool:
+        """Make what was deleted unreadable on disk; False where that takes longer, and is owed still.
+
+        Raises StoreUnavailable when a reader stays in the way of a database that does it at once.
+        """
         for _ in range(_SCRUB_TRIES):
             if await self.writer.ask(Upkeep(self.database.scrub)):
-                return
+                return True
+            if not self.database.scrubs_at_once:
+                return False
             await asyncio.sleep(0.1)
         raise StoreUnavailable("what was deleted is still in the WAL: some process reads an old state")
 

@@ -16,12 +16,12 @@ from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.closing import Closing
 from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
+from mssgw.edges.sql.erasing import Erasing
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.notifications import SqlNotifications
 from mssgw.edges.sql.retention import SqlPurges
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import (
-    body_segments,
     conversations,
     data_keys,
     deliveries,
@@ -33,26 +33,23 @@ from mssgw.edges.sql.tables import (
 )
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.unopened import SqlUnopened
-from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, finished, freed, renewed, unowned
+from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, freed, renewed, unowned
 from mssgw.ports import Acceptance, HalfSettled, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction forgets, so that letters get in between
-_ERASED_AT_ONCE = 50  # letters: some milliseconds
 
 
 class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges):
+class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
         """``damaged`` hears the queue id of each letter that a claim sets aside."""
         super().__init__(session)
         self._damaged = damaged
-        self._erased: list[str] = []  # deleted, not yet scrubbed
-        self._scrubbed = False  # an earlier process may have died between deleting and scrubbing
 
     @property
     def _intake(self) -> Intake:
@@ -209,34 +206,6 @@ class SqlStore(Closing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges)
             lambda connection: [connection.execute(statement).scalar() for statement in earliest()]
         )
         return min((moment(each) for each in due if each is not None), default=None)
-
-    async def erase_finished(self, *, now: datetime) -> Sequence[str]:
-        if not await self.leads():
-            return []
-        done: list[str] = await self._session.reader.ask(
-            lambda connection: list(connection.execute(finished()).scalars())
-        )
-        for start in range(0, len(done), _ERASED_AT_ONCE):
-            some = done[start : start + _ERASED_AT_ONCE]
-            self._erased += await self._session.write(Unit(work=partial(self._erase, ids=some, now=now)))
-            self._scrubbed = False
-        if not self._scrubbed:
-            await self._session.scrub()
-            self._scrubbed = True
-        erased, self._erased = self._erased, []
-        return erased
-
-    def _erase(self, connection: Connection, *, ids: Sequence[str], now: datetime) -> list[str]:
-        """The ids that were still there: another process may have been faster."""
-        gone = delete(messages).where(messages.c.spool_id.in_(ids)).returning(messages.c.spool_id)
-        with self._session.database.keyless(connection):
-            there = list(connection.execute(gone).scalars())
-        bodies = (body_segments,) if self._session.database.keeps_bodies else ()
-        for table in (data_keys, deliveries, *bodies):
-            connection.execute(delete(table).where(table.c.spool_id.in_(there)))
-        entries = [Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in there]
-        self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])
-        return there
 
     async def forget(self, *, before: datetime) -> int:
         if not await self.leads():

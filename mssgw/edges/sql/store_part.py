@@ -12,6 +12,7 @@ class StorePart:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._leading_by: Connection | None = None  # a session that led is not one that leads again after another
 
     @property
     def _records(self) -> Records:
@@ -24,4 +25,6 @@ class StorePart:
 
     def _leading(self, connection: Connection) -> bool:
         with connection.begin():
-            return self._session.database.leads(connection)
+            leads = self._session.database.leads(connection)
+        self._leading_by = connection if leads else None
+        return leads

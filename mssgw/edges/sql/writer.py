@@ -5,12 +5,13 @@ Group commit, no timer: under load a hundred letters share one fsync, an idle st
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.units import Apart, Batch, Unit, Upkeep, Work
@@ -18,6 +19,8 @@ from mssgw.edges.sql.worker import Job, Worker
 from mssgw.ports import Meter
 
 _WAKE_EVERY = 0.2  # seconds
+_MOST_LOCKED = 5  # units of a batch that may wait for a lock each: then it is no row, but a table
+_HURRY = 60.0  # seconds in which a lock that was waited for in vain is taken to be there still
 _TRIES = 8  # of a transaction that meets another node's
 
 
@@ -29,6 +32,8 @@ class Writer(Worker):
     ) -> None:
         self._admit, self._meter = admit, meter
         self._woke = float("-inf")
+        self._hurried = float("-inf")
+        self._in_doubt = False  # COMMIT was sent, and no answer has come
         super().__init__("writer", engine, database)
 
     def is_awaited(self, jobs: Sequence[Job]) -> bool:
@@ -43,9 +48,10 @@ class Writer(Worker):
         try:
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
+            locked = 0
             for position, job in enumerate(units):
                 try:
-                    self._alone(connection, job)
+                    locked += self._alone(connection, job, may_wait=locked < _MOST_LOCKED)
                 except self.database.errors as error:  # those before it are committed, those after it cannot be
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self.fail([*units[position:], *upkeep], error)
@@ -83,6 +89,7 @@ class Writer(Worker):
             return
         try:
             self.database.bury(self.connected())
+            self._in_doubt = False
         except Exception:  # the thread must go on, whatever it is
             with contextlib.suppress(Exception):
                 self.disconnect()
@@ -99,6 +106,11 @@ class Writer(Worker):
     def fail(self, jobs: Sequence[Job], error: Exception) -> None:
         self._meter.count("commit", "failed")
         super().fail(jobs, error)
+        if self._in_doubt:
+            self._in_doubt = False
+            for job in jobs:
+                if isinstance(job.error, StoreUnavailable) and not isinstance(job.error, StoreFull):
+                    job.error = CommitInDoubt(str(job.error))
 
     def _outside(self, connection: Connection, job: Job) -> None:
         """Units of the same batch are committed: whatever happens here is not theirs."""
@@ -113,16 +125,40 @@ class Writer(Worker):
     def _commit(self, connection: Connection, jobs: Sequence[Job]) -> None:
         if not jobs:
             return
+        with self._transaction(connection):
+            if time.monotonic() < self._hurried + _HURRY:
+                self.database.wait_briefly(connection)
+            try:
+                self._perform_all(connection, jobs)
+            except self.database.errors as error:
+                if not self.database.waited(error):
+                    raise
+                self._hurried = time.monotonic()
+                if len(jobs) == 1:
+                    raise
+                raise Apart from None  # somebody keeps a lock on what one of them needs
+
+    def _perform_all(self, connection: Connection, jobs: Sequence[Job]) -> None:
+        batch = Batch(self.database.integrity_errors)
+        for job in jobs:
+            for step in job.what.steps:
+                batch.add(step)
+            if job.what.work is not None:
+                batch.flush(connection)
+                job.result = self._work(connection, job.what.work)
+        batch.flush(connection)
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
+        self._in_doubt = False
         with connection.begin():
             self._admit(connection)
-            batch = Batch(self.database.integrity_errors)
-            for job in jobs:
-                for step in job.what.steps:
-                    batch.add(step)
-                if job.what.work is not None:
-                    batch.flush(connection)
-                    job.result = self._work(connection, job.what.work)
-            batch.flush(connection)
+            yield
+            self.database.committing(connection)
+            self._in_doubt = True
+        if not self.database.committed(connection):
+            raise CommitInDoubt("it is committed, but perhaps on no standby: a failover may lose it")
+        self._in_doubt = False
 
     def _work(self, connection: Connection, work: Work[Any]) -> Any:
         try:
@@ -136,21 +172,28 @@ class Writer(Worker):
         except Exception:
             raise Apart from None
 
-    def _alone(self, connection: Connection, job: Job) -> None:
-        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too."""
+    def _alone(self, connection: Connection, job: Job, *, may_wait: bool) -> bool:
+        """One unit in its own transaction. A refusal is its own; a failing disk goes up and fails the rest too.
+
+        So does a lock that it waits for, unless it ``may_wait``. Returns whether that was its trouble.
+        """
         job.result = None
         try:
             self._again_if_conflicted(lambda: self._commit_alone(connection, job))
         except self.database.integrity_errors as error:
             job.error = self.database.failure(error)
-        except self.database.errors:
-            raise
+        except self.database.errors as error:
+            if not (may_wait and self.database.waited(error)):
+                raise
+            job.error = self.database.failure(error)
+            return True
         except Exception as error:
             job.error = error
+        return False
 
     def _commit_alone(self, connection: Connection, job: Job) -> None:
-        with connection.begin():
-            self._admit(connection)
+        with self._transaction(connection):
+            self.database.wait_briefly(connection)
             for step in job.what.steps:
                 if step.rows.run(connection, [step.row]) != 1 and step.otherwise is not None:
                     raise step.otherwise

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
-from mssgw.core.errors import MalformedMatricule, StoreFull, StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, MalformedMatricule, StoreFull, StoreUnavailable
 from mssgw.edges.sql.dialects import Database, database
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.sql.worker import Job
@@ -130,3 +130,26 @@ async def test_what_is_buried_is_written_each_time(writer: Writer, place: Databa
         before = wal.stat().st_size
         await writer.ask(Upkeep(bury))
         assert wal.stat().st_size > before
+
+
+@pytest.mark.parametrize("buried", [True, False])
+async def test_a_commit_that_failed_is_in_doubt_until_it_is_buried(
+    writer: Writer, place: Database, monkeypatch: pytest.MonkeyPatch, buried: bool
+) -> None:
+    """Who recovers the database after a crash may read it; what failed before COMMIT is gone for certain."""
+
+    def cannot(connection: Connection) -> None:
+        raise OSError
+
+    def no_commit(connection: Connection) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    if not buried:
+        monkeypatch.setattr(place, "bury", cannot)
+    with pytest.raises(StoreUnavailable) as told:
+        await writer.ask(fail(sqlite3.OperationalError("disk I/O error")))
+    assert not isinstance(told.value, CommitInDoubt)
+    event.listen(writer._engine, "commit", no_commit, once=True)
+    with pytest.raises(StoreUnavailable) as told:
+        await writer.ask(keep(1))
+    assert isinstance(told.value, CommitInDoubt) is not buried

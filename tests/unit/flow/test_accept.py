@@ -7,7 +7,7 @@ import pytest
 from mssgw.core.addresses import Address
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import CommitInDoubt, StoreUnavailable
 from mssgw.core.replies import DISK_FULL, Reply
 from mssgw.core.routes import Route, RouteTable
 from mssgw.core.settings import Settings
@@ -103,6 +103,16 @@ async def test_what_was_not_kept_leaves_no_file(office, monkeypatch, error):
         with pytest.raises(RuntimeError):
             await incoming.end(size=len(LARGE))
     assert not spool.files
+
+
+async def test_the_file_of_a_letter_whose_commit_is_in_doubt_stays(office, monkeypatch):
+    """It may be kept after all, and would then have no body; without a row it is swept."""
+    monkeypatch.setattr(office.store, "accept", failing(CommitInDoubt()))
+    spool = MemorySpool()
+    incoming = letter(office, spool)
+    await incoming.write(LARGE)
+    assert (await incoming.end(size=len(LARGE))).code == 451
+    assert spool.files
 
 
 async def test_a_letter_that_was_kept_stays_kept_when_the_log_cannot_be_written(office, monkeypatch):

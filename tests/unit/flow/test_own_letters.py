@@ -1,0 +1,38 @@
+"""What is left behind of a letter of ours that could not be kept."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from mssgw.core.addresses import Address
+from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable
+from mssgw.core.routes import Route, RouteTable, TlsPolicy
+from mssgw.core.settings import Settings
+from mssgw.edges.memory.spool import MemorySpool
+from mssgw.edges.memory.store import MemoryStore
+from mssgw.flow.live import Live, nobody_fits
+from mssgw.flow.own_letters import OwnLetter, OwnLetters
+from mssgw.formats.own_parts import Written
+from mssgw.ports import INLINE_LIMIT, Acceptance
+
+LARGE = Written(content=b"From: x\r\n\r\n" + b"x" * 70 * 1_000 + b"\r\n")
+assert len(LARGE.content) > INLINE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"), [(StoreUnavailable(), False), (StoreFull(), False), (CommitInDoubt(), True)]
+)
+async def test_only_a_letter_that_may_be_kept_after_all_leaves_its_file(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, stays: bool
+) -> None:
+    async def accept(acceptance: Acceptance) -> None:
+        raise error
+
+    store, spool = MemoryStore(), MemorySpool()
+    monkeypatch.setattr(store, "accept", accept)
+    routes = RouteTable({"x.example": Route(name="out", host="mx", tls=TlsPolicy.NONE)})
+    live = Live(Settings(hostname="gw.example", routes=routes), lambda *_: None, nobody_fits)  # type: ignore[arg-type]
+    letter = OwnLetter(spool_id="A", message_id="<a@x>", written=LARGE, to=Address.parse("a@x.example"))
+    with pytest.raises(type(error)):
+        await OwnLetters(store=store, spool=spool, live=live).keep(letter, datetime(2026, 11, 21, tzinfo=UTC))
+    assert bool(spool.files) is stays
