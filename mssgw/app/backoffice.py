@@ -110,7 +110,7 @@ class BackOffice:
         """Keep the failure notice; its journal lines by delivery number."""
         try:
             stored = await self.store.load(spool_id)
-        except Undecryptable:
+        except (Gone, Undecryptable):  # gone: with a page of the database
             if untold:
                 return {}
             raise

@@ -51,11 +51,17 @@ def _a_labels(domain: str) -> str:
 
 
 def _local_key(local: str) -> str:
-    """The local part as it is compared: quotation marks and backslashes that nothing needs mean nothing."""
+    """The local part as it is compared: quotation marks and backslashes that nothing needs mean nothing.
+
+    Only ASCII is lowered beside a character that compatibility maps to another (NFKC): lower() makes a k of KELVIN
+    SIGN, and of a letter to both mailboxes one copy would be dropped as named twice.
+    """
     if local.startswith('"'):
         meant = _ESCAPED.sub(r"\1", local[1:-1])
         local = meant if _DOT_STRING.fullmatch(meant) else '"' + re.sub(r'(["\\])', r"\\\1", meant) + '"'
-    return local.lower()
+    if local.isascii() or all(unicodedata.normalize("NFKC", char) == char for char in local):
+        return local.lower()
+    return "".join(char.lower() if char.isascii() else char for char in local)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,22 @@ from mssgw.formats.trace_fields import trace_fields
 from mssgw.ports import Spool, Stored, Trust
 
 
+class _Apart:
+    """How often one attempt may yet leave out a recipient at whose RCPT the connection was lost.
+
+    Else one whom the peer cannot stand holds back the others of the letter, at every attempt alike.
+    """
+
+    def __init__(self) -> None:
+        self._left = 3
+
+    def once_more(self, lost: Lost) -> bool:
+        """Closing by 421, or silence, is about the server as a rule: one more connection shows whether it is."""
+        left = self._left
+        self._left = 0 if lost.peer_said or lost.reply is SILENT else left - 1
+        return left > 0
+
+
 class HopTransport:
     """ports.Transport over connections to next hops. At least once.
 
@@ -76,9 +92,9 @@ class HopTransport:
     ) -> None:
         envelope = stored.envelope
         letter = Outgoing(self.trace(stored), stored.body, self._spool)
-        for start in range(0, len(deliveries), self._limits.recipients):
-            batch = deliveries[start : start + self._limits.recipients]
-            if not await self._batch(route, envelope, letter, batch, outcomes):
+        apart = _Apart()
+        while batch := [one for one in deliveries if one.number not in outcomes][: self._limits.recipients]:
+            if not await self._batch(route, envelope, letter, batch, outcomes, apart):
                 for delivery in deliveries:
                     outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host))
                 return
@@ -90,11 +106,14 @@ class HopTransport:
         letter: Outgoing,
         batch: Sequence[Delivery],
         outcomes: dict[int, Outcome],
+        apart: _Apart,
     ) -> bool:
-        """One transaction for these recipients; False when the connection was lost.
+        """One transaction for these recipients; False when the connection was lost, and all of them wait.
 
         A kept connection that dies before any reply had gone stale: nothing was accepted on it, so a fresh one gets
-        the letter in the same attempt. After any reply, or on a fresh one, the letter waits for the next attempt.
+        the letter in the same attempt. One lost at the RCPT of a recipient has accepted nothing either: that one
+        waits, and the others, without an outcome, go on. After any other reply, or on a fresh connection, the letter
+        waits for the next attempt.
         """
         fresh = False
         while True:
@@ -109,6 +128,9 @@ class HopTransport:
                 if kept and not fresh and not transaction.heard:
                     fresh = True
                     continue
+                if transaction.at_a_recipient and apart.once_more(lost):
+                    transaction.settle_asked(lost)
+                    return True
                 transaction.settle_rest(lost)
                 return False
             except BaseException:

@@ -51,6 +51,7 @@ class Transaction:
         self._outcomes = outcomes
         self._timeouts, self._still_trusted = timeouts, still_trusted
         self._eight_bit = self._smtputf8 = False
+        self._asked: Delivery | None = None  # whose RCPT waits for its answer
         self._refused: list[Delivery] = []  # at RCPT
         self.heard = False
         self._sending = False
@@ -88,15 +89,30 @@ class Transaction:
             raise Lost(GARBLED)
         return reply
 
+    @property
+    def at_a_recipient(self) -> bool:
+        """Whether the connection was lost while the answer about one recipient was awaited."""
+        return self._asked is not None and self._asked.number in self._waiting
+
+    def settle_asked(self, lost: Lost) -> None:
+        """The loss at a recipient is that one's: the others, of whom nothing was accepted, are without an outcome."""
+        assert self._asked is not None
+        self._settle(self._asked, self._meaning(lost))
+        for number in self._waiting:
+            self._outcomes.pop(number, None)
+
     def settle_rest(self, lost: Lost) -> None:
         """What the loss of the connection means for those without an outcome."""
+        self._settle_all(self._meaning(lost))
+
+    def _meaning(self, lost: Lost) -> Reply:
         reply = lost.reply
         # A refusal in the middle of the body is the peer's answer to it. At any other moment it answers nothing.
         if reply.permanent and not self._sending:
             reply = GARBLED
         if reply is GARBLED:  # the refusals may have been matched to the wrong recipients
             self._waiting |= {delivery.number: delivery for delivery in self._refused}
-        self._settle_all(reply)
+        return reply
 
     async def _fit(self) -> None:
         """Bounce what the peer cannot take. What the bytes are, when we can see them, counts more than BODY= (*).
@@ -162,10 +178,12 @@ class Transaction:
                 return False
         connection.in_transaction = True
         for delivery, command in zip(deliveries, following, strict=True):
+            self._asked = delivery
             answer = await self._ask(command)
             if not answer.ok and delivery.number in self._waiting:
                 self._settle(delivery, _too_many(answer))
                 self._refused.append(delivery)
+        self._asked = None
         if not self._waiting and not pipelined:
             return False
         answer = await self._ask(b"DATA\r\n", expected=354)

@@ -25,7 +25,7 @@ class Problem(Enum):
     BARE_CR = Reply(554, "5.6.0", "Message refuse : retour chariot (CR) isole")
     BARE_LF = Reply(554, "5.6.0", "Message refuse : saut de ligne (LF) isole")
     NUL = Reply(554, "5.6.0", "Message refuse : octet nul")
-    LONE_DOT = Reply(554, "5.6.0", "Message refuse : point non double en debut de ligne")
+    LONE_DOT = Reply(554, "5.6.0", "Message refuse : point en debut de ligne non double")
     LONG_LINE = Reply(554, "5.6.0", "Message refuse : ligne de plus de 1 Mio")
     TOO_BIG = Reply(552, "5.3.4", "Message trop volumineux")  # req: SD-1, SIZ-3
 

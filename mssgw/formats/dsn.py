@@ -91,8 +91,8 @@ def _fate_fields(fate: Fate, notice: NoticeOf) -> list[tuple[str, str]]:
         ("Final-Recipient", _recipient(fate.forward_path.address)),
         ("Action", notice.action.value),
         ("Status", fate.status(notice.action)),
-        ("Remote-MTA", f"dns; {fate.next_hop}" if fate.next_hop else ""),
-        ("Diagnostic-Code", f"{'smtp' if fate.next_hop else 'x-mssgw'}; {fate.reply}" if fate.reply else ""),
+        ("Remote-MTA", f"dns; {fate.speaker}" if fate.speaker else ""),  # only who said it (RFC 3464 section 2.3.5)
+        ("Diagnostic-Code", f"{'smtp' if fate.speaker else 'x-mssgw'}; {fate.reply}" if fate.reply else ""),
         ("Last-Attempt-Date", format_datetime(fate.attempted_at) if fate.attempted_at else ""),
         ("Will-Retry-Until", format_datetime(until) if until else ""),
     ]

@@ -12,13 +12,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _RENEW = "Vérifiez l'adresse, par exemple dans l'annuaire ou avec le destinataire, puis renvoyez votre message."
 _SUPPORT = "Transmettez cet avis à votre service informatique ou à votre éditeur de logiciel."
 _OTHERWISE = "Transmettez le document par un autre moyen sûr."
+_LATER = "Prévenez le destinataire par un autre moyen, et renvoyez votre message plus tard."
+
+_NO_DOMAIN = "Le domaine de cette adresse (ce qui suit le signe @) n'existe pas ou ne reçoit pas de courrier."
 
 # Enhanced status (RFC 3463) without its class: why, and what to do. The longest entry that fits is used.
 _REASONS: dict[str, tuple[str, str]] = {
     "": ("Le serveur du destinataire a refusé le message sans en préciser la raison.", _SUPPORT),
     "1": ("L'adresse du destinataire pose problème.", _RENEW),
     "1.1": ("Cette adresse n'existe pas.", _RENEW),
-    "1.2": ("Le domaine de cette adresse (ce qui suit le signe @) n'existe pas ou ne reçoit pas de courrier.", _RENEW),
+    "1.2": (_NO_DOMAIN, _RENEW),
     "1.3": (
         "Cette adresse est mal formée.",
         "Vérifiez l'adresse ; celle d'un patient commence par les 15 caractères de son matricule INS.",
@@ -26,6 +29,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "1.6": ("Cette boîte aux lettres a changé d'adresse.", _RENEW),
     "1.7": ("L'adresse de l'expéditeur a été refusée.", _SUPPORT),
     "1.8": ("L'adresse de l'expéditeur a été refusée.", _SUPPORT),
+    "1.10": (_NO_DOMAIN, _RENEW),
     "2": ("La boîte aux lettres du destinataire ne peut pas recevoir ce message.", _OTHERWISE),
     "2.1": ("La boîte aux lettres du destinataire est fermée ou n'accepte pas de message.", _OTHERWISE),
     "2.2": (
@@ -42,7 +46,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     "4.6": ("Le message tournait en boucle entre des serveurs.", _SUPPORT),
     "4.7": (
         "Le serveur du destinataire n'a pas accepté le message dans le délai prévu, malgré plusieurs essais.",
-        "Prévenez le destinataire par un autre moyen, et renvoyez votre message plus tard.",
+        _LATER,
     ),
     "5": ("Les deux serveurs de messagerie ne se sont pas compris.", _SUPPORT),
     "6": ("Le serveur du destinataire ne sait pas traiter le format de ce message.", _SUPPORT),
@@ -104,15 +108,22 @@ def _lines(notice: NoticeOf) -> Iterator[str]:
 
 def _about(fate: Fate, action: Action) -> Iterator[str]:
     yield f"  {fate.forward_path.address.text}"
+    ours = fate.own_words
+    cause = ours.cause if ours else ""
     if action is Action.FAILED:
-        why, advice = _reason(fate.status(action))
+        why, advice = _reason(fate)
         yield f"  Motif : {why}"
         yield f"  Que faire : {advice}"
+    elif action is Action.DELAYED and cause:
+        yield f"  Motif : la passerelle n'a pas encore remis le message : {cause}."
     elif action is Action.DELAYED:
         yield "  Motif : le serveur du destinataire est indisponible pour le moment, ou demande d'attendre."
-    if fate.reply is not None:
-        whose = f"Dernière réponse de {fate.next_hop}" if fate.next_hop else "Précision de la passerelle"
-        yield f"  {whose} : {fate.reply}"
+    if fate.reply is not None and ours:
+        about = f", à propos de {fate.next_hop}" if fate.next_hop else ""
+        code = f"{fate.reply.code} {fate.reply.status}"
+        yield f"  Précision de la passerelle{about} : {code} {ours.text}"
+    elif fate.reply is not None:
+        yield f"  Dernière réponse de {fate.next_hop} : {fate.reply}"
 
 
 def _closing(notice: NoticeOf) -> Iterator[str]:
@@ -132,8 +143,14 @@ def _closing(notice: NoticeOf) -> Iterator[str]:
             yield "Cet avis ne garantit pas que le message a été lu."
 
 
-def _reason(status: str) -> tuple[str, str]:
-    detail = status.partition(".")[2]
+def _reason(fate: Fate) -> tuple[str, str]:
+    """Why, and what to do: never in the name of a server that was not asked, or was not trusted."""
+    ours, late = fate.own_words, fate.reply is None or not fate.reply.permanent
+    detail = fate.status(Action.FAILED).partition(".")[2]
+    if ours and ours.cause:
+        return f"La passerelle n'a pas remis le message : {ours.cause}.", _LATER if late else _SUPPORT
+    if ours and not fate.next_hop and detail.startswith("7"):
+        return "La passerelle n'a pas remis le message.", _SUPPORT
     return _REASONS.get(detail) or _REASONS.get(detail.partition(".")[0]) or _REASONS[""]
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mssgw.core.envelope import Envelope, ForwardPath
 from mssgw.core.replies import Reply
+from mssgw.formats.own_words import OwnWords, own_words
 
 _STATUS = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 
@@ -22,12 +23,22 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """One recipient's: ``reply`` is the last word of ``next_hop``, or our own when that is ""."""
+    """One recipient's: ``reply`` is the last word of ``next_hop``, or our own, be it about ``next_hop``."""
 
     forward_path: ForwardPath
     reply: Reply | None = None
     next_hop: str = ""
     attempted_at: datetime | None = None
+
+    @property
+    def own_words(self) -> OwnWords | None:
+        """What we said ourselves; None when a server said the last word, or nobody any."""
+        return own_words(self.reply, self.next_hop) if self.reply is not None else None
+
+    @property
+    def speaker(self) -> str:
+        """The server whose words ``reply`` is; "" when it is ours."""
+        return "" if self.own_words else self.next_hop
 
     def status(self, action: Action) -> str:
         """The enhanced status of RFC 3463 for this action."""

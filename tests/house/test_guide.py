@@ -99,6 +99,19 @@ def test_every_event_stands_in_the_guide() -> None:
     assert sorted(each for each in events if not any(fnmatch(each, pattern) for pattern in known)) == []
 
 
+def test_every_measure_stands_in_the_guide() -> None:
+    """In full, or by its end behind an ellipsis, beside its sister."""
+    measure = re.compile(r"mssgw_[a-z_]{4,}")
+    spelt = (node.value for nodes in files() for node in nodes if isinstance(node, ast.Constant))
+    names = {value for value in spelt if isinstance(value, str) and measure.fullmatch(value)} - {"mssgw_work"}
+    assert {"mssgw_notices_sent", "mssgw_trust_own_domains_unlisted"} < names
+    known = set(re.findall(r"`((?:mssgw|…)_[a-z_]+)", GUIDE))
+    ends = tuple(name.removeprefix("…") for name in known if name.startswith("…"))
+    assert (
+        sorted(name for name in names if not name.endswith(ends) and not any(k.startswith(name) for k in known)) == []
+    )
+
+
 def systemctl(verb: str, text: str) -> list[set[str]]:
     """The words of each ``systemctl VERB`` in a text, to the end of its command."""
     return [set(words.split()) for words in re.findall(rf"systemctl {verb} ([^\n`#&|;]+)", text)]

@@ -195,9 +195,9 @@ async def test_refused_recipients_are_limited_too():
 
 
 async def test_refusals_of_the_reception_are_passed_on():
-    async with house(Recorder(refuse_sender=Reply(550, "5.7.1", "Domaine expediteur non autorise"))) as home:
+    async with house(Recorder(refuse_sender=Reply(550, "5.7.1", "Domaine d'expediteur non autorise"))) as home:
         peer = await home.meet()
-        assert await peer.ask("MAIL FROM:<dr@ailleurs.fr>") == "550 5.7.1 Domaine expediteur non autorise"
+        assert await peer.ask("MAIL FROM:<dr@ailleurs.fr>") == "550 5.7.1 Domaine d'expediteur non autorise"
         assert (await peer.ask("RCPT TO:<a@b.fr>"))[:3] == "503"
 
 

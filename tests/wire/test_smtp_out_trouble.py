@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Outcome
 from mssgw.core.replies import Reply
 from mssgw.edges.smtp_limits import PoolLimits, Timeouts
-from mssgw.edges.smtp_replies import SILENT
-from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, letter, route, sent, spooled, transport
-from tests.wire.scripted_server import ALL, CLOSE, SILENCE, Act, Script, ScriptedServer
+from mssgw.edges.smtp_replies import GARBLED, LOST, SILENT
+from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, letter, route, sent, spooled, to, transport
+from tests.wire.scripted_server import ALL, CLOSE, SILENCE, Act, Answer, Script, ScriptedServer
 
 LOCKSTEP = ALL[1:]
 MANNERS = pytest.mark.parametrize("offers", [ALL, LOCKSTEP], ids=["pipelined", "one-by-one"])
@@ -34,8 +34,67 @@ async def test_a_peer_that_goes_away_at_any_step_leaves_the_letter_waiting(
     async with ScriptedServer({moment: act}, offers=offers) as server:
         outcomes = await sent(server, deliveries=THREE, timeouts=HURRY)
     assert statuses(outcomes) == [(Deferred, "4.4.2")] * 3
-    assert len(server.sessions) == 1
+    assert len(server.sessions) == (1 if moment != "RCPT" else 3 if act is CLOSE else 2)
     assert len(server.bodies) == (moment == "DOT")
+
+
+BAD = "RCPT TO:<dr.beta"
+
+
+@MANNERS
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        (b"hello\r\n", GARBLED),
+        (b"250 " + b"x" * 5000 + b"\r\n", GARBLED),
+        (b"421 4.3.2 Closing\r\n", Reply(421, "4.3.2", "Closing")),
+        (CLOSE, LOST),
+        (SILENCE, SILENT),
+    ],
+    ids=["words", "long-line", "421", "closes", "is-silent"],
+)
+async def test_a_recipient_whom_the_peer_cannot_stand_does_not_hold_back_the_others(
+    offers: tuple[str, ...], answer: Answer, reply: Reply
+) -> None:
+    """Every attempt was the same transaction, and after 48 hours all bounced."""
+    async with ScriptedServer({BAD: answer}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE, timeouts=HURRY)
+    assert statuses(outcomes) == [(Delivered, "2.0.0"), (Deferred, reply.status), (Delivered, "2.0.0")]
+    assert outcomes[1] == Deferred(reply=reply, next_hop="127.0.0.1")
+    assert [len(session.bodies) for session in server.sessions] == [0, 1]
+    assert [len(session.said(BAD)) for session in server.sessions] == [1, 0]
+
+
+async def test_a_recipient_refused_beside_one_who_breaks_the_dialogue_is_asked_for_again() -> None:
+    """Whose refusal it was, nobody can tell."""
+    script: Script = {"RCPT TO:<dr.alpha": [b"550 5.1.1 No\r\n", b"250 2.1.5 ok\r\n"], BAD: b"hello\r\n"}
+    async with ScriptedServer(script) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert statuses(outcomes) == [(Delivered, "2.0.0"), (Deferred, "4.5.0"), (Delivered, "2.0.0")]
+
+
+async def test_the_recipients_of_a_further_transaction_go_on_without_the_bad_one() -> None:
+    async with ScriptedServer({BAD: CLOSE}) as server:
+        outcomes = await sent(server, deliveries=THREE, limits=PoolLimits(recipients=1))
+    assert statuses(outcomes) == [(Delivered, "2.0.0"), (Deferred, "4.4.2"), (Delivered, "2.0.0")]
+
+
+@pytest.mark.parametrize(("answer", "sessions"), [(CLOSE, 4), (b"hello\r\n", 4), (b"421 4.3.2 Busy\r\n", 2)])
+async def test_a_peer_that_breaks_off_at_every_recipient_is_not_hammered(answer: Answer, sessions: int) -> None:
+    """After 421 one further connection, else three; the next attempt is the queue's to time."""
+    six = to(*(f"dr.{name}@x.example" for name in ("a", "b", "c", "d", "e", "f")))
+    async with ScriptedServer({"RCPT": answer}) as server:
+        outcomes = await sent(server, deliveries=six)
+    assert {type(outcome) for outcome in outcomes} == {Deferred}
+    assert len({outcome.reply for outcome in outcomes}) == 1
+    assert len(server.sessions) == sessions
+
+
+async def test_the_one_recipient_of_a_letter_costs_one_connection() -> None:
+    async with ScriptedServer({"RCPT": CLOSE}) as server:
+        [outcome] = await sent(server)
+    assert outcome == Deferred(reply=LOST, next_hop="127.0.0.1")
+    assert len(server.sessions) == 1
 
 
 async def test_recipients_refused_before_the_loss_stay_refused() -> None:
@@ -91,7 +150,7 @@ async def test_a_host_that_wants_more_after_the_final_dot_gets_nothing_more() ->
 
 
 @MANNERS
-@pytest.mark.parametrize("moment", ["MAIL", "RCPT TO:<dr.beta", "DATA", "DOT"])
+@pytest.mark.parametrize("moment", ["MAIL", "RCPT", "DATA", "DOT"])
 async def test_421_ends_the_dialogue_and_is_what_the_others_are_told(offers: tuple[str, ...], moment: str) -> None:
     async with ScriptedServer({moment: b"421 4.3.2 Closing\r\n"}, offers=offers) as server:
         outcomes = await sent(server, deliveries=THREE)

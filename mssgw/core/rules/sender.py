@@ -27,7 +27,7 @@ def sender_is_the_clients_own(facts: Facts) -> Finding | None:  # req: SD-5
         reply = FOREIGN_DOMAIN if facts.sender_listed else UNLISTED_DOMAIN
         return refuse(SENDERS_DOMAIN, "SD-5 TLS-6 WL-8", reply, "listed" if facts.sender_listed else "")
     if facts.from_trust_space:
-        text = "Domaine expediteur non autorise depuis cet operateur"
+        text = "Domaine d'expediteur non autorise pour cet operateur"
     elif facts.sender_party in (Party.PATIENT, Party.PATIENT_SPACE):
         text = "Un etablissement ne peut pas emettre au nom d'un patient"
     else:

@@ -180,7 +180,7 @@ class Sqlite:
         cause = getattr(error, "orig", None) or error
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_CORRUPT:
-            return StoreDamaged("a page of the database is damaged: repair it with the sqlite3 command .recover")
+            return StoreDamaged(f"a page of {self.path} is damaged: the administrator's guide tells how to repair it")
         if code == sqlite3.SQLITE_FULL or (code in _VAGUE and full_disk.takes_nothing(self.path.parent)):
             return StoreFull("the disk of the database is full")
         name = getattr(cause, "sqlite_errorname", type(cause).__name__)

@@ -54,7 +54,7 @@ SENDERS = [
     Sender("the domain of another operator", f"boite@{FOREIGN}", "554 5.7.1 Ce certificat n'est pas celui"),
     Sender("a domain in nobody's list", "boite@gmail.example", "550 5.7.1 Domaine absent"),
     Sender("below its own domain", f"boite@sous.{OPERATOR}", "550 5.7.1 Domaine absent"),
-    Sender("one of ours", DOCTOR, "550 5.7.1 Domaine expediteur"),
+    Sender("one of ours", DOCTOR, "550 5.7.1 Domaine d'expediteur"),
     Sender("a patient", "279035121518989@patient.mssante.fr", "550 5.7.1 Domaine absent"),
 ]
 

@@ -165,15 +165,18 @@ async def test_a_letter_that_is_being_sent_is_not_given_up(office, store):
         await office.bounce(ID, operator="anne")
 
 
-async def test_a_letter_that_cannot_be_read_ends_only_when_it_is_said_that_nobody_is_told(office, store, monkeypatch):
-    """Else it would stay in the queue for ever."""
+@pytest.mark.parametrize("trouble", [Undecryptable, Gone])
+async def test_a_letter_that_cannot_be_read_ends_only_when_it_is_said_that_nobody_is_told(
+    office, store, monkeypatch, trouble
+):
+    """Else it would stay in the queue for ever. Gone: its row lay on a damaged page of the database."""
     await hold_an_answer(office, store)
 
     async def unreadable(spool_id: str) -> None:
-        raise Undecryptable
+        raise trouble
 
     monkeypatch.setattr(store, "load", unreadable)
-    with pytest.raises(Undecryptable):
+    with pytest.raises(trouble):
         await office.bounce(ID, operator="anne")
     assert await office.bounce(ID, operator="anne", untold=True) == 1
     assert [entry.event.value for entry in await store.trace(spool_id=ID, limit=10)][-1] == "bounced"

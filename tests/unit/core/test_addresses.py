@@ -1,5 +1,7 @@
 """Mailbox addresses: compared without regard to case, relayed as they came."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +137,38 @@ def test_a_domain_that_readers_take_for_two_is_malformed(domain):
     """IDNA 2003 maps these away, IDNA 2008 does not: the next hop could route where we did not look (WHO-9)."""
     with pytest.raises(MalformedAddress):
         Address.parse(f"279035121518989@{domain}")
+
+
+CAPITALS = [char for char in map(chr, (*range(0x80, 0xD800), *range(0xE000, 0x110000))) if char.lower() != char]
+
+
+def test_two_mailboxes_are_one_only_by_the_case_of_a_letter():
+    """KELVIN SIGN becomes a k in lower case, and the second of two copies was dropped."""
+    one_for: dict[str, set[str]] = {}
+    for char in CAPITALS:
+        one_for.setdefault(Address.parse(f"dr.{char}lein@x.fr").key, set()).add(char)
+    assert Address.parse("dr.\u212alein@x.fr") != Address.parse("dr.klein@x.fr")
+    assert not [key for key in one_for if key.isascii()]
+    assert [chars for chars in one_for.values() if len(chars) > 1 and len({char.lower() for char in chars}) > 1] == []
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_one_key_is_one_text_but_for_case(local, other):
+    """And what is ASCII is never what is not."""
+    for left, right in ((local, other), (local, local.lower()), (local, unicodedata.normalize("NFKC", local))):
+        try:
+            one, two = Address.parse(f"{left}@x.fr"), Address.parse(f"{right}@x.fr")
+        except MalformedAddress:
+            continue
+        if one == two and '"' not in left + right:
+            assert left.lower() == right.lower()
+            assert left.isascii() == right.isascii()
+
+
+@pytest.mark.parametrize("local", ["Zo\u00c9", "Zo\u0045\u0301", "\u0418\u0306", "\u039f\u0394\u039f\u03a3"])
+def test_the_key_of_a_letter_that_all_read_alike_is_its_lower_case(local):
+    """Keys lie in the database: those of accents, composed or not, and of a last sigma stay what they were."""
+    assert Address.parse(f"{local}@x.fr").key == f"{local.lower()}@x.fr"
 
 
 LONG = "\ufdfa" * 60  # one character that stands for eighteen

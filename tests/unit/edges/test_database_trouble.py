@@ -34,6 +34,18 @@ def test_a_database_that_cannot_be_opened_may_be_anothers(tmp_path: Path) -> Non
     assert "is it ours: ls -l, chown?" in told
 
 
+def test_a_damaged_page_is_told_with_the_file_and_where_to_read_how_it_is_repaired(tmp_path: Path) -> None:
+    """The guide has the commands: the sqlite3 of Debian 12 lacks .recover."""
+    path = tmp_path / "mssgw.db"
+    path.write_bytes(b"SQLite format 3\0" + bytes(4080))
+    with sqlite3.connect(path) as ours, pytest.raises(sqlite3.DatabaseError) as damaged:
+        ours.execute("SELECT * FROM sqlite_master")
+    ours.close()
+    damaged.value.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    told = str(database(f"sqlite:///{path}").failure(damaged.value))
+    assert told == f"a page of {path} is damaged: the administrator's guide tells how to repair it"
+
+
 @pytest.mark.parametrize(
     ("number", "told"),
     [

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mssgw.app.backoffice import BY_HAND
 from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
+from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Content
 from mssgw.core.replies import Reply
 from mssgw.formats.dsn import WHOLE_LIMIT, Action, Fate, NoticeOf, Written, returns_whole, write_notice
@@ -129,6 +131,73 @@ def test_our_own_reply_is_not_put_into_the_mouth_of_a_server():
     fields = machine(write_notice(notice(fate(hop=""))))[1]
     assert fields["Diagnostic-Code"] == "x-mssgw; 550 5.1.1 No such user"
     assert "Remote-MTA" not in fields
+
+
+@pytest.mark.parametrize(
+    ("reply", "hop", "why", "detail"),
+    [
+        (
+            BY_HAND,
+            "",
+            "La passerelle n'a pas remis le message : son administrateur l'a retiré de la file d'attente.",
+            "Précision de la passerelle : 550 5.7.0 Message retiré de la file par l'exploitant de la passerelle",
+        ),
+        (
+            Reply(550, "5.7.1", "Le serveur suivant n'est pas de confiance : son certificat est revoque"),
+            "mx.x.fr",
+            "La passerelle n'a pas remis le message : le serveur du destinataire n'a pas pu prouver son identité.",
+            "Précision de la passerelle, à propos de mx.x.fr : 550 5.7.1 Le serveur suivant n'est pas de confiance : "
+            "son certificat est révoqué",
+        ),
+        (
+            Reply(550, "5.7.1", "Connexion au serveur suivant impossible : 554 5.3.2 Not here"),
+            "mx.x.fr",
+            "La passerelle n'a pas remis le message : elle n'a pas pu se connecter au serveur du destinataire.",
+            "Précision de la passerelle, à propos de mx.x.fr : 550 5.7.1 Connexion au serveur suivant impossible : "
+            "554 5.3.2 Not here",
+        ),
+        (
+            Reply(550, "5.7.1", "Domaine retire de la liste blanche MSSante"),
+            "",
+            "La passerelle n'a pas remis le message : le domaine du destinataire n'est plus dans la liste blanche "
+            "MSSanté.",
+            "Précision de la passerelle : 550 5.7.1 Domaine retiré de la liste blanche MSSanté",
+        ),
+        (
+            Reply(550, "5.7.9", "Ce que personne n'a prevu"),
+            "",
+            "La passerelle n'a pas remis le message.",
+            "Précision de la passerelle : 550 5.7.9 Ce que personne n'a prevu",
+        ),
+        (
+            Reply(451, "4.4.2", "Le serveur suivant n'a pas repondu a temps"),
+            "mx.x.fr",
+            "malgré plusieurs essais",
+            "Précision de la passerelle, à propos de mx.x.fr : 451 4.4.2 Le serveur suivant n'a pas répondu à temps",
+        ),
+    ],
+)
+def test_what_we_decided_is_not_told_as_what_a_server_said(reply, hop, why, detail):
+    """The doctor would call the wrong people."""
+    written = write_notice(notice(fate(reply=reply, hop=hop)))
+    text, fields = human(written), machine(written)[1]
+    assert f"Motif : {why}" in text or why in text.partition("Motif : ")[2].partition("\n")[0]
+    assert f"  {detail}\n" in text
+    assert "Dernière réponse" not in text
+    assert fields["Diagnostic-Code"].startswith("x-mssgw; ")
+    assert "Remote-MTA" not in fields
+
+
+def test_a_delay_that_is_our_decision_is_told_as_ours():
+    distrusted = Reply(454, "4.7.5", "Le serveur suivant n'est plus de confiance")
+    text = human(write_notice(notice(fate(reply=distrusted), action=Action.DELAYED)))
+    assert "la passerelle n'a pas encore remis le message : le serveur du destinataire n'a pas pu prouver" in text
+    assert "indisponible" not in text
+
+
+def test_the_words_of_another_gateway_like_this_one_stay_its_own():
+    text = human(write_notice(notice(fate(reply=Reply(553, "5.1.3", MalformedAddress.reply.text)))))
+    assert "Dernière réponse de mx.mes.example : 553 5.1.3 Adresse invalide" in text
 
 
 def test_the_text_says_who_was_not_reached_and_why_and_what_to_do():
