@@ -9,9 +9,10 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats import cms
-from mssgw.formats.magic import Kind, begins_in_ebcdic, kind_of
+from mssgw.formats.attachments import is_of_a_mac
+from mssgw.formats.magic import Kind, begins_in_ebcdic, holds_a_mac_file, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
-from mssgw.formats.watch import Watch
+from mssgw.formats.watch import Watch, has_a_foreign_file, may_be_text
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
 _NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
@@ -50,7 +51,8 @@ class Beginnings:
     def offer(self, part: Part) -> Taker | None:
         self._end_last()
         # Once a validator is asked, what hides behind first octets is its business.
-        self._last = _Beginning(part, None if self._may else _watch(part))
+        names = part.names
+        self._last = _Beginning(part, names, None if self._may else _watch(part, names))
         return self._last
 
     def look(self) -> tuple[bool, frozenset[Carried]]:
@@ -71,8 +73,9 @@ class Beginnings:
 class _Beginning(Excerpt):
     """The first octets of a part, and whether what a reader takes for a file may come behind them."""
 
-    def __init__(self, part: Part, watch: Watch | None) -> None:
+    def __init__(self, part: Part, names: tuple[str, ...], watch: Watch | None) -> None:
         super().__init__(part, _LOOKED_AT)
+        self.names = names
         self._watch = watch
 
     @property
@@ -98,20 +101,20 @@ def is_report(kind: str, content: bytes) -> bool:
     return kind in _REPORTS and not _TYPE_FIELD.search(content)
 
 
-def _watch(part: Part) -> Watch | None:
+def _watch(part: Part, names: tuple[str, ...]) -> Watch | None:
     kind = part.kind.value
     if any(word in kind for word in _TYPED):
         return None  # what says that it is XML or a zip is looked at anyway
-    # No program looks for uuencode in a picture or PDF in base64, which most octets of most letters are.
-    return Watch(part.encoding, text=part.encoding != "base64" or kind.startswith("text/"))
+    return Watch(part.encoding, text=may_be_text(kind, names, part.encoding))
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
-    part, content, names = excerpt.part, excerpt.content, excerpt.part.names
+    part, content, names = excerpt.part, excerpt.content, excerpt.names
     kind, what = part.kind.value, kind_of(content)
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
     may = excerpt.hides or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
+    may = may or is_of_a_mac(kind, part.encoding) or holds_a_mac_file(content) or has_a_foreign_file(content)
     if cms.is_called_smime(kind, names) or cms.content_type(content):  # req: SD-14
         may = may or cms.may_be_read(content)
         return may, Carried.OPAQUE if cms.is_encrypted(content) else None
