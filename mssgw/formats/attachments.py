@@ -34,6 +34,9 @@ _OF_A_MAC = frozenset(
     for each in ("mac-binhex40", "mac-binhex", "x-mac-binhex40", "binhex", "x-binhex", "macbinary", "x-macbinary")
 )
 _LETTERS = ("message/rfc822", "message/global")
+NAMED_LETTERS = (".eml", ".emlx", ".mht", ".mhtml", ".mbox")  # which programs open as letters
+_MAILBOXES = frozenset({"application/mbox", "application/x-mbox"})
+_TYPED_LETTERS = _MAILBOXES | {"application/x-mimearchive", "application/mhtml"}
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
 _HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
 _HARMLESS_TYPES = ("application/pdf", "image/", "text/")
@@ -67,7 +70,13 @@ class Item:
 
     @property
     def is_named_letter(self) -> bool:
-        return any(name.endswith(".eml") for name in self.names)
+        """Whether its name, or the type of a file of letters, says so."""
+        return self.media_type in _TYPED_LETTERS or any(name.endswith(NAMED_LETTERS) for name in self.names)
+
+    @property
+    def is_mailbox(self) -> bool:
+        """Whether it may be several letters in a file."""
+        return self.media_type in _MAILBOXES or any(name.endswith(".mbox") for name in self.names)
 
     @property
     def calls_itself_document(self) -> bool:

@@ -10,13 +10,13 @@ import re
 from mssgw.core.report import Carried
 from mssgw.formats import cms
 from mssgw.formats.attachments import is_of_a_mac
-from mssgw.formats.magic import Kind, begins_in_ebcdic, holds_a_mac_file, kind_of
+from mssgw.formats.magic import COMPOUND, Kind, begins_in_ebcdic, holds_a_mac_file, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.watch import Watch, has_a_foreign_file, may_be_text
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
-_NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
-_TYPED = ("xml", "zip", "cda", "hl7")
+_NAMED = (".eml", ".mht", ".mbox", ".xml", ".zip", ".xsl", ".xslt", ".cda")
+_TYPED = ("xml", "zip", "cda", "hl7", "mimearchive", "mhtml", "mbox")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 # Its first element is one of HTML's own: after a comment, a DOCTYPE and in any namespace there may stand a document.
 _HTML = re.compile(
@@ -146,6 +146,8 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
             # A page that a browser shows: any other root may have a document below it.
             return not (kind == "text/html" and _HTML.match(content)) or b"ClinicalDocument" in content
         case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
+            return True
+        case _ if content.startswith(COMPOUND):
             return True
         case _:
             return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content or begins_in_ebcdic(content)

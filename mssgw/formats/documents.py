@@ -127,6 +127,14 @@ def calls_itself_cda(content: bytes) -> bool:
     return any(mark in content for mark in _SHIFTS) and bool(_SHIFTED.search(content))  # its encoding told elsewhere
 
 
+def is_told_to_be_one(content: bytes) -> bool:
+    """Whether what is no XML by its first octets, and is called a document, has the tags of one behind them: lenient
+    readers pass over what stands before."""
+    if kind_of(content) in (Kind.XML, Kind.ZIP):  # read already, or to be unpacked
+        return False
+    return calls_itself_cda(content) or declares_markup(content)
+
+
 def declares_markup(content: bytes) -> bool:
     """Whether a DOCTYPE in XML that cannot be parsed declares an entity that may stand for elements, so that no name
     of these need be in the octets: by a ``<`` in it, as it stands or as a number, from elsewhere, or by a parameter.

@@ -35,6 +35,7 @@ _MAGIC = (
     (b"\xca\xfe\xba\xbe", Kind.PROGRAM),
 )
 _BEGINNINGS = tuple(magic for magic, _ in _MAGIC)
+COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # a message of Outlook, and what Office wrote until 2007
 _APPLE_SINGLE, _APPLE_DOUBLE, _DATA_FORK = b"\0\5\x16\0", b"\0\5\x16\7", b"\0\0\0\1"
 _LOOKED_AT = 900  # octets of its entries: honest ones have two or three
 _BLANK = re.compile(rb"(?:\xef\xbb\xbf)?+\s*+")

@@ -129,7 +129,15 @@ def in_a_mac_file(magic: bytes = b"\0\5\x16\0", fork: int = 1) -> bytes:
     return magic + b"\0\2\0\0" + bytes(16) + b"\0\1" + entry + CDA
 
 
+OUTLOOK = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
+CALENDAR = b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nATTACH;ENCODING=BASE64;VALUE=BINARY:%s\nEND:VEVENT\nEND:VCALENDAR\n"
 BINHEX = b"(This file must be converted with BinHex 4.0)\n\n:$'j"
+
+
+def folded_base64() -> bytes:
+    return b"\n ".join(B64[at : at + 20] for at in range(0, len(B64), 20))
+
+
 QP, RAW64, MDN = "quoted-printable", "Base64", "message/disposition-notification"
 B64 = base64.b64encode(CDA)
 DISGUISES: dict[str, Callable[[], bytes]] = {
@@ -325,6 +333,57 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         b"x" * 2_000 + b"\n" + BINHEX, 'application/octet-stream; name="a.hqx"'
     ),
     "MacBinary": lambda: part(bytes(128) + CDA, "application/x-macbinary"),
+    **{
+        f"a letter in a file called {name}": partial(part, before + INNER, f'application/octet-stream; name="a.{name}"')
+        for name, before in (
+            ("mht", b""),
+            ("MHTML", b""),
+            ("emlx", b"%d\n" % len(INNER)),
+            ("mbox", MBOX),
+            ("eml", b"%d\n" % len(INNER)),
+        )
+    },
+    "a page with its pictures, by its type": lambda: part(INNER, "application/x-mimearchive"),
+    "the second letter of a mailbox": lambda: part(
+        MBOX + b"Subject: a\n\nBonjour,\n\n" + MBOX + INNER, "application/mbox"
+    ),
+    "a letter that a line of a mailbox is within": lambda: part(
+        MBOX + INNER.replace(b"--inner\nContent-Type: text/xml", MBOX + b"--inner\nContent-Type: text/xml"),
+        'application/octet-stream; name="a.mbox"',
+    ),
+    "the second letter of a mailbox in the archive": lambda: part(
+        with_more("IHE_XDM/SUBSET01/ANNEXE.MBOX", MBOX + b"Subject: a\n\nBonjour,\n\n" + MBOX + INNER),
+        "application/zip",
+    ),
+    "a message of Outlook": lambda: part(OUTLOOK + CDA, "application/vnd.ms-outlook"),
+    "a message of Outlook with it as text": lambda: part(OUTLOOK + CDA.decode().encode("utf-16-le"), NAME),
+    "a message of Outlook with an archive": lambda: part(OUTLOOK + XDM + bytes(70_000), "application/octet-stream"),
+    "in an appointment": lambda: part(CALENDAR % folded_base64(), "text/calendar", encoding="7bit"),
+    "in an appointment in base64": lambda: part(CALENDAR % folded_base64(), "text/calendar; method=REQUEST"),
+    "in a card": lambda: part(b"BEGIN:VCARD\nATTACH:" + folded_base64() + b"\nEND:VCARD\n", "text/vcard"),
+    "in a page": lambda: part(b'<html><a href="data:text/xml;base64,' + B64 + b'">x</a></html>', "text/html"),
+    "in a page that is shown": lambda: part(
+        b"<html>" + b"<p>Bonjour</p>\n" * 300 + b'<a href="data:;base64,' + B64 + b'">x</a></html>',
+        "text/html",
+        encoding="8bit",
+    ),
+    "in base64 in a resource of FHIR": lambda: part(
+        b'<Binary xmlns="http://hl7.org/fhir"><data value="' + B64 + b'"/></Binary>', "application/fhir+xml"
+    ),
+    "in base64 in other XML, without a type": lambda: part(b"<a><b/>" + lines_of(B64) + b"</a>"),
+    **{
+        f"behind {what}": partial(part, before + CDA, 'text/xml; name="cr.xml"')
+        for what, before in (
+            ("two byte order marks", codecs.BOM_UTF8 * 2),
+            ("a hard space", b"\xc2\xa0"),
+            ("NUL", b"\0\0"),
+            ("a text", b"Bonjour,\n"),
+            ("what begins a PDF", b"%PDF-\n"),
+        )
+    },
+    "behind a text, in an archive by its type": lambda: part(b"Bonjour,\n" + CDA, "application/zip"),
+    "behind a text, by its name": lambda: part(b"Bonjour,\n" + ROOT, "application/octet-stream", NAME),
+    "an entity behind two byte order marks": lambda: part(codecs.BOM_UTF8 * 2 + by_entity().encode(), "text/xml"),
     "a sheet that says not where": lambda: part(SHEET % ROOT, "text/xml"),
     "a sheet with two, one in its place": lambda: part(
         SHEET
@@ -374,6 +433,21 @@ HONEST: dict[str, Callable[[], bytes]] = {
     ),
     "a sheet with entities of its own": lambda: part(
         f'<!DOCTYPE xsl:stylesheet{NBSP}><xsl:stylesheet xmlns:xsl="u">&nbsp;</xsl:stylesheet>'.encode(), "text/xml"
+    ),
+    "a sheet that shows documents": lambda: part(
+        SHEET % b'<xsl:template match="/cda:ClinicalDocument">x</xsl:template>', 'text/xml; name="cda.xsl"'
+    ),
+    "what Word wrote until 2007": lambda: part(OUTLOOK + b"Un document ClinicalDocument" * 20, "application/msword"),
+    "a saved page": lambda: part(
+        b"Content-Type: multipart/related; boundary=p\n\n--p\nContent-Type: text/html\n\n<html></html>\n"
+        b"--p\nContent-Type: text/xml\n\n<xml/>\n--p--\n",
+        'application/x-mimearchive; name="page.mht"',
+    ),
+    "a mailbox": lambda: part((MBOX + b"Subject: a\n\nBonjour,\nFrom here\n\n") * 3, "application/mbox"),
+    "a letter of Apple's": lambda: part(b"35\nSubject: a\n\nBonjour,\n<plist/>\n", 'text/plain; name="1.emlx"'),
+    "an appointment": lambda: part(CALENDAR % b"aHR0cDovL2EuYg==", "text/calendar; method=REQUEST"),
+    "a page with a picture": lambda: part(
+        b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"
     ),
     "a property list": lambda: part(f"{DTD.format('plist', 'PLIST', '')}<plist/>".encode(), "text/xml"),
     "AppleDouble": lambda: (
