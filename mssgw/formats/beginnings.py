@@ -114,7 +114,6 @@ def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
     may = excerpt.hides or _may_be_one(excerpt, names) or _looks_like_one(kind, content, what)
-    may = may or is_of_a_mac(kind, part.encoding) or holds_a_mac_file(content) or has_a_foreign_file(content)
     if cms.is_called_smime(kind, names) or cms.content_type(content):  # req: SD-14
         may = may or cms.may_be_read(content)
         return may, Carried.OPAQUE if cms.is_encrypted(content) else None
@@ -129,6 +128,8 @@ def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
     fields = (part.header.first(f"content-{field}").lower() for field in ("type", "disposition"))
     said = "\n".join((*names, *fields))
     if any(word in said for word in _NAMED) or any(word in kind for word in _TYPED):
+        return True
+    if is_of_a_mac(kind, part.encoding):
         return True
     if kind.startswith("message/") and (excerpt.breaks_off or not is_report(kind, excerpt.content)):
         return True  # a letter in a letter
@@ -148,6 +149,8 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
         case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
             return True
         case _ if content.startswith(COMPOUND):
+            return True
+        case _ if holds_a_mac_file(content) or has_a_foreign_file(content):
             return True
         case _:
             return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content or begins_in_ebcdic(content)

@@ -82,6 +82,7 @@ class Walk:
         self._open: list[_Multipart] = []
         self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
         self._lines: tuple[bytes, ...] = ()  # these, and what readers would see besides who end a boundary early
+        self._undone: tuple[Undone, ...] = ()  # of those in which others may see other parts
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
@@ -94,7 +95,7 @@ class Walk:
         if self._step == self._body and not self._open and not self._buffer:
             self._hand_to_takers(chunk)  # nothing ends it but the letter: no need to look into it
             return
-        if any(each.shows_another(chunk) for each in self._all_undone()):
+        if self._undone and any(each.shows_another(chunk) for each in self._undone):
             self._troubles.append(Unreadable.BAD_BOUNDARY)
         self._buffer += chunk
         self._walk()
@@ -119,7 +120,7 @@ class Walk:
         """The letter has ended: its header. To be called once."""
         self._ended = True
         self._walk()
-        if not self._troubles and any(each.ends_with_another() for each in self._all_undone()):
+        if not self._troubles and any(each.ends_with_another() for each in self._undone):
             self._troubles.append(Unreadable.BAD_BOUNDARY)
         self._close(0)
         return self._header or Header()
@@ -193,8 +194,7 @@ class Walk:
         self._takers = []
         self._step = self._body
         if kind.multipart:
-            self._enter(kind)
-            self._undo(header)
+            self._enter(kind, header.first("content-transfer-encoding"))
         elif not self._troubles:
             self._offer(kind, header)
 
@@ -203,8 +203,8 @@ class Walk:
         self._is_base64 = "base64" in part.encoding
         self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
 
-    def _enter(self, kind: Parameters) -> None:
-        """Open a multipart."""
+    def _enter(self, kind: Parameters, encoding: str) -> None:
+        """Open a multipart, which should have no transfer encoding."""
         boundary, short = kind.boundary, kind.short_boundary
         taken = {name for each in self._open for name in (each.boundary, each.boundary + b"--")}
         if (
@@ -217,26 +217,15 @@ class Walk:
             self._troubles.append(Unreadable.TOO_DEEP)
         else:
             default = "message/rfc822" if kind.value == "multipart/digest" else ""
-            self._open.append(_Multipart(boundary, default, short))
+            watched = undone(encoding, boundary) if encoding else None
+            self._open.append(_Multipart(boundary, default, short, undone=watched))
             self._look_for_open()
-
-    def _undo(self, header: Header) -> None:
-        """Watch the multipart that was entered, if some readers see it encoded."""
-        encoding = header.first("content-transfer-encoding")
-        if not encoding or self._troubles:
-            return
-        here = self._open[-1]
-        here.undone = undone(encoding, here.boundary)
-        if len(self._all_undone()) > MAX_UNDONE or (
-            here.undone and here.undone.shows_another(bytes(self._buffer[self._seen :]))
-        ):
-            self._troubles.append(Unreadable.BAD_BOUNDARY)
-
-    def _all_undone(self) -> list[Undone]:
-        return [each.undone for each in self._open if each.undone]
+            if len(self._undone) > MAX_UNDONE or (watched and watched.shows_another(bytes(self._buffer[self._seen :]))):
+                self._troubles.append(Unreadable.BAD_BOUNDARY)
 
     def _look_for_open(self) -> None:
         self._own = tuple(_START + each.boundary for each in self._open)
+        self._undone = tuple(each.undone for each in self._open if each.undone)
         self._lines = (*self._own, *(_START + each.short for each in self._open if each.short))
         # All delimiters of the moment begin with this: the longer it is, the faster the search.
         self._needle = commonprefix(self._lines) or _START  # noqa: RUF071 - octets are compared, not paths
