@@ -217,7 +217,7 @@ class Walk:
             self._troubles.append(Unreadable.TOO_DEEP)
         else:
             default = "message/rfc822" if kind.value == "multipart/digest" else ""
-            watched = undone(encoding, boundary) if encoding else None
+            watched = undone(encoding, short or boundary) if encoding else None  # which begins with the short one
             self._open.append(_Multipart(boundary, default, short, undone=watched))
             self._look_for_open()
             if len(self._undone) > MAX_UNDONE or (watched and watched.shows_another(bytes(self._buffer[self._seen :]))):

@@ -329,3 +329,11 @@ def test_multiparts_in_one_another_that_are_said_to_be_encoded_are_few():
     head = b"Content-Type: multipart/mixed; boundary=b%d\r\nContent-Transfer-Encoding: base64\r\n\r\n--b%d\r\n"
     message = b"".join(head % (n, n) for n in range(100, 105))
     assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+def test_other_parts_for_readers_that_also_end_the_boundary_early_are_refused():
+    """Two habits of readers may meet in one."""
+    head = (ENCODED % b"base64").replace(b"boundary=bb42", b"boundary=bb42:x")
+    message = base64.encodebytes(OTHER_PARTS) + SHOWN.replace(b"--bb42", b"--bb42:x")
+    assert read(head + message).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(head + SHOWN.replace(b"--bb42", b"--bb42:x")).unreadable == ()
