@@ -2,6 +2,8 @@
 
 import binascii
 import re
+from collections.abc import Sequence
+from itertools import islice, pairwise
 
 from mssgw.formats import documents, watch
 from mssgw.formats.wire import to_wire
@@ -13,11 +15,23 @@ _MAY_HOLD = re.compile(
     rb"|^" + watch.BEGIN + rb"[ \t]",
     re.I | re.M,
 )
-_MBOX = re.compile(rb">?From [^\r\n]*+\r?\n")
+# Of a Unix mailbox, or of Apple's, which tells the length.
+_MBOX = re.compile(rb"(?:>?From [^\r\n]*+|[0-9]{1,12}[ \t]*+)\r?\n")
+_NEXT = re.compile(rb"(?<=\n)From [^\r\n]*+\r?\n")
+MAX_LETTERS = 200  # in one mailbox
+
+
+def letters_in(mailbox: bytes) -> Sequence[bytes]:
+    """What readers may take for its letters: all of it, as one, then each but the first, which that begins with.
+
+    At most one more than MAX_LETTERS.
+    """
+    starts = [each.start() for each in islice(_NEXT.finditer(mailbox), MAX_LETTERS)]
+    return [mailbox, *(mailbox[start:end] for start, end in pairwise([*starts, len(mailbox)]))]
 
 
 def in_wire_form(letter: bytes) -> bytes:
-    """Without the line that a Unix mailbox has before a letter: readers pass over it, or show nothing but text."""
+    """Without the line that a mailbox has before a letter: readers pass over it, or show nothing but text."""
     mbox = _MBOX.match(letter)
     return to_wire(letter[mbox.end() :] if mbox else letter)
 

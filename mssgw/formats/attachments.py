@@ -15,6 +15,7 @@ from io import BytesIO
 from mssgw.formats import b64, watch
 from mssgw.formats.charsets import is_known_to_shift
 from mssgw.formats.headers import without_comments
+from mssgw.formats.magic import holds_a_mac_file
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
 
@@ -28,7 +29,14 @@ _BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
 _BEGIN_OF_PART = re.compile(rb"^" + watch.BEGIN + rb"(?:[ \t]([^\n]*)|\r?)$", re.M)  # in uuencode: without a name too
 _SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
+_OF_A_MAC = frozenset(
+    f"application/{each}"
+    for each in ("mac-binhex40", "mac-binhex", "x-mac-binhex40", "binhex", "x-binhex", "macbinary", "x-macbinary")
+)
 _LETTERS = ("message/rfc822", "message/global")
+NAMED_LETTERS = (".eml", ".emlx", ".mht", ".mhtml", ".mbox")  # which programs open as letters
+_MAILBOXES = frozenset({"application/mbox", "application/x-mbox"})
+_TYPED_LETTERS = _MAILBOXES | {"application/x-mimearchive", "application/mhtml"}
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
 _HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
 _HARMLESS_TYPES = ("application/pdf", "image/", "text/")
@@ -62,7 +70,13 @@ class Item:
 
     @property
     def is_named_letter(self) -> bool:
-        return any(name.endswith(".eml") for name in self.names)
+        """Whether its name, or the type of a file of letters, says so."""
+        return self.media_type in _TYPED_LETTERS or any(name.endswith(NAMED_LETTERS) for name in self.names)
+
+    @property
+    def is_mailbox(self) -> bool:
+        """Whether it may be several letters in a file."""
+        return self.media_type in _MAILBOXES or any(name.endswith(".mbox") for name in self.names)
 
     @property
     def calls_itself_document(self) -> bool:
@@ -92,20 +106,24 @@ class Attachment:
         self._taken = BytesIO()
         encoding = self._encoding()
         names, media_type = self._part.names, self._part.kind.value
+        if is_of_a_mac(media_type, encoding):
+            yield Item(names=names, media_type=media_type, readings=())
+            return
         plain = unstuffed(octets)
         files = list(_uuencoded(plain, _BEGIN_OF_PART)) if encoding in _UU else []
         for name, each in files:
-            yield Item(names=(*names, name), media_type=media_type, readings=each)
+            yield Item(names=(*names, name), media_type=media_type, readings=_told(each))
         if files:
             yield _as_it_stands(names, media_type, plain)
             return
-        readings = () if self._shifts else self._read(plain, encoding)
+        readings = () if self._shifts else _told(self._read(plain, encoding))
         yield Item(names=names, media_type=media_type, readings=readings)
         for name, each in _files_in(readings):
-            yield Item(names=(name,), media_type="application/octet-stream", readings=each)
+            yield Item(names=(name,), media_type="application/octet-stream", readings=_told(each))
         # As with the watch: no program looks for such in a picture or PDF in base64.
-        is_text = encoding != "base64" or media_type.startswith("text/")
-        if is_text and any(map(watch.has_a_foreign_file, readings)):
+        if not watch.may_be_text(media_type, names, encoding):
+            readings = tuple(each[: watch.BEGINNING] for each in readings)
+        if any(map(watch.has_a_foreign_file, readings)):
             yield Item(names=(), media_type="application/octet-stream", readings=())
 
     def _read(self, plain: bytes, encoding: str) -> tuple[bytes, ...]:
@@ -125,6 +143,11 @@ class Attachment:
         return without_comments(self._part.encoding).strip(" \t;\"'")
 
 
+def is_of_a_mac(media_type: str, encoding: str) -> bool:
+    """Whether it is said to be in BinHex or MacBinary, which some programs undo and we do not read."""
+    return media_type in _OF_A_MAC or "binhex" in encoding
+
+
 class Attachments:
     """A keeper (parts.Keeper) of every part of a letter."""
 
@@ -134,6 +157,11 @@ class Attachments:
     def offer(self, part: Part) -> Attachment:
         self.kept.append(Attachment(part))
         return self.kept[-1]
+
+
+def _told(readings: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The same, or none where some programs unpack one of them."""
+    return () if any(map(holds_a_mac_file, readings)) else readings
 
 
 def _as_it_stands(names: tuple[str, ...], media_type: str, plain: bytes) -> Item:

@@ -9,13 +9,14 @@ import re
 
 from mssgw.core.report import Carried
 from mssgw.formats import cms
-from mssgw.formats.magic import Kind, begins_in_ebcdic, kind_of
+from mssgw.formats.attachments import is_of_a_mac
+from mssgw.formats.magic import COMPOUND, Kind, begins_in_ebcdic, holds_a_mac_file, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
-from mssgw.formats.watch import Watch
+from mssgw.formats.watch import Watch, has_a_foreign_file, may_be_text
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
-_NAMED = (".eml", ".xml", ".zip", ".xsl", ".xslt", ".cda")
-_TYPED = ("xml", "zip", "cda", "hl7")
+_NAMED = (".eml", ".mht", ".mbox", ".xml", ".zip", ".xsl", ".xslt", ".cda")
+_TYPED = ("xml", "zip", "cda", "hl7", "mimearchive", "mhtml", "mbox")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 # Its first element is one of HTML's own: after a comment, a DOCTYPE and in any namespace there may stand a document.
 _HTML = re.compile(
@@ -50,7 +51,8 @@ class Beginnings:
     def offer(self, part: Part) -> Taker | None:
         self._end_last()
         # Once a validator is asked, what hides behind first octets is its business.
-        self._last = _Beginning(part, None if self._may else _watch(part))
+        names = part.names
+        self._last = _Beginning(part, names, None if self._may else _watch(part, names))
         return self._last
 
     def look(self) -> tuple[bool, frozenset[Carried]]:
@@ -71,8 +73,9 @@ class Beginnings:
 class _Beginning(Excerpt):
     """The first octets of a part, and whether what a reader takes for a file may come behind them."""
 
-    def __init__(self, part: Part, watch: Watch | None) -> None:
+    def __init__(self, part: Part, names: tuple[str, ...], watch: Watch | None) -> None:
         super().__init__(part, _LOOKED_AT)
+        self.names = names
         self._watch = watch
 
     @property
@@ -98,16 +101,15 @@ def is_report(kind: str, content: bytes) -> bool:
     return kind in _REPORTS and not _TYPE_FIELD.search(content)
 
 
-def _watch(part: Part) -> Watch | None:
+def _watch(part: Part, names: tuple[str, ...]) -> Watch | None:
     kind = part.kind.value
     if any(word in kind for word in _TYPED):
         return None  # what says that it is XML or a zip is looked at anyway
-    # No program looks for uuencode in a picture or PDF in base64, which most octets of most letters are.
-    return Watch(part.encoding, text=part.encoding != "base64" or kind.startswith("text/"))
+    return Watch(part.encoding, text=may_be_text(kind, names, part.encoding))
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
-    part, content, names = excerpt.part, excerpt.content, excerpt.part.names
+    part, content, names = excerpt.part, excerpt.content, excerpt.names
     kind, what = part.kind.value, kind_of(content)
     if not content.strip():  # blank to its end, or what comes after so much of nothing has something to hide
         what = Kind.XML if excerpt.full else Kind.OTHER
@@ -127,6 +129,8 @@ def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
     said = "\n".join((*names, *fields))
     if any(word in said for word in _NAMED) or any(word in kind for word in _TYPED):
         return True
+    if is_of_a_mac(kind, part.encoding):
+        return True
     if kind.startswith("message/") and (excerpt.breaks_off or not is_report(kind, excerpt.content)):
         return True  # a letter in a letter
     # uuencode and the like, which some readers decode; damaged base64, which every reader repairs differently
@@ -143,6 +147,10 @@ def _looks_like_one(kind: str, content: bytes, what: Kind) -> bool:
             # A page that a browser shows: any other root may have a document below it.
             return not (kind == "text/html" and _HTML.match(content)) or b"ClinicalDocument" in content
         case Kind.ZIP | Kind.PROGRAM:  # a program may be called a PDF
+            return True
+        case _ if content.startswith(COMPOUND):
+            return True
+        case _ if holds_a_mac_file(content) or has_a_foreign_file(content):
             return True
         case _:
             return b"ClinicalDocument" in content or b"\nbegin" in b"\n" + content or begins_in_ebcdic(content)

@@ -88,6 +88,8 @@ def read(content: bytes, *, name: str = "", media_type: str = "") -> Document | 
     except UnreadableXml as error:
         if _hides_what_it_is(content, error) or calls_itself_cda(content):
             raise Stopped(guard.XML[error.trouble], line=error.line) from None
+        if declares_markup(content):  # also behind what we cannot parse, which others may
+            raise Stopped(guard.XML["doctype"]) from None
         return None
     return Document(name=name, media_type=media_type, content=content, root=root, nodes=nodes, presented=presented)
 
@@ -125,6 +127,26 @@ def calls_itself_cda(content: bytes) -> bool:
     return any(mark in content for mark in _SHIFTS) and bool(_SHIFTED.search(content))  # its encoding told elsewhere
 
 
+def is_told_to_be_one(content: bytes) -> bool:
+    """Whether what is no XML by its first octets, and is called a document, has the tags of one behind them: lenient
+    readers pass over what stands before."""
+    if kind_of(content) in (Kind.XML, Kind.ZIP):  # read already, or to be unpacked
+        return False
+    return calls_itself_cda(content) or declares_markup(content)
+
+
+def declares_markup(content: bytes) -> bool:
+    """Whether a DOCTYPE in XML that cannot be parsed declares an entity that may stand for elements, so that no name
+    of these need be in the octets: by a ``<`` in it, as it stands or as a number, from elsewhere, or by a parameter.
+
+    Honest pages, sheets and drawings declare characters (nbsp) and addresses (Illustrator). In an encoding that nobody
+    writes these in, any entity counts.
+    """
+    if _ENTITY in content and _MARKUP_ENTITY.search(content):
+        return True
+    return any(each in content for each in _WIDE_ENTITIES)
+
+
 def _readings(head: bytes) -> Sequence[Callable[[bytes, str], tuple[str, int]]]:
     return _OF_TWO_OCTETS if b"\0" in head[:8] else _OF_ONE_OCTET
 
@@ -133,6 +155,18 @@ _NAMES = (
     *(b"<ClinicalDocument", b":ClinicalDocument"),
     *("ClinicalDocument".encode(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be")),
     "ClinicalDocument".encode("cp037"),
+)
+_ENTITY = b"<!ENTITY"
+# A value ends at its quote or at what is looked for, so that none is read twice.
+_OPENS = rb"[<%]|&#0*+(?:37|38|60)(?!\d)|&#x0*+(?:25|26|3c)(?![\da-f])"
+_VALUE = rb"(?:\"[^\"]*?|'[^']*?)(?:" + _OPENS + rb")"
+_MARKUP_ENTITY = re.compile(
+    rb"<!ENTITY(?:\s*+%|\s++[^\s<>\"'%]++\s*+(?:SYSTEM|PUBLIC|" + _VALUE + rb"))",
+    re.I,
+)
+_WIDE_ENTITIES = (
+    *("<!ENTITY".encode(f"utf-{width}-{order}") for width in (16, 32) for order in ("le", "be")),
+    *(b"\x4c" + mark + "ENTITY".encode("cp037") for mark in (b"\x5a", b"\x4f")),  # two signs for one, by the code page
 )
 _EBCDIC_DECLARATION = "<?xm".encode("cp037")
 

@@ -18,7 +18,7 @@ from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_add
 from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office
-from mssgw.formats.attached import hints_at_documents, in_wire_form
+from mssgw.formats.attached import MAX_LETTERS, hints_at_documents, in_wire_form, letters_in
 from mssgw.formats.attachments import Attachments, Item
 from mssgw.formats.cda import coherence, hidden, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
@@ -154,6 +154,7 @@ class _Judging:
                 item.calls_itself_document
                 or not item.readings
                 or any(telling.is_document(item, each) or telling.is_disguised(item, each) for each in item.readings)
+                or any(telling.hides_document(item, each) for each in item.readings)
                 or any(telling.may_be_signed(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
@@ -169,7 +170,11 @@ class _Judging:
         elif depth == MAX_DEPTH:
             self._stop(name, Stopped(guard.LETTER["depth"]))
         else:
-            self._waiting += [(f"{name}/", depth + 1, (in_wire_form(each),)) for each in item.readings]
+            letters = [each for reading in item.readings for each in _letters_of(item, reading)]
+            if len(letters) > MAX_LETTERS:
+                self._stop(name, Stopped(guard.LETTER["structure"]))
+                return
+            self._waiting += [(f"{name}/", depth + 1, (in_wire_form(each),)) for each in letters]
             if kind_of(item.content) not in (Kind.OTHER, Kind.PDF):  # a letter may speak of PDF where one begins
                 self._other(name, item)
 
@@ -201,7 +206,9 @@ class _Judging:
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if telling.is_disguised(item, item.content):
+        if telling.hides_document(item, item.content):
+            self._stop(name, Stopped(guard.XML["below"]))
+        elif telling.is_disguised(item, item.content):
             self._stop(name, Stopped(guard.LETTER["program"]))
         elif kind in _KINDS:
             self._carried.add(_KINDS[kind])
@@ -285,6 +292,10 @@ class _Judging:
         self._judged.append(
             Judged(name=name, findings=tuple(findings), cda=cda, code=code, qualified=qualified, unchecked=unchecked)
         )
+
+
+def _letters_of(item: Item, reading: bytes) -> Sequence[bytes]:
+    return letters_in(reading) if item.is_mailbox else (reading,)
 
 
 def _bounded(judged: Sequence[Judged]) -> tuple[Judged, ...]:

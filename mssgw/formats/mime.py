@@ -9,6 +9,7 @@ readers may see two different letters (RFC 2046 section 5.1):
 - a multipart whose boundary is missing, malformed, given twice, escaped, or equal to one already open;
 - a line that begins like an open boundary and goes on with anything but white space;
 - a multipart in which no part begins, or in which one begins after its end;
+- a multipart said to be in base64 or quoted-printable, where readers that undo it see more delimiters (undone.py);
 - a line that is a delimiter for readers that end a boundary early (Parameters.short_boundary), and so begins what they
   take for a part: anywhere outside the parts, and in one where a header with Content- fields follows.
 
@@ -27,9 +28,11 @@ from mssgw.formats.head import KEPT, HeadOptions, compose
 from mssgw.formats.headers import MAX_HEADER, Header, read_header
 from mssgw.formats.parameters import Parameters
 from mssgw.formats.parts import FirstParts, Keeper, Octets, Part, Taker, kind_of
+from mssgw.formats.undone import Undone, undone
 
 MAX_DEPTH = 20
 MAX_PARTS = 500
+MAX_UNDONE = 4  # multiparts in one another that are said to be encoded: all that follows is looked at for each
 MAX_PART_HEADER = 65_536
 MAX_PART_FIELDS = 100  # each costs 2 us, and there are parts enough
 MAX_LINE = 1_000  # octets of a delimiter line with its padding
@@ -50,6 +53,7 @@ class _Multipart:
     short: bytes = b""  # how it begins where some readers end it early
     parts: int = 0
     closed: bool = False
+    undone: Undone | None = None  # where some readers see it encoded
 
 
 class Walk:
@@ -78,6 +82,7 @@ class Walk:
         self._open: list[_Multipart] = []
         self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
         self._lines: tuple[bytes, ...] = ()  # these, and what readers would see besides who end a boundary early
+        self._undone: tuple[Undone, ...] = ()  # of those in which others may see other parts
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
@@ -90,6 +95,8 @@ class Walk:
         if self._step == self._body and not self._open and not self._buffer:
             self._hand_to_takers(chunk)  # nothing ends it but the letter: no need to look into it
             return
+        if self._undone and any(each.shows_another(chunk) for each in self._undone):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
         self._buffer += chunk
         self._walk()
         del self._buffer[: self._start]
@@ -113,6 +120,8 @@ class Walk:
         """The letter has ended: its header. To be called once."""
         self._ended = True
         self._walk()
+        if not self._troubles and any(each.ends_with_another() for each in self._undone):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
         self._close(0)
         return self._header or Header()
 
@@ -185,7 +194,7 @@ class Walk:
         self._takers = []
         self._step = self._body
         if kind.multipart:
-            self._enter(kind)
+            self._enter(kind, header.first("content-transfer-encoding"))
         elif not self._troubles:
             self._offer(kind, header)
 
@@ -194,8 +203,8 @@ class Walk:
         self._is_base64 = "base64" in part.encoding
         self._takers = [taker for keeper in self._keepers if (taker := keeper.offer(part)) is not None]
 
-    def _enter(self, kind: Parameters) -> None:
-        """Open a multipart."""
+    def _enter(self, kind: Parameters, encoding: str) -> None:
+        """Open a multipart, which should have no transfer encoding."""
         boundary, short = kind.boundary, kind.short_boundary
         taken = {name for each in self._open for name in (each.boundary, each.boundary + b"--")}
         if (
@@ -208,11 +217,15 @@ class Walk:
             self._troubles.append(Unreadable.TOO_DEEP)
         else:
             default = "message/rfc822" if kind.value == "multipart/digest" else ""
-            self._open.append(_Multipart(boundary, default, short))
+            watched = undone(encoding, short or boundary) if encoding else None  # which begins with the short one
+            self._open.append(_Multipart(boundary, default, short, undone=watched))
             self._look_for_open()
+            if len(self._undone) > MAX_UNDONE or (watched and watched.shows_another(bytes(self._buffer[self._seen :]))):
+                self._troubles.append(Unreadable.BAD_BOUNDARY)
 
     def _look_for_open(self) -> None:
         self._own = tuple(_START + each.boundary for each in self._open)
+        self._undone = tuple(each.undone for each in self._open if each.undone)
         self._lines = (*self._own, *(_START + each.short for each in self._open if each.short))
         # All delimiters of the moment begin with this: the longer it is, the faster the search.
         self._needle = commonprefix(self._lines) or _START  # noqa: RUF071 - octets are compared, not paths

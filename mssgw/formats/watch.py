@@ -18,11 +18,26 @@ BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
 # The same with its white space, or as soon as there is more of either than anybody writes.
 _BEGIN = re.compile(rb"\nbegin(?:-base64)?(?:[ \t]{13}|[ \t]{1,12}[-+]?(?:0[oO])?(?:[0-7_]{13}|[0-7_]{1,12}[ \t]))")
 _FOREIGN = (b"=ybegin ", b"(This file must be converted with BinHex")  # lines before a file in yEnc or BinHex
-_LONGEST = 48  # octets that this may take, or more
+BEGINNING = 900  # octets in which a file in BinHex or yEnc mostly begins, whatever it is said to be
+_LONGEST = 128  # octets that this may take, or more
 _DIRECTORY_END = b"PK\5\6"
 _DOCUMENT = b"ClinicalDocument"
+_ENCODED = (b"Q2xpbmljYWxEb2N1bWVud", b"NsaW5pY2FsRG9jdW1lbn", b"DbGluaWNhbERvY3VtZW50")  # that name in base64
+_FOLDS = b"\r\n\t "
 _WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _LONG_LINE = 8_192  # octets of quoted-printable; RFC 2045 says 76
+
+
+def may_be_text(kind: str, names: tuple[str, ...], encoding: str) -> bool:
+    """Whether programs look for files between the lines of it: none does in a picture or PDF in base64, which most
+    octets of most letters are. ``kind``: the media type."""
+    return encoding != "base64" or kind.startswith("text/") or any(name.endswith(".hqx") for name in names)
+
+
+def has_an_encoded_document(text: bytes) -> bool:
+    """Whether the name of a document is in there in base64, folded or not."""
+    letters = text.translate(None, _FOLDS)
+    return any(each in letters for each in _ENCODED)
 
 
 class Decoder(Protocol):
@@ -76,7 +91,9 @@ def has_a_foreign_file(text: bytes) -> bool:
 
 def _has_a_file(text: bytes) -> bool:
     # The plain word is found several times as fast as the pattern.
-    return _DOCUMENT in text or (b"begin" in text and _BEGIN.search(text) is not None) or has_a_foreign_file(text)
+    if _DOCUMENT in text or (b"begin" in text and _BEGIN.search(text)):
+        return True
+    return has_a_foreign_file(text) or has_an_encoded_document(text)
 
 
 class _AsItStands:

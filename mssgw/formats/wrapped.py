@@ -5,10 +5,10 @@ and with suspicion, as a letter is before it is judged (beginnings.py).
 """
 
 from mssgw.formats import cms, documents
+from mssgw.formats.attached import in_wire_form, letters_in
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.mime import Scanner
-from mssgw.formats.wire import to_wire
 
 _SHOWN = frozenset({Kind.PDF, Kind.JPEG, Kind.PNG, Kind.TIFF, Kind.RTF})
 
@@ -19,7 +19,7 @@ def may_hold_document(content: bytes, *, is_letter: bool, is_signed: bool) -> bo
     ``is_letter``, ``is_signed``: whether its name or type says that it is a letter, or S/MIME; that, octets tell too.
     """
     if is_letter:
-        return _letter_may(content)
+        return any(map(_letter_may, letters_in(content) if content.startswith(b"From ") else (content,)))
     if not is_signed and not cms.content_type(content):
         return False
     try:
@@ -38,6 +38,6 @@ def _signed_may(signed: bytes) -> bool:
 
 def _letter_may(content: bytes) -> bool:
     scanner = Scanner()
-    scanner.feed(to_wire(content))
+    scanner.feed(in_wire_form(content))
     head = scanner.finish()
     return bool(head.unreadable) or head.may_hold_documents

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from mssgw.core.clinical import DocumentPatient, Finding, Mark, Profile, Rule
 from mssgw.formats import documents, guard
 from mssgw.formats.archive import Entry, safe_unzip
+from mssgw.formats.attachments import NAMED_LETTERS
 from mssgw.formats.cda.hidden import marks_of
 from mssgw.formats.cda.ins import patients_of
 from mssgw.formats.documents import Document
@@ -139,7 +140,9 @@ class _Reading:
                 self._add(rules.DISGUISED, found=f"fichier {number} : {kind.value}", expected=extension)
             elif kind is Kind.ZIP:
                 self._add(rules.NESTED, found=f"fichier {number}")
-            if may_hold_document(file.content, is_letter=extension == "eml", is_signed=extension == "p7m"):
+            if may_hold_document(
+                file.content, is_letter=f".{extension}" in NAMED_LETTERS, is_signed=extension == "p7m"
+            ):
                 self._add(rules.UNTOLD_CDA, found=f"fichier {number}")
 
     def _layout(self, metadata_files: dict[str, Entry]) -> None:  # req: FMT-2

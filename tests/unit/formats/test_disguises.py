@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 
 import pytest
@@ -113,6 +114,28 @@ def with_their_id() -> bytes:
 
 def lines_of(coded: bytes) -> bytes:
     return b"".join(coded[at : at + 76] + b"\n" for at in range(0, len(coded), 76))
+
+
+def by_entity(root: str = "x", *, before: str = "", declared: str = "<!ENTITY e '{}'>") -> str:
+    """The document as an entity: no reader of octets finds its name, and a parser puts it in place."""
+    value = ROOT.decode().replace("&", "&#38;").replace("%", "&#37;").replace("'", "&#39;")
+    value = value.replace("ClinicalDocument", "Clinic&#97;lDocument")
+    return f"{before}<!DOCTYPE {root} [{declared.format(value)}]><{root}>&e;</{root}>"
+
+
+def in_a_mac_file(magic: bytes = b"\0\5\x16\0", fork: int = 1) -> bytes:
+    """AppleSingle or AppleDouble, of one entry."""
+    entry = fork.to_bytes(4) + (38).to_bytes(4) + len(CDA).to_bytes(4)
+    return magic + b"\0\2\0\0" + bytes(16) + b"\0\1" + entry + CDA
+
+
+OUTLOOK = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
+CALENDAR = b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nATTACH;ENCODING=BASE64;VALUE=BINARY:%s\nEND:VEVENT\nEND:VCALENDAR\n"
+BINHEX = b"(This file must be converted with BinHex 4.0)\n\n:$'j"
+
+
+def folded_base64() -> bytes:
+    return b"\n ".join(B64[at : at + 20] for at in range(0, len(B64), 20))
 
 
 QP, RAW64, MDN = "quoted-printable", "Base64", "message/disposition-notification"
@@ -270,6 +293,97 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "ISO-2022-JP with a shift within the name": lambda: part(
         b'<?xml version="1.0" encoding="ISO-2022-JP"?>' + ROOT.replace(b"Clinical", b"Clin\x1b(Bical"), "text/xml"
     ),
+    **{
+        f"an entity of {root}": partial(part, by_entity(root).encode(), kind)
+        for root, kind in (
+            ("x", "text/xml"),
+            ("svg", "image/svg+xml"),
+            ("html", "text/html"),
+            ("xsl:stylesheet", "application/xml"),
+        )
+    },
+    "an entity in a text without a name": lambda: part(by_entity().encode(), "text/plain"),
+    "an entity that begins with a number for its <": lambda: part(
+        by_entity().replace("'<Clinic&#97;l", "'&#x03C;Clinic&#97;l").encode(), "text/xml"
+    ),
+    "an entity of a parameter": lambda: part(
+        by_entity(declared="<!ENTITY % p '<!ENTITY e \"x\">'>%p;").encode(), "text/xml"
+    ),
+    "an entity behind a long comment": lambda: part(by_entity(before=f"<!--{'x' * 70_000}-->").encode(), "text/xml"),
+    "an entity in UTF-16": lambda: part(by_entity().encode("utf-16"), "text/xml"),
+    "an entity in UTF-16 behind a long comment": lambda: part(
+        by_entity(before=f"<!--{'x' * 70_000}-->").encode("utf-16"), "application/octet-stream"
+    ),
+    "an entity in UTF-32": lambda: part(by_entity().encode("utf-32"), "text/xml"),
+    "an entity in EBCDIC, its charset told outside": lambda: part(
+        by_entity().encode("cp500"), "text/plain; charset=IBM500"
+    ),
+    "AppleSingle": lambda: part(in_a_mac_file(), 'application/applefile; name="cr.xml"'),
+    "AppleSingle in 8bit": lambda: part(in_a_mac_file(), "application/octet-stream", encoding="8bit"),
+    "AppleDouble that has all of it": lambda: part(in_a_mac_file(b"\0\5\x16\7"), "application/applefile"),
+    "AppleSingle in uuencode": lambda: part(uuencoded(in_a_mac_file()), "text/plain", encoding="x-uuencode"),
+    "BinHex by its type, in base64": lambda: part(b"(" + BINHEX, "application/mac-binhex40"),
+    "BinHex by its type, its line left out": lambda: part(b":#", "application/mac-binhex40", encoding="7bit"),
+    "BinHex by its type, in uuencode": lambda: part(
+        uuencoded(BINHEX), "application/mac-binhex40", encoding="x-uuencode"
+    ),
+    "BinHex by its encoding": lambda: part(b":#", 'text/xml; name="cr.xml"', encoding="mac-binhex40"),
+    "BinHex in base64": lambda: part(BINHEX, "application/octet-stream"),
+    "BinHex far behind, by its name": lambda: part(
+        b"x" * 2_000 + b"\n" + BINHEX, 'application/octet-stream; name="a.hqx"'
+    ),
+    "MacBinary": lambda: part(bytes(128) + CDA, "application/x-macbinary"),
+    **{
+        f"a letter in a file called {name}": partial(part, before + INNER, f'application/octet-stream; name="a.{name}"')
+        for name, before in (
+            ("mht", b""),
+            ("MHTML", b""),
+            ("emlx", b"%d\n" % len(INNER)),
+            ("mbox", MBOX),
+            ("eml", b"%d\n" % len(INNER)),
+        )
+    },
+    "a page with its pictures, by its type": lambda: part(INNER, "application/x-mimearchive"),
+    "the second letter of a mailbox": lambda: part(
+        MBOX + b"Subject: a\n\nBonjour,\n\n" + MBOX + INNER, "application/mbox"
+    ),
+    "a letter that a line of a mailbox is within": lambda: part(
+        MBOX + INNER.replace(b"--inner\nContent-Type: text/xml", MBOX + b"--inner\nContent-Type: text/xml"),
+        'application/octet-stream; name="a.mbox"',
+    ),
+    "the second letter of a mailbox in the archive": lambda: part(
+        with_more("IHE_XDM/SUBSET01/ANNEXE.MBOX", MBOX + b"Subject: a\n\nBonjour,\n\n" + MBOX + INNER),
+        "application/zip",
+    ),
+    "a message of Outlook": lambda: part(OUTLOOK + CDA, "application/vnd.ms-outlook"),
+    "a message of Outlook with it as text": lambda: part(OUTLOOK + CDA.decode().encode("utf-16-le"), NAME),
+    "a message of Outlook with an archive": lambda: part(OUTLOOK + XDM + bytes(70_000), "application/octet-stream"),
+    "in an appointment": lambda: part(CALENDAR % folded_base64(), "text/calendar", encoding="7bit"),
+    "in an appointment in base64": lambda: part(CALENDAR % folded_base64(), "text/calendar; method=REQUEST"),
+    "in a card": lambda: part(b"BEGIN:VCARD\nATTACH:" + folded_base64() + b"\nEND:VCARD\n", "text/vcard"),
+    "in a page": lambda: part(b'<html><a href="data:text/xml;base64,' + B64 + b'">x</a></html>', "text/html"),
+    "in a page that is shown": lambda: part(
+        b"<html>" + b"<p>Bonjour</p>\n" * 300 + b'<a href="data:;base64,' + B64 + b'">x</a></html>',
+        "text/html",
+        encoding="8bit",
+    ),
+    "in base64 in a resource of FHIR": lambda: part(
+        b'<Binary xmlns="http://hl7.org/fhir"><data value="' + B64 + b'"/></Binary>', "application/fhir+xml"
+    ),
+    "in base64 in other XML, without a type": lambda: part(b"<a><b/>" + lines_of(B64) + b"</a>"),
+    **{
+        f"behind {what}": partial(part, before + CDA, 'text/xml; name="cr.xml"')
+        for what, before in (
+            ("two byte order marks", codecs.BOM_UTF8 * 2),
+            ("a hard space", b"\xc2\xa0"),
+            ("NUL", b"\0\0"),
+            ("a text", b"Bonjour,\n"),
+            ("what begins a PDF", b"%PDF-\n"),
+        )
+    },
+    "behind a text, in an archive by its type": lambda: part(b"Bonjour,\n" + CDA, "application/zip"),
+    "behind a text, by its name": lambda: part(b"Bonjour,\n" + ROOT, "application/octet-stream", NAME),
+    "an entity behind two byte order marks": lambda: part(codecs.BOM_UTF8 * 2 + by_entity().encode(), "text/xml"),
     "a sheet that says not where": lambda: part(SHEET % ROOT, "text/xml"),
     "a sheet with two, one in its place": lambda: part(
         SHEET
@@ -303,6 +417,57 @@ def test_the_same_letters_pass_with_the_patients_own_document() -> None:
         part(MBOX + letter(TEXT, part(OWN), mark="inner"), "message/rfc822", encoding="8bit"),
     ):
         assert judge_letter([to_wire(letter(TEXT, own))], ORDER).verdict is not Verdict.REJECT
+
+
+DTD = '<!DOCTYPE {} PUBLIC "-//W3C//DTD {} 1.1//EN" "http://www.w3.org/a.dtd"{}>'
+NBSP = ' [<!ENTITY nbsp "&#160;"> <!ENTITY copy "&#169;">]'
+ADOBE = '<!ENTITY ns_svg "http://www.w3.org/2000/svg?a&amp;b">'
+HONEST: dict[str, Callable[[], bytes]] = {
+    "XHTML": lambda: part(f"{DTD.format('html', 'XHTML', '')}<html>&nbsp;</html>".encode(), "application/xhtml+xml"),
+    "a page with entities of its own": lambda: part(
+        f"{DTD.format('html', 'XHTML', NBSP)}<html>&nbsp;</html>".encode(), "text/html"
+    ),
+    "SVG": lambda: part(f"{DTD.format('svg', 'SVG', '')}<svg/>".encode(), "image/svg+xml"),
+    "SVG as Illustrator writes it": lambda: part(
+        f"{DTD.format('svg', 'SVG', f'[{ADOBE}]')}<svg xmlns='&ns_svg;'/>".encode(), "image/svg+xml"
+    ),
+    "a sheet with entities of its own": lambda: part(
+        f'<!DOCTYPE xsl:stylesheet{NBSP}><xsl:stylesheet xmlns:xsl="u">&nbsp;</xsl:stylesheet>'.encode(), "text/xml"
+    ),
+    "a sheet that shows documents": lambda: part(
+        SHEET % b'<xsl:template match="/cda:ClinicalDocument">x</xsl:template>', 'text/xml; name="cda.xsl"'
+    ),
+    "what Word wrote until 2007": lambda: part(OUTLOOK + b"Un document ClinicalDocument" * 20, "application/msword"),
+    "a saved page": lambda: part(
+        b"Content-Type: multipart/related; boundary=p\n\n--p\nContent-Type: text/html\n\n<html></html>\n"
+        b"--p\nContent-Type: text/xml\n\n<xml/>\n--p--\n",
+        'application/x-mimearchive; name="page.mht"',
+    ),
+    "a mailbox": lambda: part((MBOX + b"Subject: a\n\nBonjour,\nFrom here\n\n") * 3, "application/mbox"),
+    "a letter of Apple's": lambda: part(b"35\nSubject: a\n\nBonjour,\n<plist/>\n", 'text/plain; name="1.emlx"'),
+    "an appointment": lambda: part(CALENDAR % b"aHR0cDovL2EuYg==", "text/calendar; method=REQUEST"),
+    "a page with a picture": lambda: part(
+        b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"
+    ),
+    "a property list": lambda: part(f"{DTD.format('plist', 'PLIST', '')}<plist/>".encode(), "text/xml"),
+    "AppleDouble": lambda: (
+        b"Content-Type: multipart/appledouble; boundary=ad\n\n--ad\n"
+        + part(in_a_mac_file(b"\0\5\x16\7", 9), "application/applefile")
+        + b"--ad\n"
+        + part(b"%PDF-1.4\n%%EOF", "application/pdf")
+        + b"--ad--\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("honest", HONEST)
+def test_what_programs_honestly_write_passes(honest: str) -> None:
+    """What is refused above only looks like it."""
+    wire = to_wire(letter(TEXT, HONEST[honest]()))
+    scanner = Scanner()
+    scanner.feed(wire)
+    assert not scanner.finish().unreadable
+    assert judge_letter([wire], ORDER).verdict is Verdict.ACCEPT
 
 
 @pytest.mark.parametrize(

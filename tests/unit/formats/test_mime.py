@@ -268,3 +268,72 @@ def test_letters_that_python_writes_are_read_as_they_were_meant(subject, text, a
     plain, octets = keeper.excerpts
     assert plain.text == text + "\n"
     assert octets.content == attachment
+
+
+ENCODED = b"From: a@b.fr\r\nContent-Type: multipart/mixed; boundary=bb42\r\nContent-Transfer-Encoding: %s\r\n\r\n"
+SHOWN = (
+    b"--bb42\r\nContent-Type: text/plain\r\n\r\nBonjour=20=\r\nsuite\r\n"
+    b"--bb42\r\nContent-Transfer-Encoding: base64\r\n\r\nUUUUUQ==\r\n--bb42--\r\n"
+)
+OTHER_PARTS = b"--bb42\r\nContent-Type: text/xml\r\n\r\n<a/>\r\n--bb42--\r\n"
+
+
+def read_cut(message: bytes, size: int) -> MessageHead:
+    return read_in_pieces(message[at : at + size] for at in range(0, len(message), size))
+
+
+MIME_FORMAT = b"This is a multi-part message in MIME format.\r\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+@pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable", b"8bit", b"Base64 (x)"])
+def test_a_multipart_wrongly_said_to_be_encoded_is_read_as_it_stands(encoding: bytes, size: int):
+    """Many programs write the encoding of a part above all of them."""
+    for preamble in (b"", b"\r\n", MIME_FORMAT):
+        assert read_cut(ENCODED % encoding + preamble + SHOWN, size).unreadable == ()
+
+
+def lines_of(behind: int, stray: bytes) -> bytes:
+    return base64.encodebytes(b"x" * behind + OTHER_PARTS).replace(b"\n", stray + b"\r\n")
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+@pytest.mark.parametrize("behind", [0, 1, 2])
+@pytest.mark.parametrize("stray", [b"", b"!", b"="])
+def test_other_parts_for_readers_that_undo_base64_before_are_refused(behind: int, stray: bytes, size: int):
+    encoded = lines_of(behind, stray)
+    for message in (encoded + SHOWN, MIME_FORMAT + encoded + SHOWN, SHOWN + encoded):
+        assert read_cut(ENCODED % b"base64" + message, size).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1_000])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"=2D-bb42",
+        b"--=62b42",
+        b"--=62=\r\nb42",
+        b"-=\r\n-bb42",
+        b"x=0D=0A--bb42",
+        b"x=0a= \t\r\n--bb42",
+        b"--bb4=\r\n2",
+    ],
+)
+def test_other_parts_for_readers_that_undo_quoted_printable_before_are_refused(encoded: bytes, size: int):
+    for message in (encoded + b"\r\n" + SHOWN, SHOWN + encoded):
+        assert read_cut(ENCODED % b"quoted-printable" + message, size).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+def test_multiparts_in_one_another_that_are_said_to_be_encoded_are_few():
+    """Each of them looks at all that follows."""
+    head = b"Content-Type: multipart/mixed; boundary=b%d\r\nContent-Transfer-Encoding: base64\r\n\r\n--b%d\r\n"
+    message = b"".join(head % (n, n) for n in range(100, 105))
+    assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+def test_other_parts_for_readers_that_also_end_the_boundary_early_are_refused():
+    """Two habits of readers may meet in one."""
+    head = (ENCODED % b"base64").replace(b"boundary=bb42", b"boundary=bb42:x")
+    message = base64.encodebytes(OTHER_PARTS) + SHOWN.replace(b"--bb42", b"--bb42:x")
+    assert read(head + message).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(head + SHOWN.replace(b"--bb42", b"--bb42:x")).unreadable == ()
