@@ -59,7 +59,9 @@ class Writer(Worker):
         if any(job.what.wakes and job.error is None for job in units):
             self._wake(connection)
         if units:
-            self.database.is_in_place()  # or it was taken away meanwhile
+            self._in_doubt = True
+            self.database.is_in_place()  # or it was taken away meanwhile, and may come back
+            self._in_doubt = False
             self._meter.observe("commit.seconds", time.monotonic() - started)
             self._meter.observe("commit.units", len(units))
             self._meter.count("commit", "kept")
