@@ -173,7 +173,7 @@ _EBCDIC_DECLARATION = "<?xm".encode("cp037")
 # What changes the character set in the encodings of ISO 2022 and in HZ may stand within a name. Nothing in it begins a
 # match: else looking for one would take quadratic time.
 _SHIFTS = (b"\x1b", b"\x0e", b"\x0f", b"~")
-_SHIFT = rb"(?:\x1b[ -/]*+[@-~]|[\x0e\x0f]|~(?:[{}]|\r?\n))*+"
+_SHIFT = rb"(?:\x1b[ -/]*+[@-~]|[\x0e\x0f]|~(?:[{}]|\r?\n))*"  # possessive, re before 3.11.5 took a lone "~" for one
 _SHIFTED = re.compile(b"[<:]" + b"".join(_SHIFT + bytes([octet]) for octet in b"ClinicalDocument"))
 _UTF_7 = re.compile(rb"\s*+(?:\+ADw|\+/v|<\?xml[^>]{1,200}utf-?7)", re.I)
 

@@ -213,6 +213,7 @@ def test_a_long_text_asks_no_validator(encoding, words):
         part(b"Bonjour", "text/plain", encoding="8bit"),
         part(b"<html><body>Bonjour</body></html>", "text/html", encoding="8bit"),
         part(b"<!DOCTYPE html><p>Bonjour", "text/html"),
+        part(b"<!-- a -- b --->\r\n<!DOCTYPE html><!----><html>Bonjour</html>", "text/html"),
         part(PDF, "application/pdf", name="cr.pdf"),
         part(b"\xff\xd8\xff\xe0", "image/jpeg", name="photo.jpg"),
         part(b"", "text/plain", encoding="7bit"),
