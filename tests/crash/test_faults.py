@@ -47,7 +47,10 @@ async def test_a_failing_disk_defers_and_comes_back(seed: int) -> None:
                 switch.end(fault)
                 await bed.recovers(size)
         await bed.verdict()
-        assert bed.spool_files() == [], "files stay behind that no row knows"
+        deferred = bed.events("letter.deferred_at_intake")
+        doubtful = {event["queue_id"] for event in deferred if "mssgw.db" in event["error"]}
+        left = {path.name for path in bed.spool_files()}
+        assert left <= doubtful, "files stay behind that no row knows, but for commits that a recovery may read back"
 
 
 @pytest.mark.usefixtures("needs_fiu")
