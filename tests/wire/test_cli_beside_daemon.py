@@ -66,6 +66,14 @@ class Installation:
     def json(self, *words: str) -> list[dict]:
         return [json.loads(line) for line in self.run(*words, "--json", expect=0).stdout.splitlines()]
 
+    def refused(self) -> subprocess.CompletedProcess[str]:
+        """A daemon that does not start, in a process of its own: it says how this one logs."""
+        told = subprocess.run(
+            SERVE, env=environment(self.folder), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert told.returncode == 69, told
+        return told
+
     def start(self) -> subprocess.Popen[str]:
         daemon = subprocess.Popen(SERVE, env=environment(self.folder), stdout=subprocess.PIPE, text=True)
         limit = threading.Timer(60, daemon.kill)
@@ -238,7 +246,7 @@ def test_no_new_store_is_made_over_the_letters_of_one_whose_database_is_gone(ane
     (state / "mssgw.db").rename(anew.folder / "aside.db")
     (state / "spool" / "1M").mkdir(parents=True, exist_ok=True)
     (state / "spool" / "1M" / "1M7ZTY3TH5M3REAG").write_bytes(b"sealed")
-    told = anew.run("serve", expect=69)
+    told = anew.refused()
     assert "give it back from a backup" in told.stderr
     assert not (state / "mssgw.db").exists()
     (anew.folder / "aside.db").rename(state / "mssgw.db")
