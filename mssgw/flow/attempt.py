@@ -62,8 +62,8 @@ class Attempts:
 
         While the next hop is spared, that it is so is the outcome.
         """
-        reply = lane.spared(self._clock.now()) if job is not lane.scout else None
-        if reply is not None and self._live.settings.routes.of(job.deliveries[0]) is not None:
+        reply = lane.down_reply and lane.spared(self._clock.now())
+        if reply and job is not lane.scout and self._live.settings.routes.of(job.deliveries[0]) is not None:
             outcomes = self._all(job, Deferred(reply=reply))
         else:
             outcomes = await self._attempt(lane, stored, job)
@@ -79,12 +79,12 @@ class Attempts:
 
     def may_wait(self, lane: Lane, job: Job) -> bool:
         """Whether to put the job off instead: its next hop is spared, and no sender is due a word of that."""
-        now = self._clock.now()
-        if lane.spared(now) is None:
+        if lane.down_reply is None:
             return False
-        settings = self._live.settings
+        settings, now = self._live.settings, self._clock.now()
         has_route = settings.routes.of(job.deliveries[0]) is not None  # or it is told that it has none
-        return has_route and not any(settings.retry.owes_a_word(delivery, now) for delivery in job.deliveries)
+        owed = any(settings.retry.owes_a_word(delivery, now) for delivery in job.deliveries)
+        return lane.spared(now) is not None and has_route and not owed
 
     async def put_off(self, lane: Lane, jobs: Sequence[Job]) -> None:
         """Give jobs that may wait back to the queue, as if nobody had claimed them. Raises StoreUnavailable.
