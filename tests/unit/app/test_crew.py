@@ -22,6 +22,20 @@ from tests.installation import IN_CLEAR, install
 NOBODY = 65534
 
 
+def said_before_the_sockets(
+    path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> tuple[Code, list[str]]:
+    """How ``mssgw serve`` ends, and what it says."""
+    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
+    monkeypatch.setattr(crew, "allow_open_files", lambda: None)
+    try:
+        with pytest.raises(kind) as refused:
+            crew.serve(path)
+    finally:
+        structlog.reset_defaults()
+    return code_and_lines(refused.value)
+
+
 def test_root_does_not_serve_over_the_store_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It would leave letters on disk that the service cannot read."""
     path, state = install(tmp_path, hop=25), tmp_path / "state"
@@ -52,15 +66,8 @@ def test_a_credential_that_only_the_service_has_is_said_before_there_are_workers
 ) -> None:
     """Each of them would fall over it, and be replaced for ever."""
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
-    monkeypatch.setattr(crew, "allow_open_files", lambda: None)
     path = install(tmp_path, section, hop=25, workers=workers, listener=listener)
-    try:
-        with pytest.raises(FileNotFoundError) as refused:
-            crew.serve(path)
-    finally:
-        structlog.reset_defaults()
-    code, (line,) = code_and_lines(refused.value)
+    code, (line,) = said_before_the_sockets(path, monkeypatch, FileNotFoundError)
     assert code is Code.CONFIG
     assert line == "credential:tls-certificate exists only inside the systemd service, from its next start on"
 
@@ -87,16 +94,8 @@ def test_a_name_that_another_node_has_is_said_before_there_are_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of them would fall over it, and be replaced for ever."""
-    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
-    monkeypatch.setattr(crew, "allow_open_files", lambda: None)
     monkeypatch.setattr(crew, "at_rest", _taken)
-    path = install(tmp_path, hop=25, workers=2)
-    try:
-        with pytest.raises(NameTaken) as refused:
-            crew.serve(path)
-    finally:
-        structlog.reset_defaults()
-    code, (line,) = code_and_lines(refused.value)
+    code, (line,) = said_before_the_sockets(install(tmp_path, hop=25, workers=2), monkeypatch, NameTaken)
     assert code is Code.UNAVAILABLE
     assert re.fullmatch(r'another node runs as ".+-1": give each its own \[gateway\] node', line)
 
