@@ -132,7 +132,7 @@ def test_what_could_harm_is_refused_by_its_rule(name: str) -> None:
 @pytest.mark.parametrize("piece", [b"<\x1b(", b"<~{", b"<\x0e\x0f", b"<Clin\x1b(B"])
 def test_shifts_without_end_take_linear_time(piece: bytes) -> None:
     """As much of them as a letter may hold in a part that is no XML."""
-    with watchdog("shifts", 0.5):
+    with watchdog("shifts"):
         assert not calls_itself_cda(b"<a>" + piece * 500_000)
 
 
