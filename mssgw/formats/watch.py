@@ -87,19 +87,23 @@ class Watch:
         self.found = self.found or _has_a_directory(octets) or (self._text and _has_a_file(octets))
 
 
+def _holds(octets: bytes, word: bytes) -> bool:
+    # One octet is found ten times as fast as several, and where it is missing they are.
+    return word[:1] in octets and word in octets
+
+
 def _has_a_directory(octets: bytes) -> bool:
-    # One octet, which no text has, is found ten times as fast as four.
-    return b"\5" in octets and _DIRECTORY_END in octets
+    return b"\5" in octets and _DIRECTORY_END in octets  # which no text has
 
 
 def has_a_foreign_file(text: bytes) -> bool:
     """Whether a line begins a file in an encoding that some programs show as an attachment, and we do not read."""
-    return any(text.startswith(each) or b"\n" + each in text for each in _FOREIGN if each[:1] in text and each in text)
+    return any(text.startswith(each) or b"\n" + each in text for each in _FOREIGN if _holds(text, each))
 
 
 def _has_a_file(text: bytes) -> bool:
     # Plain words are found several times as fast as a pattern.
-    if _DOCUMENT in text or (b"begin" in text and _BEGIN.search(text)):
+    if _holds(text, _DOCUMENT) or (_holds(text, b"begin") and _BEGIN.search(text)):
         return True
     return has_a_foreign_file(text) or has_an_encoded_document(text)
 
