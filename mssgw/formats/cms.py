@@ -11,6 +11,8 @@ _SMIME_CT = bytes.fromhex("2a864886f70d01091001")  # 1.2.840.113549.1.9.16.1
 DATA, SIGNED = _PKCS_7 + b"\1", _PKCS_7 + b"\2"
 # envelopedData, signedAndEnvelopedData (PKCS #7), encryptedData, authEnvelopedData (RFC 5083)
 _ENCRYPTED = frozenset({_PKCS_7 + b"\3", _PKCS_7 + b"\4", _PKCS_7 + b"\6", _SMIME_CT + b"\x17"})
+# A signed receipt (RFC 2634), which Outlook sends for whom it is asked, and a time-stamp (RFC 3161): no objects of CMS.
+_FIELDS = frozenset({_SMIME_CT + b"\1", _SMIME_CT + b"\4"})
 _TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
 MAX_NESTED = 5  # objects in objects, and strings in strings
@@ -83,7 +85,8 @@ def opened(octets: bytes, *, whole: bool = True) -> bytes | None:
         kind, content = _signed(reader)
         if kind in _ENCRYPTED:
             return None
-        if not kind.startswith((_PKCS_7, _SMIME_CT)) or kind == DATA or not content:
+        is_object = kind.startswith((_PKCS_7, _SMIME_CT)) and kind != DATA and kind not in _FIELDS
+        if not is_object or not content:
             return content
         reader = _Reader(content)  # the object alone, without its identifier (RFC 5652 section 5.2)
         _check_end(content)

@@ -14,7 +14,9 @@ from mssgw.formats.parts import Octets
 _NO_LETTERS = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 # A soft line break, also with the white space that some overlook, and the dot that the wire form adds.
 _SOFT_BREAK = re.compile(rb"=[ \t]*+\r\n\.?")
-_LONGEST = 65_536  # octets of a paragraph: in none that long can soft breaks be told piece by piece
+_BEGUN = re.compile(rb"=[ \t]*+(?:\r\n?)?")  # what may become one, or have that dot
+_PASSED_OVER = re.compile(rb"\0{2,}+")
+_LONGEST = 65_536  # octets of white space, which would be looked through for each piece
 
 
 class Undone(Protocol):
@@ -59,36 +61,29 @@ def _letters_of(octets: bytes, behind: int) -> bytes:
 
 
 class _OfQuotedPrintable:
-    """By whole paragraphs: a delimiter of which an octet, or the line end before it, is encoded."""
+    """A delimiter of which an octet, or the line end before it, is encoded. However long a paragraph: of what was
+    looked at, only the end is kept in which one may begin."""
 
     def __init__(self, boundary: bytes) -> None:
         self._plain = b"\n--" + boundary
         octets = (bytes([octet]) for octet in b"--" + boundary)
-        each = rb"\0*+".join(b"(?:%s|(?i:=%s))" % (re.escape(octet), octet.hex().encode()) for octet in octets)
-        self._wanted = re.compile(rb"(?:\n|=0[AaDd])\0*+" + each)
-        self._rest = b"\n"  # so that every line begins after a line end
+        each = rb"\0?+".join(b"(?:%s|(?i:=%s))" % (re.escape(octet), octet.hex().encode()) for octet in octets)
+        self._wanted = re.compile(rb"(?:\n|=0[AaDd])\0?+" + each)
+        self._longest = len("=0A\0") * len(self._plain)
+        self._last = b"\n"  # so that every line begins after a line end; soft breaks are one NUL, however many
+        self._rest = b""  # what may become a soft break
 
     def shows_another(self, octets: Octets) -> bool:
-        self._rest += bytes(octets)
-        end = _last_hard_break(self._rest)
-        found = self._is_in(self._rest[:end])
-        self._rest = self._rest[end:]
-        return found or len(self._rest) > _LONGEST
+        text = self._rest + bytes(octets)
+        begun = text.rfind(b"=")
+        cut = begun if begun >= 0 and _BEGUN.fullmatch(text, begun) else len(text)
+        self._rest = text[cut:]
+        return self._is_in(text[:cut]) or len(self._rest) > _LONGEST
 
     def ends_with_another(self) -> bool:
         return self._is_in(self._rest)
 
-    def _is_in(self, lines: bytes) -> bool:
-        marked = _SOFT_BREAK.sub(b"\0", lines)
+    def _is_in(self, text: bytes) -> bool:
+        marked = _PASSED_OVER.sub(b"\0", self._last + _SOFT_BREAK.sub(b"\0", text))
+        self._last = marked[-self._longest :]
         return any(found[0] != self._plain for found in self._wanted.finditer(marked))
-
-
-def _last_hard_break(lines: bytes) -> int:
-    """Where the last line end stands that no soft break takes away; 0 when it is the first octet, or there is none."""
-    end = lines.rfind(b"\n")
-    while end > 0:
-        before = lines.rfind(b"\n", 0, end)
-        if not lines[before + 1 : end].rstrip(b"\r\t ").endswith(b"="):
-            return end
-        end = before
-    return 0

@@ -136,6 +136,32 @@ def test_a_file_that_is_signed_by_itself_is_judged(openssl: Openssl, content: by
     assert "CDA-COH-001" in rules(report)
 
 
+RECEIPT, TIME_STAMP = "1.2.840.113549.1.9.16.1.1", "1.2.840.113549.1.9.16.1.4"
+FIELDS = bytes.fromhex("3011 020101 0605 2b03040506 0405 6f75692e2e")
+
+
+@pytest.mark.parametrize(
+    ("signs", "kind", "name"),
+    [
+        (RECEIPT, "application/pkcs7-mime; smime-type=signed-receipt", "smime.p7m"),
+        (TIME_STAMP, "application/timestamp-token", "lettre.tst"),
+    ],
+)
+def test_a_signed_receipt_and_a_time_stamp_pass(openssl: Openssl, signs: str, kind: str, name: str) -> None:
+    """What they sign are fields and no letter: Outlook writes the one for whom it is asked (RFC 2634)."""
+    made = openssl(FIELDS, "cms", *SIGN, "-econtent_type", signs)
+    assert cms.opened(made) == FIELDS
+    assert judged(TEXT, part(made, kind, name)).verdict is Verdict.ACCEPT
+
+
+@pytest.mark.parametrize("signs", [RECEIPT, TIME_STAMP])
+@pytest.mark.parametrize("content", [CDA, XDM, INNER])
+def test_what_is_called_a_receipt_and_is_a_document_is_judged(openssl: Openssl, signs: str, content: bytes) -> None:
+    made = openssl(content, "cms", *SIGN, "-econtent_type", signs)
+    report = judged(TEXT, part(made, "application/pkcs7-mime", "smime.p7m"), asked=_to(LUCIE))
+    assert "CDA-COH-001" in rules(report)
+
+
 def test_two_patients_in_signed_letters_are_refused(openssl: Openssl) -> None:  # req: SD-7
     other = letter(part(OTHER, "text/xml"))
     report = judged(part(CDA, "text/xml"), part(openssl(other, "cms", *SIGN), OPAQUE_SIGNED, "smime.p7m"))

@@ -130,6 +130,9 @@ def in_a_mac_file(magic: bytes = b"\0\5\x16\0", fork: int = 1) -> bytes:
 
 
 OUTLOOK = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504)
+HL7 = b"MSH|^~\\&|DPI|CH|||20260105||MDM^T02^MDM_T02|1|P|2.6\r"
+MDM = HL7 + b"OBX|1|ED|CDA||^TEXT^XML^Base64^%s||||||F\r"
+LINK = b'<a href="data:text/xml;base64,'
 CALENDAR = b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nATTACH;ENCODING=BASE64;VALUE=BINARY:%s\nEND:VEVENT\nEND:VCALENDAR\n"
 BINHEX = b"(This file must be converted with BinHex 4.0)\n\n:$'j"
 
@@ -367,6 +370,19 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         "text/html",
         encoding="8bit",
     ),
+    **{
+        f"in a page that begins as HL7 v2, {what}": partial(part, HL7 + before + B64, kind)
+        for what, before, kind in (
+            ("by its type", LINK, "text/html"),
+            ("by its name", LINK, 'text/plain; name="a.html"'),
+            ("without its tags", b"", "text/html; charset=utf-7"),
+        )
+    },
+    "in an appointment that begins as HL7 v2": lambda: part(HL7 + CALENDAR % folded_base64(), "text/calendar"),
+    "in an appointment that begins so by its name": lambda: part(
+        HL7 + CALENDAR % folded_base64(), 'text/plain; name="a.ics"'
+    ),
+    "in a text with HL7 v2 in it": lambda: part(b"Bonjour,\n" + HL7 + B64, "text/plain"),
     "in base64 in a resource of FHIR": lambda: part(
         b'<Binary xmlns="http://hl7.org/fhir"><data value="' + B64 + b'"/></Binary>', "application/fhir+xml"
     ),
@@ -445,6 +461,16 @@ HONEST: dict[str, Callable[[], bytes]] = {
     ),
     "a mailbox": lambda: part((MBOX + b"Subject: a\n\nBonjour,\nFrom here\n\n") * 3, "application/mbox"),
     "a letter of Apple's": lambda: part(b"35\nSubject: a\n\nBonjour,\n<plist/>\n", 'text/plain; name="1.emlx"'),
+    **{
+        f"HL7 v2 with a document for the program that reads it, {what}": partial(part, before + MDM % B64, kind)
+        for what, before, kind in (
+            ("as a text", b"", 'text/plain; name="MDM_1.txt"'),
+            ("by its type", b"", "text/x-hl7-ft"),
+            ("as it is sent by MLLP", b"\x0b", "text/plain"),
+            ("in a batch", b"FHS|^~\\&|LABO\rBHS|^~\\&|LABO\r", "text/plain; charset=iso-8859-1"),
+            ("with a byte order mark", codecs.BOM_UTF8, "text/plain"),
+        )
+    },
     "an appointment": lambda: part(CALENDAR % b"aHR0cDovL2EuYg==", "text/calendar; method=REQUEST"),
     "a page with a picture": lambda: part(
         b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"

@@ -288,6 +288,15 @@ def test_what_is_no_document_is_counted_or_left_alone(
     assert (report.documents, set(report.carried)) == ((), carried)
 
 
+def test_an_archive_that_is_seen_at_the_end_of_a_winmail_is_refused() -> None:  # req: SD-14
+    """Exchange would show it to its reader, and nobody has judged it."""
+    outlook = part(b"\x78\x9f\x3e\x22\1\0" + bytes(500) + XDM + bytes(900), "application/ms-tnef", "winmail.dat")
+    scanner = Scanner()
+    scanner.feed(to_wire(letter(TEXT, outlook)))
+    assert scanner.finish().may_hold_documents
+    assert rules(judged(TEXT, outlook)) == {"GRD-ZIP-003"}
+
+
 # --- a letter as a whole ------------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mssgw.core.message import MessageHead, Unreadable
 from mssgw.formats.mime import MAX_DEPTH, MAX_PART_FIELDS, MAX_PARTS, Scanner
 from mssgw.formats.parts import Excerpt, Part
+from mssgw.formats.undone import undone
 from mssgw.formats.wire import stuffed
 from tests.unit.formats.reading import letter, multipart, read, read_in_pieces
 
@@ -322,6 +323,43 @@ def test_other_parts_for_readers_that_undo_base64_before_are_refused(behind: int
 def test_other_parts_for_readers_that_undo_quoted_printable_before_are_refused(encoded: bytes, size: int):
     for message in (encoded + b"\r\n" + SHOWN, SHOWN + encoded):
         assert read_cut(ENCODED % b"quoted-printable" + message, size).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+# A page with a picture in it, as programs write it: one line, of which quoted-printable makes thousands, or not.
+LONG_PARAGRAPHS = (b"mot=20" * 10 + b"=\r\n") * 2_000, b"mot " * 30_000, b"=\r\n" * 30_000
+
+
+@pytest.mark.parametrize("size", [1_000, 65_536, 1_000_000])
+@pytest.mark.parametrize("paragraph", LONG_PARAGRAPHS, ids=["of soft breaks", "of one line", "of nothing"])
+def test_a_long_paragraph_is_no_trouble_where_quoted_printable_is_said_of_all_parts(paragraph: bytes, size: int):
+    message = SHOWN.replace(b"Bonjour", paragraph + b"Bonjour")
+    assert read_cut(ENCODED % b"quoted-printable" + message, size).unreadable == ()
+
+
+@pytest.mark.parametrize("size", [1_000, 65_536, 1_000_000])
+@pytest.mark.parametrize("paragraph", LONG_PARAGRAPHS, ids=["of soft breaks", "of one line", "of nothing"])
+@pytest.mark.parametrize("encoded", [b"=0D=0A--bb42", b"=0A-=\r\n-bb42", b"\r\n--=62b42", b"\r\n--bb4%s2"])
+def test_other_parts_behind_or_around_a_long_paragraph_are_refused(encoded: bytes, paragraph: bytes, size: int):
+    encoded = encoded.replace(b"%s", b"=\r\n" * 30_000)
+    message = SHOWN.replace(b"Bonjour", paragraph + encoded + b"\r\nBonjour")
+    assert read_cut(ENCODED % b"quoted-printable" + message, size).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+@given(
+    lines=st.lists(
+        st.sampled_from([b"-", b"--", b"b", b"4", b"2", b"=62", b"=2d", b"=3", b"D", b"=", b" ", b"=\r\n", b"=0A"])
+        | st.sampled_from([b"\r\n", b"=\t\r\n", b"=\r\n..", b"\0", b"--b42", b"=0D=0A--b42", b"\r\n--b=34"]),
+        max_size=30,
+    ).map(b"".join),
+    cuts=st.lists(st.integers(0, 60), max_size=10),
+)
+def test_wherever_it_is_cut_the_same_is_seen_where_quoted_printable_is_undone(lines: bytes, cuts: list[int]):
+    at_once, in_pieces = (undone("quoted-printable", b"b42") for _ in range(2))
+    assert at_once is not None
+    assert in_pieces is not None
+    ends = [0, *sorted(cuts), len(lines)]
+    seen = [in_pieces.shows_another(lines[start:end]) for start, end in pairwise(ends)]
+    assert (at_once.shows_another(lines) or at_once.ends_with_another()) == (any(seen) or in_pieces.ends_with_another())
 
 
 def test_multiparts_in_one_another_that_are_said_to_be_encoded_are_few():
