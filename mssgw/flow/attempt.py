@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Delivered, Delivery, Outcome
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import INTERNAL_ERROR, Reply
@@ -20,7 +20,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.flow.receipt import Notices, Result
-from mssgw.ports import Clock, HalfSettled, Settlement, Spool, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, HalfSettled, Settlement, Spool, StillOurs, Store, Stored, Telemetry, Transport
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ class Attempts:
             return job.stored
         return await self._insist(job, lambda: self._store.load(job.spool_id))
 
-    async def make(self, lane: Lane, stored: Stored, job: Job) -> None:
-        """One attempt, from the transport to the record of its outcomes. Raises as load() does.
+    async def make(self, lane: Lane, stored: Stored, job: Job, still_ours: StillOurs) -> None:
+        """One attempt, from the transport to the record of its outcomes. Raises as load() does, and NoLongerOurs.
 
         While the next hop is spared, that it is so is the outcome.
         """
@@ -66,7 +66,7 @@ class Attempts:
         if reply and job is not lane.scout and self._live.settings.routes.of(job.deliveries[0]) is not None:
             outcomes = self._all(job, Deferred(reply=reply))
         else:
-            outcomes = await self._attempt(lane, stored, job)
+            outcomes = await self._attempt(lane, stored, job, still_ours)
         await self._settle(stored, job, outcomes)
 
     def begin(self, lane: Lane, job: Job) -> None:
@@ -118,7 +118,7 @@ class Attempts:
         except StoreUnavailable as trouble:
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(trouble))
 
-    async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
+    async def _attempt(self, lane: Lane, stored: Stored, job: Job, still_ours: StillOurs) -> dict[int, Outcome]:
         settings, domain = self._live.settings, job.deliveries[0].domain
         route = settings.routes.of(job.deliveries[0])
         if route is None:
@@ -127,10 +127,10 @@ class Attempts:
             return self._all(job, Deferred(reply=reply, alarm=True, distrust=unlisted))
         try:
             async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
-                outcomes = dict(await self._transport.send(route, stored, job.deliveries))
+                outcomes = dict(await self._transport.send(route, stored, job.deliveries, still_ours))
         except TimeoutError:
             return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
-        except (Gone, Undecryptable):
+        except (Gone, Undecryptable, NoLongerOurs):
             raise
         except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)

@@ -3,7 +3,8 @@
 1. a job holds a lease; a healthy letter comes straight from accept, others are claimed from the queue;
 2. one attempt by the transport gives an outcome for each recipient;
 3. notices that are due are kept first, then the outcomes: a crash in between may repeat a notice, never lose one;
-4. an outcome counts only while the lease holds (fencing), so an attempt begins only under one that is sure to last.
+4. an outcome counts only while the lease holds (fencing), so an attempt begins only under one that is sure to last,
+   and no letter goes out to its end under one that lapsed meanwhile.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable, Undecryptable
 from mssgw.flow.attempt import Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.leases import Leases
@@ -246,10 +248,11 @@ class Deliverer:
         try:
             stored = await self._attempts.load(job)
             if not self._leases.is_sure(job.lease):
-                # The store did not answer for long. Soon the lease lapses, and the letter is claimed anew.
-                self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
-            elif not self._moved(route_name, job, stored):
-                await self._attempts.make(lane, stored, job)
+                raise NoLongerOurs  # the store did not answer for long: soon the lease lapses
+            if not self._moved(route_name, job, stored):
+                await self._attempts.make(lane, stored, job, partial(self._leases.lasts, job.lease))
+        except NoLongerOurs:
+            self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
         except (Gone, Undecryptable) as error:
             await self._attempts.set_aside(job, error)
         except StoreUnavailable as error:

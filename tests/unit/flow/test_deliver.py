@@ -16,7 +16,7 @@ import pytest
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome, State
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import NoLongerOurs, StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
@@ -28,7 +28,7 @@ from mssgw.flow import attempt, deliver, lanes
 from mssgw.flow.lanes import PUT_OFF_APART, Lane
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
-from mssgw.ports import Body, HalfSettled, Settlement, Stored
+from mssgw.ports import Body, HalfSettled, Settlement, StillOurs, Stored, always
 from tests.contract.letters import PATIENT, acceptance
 
 OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
@@ -47,7 +47,9 @@ class Hop:
         self.free.set()
         self.answer: Callable[[], Outcome] = lambda: Delivered(reply=OK, next_hop="mx", dsn_passed_on=True)
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         self.seen += [(route.name, each.forward_path.address.key) for each in deliveries]
         await self.free.wait()
         return {each.number: self.answer() for each in deliveries}
@@ -170,6 +172,38 @@ async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lap
     assert await office.states() == ["FIRST delivered", "SECOND delivered"]
 
 
+class StoodStill(Hop):
+    """The process was frozen before the final dot of the first letter."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        outcomes = await super().send(route, stored, deliveries)
+        if len(self.seen) == 1:
+            assert still_ours()
+            self.clock.at += LEASE
+        if not still_ours():
+            raise NoLongerOurs
+        return outcomes
+
+
+async def test_a_letter_whose_lease_lapsed_while_it_was_sent_is_claimed_anew(office, monkeypatch):
+    """No outcome, no attempt counted, nothing told: somebody else may be sending it."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    await office.keep("LETTER")
+    office.hop = StoodStill(office.clock)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) == 2 and flow.deliverer.idle, flow)
+    assert office.events.seen == ["delivery.waited_too_long", "delivery.delivered"]
+    lines = await office.store.trace(spool_id="LETTER", limit=9)
+    assert [(line.event, line.detail) for line in lines] == [("accepted", ""), ("delivered", "attempt-1")]
+
+
 async def test_what_a_stop_cuts_short_of_a_long_list_of_recipients_is_not_what_was_delivered_before(office):
     """Else all of them would get a second copy at the next start."""
     doctors = tuple(Address.parse(f"dr.{n}@ch-test.mssante.fr") for n in range(150))
@@ -230,7 +264,9 @@ class ByTurns(Hop):
         super().__init__()
         self.turns, self.hospital = asyncio.Semaphore(1), asyncio.Event()
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         if route is TO_HOSPITAL:
             self.hospital.set()
         await self.turns.acquire()
@@ -464,7 +500,9 @@ def test_a_long_queue_is_not_claimed_as_a_whole_after_each_pause():
 
 
 class TakesItsTime(Hop):
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         outcomes = await super().send(route, stored, deliveries)
         await asyncio.sleep(0.02)
         return outcomes
