@@ -62,8 +62,12 @@ class Deliverer:
 
         Nor before earlier leases are freed: those given now would be freed with them.
         """
-        if self._stopping or not self._freed or not self._lanes.admit(len(deliveries)):
+        if self._stopping or not self._freed:
             return None
+        if not self._lanes.admit(len(deliveries)):
+            up_to_date = self._lanes.are_up_to_date(map(self._route_name, deliveries))
+            if not self._lanes.admit(len(deliveries), up_to_date=up_to_date):
+                return None
         return self._leases.new()
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:

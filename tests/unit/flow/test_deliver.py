@@ -247,7 +247,7 @@ async def test_letters_that_arrive_during_a_claim_do_not_take_its_places(office)
     claim = office.store.claim
 
     async def claim_while_letters_arrive(**asked: Any) -> Any:
-        taken.append(deliverer.reserve((await office.store.queue(limit=1))[0:1]))
+        taken.append(deliverer.reserve([row.delivery for row in await office.store.queue(limit=1)]))
         return await claim(**asked)
 
     office.store.claim = claim_while_letters_arrive
@@ -292,6 +292,26 @@ async def test_places_that_one_next_hop_gives_free_go_to_the_letters_of_another_
 
 def broken() -> Outcome:
     raise RuntimeError("ours")
+
+
+async def test_letters_to_a_next_hop_that_is_up_to_date_find_a_place_when_another_one_is_behind(office):
+    """Slow, but not still: what waits for it was due before all that comes, and would go before it for hours."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    office.hop = ByTurns()
+    office.hop.turns = asyncio.Semaphore(0)
+    flow = office.flow(per_route=1)
+    flow.deliverer._lanes._backlog = 8
+    async with running(flow):
+        await until(lambda: not flow.deliverer._lanes.room, flow)
+        assert flow.deliverer.reserve(acceptance("ONE MORE", office.clock).deliveries) is None
+        kept = acceptance("OTHER", office.clock, recipients=(DOCTOR,))
+        lease = flow.deliverer.reserve(kept.deliveries)
+        assert lease is not None
+        await office.store.accept(replace(kept, lease=lease))
+        flow.deliverer.take(await office.store.load("OTHER"), kept.deliveries, lease)
+        await until(office.hop.hospital.is_set, flow)
+        assert flow.deliverer.reserve(kept.deliveries) is not None, "the last place"
+        assert flow.deliverer.reserve(kept.deliveries) is None, "the bound holds for all together"
 
 
 async def test_a_failure_of_ours_counts_as_an_attempt(office):
