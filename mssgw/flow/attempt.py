@@ -104,6 +104,14 @@ class Attempts:
         ]
         await self._store.settle(settlements)
 
+    async def give_back(self, job: Job) -> None:
+        """Give a job back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
+
+        Left to lapse, its lease would be renewed as long as other letters are in memory that were claimed with it.
+        """
+        outcome = Deferred(reply=INTERNAL_ERROR)
+        await self._store.settle([Settlement(after=each, lease=job.lease, outcome=outcome) for each in job.deliveries])
+
     def spare_for_standing_still(self, name: str, lane: Lane) -> None:
         """Its next hop keeps all who try it waiting, and others need the places of those behind them."""
         self._spare(name, lane, TOO_SLOW, "")

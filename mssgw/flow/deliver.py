@@ -250,15 +250,7 @@ class Deliverer:
 
     async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:
-            stored = await self._attempts.load(job)
-            if not self._leases.is_sure(job.lease):
-                raise NoLongerOurs  # the store did not answer for long: soon the lease lapses
-            if not self._moved(route_name, job, stored):
-                await self._attempts.make(lane, stored, job, partial(self._leases.lasts, job.lease))
-        except NoLongerOurs:
-            self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
-        except (Gone, Undecryptable) as error:
-            await self._attempts.set_aside(job, error)
+            await self._try(lane, route_name, job)
         except StoreUnavailable as error:
             # Something could not be loaded or recorded for an hour: the lease lapses, and the queue is tried again.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
@@ -269,6 +261,19 @@ class Deliverer:
             self._lanes.leave(len(job.deliveries))
             if self._full and self._lanes.room >= CLAIM:  # not for each place: a claim is a transaction
                 self._awake.set()
+
+    async def _try(self, lane: Lane, route_name: str, job: Job) -> None:
+        try:
+            stored = await self._attempts.load(job)
+            if not self._leases.is_sure(job.lease):
+                raise NoLongerOurs  # the store did not answer for long: soon the lease lapses
+            if not self._moved(route_name, job, stored):
+                await self._attempts.make(lane, stored, job, partial(self._leases.lasts, job.lease))
+        except NoLongerOurs:
+            self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
+            await self._attempts.give_back(job)
+        except (Gone, Undecryptable) as error:
+            await self._attempts.set_aside(job, error)
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
         """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""

@@ -16,7 +16,7 @@ import pytest
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome, State
-from mssgw.core.errors import NoLongerOurs, StoreUnavailable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
@@ -163,13 +163,69 @@ async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lap
         await until(lambda: office.hop.seen, flow)
         office.clock.at += LEASE * 0.9  # the first one took its time, and the second one waited behind it
         office.hop.free.set()
-        await until(lambda: flow.deliverer.idle, flow)
-        assert len(office.hop.seen) == 1
-        assert "delivery.waited_too_long" in office.events.seen
-        office.clock.at += LEASE * 0.2
         await until(lambda: len(office.hop.seen) == 2, flow)
+        assert office.events.seen[:2] == ["delivery.delivered", "delivery.waited_too_long"]
         await until(lambda: flow.deliverer.idle, flow)
     assert await office.states() == ["FIRST delivered", "SECOND delivered"]
+
+
+class Patience(Hop):
+    """Patients' letters wait for ``answered``; the first one to the hospital takes nearly as long as a lease lasts."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self.clock, self.answered = clock, asyncio.Event()
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        outcomes = await super().send(route, stored, deliveries)
+        if route is TO_PATIENTS:
+            await self.answered.wait()
+        elif self.at_the_hospital == 1:
+            self.clock.at += LEASE * 0.9
+        return outcomes
+
+    @property
+    def at_the_hospital(self) -> int:
+        return [name for name, _ in self.seen].count("hospital")
+
+
+async def test_a_letter_that_is_claimed_anew_waits_for_none_that_was_claimed_with_it(office, monkeypatch):
+    """That one is being sent, and as long as it takes renewals keep the lease of both."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    await office.keep("SLOW")
+    await office.keep("FIRST", "SECOND", recipients=(DOCTOR,))
+    office.hop = Patience(office.clock)
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: "delivery.waited_too_long" in office.events.seen, flow)
+        await flow.deliverer._leases.renew()
+        await until(lambda: office.hop.at_the_hospital == 2, flow)
+        office.hop.answered.set()
+        await until(lambda: flow.deliverer.idle, flow)
+    assert sorted(await office.states()) == ["FIRST delivered", "SECOND delivered", "SLOW delivered"]
+    assert len(office.hop.seen) == 3
+
+
+async def test_a_letter_that_cannot_even_be_set_aside_stops_no_other(office):
+    """Its failure is told; what waits behind it in the lane goes on."""
+    await office.keep("LOST", "OTHER")
+    load = office.store.load
+
+    async def gone(spool_id: str) -> Stored:
+        if spool_id == "LOST":
+            raise Gone
+        return await load(spool_id)
+
+    async def fails(*_: Any) -> None:
+        raise RuntimeError
+
+    office.store.load, office.store.set_aside = gone, fails
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: "delivery.delivered" in office.events.seen and flow.deliverer.idle, flow)
+    assert "delivery.failed" in office.events.alarms
 
 
 class StoodStill(Hop):
