@@ -143,20 +143,24 @@ class Attempts:
         except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
             return self._all(job, Deferred(reply=INTERNAL_ERROR))
-        self._spare_if_down(lane, route, outcomes)
+        self._spare_if_down(lane, job, route, outcomes)
         return outcomes
 
     @staticmethod
     def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
         return {delivery.number: outcome for delivery in job.deliveries}
 
-    def _spare_if_down(self, lane: Lane, route: Route, outcomes: dict[int, Outcome]) -> None:
+    def _spare_if_down(self, lane: Lane, job: Job, route: Route, outcomes: dict[int, Outcome]) -> None:
         """A next hop that does not answer is spared for a moment: the lane's other jobs wait for a retry.
 
         Not when a hop that does answer says 4.4.1, of a server behind it: its words are about one letter, and quote it.
+        What was ended before anybody was asked, by the registry of patients, tells nothing of it.
         """
         down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.down), None)
-        if down is None:
+        if down is None and not any(outcome.next_hop for outcome in outcomes.values()):
+            if lane.down_reply is not None and job is lane.scout:  # another finds out
+                lane.spare(self._clock.now(), lane.down_reply)
+        elif down is None:
             lane.answered = time.monotonic()
             if lane.down_reply is not None:
                 lane.go_on()

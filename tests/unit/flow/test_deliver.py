@@ -612,6 +612,20 @@ async def test_after_the_pause_one_letter_finds_out_for_all(office):
     assert office.events.seen.count("hop.answers_again") == 1
 
 
+async def test_a_letter_that_ends_before_the_next_hop_is_asked_tells_nothing_of_it(office):
+    """So does one to a patient whom the registry does not know: another one finds out, and soon."""
+    await office.keep("FIRST", "SECOND", "THIRD")
+    office.hop.answer = away
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
+        ends = iter([Bounced(reply=NO)])
+        office.hop.answer = lambda: next(ends, Delivered(reply=OK, next_hop="mx"))
+        office.clock.pass_(seconds=30.1)
+        await until(lambda: "hop.answers_again" in office.events.seen, flow)
+    assert office.events.seen.index("delivery.bounced") < office.events.seen.index("hop.answers_again")
+
+
 async def test_a_next_hop_that_takes_only_so_many_connections_is_not_spared(office):
     """It tells the others to come later: what waits behind them goes on over those that it takes."""
     await office.keep(*(f"LETTER{n}" for n in range(9)))
