@@ -18,7 +18,7 @@ from mssgw.flow.mailbox_delivery import MailboxTransport, account
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
 from mssgw.flow.receipts_watch import Watched
 from mssgw.flow.retention import Kept, Shelf
-from mssgw.ports import Mailboxes, Spool, Stored, Telemetry, Transport, Trust
+from mssgw.ports import Mailboxes, Spool, StillOurs, Stored, Telemetry, Transport, Trust, always
 from mssgw.ports.mailbox import SEEN
 
 Password = Callable[[SecretFile | None], str | None]
@@ -53,9 +53,11 @@ class Transports:
         }
         self._ends = (smtp.close, lmtp.close, imap.close)
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         """By the transport of the route's kind."""
-        return await self._by_kind[route.kind].send(route, stored, deliveries)
+        return await self._by_kind[route.kind].send(route, stored, deliveries, still_ours)
 
     async def close(self) -> None:
         """Say farewell on connections that are idle; those in use end by themselves."""

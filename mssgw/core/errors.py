@@ -48,6 +48,10 @@ class Gone(GatewayError):
     """The content was erased, or the spool file is missing."""
 
 
+class NoLongerOurs(GatewayError):
+    """The lease lapsed while the letter was being sent: somebody else may be sending it, so it was not ended."""
+
+
 class StoreUnavailable(GatewayError):
     """The store could not commit or read: nothing was kept."""
 

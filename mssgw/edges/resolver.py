@@ -56,6 +56,7 @@ class DnsResolver:
         self._resolver: dns.asyncresolver.Resolver | None = None  # made at the first MX route: not all have one
         # Of its own: a look-up that hangs keeps its thread when its time is up, and others wait for the common ones.
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="look-up")
+        self._asked: dict[str, asyncio.Future[Sequence[tuple[Any, ...]]]] = {}  # by the system, and not answered yet
 
     async def exchangers(self, domain: str) -> Sequence[str]:
         try:
@@ -90,10 +91,9 @@ class DnsResolver:
         raise Unreachable(Deferred(reply=NO_ANSWER, next_hop=host), try_next=True)
 
     async def _system_addresses(self, host: str) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._lifetime):
-                found = await loop.run_in_executor(self._threads, _system_lookup, host)
+                found = await asyncio.shield(self._answer(host))
         except socket.gaierror as exc:
             known = exc.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
             reply = NO_SUCH_DOMAIN if known else NO_ANSWER
@@ -101,6 +101,19 @@ class DnsResolver:
         except (OSError, UnicodeError):  # a TimeoutError is an OSError
             raise Unreachable(Deferred(reply=NO_ANSWER, next_hop=host), try_next=True) from None
         return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    def _answer(self, host: str) -> "asyncio.Future[Sequence[tuple[Any, ...]]]":
+        """One look-up of a host at a time, for all who ask: where it hangs, it must not take every thread."""
+        if host not in self._asked:
+            asked = asyncio.get_running_loop().run_in_executor(self._threads, _system_lookup, host)
+            self._asked[host] = asked
+            asked.add_done_callback(lambda _: self._answered(host))
+        return self._asked[host]
+
+    def _answered(self, host: str) -> None:
+        asked = self._asked.pop(host)
+        if not asked.cancelled():
+            asked.exception()  # perhaps nobody waits for it any more
 
     async def _ask(self, name: str, kind: str) -> dns.resolver.Answer:
         if self._resolver is None:

@@ -8,8 +8,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from mssgw.core.delivery import Deferred, Delivery, Outcome
+from mssgw.core.delivery import Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Envelope
+from mssgw.core.errors import NoLongerOurs
 from mssgw.core.replies import INTERNAL_ERROR
 from mssgw.core.routes import Route
 from mssgw.edges.resolver import DnsResolver, Resolver, Unreachable
@@ -20,7 +21,7 @@ from mssgw.edges.smtp_pool import Dials, Pool
 from mssgw.edges.smtp_replies import LOST, SILENT, Lost
 from mssgw.edges.smtp_transaction import Transaction
 from mssgw.formats.trace_fields import trace_fields
-from mssgw.ports import Spool, Stored, Trust
+from mssgw.ports import Spool, StillOurs, Stored, Trust, always
 
 
 class _Apart:
@@ -53,24 +54,31 @@ class HopTransport:
         self._dialer = dialer
         self._pool = Pool(dialer, limits, timeouts)
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         """One attempt; an outcome for each delivery number, whatever peer and network do. Takes at most
         ``timeouts.attempt`` seconds.
 
         Raises Gone or Undecryptable (or what else Spool.read raises) when the body cannot be read to its end: the
         connection is then cut before the final dot, so that no peer takes a truncated letter for a whole one. Not when
-        fates are sealed already: those are told, nobody gets a second copy, and the next attempt raises.
+        fates are sealed already: those are told, nobody gets a second copy, and the next attempt raises. In the same
+        manner NoLongerOurs, but where somebody has the letter.
         """
         outcomes: dict[int, Outcome] = {}
         late = Deferred(reply=SILENT, next_hop=route.host)
         try:
             async with asyncio.timeout(self._timeouts.attempt):
-                await self._attempt(route, stored, deliveries, outcomes)
+                await self._attempt(route, stored, deliveries, outcomes, still_ours)
         except TimeoutError:
             pass  # those without an outcome by now wait
         except Unreachable as exc:
             for delivery in deliveries:
                 outcomes.setdefault(delivery.number, exc.outcome)
+        except NoLongerOurs:
+            if not any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
+                raise
+            late = Deferred(reply=LOST, next_hop=route.host)
         except Exception:
             if all(isinstance(outcome, Deferred) for outcome in outcomes.values()):
                 raise
@@ -88,13 +96,18 @@ class HopTransport:
         )
 
     async def _attempt(
-        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], outcomes: dict[int, Outcome]
+        self,
+        route: Route,
+        stored: Stored,
+        deliveries: Sequence[Delivery],
+        outcomes: dict[int, Outcome],
+        still_ours: StillOurs,
     ) -> None:
         envelope = stored.envelope
         letter = Outgoing(self.trace(stored), stored.body, self._spool)
         apart = _Apart()
         while batch := [one for one in deliveries if one.number not in outcomes][: self._limits.recipients]:
-            if not await self._batch(route, envelope, letter, batch, outcomes, apart):
+            if not await self._batch(route, envelope, letter, batch, outcomes, apart, still_ours):
                 for delivery in deliveries:
                     outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host))
                 return
@@ -107,6 +120,7 @@ class HopTransport:
         batch: Sequence[Delivery],
         outcomes: dict[int, Outcome],
         apart: _Apart,
+        still_ours: StillOurs,
     ) -> bool:
         """One transaction for these recipients; False when the connection was lost, and all of them wait.
 
@@ -120,7 +134,9 @@ class HopTransport:
             connection = await self._pool.take(route, fresh=fresh)
             kept = connection.idle_since > 0.0  # it has rested in the pool, used or not
             still_trusted = partial(self._dialer.still_trusts, route, connection)
-            transaction = self.transaction(connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted)
+            transaction = self.transaction(
+                connection, envelope, letter, batch, outcomes, self._timeouts, still_trusted, still_ours
+            )
             try:
                 await transaction.run()
             except Lost as lost:

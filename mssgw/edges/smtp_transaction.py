@@ -6,6 +6,7 @@
 4. Each recipient gets its own reply; those accepted share the reply to the final dot.
 5. Trace header and body go out as they are, while the peer is trusted: a reply may be an hour in coming, and a
    revocation counts within a minute (TLS-5). Without the final dot the peer has nothing.
+6. The final dot goes out while the letter is ours to send: a process that stood still may have lost its lease.
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -13,13 +14,14 @@ from contextlib import aclosing
 
 from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Envelope
-from mssgw.core.errors import MalformedAddress
+from mssgw.core.errors import MalformedAddress, NoLongerOurs
 from mssgw.core.replies import Reply
 from mssgw.edges.smtp_body import Outgoing
 from mssgw.edges.smtp_commands import mail, rcpt
 from mssgw.edges.smtp_dial import Connection
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_replies import GARBLED, LOST, Lost
+from mssgw.ports import StillOurs, always
 
 TOO_BIG = Reply(552, "5.3.4", "Message plus gros que ce que le serveur suivant accepte")
 NO_EIGHT_BIT = Reply(554, "5.6.3", "Message en 8 bits, que le serveur suivant n'accepte pas")
@@ -43,13 +45,14 @@ class Transaction:
         outcomes: dict[int, Outcome],
         timeouts: Timeouts,
         still_trusted: Callable[[], bool] = lambda: True,
+        still_ours: StillOurs = always,
     ) -> None:
         self._connection = connection
         self._wire, self._offer = connection.wire, connection.offer
         self._envelope, self._letter = envelope, letter
         self._waiting = {one.number: one for one in deliveries if one.number not in outcomes}  # ordered as their RCPT
         self._outcomes = outcomes
-        self._timeouts, self._still_trusted = timeouts, still_trusted
+        self._timeouts, self._still_trusted, self._still_ours = timeouts, still_trusted, still_ours
         self._eight_bit = self._smtputf8 = False
         self._asked: Delivery | None = None  # whose RCPT waits for its answer
         self._refused: list[Delivery] = []  # at RCPT
@@ -58,7 +61,7 @@ class Transaction:
         self.dot_sent = False
 
     async def run(self) -> None:
-        """Settle every delivery. Raises Lost for the connection, and whatever reading the body raises.
+        """Settle every delivery. Raises Lost for the connection, NoLongerOurs, and whatever reading the body raises.
 
         After any exception the connection is not in order; after Lost, settle_rest() says what it means.
         """
@@ -227,6 +230,8 @@ class Transaction:
         self._end(b".\r\n")
 
     def _end(self, data: bytes) -> None:
+        if not self._still_ours():
+            raise NoLongerOurs
         self._sending = self.dot_sent = True
         self._wire.write(data, replies=self._final_replies)
 

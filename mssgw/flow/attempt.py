@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from mssgw.core.delivery import DISTRUSTED, Bounced, Deferred, Delivered, Delivery, Outcome
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import INTERNAL_ERROR, Reply
@@ -20,7 +20,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.flow.receipt import Notices, Result
-from mssgw.ports import Clock, HalfSettled, Settlement, Spool, Store, Stored, Telemetry, Transport
+from mssgw.ports import Clock, HalfSettled, Settlement, Spool, StillOurs, Store, Stored, Telemetry, Transport
 
 T = TypeVar("T")
 
@@ -57,8 +57,8 @@ class Attempts:
             return job.stored
         return await self._insist(job, lambda: self._store.load(job.spool_id))
 
-    async def make(self, lane: Lane, stored: Stored, job: Job) -> None:
-        """One attempt, from the transport to the record of its outcomes. Raises as load() does.
+    async def make(self, lane: Lane, stored: Stored, job: Job, still_ours: StillOurs) -> None:
+        """One attempt, from the transport to the record of its outcomes. Raises as load() does, and NoLongerOurs.
 
         While the next hop is spared, that it is so is the outcome.
         """
@@ -66,7 +66,7 @@ class Attempts:
         if reply and job is not lane.scout and self._live.settings.routes.of(job.deliveries[0]) is not None:
             outcomes = self._all(job, Deferred(reply=reply))
         else:
-            outcomes = await self._attempt(lane, stored, job)
+            outcomes = await self._attempt(lane, stored, job, still_ours)
         await self._settle(stored, job, outcomes)
 
     def begin(self, lane: Lane, job: Job) -> None:
@@ -104,6 +104,14 @@ class Attempts:
         ]
         await self._store.settle(settlements)
 
+    async def give_back(self, job: Job) -> None:
+        """Give a job back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
+
+        Left to lapse, its lease would be renewed as long as other letters are in memory that were claimed with it.
+        """
+        outcome = Deferred(reply=INTERNAL_ERROR)
+        await self._store.settle([Settlement(after=each, lease=job.lease, outcome=outcome) for each in job.deliveries])
+
     def spare_for_standing_still(self, name: str, lane: Lane) -> None:
         """Its next hop keeps all who try it waiting, and others need the places of those behind them."""
         self._spare(name, lane, TOO_SLOW, "")
@@ -118,7 +126,7 @@ class Attempts:
         except StoreUnavailable as trouble:
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(trouble))
 
-    async def _attempt(self, lane: Lane, stored: Stored, job: Job) -> dict[int, Outcome]:
+    async def _attempt(self, lane: Lane, stored: Stored, job: Job, still_ours: StillOurs) -> dict[int, Outcome]:
         settings, domain = self._live.settings, job.deliveries[0].domain
         route = settings.routes.of(job.deliveries[0])
         if route is None:
@@ -127,28 +135,32 @@ class Attempts:
             return self._all(job, Deferred(reply=reply, alarm=True, distrust=unlisted))
         try:
             async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
-                outcomes = dict(await self._transport.send(route, stored, job.deliveries))
+                outcomes = dict(await self._transport.send(route, stored, job.deliveries, still_ours))
         except TimeoutError:
             return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
-        except (Gone, Undecryptable):
+        except (Gone, Undecryptable, NoLongerOurs):
             raise
         except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
             return self._all(job, Deferred(reply=INTERNAL_ERROR))
-        self._spare_if_down(lane, route, outcomes)
+        self._spare_if_down(lane, job, route, outcomes)
         return outcomes
 
     @staticmethod
     def _all(job: Job, outcome: Outcome) -> dict[int, Outcome]:
         return {delivery.number: outcome for delivery in job.deliveries}
 
-    def _spare_if_down(self, lane: Lane, route: Route, outcomes: dict[int, Outcome]) -> None:
+    def _spare_if_down(self, lane: Lane, job: Job, route: Route, outcomes: dict[int, Outcome]) -> None:
         """A next hop that does not answer is spared for a moment: the lane's other jobs wait for a retry.
 
         Not when a hop that does answer says 4.4.1, of a server behind it: its words are about one letter, and quote it.
+        What was ended before anybody was asked, by the registry of patients, tells nothing of it.
         """
         down = next((o for o in outcomes.values() if isinstance(o, Deferred) and o.down), None)
-        if down is None:
+        if down is None and not any(outcome.next_hop for outcome in outcomes.values()):
+            if lane.down_reply is not None and job is lane.scout:  # another finds out
+                lane.spare(self._clock.now(), lane.down_reply)
+        elif down is None:
             lane.answered = time.monotonic()
             if lane.down_reply is not None:
                 lane.go_on()

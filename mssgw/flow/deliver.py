@@ -3,7 +3,8 @@
 1. a job holds a lease; a healthy letter comes straight from accept, others are claimed from the queue;
 2. one attempt by the transport gives an outcome for each recipient;
 3. notices that are due are kept first, then the outcomes: a crash in between may repeat a notice, never lose one;
-4. an outcome counts only while the lease holds (fencing), so an attempt begins only under one that is sure to last.
+4. an outcome counts only while the lease holds (fencing), so an attempt begins only under one that is sure to last,
+   and no letter goes out to its end under one that lapsed meanwhile.
 """
 
 import asyncio
@@ -11,10 +12,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable, Undecryptable
 from mssgw.flow.attempt import Attempts
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.leases import Leases
@@ -60,8 +62,12 @@ class Deliverer:
 
         Nor before earlier leases are freed: those given now would be freed with them.
         """
-        if self._stopping or not self._freed or not self._lanes.admit(len(deliveries)):
+        if self._stopping or not self._freed:
             return None
+        if not self._lanes.admit(len(deliveries)):
+            up_to_date = self._lanes.are_up_to_date(map(self._route_name, deliveries))
+            if not self._lanes.admit(len(deliveries), up_to_date=up_to_date):
+                return None
         return self._leases.new()
 
     def give_back(self, deliveries: Sequence[Delivery]) -> None:
@@ -244,14 +250,7 @@ class Deliverer:
 
     async def _one(self, lane: Lane, route_name: str, job: Job) -> None:
         try:
-            stored = await self._attempts.load(job)
-            if not self._leases.is_sure(job.lease):
-                # The store did not answer for long. Soon the lease lapses, and the letter is claimed anew.
-                self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
-            elif not self._moved(route_name, job, stored):
-                await self._attempts.make(lane, stored, job)
-        except (Gone, Undecryptable) as error:
-            await self._attempts.set_aside(job, error)
+            await self._try(lane, route_name, job)
         except StoreUnavailable as error:
             # Something could not be loaded or recorded for an hour: the lease lapses, and the queue is tried again.
             self._telemetry.event("queue.unavailable", alarm=True, queue_id=job.spool_id, error=str(error))
@@ -262,6 +261,19 @@ class Deliverer:
             self._lanes.leave(len(job.deliveries))
             if self._full and self._lanes.room >= CLAIM:  # not for each place: a claim is a transaction
                 self._awake.set()
+
+    async def _try(self, lane: Lane, route_name: str, job: Job) -> None:
+        try:
+            stored = await self._attempts.load(job)
+            if not self._leases.is_sure(job.lease):
+                raise NoLongerOurs  # the store did not answer for long: soon the lease lapses
+            if not self._moved(route_name, job, stored):
+                await self._attempts.make(lane, stored, job, partial(self._leases.lasts, job.lease))
+        except NoLongerOurs:
+            self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
+            await self._attempts.give_back(job)
+        except (Gone, Undecryptable) as error:
+            await self._attempts.set_aside(job, error)
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:
         """Whether a reload gave recipients another route while the job waited: then it waits there, in parts."""

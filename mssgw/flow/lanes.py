@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -94,11 +95,23 @@ class Lanes:
 
     @property
     def room(self) -> int:
-        return max(0, self._backlog - self.count)
+        """Places for all; the last ones are kept for letters that nothing waits before."""
+        return max(0, self._backlog - self._kept - self.count)
 
-    def admit(self, deliveries: int) -> bool:
-        """Take places for that many deliveries; False when there are none."""
-        if deliveries > self.room:
+    @property
+    def _kept(self) -> int:
+        return self._backlog // 4
+
+    def are_up_to_date(self, names: Iterable[str]) -> bool:
+        """Whether nothing waits in these lanes."""
+        return not any(lane.waiting for name in names if (lane := self._lanes.get(name)) is not None)
+
+    def admit(self, deliveries: int, *, up_to_date: bool = False) -> bool:
+        """Take places for that many deliveries; False when there are none. ``up_to_date``: so are their lanes.
+
+        Else memory is full of what waits for a slow next hop, and on disk the rest of that is due before all others.
+        """
+        if deliveries > (self._backlog - self.count if up_to_date else self.room):
             return False
         self.count += deliveries
         return True

@@ -56,6 +56,10 @@ class Leases:
         """Whether the lease lasts beyond its next renewal, so that an attempt may begin."""
         return self._clock.now() + self._every <= self._until.get(lease.token, lease.until)
 
+    def lasts(self, lease: Lease) -> bool:
+        """Whether nobody else can hold the letter yet, so that an attempt that began may end."""
+        return self._clock.now() < self._until.get(lease.token, lease.until)
+
     async def free(self) -> None:
         """Give back all leases of this node, those of its earlier incarnations too. Raises StoreUnavailable."""
         await self._store.free_node(self._node)

@@ -4,7 +4,7 @@ A patient's copy says besides that its letter ends the exchange, in its subject 
 left for his mail client to send, where we send it ourselves when he opens the letter.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -62,7 +62,7 @@ class Copies:
         above = back + (mark.field if mark is not None else b"") + trace
         return Copy(above=above, body=stored.body, flags=frozenset(flags), mark=mark)
 
-    async def octets(self, copy: Copy) -> AsyncIterator[bytes]:
+    async def octets(self, copy: Copy) -> AsyncGenerator[bytes, None]:
         """All of it, without stuffed dots. Whoever takes it checks the size."""
         yield copy.above
         mark, at = copy.mark, 0

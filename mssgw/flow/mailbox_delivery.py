@@ -5,15 +5,17 @@ nobody has tried. So a crash between the store's word and our commit loses nothi
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
+from mssgw.core.errors import NoLongerOurs
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.flow.mailbox_copy import Copies
 from mssgw.flow.mailbox_sessions import Sessions
-from mssgw.ports import Spool, Stored, Telemetry
+from mssgw.ports import Spool, StillOurs, Stored, Telemetry, always
 from mssgw.ports.mailbox import (
     Account,
     LoginBroken,
@@ -36,14 +38,18 @@ class MailboxTransport:
     def __init__(self, sessions: Sessions, *, hostname: str, spool: Spool, telemetry: Telemetry) -> None:
         self._sessions, self._copies, self._telemetry = sessions, Copies(spool, hostname=hostname), telemetry
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
-        """Raises Gone or Undecryptable when the body cannot be read to its end: the store keeps nothing then."""
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        """Raises Gone or Undecryptable when the body cannot be read to its end, and NoLongerOurs: the store keeps
+        nothing then. What it kept of others before is found there by the next attempt.
+        """
         outcomes: dict[int, Outcome] = {}
         rest: Outcome = Deferred(reply=SLOW, next_hop=route.host)
         try:
             async with asyncio.timeout(ATTEMPT):
                 for delivery in deliveries:
-                    outcome = outcomes[delivery.number] = await self._deliver(route, stored, delivery)
+                    outcome = outcomes[delivery.number] = await self._deliver(route, stored, delivery, still_ours)
                     if isinstance(outcome, Deferred) and outcome.down:
                         rest = outcome  # nobody is there for the others either
                         break
@@ -54,7 +60,7 @@ class MailboxTransport:
     async def close(self) -> None:
         await self._sessions.close()
 
-    async def _deliver(self, route: Route, stored: Stored, delivery: Delivery) -> Outcome:
+    async def _deliver(self, route: Route, stored: Stored, delivery: Delivery, still_ours: StillOurs) -> Outcome:
         """Over a kept session if there is one. When it proves dead, over a new one: what was said last may be done."""
         opener, again = account(route, delivery.forward_path.address), False
         opened = kept = False
@@ -63,7 +69,8 @@ class MailboxTransport:
             try:
                 async with self._sessions.use(opener, fresh=again, keep=keep) as session:
                     opened, kept = True, session.kept
-                    return await self._put(session.mailbox, route, stored, delivery, seek=again or not delivery.fresh)
+                    seek = again or not delivery.fresh
+                    return await self._put(session.mailbox, route, stored, delivery, still_ours, seek=seek)
             except MailboxLost as error:
                 if kept and not again:
                     again, opened = True, False
@@ -74,7 +81,16 @@ class MailboxTransport:
             except (LoginRefused, MailboxDistrusted) as error:
                 return Deferred(reply=error.reply, next_hop=route.host, alarm=True)
 
-    async def _put(self, mailbox: Mailbox, route: Route, stored: Stored, delivery: Delivery, *, seek: bool) -> Outcome:
+    async def _put(
+        self,
+        mailbox: Mailbox,
+        route: Route,
+        stored: Stored,
+        delivery: Delivery,
+        still_ours: StillOurs,
+        *,
+        seek: bool,
+    ) -> Outcome:
         letter_id = f"{stored.spool_id}.{delivery.number}"
         try:
             if seek and await mailbox.find(route.folders, letter_id, since=stored.accepted_at) is not None:
@@ -84,7 +100,7 @@ class MailboxTransport:
             placed = await mailbox.append(
                 route.folders[0],
                 letter_id,
-                self._copies.octets(copy),
+                _while_ours(self._copies.octets(copy), still_ours),
                 size=copy.size,
                 received_at=stored.accepted_at,
                 flags=copy.flags,
@@ -99,6 +115,15 @@ class MailboxTransport:
             return ended(reply=error.reply, next_hop=route.host)
         place = (placed.uid_validity, placed.uid) if placed is not None else None
         return Delivered(reply=PUT, next_hop=route.host, place=place)
+
+
+async def _while_ours(pieces: AsyncGenerator[bytes, None], still_ours: StillOurs) -> AsyncGenerator[bytes, None]:
+    """Without the last of them the store keeps nothing. Raises NoLongerOurs."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            if not still_ours():
+                raise NoLongerOurs
+            yield piece
 
 
 def account(route: Route, recipient: Address) -> Account:

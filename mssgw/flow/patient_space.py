@@ -29,7 +29,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.flow.receipt import Notices, Result
 from mssgw.formats.patient_notices import NotDelivered, write_not_delivered, write_something_waits
-from mssgw.ports import Clock, Patients, Stored, Telemetry, Transport
+from mssgw.ports import Clock, Patients, StillOurs, Stored, Telemetry, Transport, always
 
 Entries = Mapping[int, tuple[Entry, ...]]  # by delivery number
 
@@ -40,15 +40,17 @@ class PatientTransport:
     def __init__(self, beneath: Transport, patients: Patients, live: Live) -> None:
         self._beneath, self._patients, self._live = beneath, patients, live
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         if not route.patients:
-            return await self._beneath.send(route, stored, deliveries)
+            return await self._beneath.send(route, stored, deliveries, still_ours)
         try:
             ended = {each.number: outcome for each in deliveries if (outcome := await self._ended(each)) is not None}
         except StoreUnavailable as error:  # ours: whoever is registered is not turned away for it
             return {each.number: Deferred(reply=error.reply) for each in deliveries}
         rest = [each for each in deliveries if each.number not in ended]
-        delivered = await self._beneath.send(route, stored, rest) if rest else {}
+        delivered = await self._beneath.send(route, stored, rest, still_ours) if rest else {}
         return {**ended, **delivered}
 
     async def _ended(self, delivery: Delivery) -> Outcome | None:  # req: WHO-5

@@ -18,7 +18,7 @@ from mssgw.ports.retention import Purges
 from mssgw.ports.spool import BodySink, Spool
 from mssgw.ports.store import Conflict, HalfSettled, Known, Question, Settlement, Store, Stored
 from mssgw.ports.telemetry import Meter, Telemetry
-from mssgw.ports.transport import Transport
+from mssgw.ports.transport import StillOurs, Transport, always
 from mssgw.ports.trust import Revocation, Source, Trust
 from mssgw.ports.unopened import UnopenedLetters
 from mssgw.ports.validators import Validators
@@ -61,6 +61,7 @@ __all__ = [
     "Settlement",
     "Source",
     "Spool",
+    "StillOurs",
     "Store",
     "Stored",
     "Telemetry",
@@ -72,4 +73,5 @@ __all__ = [
     "Untold",
     "Validators",
     "Vitals",
+    "always",
 ]

@@ -1,5 +1,6 @@
 """The contract of ports.Store, for every store: deliveries, and the leases they are sent under."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -50,6 +51,14 @@ async def test_a_deferred_delivery_is_due_again_in_its_time(place: Place) -> Non
     assert await place.store.next_due() == tried.after.due_at
     assert not await place.store.claim(now=place.clock.pass_(minutes=4), lease=lease, limit=9)
     assert list(await place.store.claim(now=place.clock.pass_(minutes=1), lease=lease, limit=9)) == [tried.after]
+
+
+async def test_a_delivery_that_is_given_back_is_anybodys_and_as_it_was(place: Place) -> None:
+    await place.keep("A")
+    (claimed,) = await place.store.claim(now=place.clock.now(), lease=(lease := place.lease()), limit=9)
+    assert list(await place.store.settle([replace(settlement(claimed, lease), after=claimed, entries=())])) == [True]
+    assert list(await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)) == [claimed]
+    assert claimed.last_reply is None
 
 
 async def test_settling_is_fenced_by_the_lease(place: Place) -> None:

@@ -29,7 +29,7 @@ from mssgw.flow.live import Live
 from mssgw.formats.smtp_args import parse_mail, parse_rcpt
 from mssgw.formats.trace_fields import trace_fields
 from mssgw.formats.wire import unstuffed
-from mssgw.ports import Desk, Known, Login, Patients, Question, Spool, Store, Stored
+from mssgw.ports import Desk, Known, Login, Patients, Question, Spool, StillOurs, Store, Stored, always
 from tests.pki import Authority
 from tests.stories.letters import message
 from tests.stories.people import PEERS, filled, name
@@ -129,7 +129,9 @@ class CapturingTransport:
         """``traced``: with the header fields that the real ones prepend."""
         self._spool, self._arrivals, self._hops, self._traced = spool, arrivals, hops, traced
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         above = trace_fields(
             stored.facts, hostname="gw.mssgw.invalid", spool_id=stored.spool_id, accepted_at=stored.accepted_at
         )

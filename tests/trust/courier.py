@@ -30,7 +30,7 @@ from mssgw.edges.resolver import DnsResolver
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.flow.live import Live
-from mssgw.ports import Stored, Trust
+from mssgw.ports import StillOurs, Stored, Trust, always
 from tests import pki
 from tests.contract.letters import acceptance
 from tests.stories.worlds import Events
@@ -88,9 +88,11 @@ class Courier:
         self.flow: Flow
         self.transport: SmtpTransport
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         """ports.Transport: servers of the tests cannot listen on port 25."""
-        return await self.transport.send(replace(route, port=self.port), stored, deliveries)
+        return await self.transport.send(replace(route, port=self.port), stored, deliveries, still_ours)
 
     async def keep(self, spool_id: str = "Q1", *recipients: Address) -> None:
         """A letter is in the queue."""

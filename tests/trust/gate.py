@@ -26,7 +26,7 @@ from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.edges.tls_mutual import peer_context
 from mssgw.flow.live import Live
-from mssgw.ports import Stored, Trust
+from mssgw.ports import StillOurs, Stored, Trust, always
 from tests.pki import Identity, Pairs, TrustSpace, operator_dn, pem_of
 from tests.stories.worlds import Events
 from tests.trust.twin import TrustTwin
@@ -87,7 +87,9 @@ class Gate:
             assert sorted(fields["queue_id"] for fields in self.decided(event)) == sorted(ids)
         return self.handed_on
 
-    async def send(self, route: Route, stored: Stored, deliveries: list[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: list[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         self.handed_on.append(stored)
         return {each.number: Delivered(reply=Reply(250, "2.0.0", "OK"), next_hop="mx") for each in deliveries}
 

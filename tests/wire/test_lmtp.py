@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Outcome
+from mssgw.core.errors import NoLongerOurs
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.lmtp_out import LmtpTransport
 from mssgw.edges.smtp_limits import Timeouts
@@ -71,6 +72,15 @@ async def test_the_letter_carries_the_queue_id_by_which_it_is_known_again() -> N
     async with store() as server:
         await sent(server, ONE)
     assert server.bodies == [b"X-Mssgw-Id: Q1\r\n" + TRACE + LETTER]
+
+
+async def test_a_letter_that_is_no_longer_ours_does_not_go_out_to_its_end() -> None:
+    """The store could not be asked whether it has it already."""
+    async with store() as server, transport() as out:
+        with pytest.raises(NoLongerOurs):
+            await out.send(route(server), letter(), THREE, lambda: False)
+        await server.settled()
+    assert server.bodies == []
 
 
 async def test_replies_that_stop_half_way_are_as_good_as_they_go() -> None:

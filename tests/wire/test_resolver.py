@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -14,6 +15,7 @@ import pytest
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered
 from mssgw.core.routes import TlsPolicy
+from mssgw.edges import resolver as look_ups
 from mssgw.edges.resolver import DnsResolver, Unreachable
 from tests.pki import Authority
 from tests.wire.outbound import ONE, letter, route, transport
@@ -113,6 +115,31 @@ async def test_an_address_needs_no_look_up(resolver: DnsResolver) -> None:
 
 async def test_a_configured_host_is_looked_up_as_the_system_does(resolver: DnsResolver) -> None:
     assert "127.0.0.1" in await resolver.addresses("localhost", mx=False)
+
+
+async def test_a_host_whose_look_up_hangs_keeps_no_other_from_being_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty letters to it would take all threads, and what is for other next hops would be deferred with them."""
+    go_on, asked = threading.Event(), []
+
+    def lookup(host: str) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host == "hangs.example":
+            go_on.wait(10)
+        return [(0, 0, 0, "", ("192.0.2.9", 0))]
+
+    monkeypatch.setattr(look_ups, "_system_lookup", lookup)
+    resolver = DnsResolver(lifetime=0.3)
+    try:
+        for _ in range(2):
+            hanging = [asyncio.create_task(resolver.addresses("hangs.example", mx=False)) for _ in range(20)]
+            await asyncio.sleep(0)
+            assert await resolver.addresses("mx.example", mx=False) == ["192.0.2.9"]
+            ends = await asyncio.gather(*hanging, return_exceptions=True)
+            assert {type(end) for end in ends} == {Unreachable}
+        assert asked == ["hangs.example", "mx.example", "mx.example"]
+    finally:
+        go_on.set()
+    assert await resolver.addresses("hangs.example", mx=False) == ["192.0.2.9"]
 
 
 async def test_a_configured_host_that_is_not_found_waits(resolver: DnsResolver) -> None:

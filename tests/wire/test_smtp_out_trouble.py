@@ -8,10 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Outcome
+from mssgw.core.errors import NoLongerOurs
 from mssgw.core.replies import Reply
 from mssgw.edges.smtp_limits import PoolLimits, Timeouts
 from mssgw.edges.smtp_replies import GARBLED, LOST, SILENT
-from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, letter, route, sent, spooled, to, transport
+from mssgw.ports import Body
+from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, inline, letter, route, sent, spooled, to, transport
 from tests.wire.scripted_server import ALL, CLOSE, SILENCE, Act, Answer, Script, ScriptedServer
 
 LOCKSTEP = ALL[1:]
@@ -63,6 +65,32 @@ async def test_a_recipient_whom_the_peer_cannot_stand_does_not_hold_back_the_oth
     assert outcomes[1] == Deferred(reply=reply, next_hop="127.0.0.1")
     assert [len(session.bodies) for session in server.sessions] == [0, 1]
     assert [len(session.said(BAD)) for session in server.sessions] == [1, 0]
+
+
+@MANNERS
+@pytest.mark.parametrize("body", [inline(LETTER), spooled(len(LETTER))], ids=["at-once", "in-segments"])
+async def test_a_letter_that_is_no_longer_ours_does_not_go_out_to_its_end(offers: tuple[str, ...], body: Body) -> None:
+    """The process stood still for longer than a lease lasts: whoever claimed the letter has sent it, or does."""
+    script: Script = {BAD: b"550 5.1.1 No\r\n"}
+    async with ScriptedServer(script, offers=offers) as server, transport(spool=Shelf(LETTER)) as out:
+        with pytest.raises(NoLongerOurs):
+            await out.send(route(server), letter(body), THREE, lambda: False)
+        await server.settled()
+        assert server.bodies == []
+        outcomes = await out.send(route(server), letter(body), THREE, lambda: True)
+    assert [type(outcomes[n]) for n in range(3)] == [Delivered, Bounced, Delivered]
+    assert len(server.sessions) == 2, "the first connection was cut"
+
+
+async def test_who_has_the_letter_before_it_is_no_longer_ours_is_told_of() -> None:
+    """What was taken is recorded if it can be; the others wait."""
+    ours = iter([True, False])
+    async with ScriptedServer() as server, transport(limits=PoolLimits(recipients=2)) as out:
+        outcomes = await out.send(route(server), letter(), THREE, lambda: next(ours))
+    assert [outcomes[n] for n in range(2)] == [outcomes[0]] * 2
+    assert isinstance(outcomes[0], Delivered)
+    assert outcomes[2] == Deferred(reply=LOST, next_hop="127.0.0.1")
+    assert len(server.bodies) == 1
 
 
 async def test_a_recipient_refused_beside_one_who_breaks_the_dialogue_is_asked_for_again() -> None:

@@ -16,7 +16,7 @@ import pytest
 from mssgw.app.composition import Flow, assemble
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Lease, Outcome, State
-from mssgw.core.errors import StoreUnavailable
+from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.routes import Route, RouteTable
@@ -28,7 +28,7 @@ from mssgw.flow import attempt, deliver, lanes
 from mssgw.flow.lanes import PUT_OFF_APART, Lane
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live
-from mssgw.ports import Body, HalfSettled, Settlement, Stored
+from mssgw.ports import Body, HalfSettled, Settlement, StillOurs, Stored, always
 from tests.contract.letters import PATIENT, acceptance
 
 OK, NO = Reply(250, "2.0.0", "OK"), Reply(550, "5.1.1", "no such user")
@@ -47,7 +47,9 @@ class Hop:
         self.free.set()
         self.answer: Callable[[], Outcome] = lambda: Delivered(reply=OK, next_hop="mx", dsn_passed_on=True)
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         self.seen += [(route.name, each.forward_path.address.key) for each in deliveries]
         await self.free.wait()
         return {each.number: self.answer() for each in deliveries}
@@ -161,13 +163,101 @@ async def test_a_letter_that_waited_too_long_is_not_begun_under_a_lease_that_lap
         await until(lambda: office.hop.seen, flow)
         office.clock.at += LEASE * 0.9  # the first one took its time, and the second one waited behind it
         office.hop.free.set()
-        await until(lambda: flow.deliverer.idle, flow)
-        assert len(office.hop.seen) == 1
-        assert "delivery.waited_too_long" in office.events.seen
-        office.clock.at += LEASE * 0.2
         await until(lambda: len(office.hop.seen) == 2, flow)
+        assert office.events.seen[:2] == ["delivery.delivered", "delivery.waited_too_long"]
         await until(lambda: flow.deliverer.idle, flow)
     assert await office.states() == ["FIRST delivered", "SECOND delivered"]
+
+
+class Patience(Hop):
+    """Patients' letters wait for ``answered``; the first one to the hospital takes nearly as long as a lease lasts."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self.clock, self.answered = clock, asyncio.Event()
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        outcomes = await super().send(route, stored, deliveries)
+        if route is TO_PATIENTS:
+            await self.answered.wait()
+        elif self.at_the_hospital == 1:
+            self.clock.at += LEASE * 0.9
+        return outcomes
+
+    @property
+    def at_the_hospital(self) -> int:
+        return [name for name, _ in self.seen].count("hospital")
+
+
+async def test_a_letter_that_is_claimed_anew_waits_for_none_that_was_claimed_with_it(office, monkeypatch):
+    """That one is being sent, and as long as it takes renewals keep the lease of both."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    await office.keep("SLOW")
+    await office.keep("FIRST", "SECOND", recipients=(DOCTOR,))
+    office.hop = Patience(office.clock)
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: "delivery.waited_too_long" in office.events.seen, flow)
+        await flow.deliverer._leases.renew()
+        await until(lambda: office.hop.at_the_hospital == 2, flow)
+        office.hop.answered.set()
+        await until(lambda: flow.deliverer.idle, flow)
+    assert sorted(await office.states()) == ["FIRST delivered", "SECOND delivered", "SLOW delivered"]
+    assert len(office.hop.seen) == 3
+
+
+async def test_a_letter_that_cannot_even_be_set_aside_stops_no_other(office):
+    """Its failure is told; what waits behind it in the lane goes on."""
+    await office.keep("LOST", "OTHER")
+    load = office.store.load
+
+    async def gone(spool_id: str) -> Stored:
+        if spool_id == "LOST":
+            raise Gone
+        return await load(spool_id)
+
+    async def fails(*_: Any) -> None:
+        raise RuntimeError
+
+    office.store.load, office.store.set_aside = gone, fails
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: "delivery.delivered" in office.events.seen and flow.deliverer.idle, flow)
+    assert "delivery.failed" in office.events.alarms
+
+
+class StoodStill(Hop):
+    """The process was frozen before the final dot of the first letter."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        outcomes = await super().send(route, stored, deliveries)
+        if len(self.seen) == 1:
+            assert still_ours()
+            self.clock.at += LEASE
+        if not still_ours():
+            raise NoLongerOurs
+        return outcomes
+
+
+async def test_a_letter_whose_lease_lapsed_while_it_was_sent_is_claimed_anew(office, monkeypatch):
+    """No outcome, no attempt counted, nothing told: somebody else may be sending it."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    await office.keep("LETTER")
+    office.hop = StoodStill(office.clock)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) == 2 and flow.deliverer.idle, flow)
+    assert office.events.seen == ["delivery.waited_too_long", "delivery.delivered"]
+    lines = await office.store.trace(spool_id="LETTER", limit=9)
+    assert [(line.event, line.detail) for line in lines] == [("accepted", ""), ("delivered", "attempt-1")]
 
 
 async def test_what_a_stop_cuts_short_of_a_long_list_of_recipients_is_not_what_was_delivered_before(office):
@@ -213,7 +303,7 @@ async def test_letters_that_arrive_during_a_claim_do_not_take_its_places(office)
     claim = office.store.claim
 
     async def claim_while_letters_arrive(**asked: Any) -> Any:
-        taken.append(deliverer.reserve((await office.store.queue(limit=1))[0:1]))
+        taken.append(deliverer.reserve([row.delivery for row in await office.store.queue(limit=1)]))
         return await claim(**asked)
 
     office.store.claim = claim_while_letters_arrive
@@ -230,7 +320,9 @@ class ByTurns(Hop):
         super().__init__()
         self.turns, self.hospital = asyncio.Semaphore(1), asyncio.Event()
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         if route is TO_HOSPITAL:
             self.hospital.set()
         await self.turns.acquire()
@@ -256,6 +348,26 @@ async def test_places_that_one_next_hop_gives_free_go_to_the_letters_of_another_
 
 def broken() -> Outcome:
     raise RuntimeError("ours")
+
+
+async def test_letters_to_a_next_hop_that_is_up_to_date_find_a_place_when_another_one_is_behind(office):
+    """Slow, but not still: what waits for it was due before all that comes, and would go before it for hours."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    office.hop = ByTurns()
+    office.hop.turns = asyncio.Semaphore(0)
+    flow = office.flow(per_route=1)
+    flow.deliverer._lanes._backlog = 8
+    async with running(flow):
+        await until(lambda: not flow.deliverer._lanes.room, flow)
+        assert flow.deliverer.reserve(acceptance("ONE MORE", office.clock).deliveries) is None
+        kept = acceptance("OTHER", office.clock, recipients=(DOCTOR,))
+        lease = flow.deliverer.reserve(kept.deliveries)
+        assert lease is not None
+        await office.store.accept(replace(kept, lease=lease))
+        flow.deliverer.take(await office.store.load("OTHER"), kept.deliveries, lease)
+        await until(office.hop.hospital.is_set, flow)
+        assert flow.deliverer.reserve(kept.deliveries) is not None, "the last place"
+        assert flow.deliverer.reserve(kept.deliveries) is None, "the bound holds for all together"
 
 
 async def test_a_failure_of_ours_counts_as_an_attempt(office):
@@ -464,7 +576,9 @@ def test_a_long_queue_is_not_claimed_as_a_whole_after_each_pause():
 
 
 class TakesItsTime(Hop):
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         outcomes = await super().send(route, stored, deliveries)
         await asyncio.sleep(0.02)
         return outcomes
@@ -496,6 +610,20 @@ async def test_after_the_pause_one_letter_finds_out_for_all(office):
     assert await office.store.queue(limit=9) == []
     assert office.events.seen.count("hop.spared") == 1
     assert office.events.seen.count("hop.answers_again") == 1
+
+
+async def test_a_letter_that_ends_before_the_next_hop_is_asked_tells_nothing_of_it(office):
+    """So does one to a patient whom the registry does not know: another one finds out, and soon."""
+    await office.keep("FIRST", "SECOND", "THIRD")
+    office.hop.answer = away
+    flow = office.flow(per_route=1)
+    async with running(flow):
+        await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
+        ends = iter([Bounced(reply=NO)])
+        office.hop.answer = lambda: next(ends, Delivered(reply=OK, next_hop="mx"))
+        office.clock.pass_(seconds=30.1)
+        await until(lambda: "hop.answers_again" in office.events.seen, flow)
+    assert office.events.seen.index("delivery.bounced") < office.events.seen.index("hop.answers_again")
 
 
 async def test_a_next_hop_that_takes_only_so_many_connections_is_not_spared(office):

@@ -75,6 +75,19 @@ async def test_a_lease_that_lapsed_is_never_sure_again(place):
     assert not place.leases.is_sure(lease)
 
 
+async def test_an_attempt_may_end_until_its_lease_lapses(place):
+    """To begin one takes more: an attempt that is about to be made may take as long as a renewal is away."""
+    lease = place.leases.new()
+    place.leases.hold(lease)
+    place.clock.at += LEASE - RENEW_EVERY / 2
+    assert place.leases.lasts(lease)
+    assert not place.leases.is_sure(lease)
+    place.clock.at += RENEW_EVERY / 2
+    assert not place.leases.lasts(lease)
+    await place.leases.renew()
+    assert not place.leases.lasts(lease), "somebody else may have claimed its letters meanwhile"
+
+
 async def test_nor_is_one_that_lapsed_while_the_store_was_asked(place, monkeypatch):
     lease = place.leases.new()
     await place.store.accept(acceptance("A", place.clock, lease=lease))

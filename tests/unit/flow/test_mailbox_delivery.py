@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
-from mssgw.core.errors import Undecryptable
+from mssgw.core.errors import NoLongerOurs, Undecryptable
 from mssgw.core.routes import Route, RouteKind, TlsPolicy
 from mssgw.edges.memory.mailbox import MemoryMailStore
 from mssgw.flow.mailbox_delivery import MailboxTransport
@@ -117,6 +117,15 @@ def first(*addresses: str) -> list[Delivery]:
 def again() -> list[Delivery]:
     """As claimed from the queue: nobody knows what became of an attempt before."""
     return to(LOGIN)
+
+
+async def test_a_letter_that_is_no_longer_ours_is_not_put_there(place: Place) -> None:
+    """Looked for and not found, then the process stood still for longer than a lease: another one has put it there."""
+    answers = iter([True, False])
+    with pytest.raises(NoLongerOurs):
+        await place.transport.send(BOX, letter(BODY), first(), lambda: next(answers))
+    assert place.store.contents() == []
+    assert isinstance((await place.send(*again()))[0], Delivered)
 
 
 async def test_a_letter_lies_in_its_folder_as_it_came(place: Place) -> None:

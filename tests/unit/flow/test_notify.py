@@ -23,7 +23,7 @@ from mssgw.edges.memory import MemoryStore
 from mssgw.flow.live import Live
 from mssgw.flow.notify import Notifier
 from mssgw.formats.wire import unstuffed
-from mssgw.ports import Stored, Untold
+from mssgw.ports import StillOurs, Stored, Untold, always
 from tests.canaries import leaks
 from tests.contract.letters import DOCTOR, PATIENT, Place, facts_of, settlement
 
@@ -55,7 +55,9 @@ class World:
         self.posts: list[tuple[str, bytes]] = []
         self.trouble: Outcome | Untold | None = None
 
-    async def send(self, route: Route, stored: Stored, deliveries: Sequence[Delivery]) -> Mapping[int, Outcome]:
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
         if isinstance(self.trouble, Deferred):
             return {0: self.trouble}
         self.mails.append((route, stored))
