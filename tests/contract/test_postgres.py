@@ -14,13 +14,23 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_folders import found_spool
-from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, postgres_leader, presence
+from mssgw.edges.sql import (
+    _open_keys,
+    copying,
+    database,
+    migrate,
+    migrations,
+    open_store,
+    postgres,
+    postgres_leader,
+    presence,
+)
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
@@ -48,6 +58,25 @@ async def bodies(server: PostgresServer) -> AsyncIterator[SpoolSql]:
     spool = SpoolSql(_database(server.url("contract")))
     yield spool
     await spool.close()
+
+
+def test_a_migration_may_take_longer_than_any_letter_waits(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index over a year's trace does: cut short each time, it would never let a node start again."""
+    monkeypatch.setattr(postgres, "_STATEMENT_LIMIT", 1)
+    monkeypatch.setattr(postgres, "_ANSWER_LIMIT", 1.0)
+    upgrade = migrations._upgrade
+
+    def slow(connection: Connection) -> None:
+        with connection.begin():
+            connection.exec_driver_sql("SELECT pg_sleep(1.5)")
+        upgrade(connection)
+
+    monkeypatch.setattr(migrations, "_upgrade", slow)
+    migrate(server.create("slow"))
+    assert server.sql("SELECT version_num FROM alembic_version", "slow") == [(migrations.HEAD,)]
+    server.sql("DROP DATABASE slow")
 
 
 def test_migrations_build_exactly_the_tables(server: PostgresServer) -> None:

@@ -84,6 +84,9 @@ class Database(Protocol):
     def wait_briefly(self, connection: Connection) -> None:
         """Let this transaction wait for locks for a moment only."""
 
+    def wait_as_needed(self, connection: Connection) -> None:
+        """Let statements of this connection take as long as they need, once they have their locks."""
+
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False while it is not: a reader of the old state is in the
         way, or it is too soon."""
@@ -204,6 +207,9 @@ class Sqlite:
 
     def wait_briefly(self, connection: Connection) -> None:
         """Nothing to wait for."""
+
+    def wait_as_needed(self, connection: Connection) -> None:
+        """Nothing limits them."""
 
     def alone(self, connection: Connection, table: Table | None = None) -> None:
         """BEGIN IMMEDIATE did that."""

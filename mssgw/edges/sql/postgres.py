@@ -177,6 +177,12 @@ class Postgres:
     def wait_briefly(self, connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_HURRIED_LOCK_LIMIT}s'")
 
+    def wait_as_needed(self, connection: Connection) -> None:
+        driver = _driver(connection)
+        driver.execute("SET statement_timeout = 0")  # for locks as before: all mail would wait behind who waits for one
+        driver.commit()
+        driver.patience = None  # type: ignore[attr-defined]
+
     def wake(self, connection: Connection) -> None:
         """In no transaction of ours: a NOTIFY makes commits queue up behind each other."""
         driver = _driver(connection)
