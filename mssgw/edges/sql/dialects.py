@@ -298,8 +298,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    # Without shared memory SQLite keeps another journal, whose removal it does not sync: a power cut may undo a commit.
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreUnavailable("SQLite keeps no WAL there: the file system of the database must be a local disk's")
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL may lose a commit at power loss (threats 16)
         "secure_delete = ON",
         "wal_autocheckpoint = 4000",  # pages, 16 MB: a page that changes often is copied to the database less often
