@@ -5,6 +5,7 @@ As run_in_executor, but with one plain future a call: an executor's locks and se
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -46,14 +47,17 @@ class DiskThreads:
         self._closed = False
 
     async def run(self, call: Callable[..., T], *arguments: Any) -> T:
-        """Make the call in a thread; its result, or what it raises. Cancelled, it may still be made."""
+        """Make the call in a thread; its result, or what it raises. Cancelled, it may still be made.
+
+        Raises OSError when no thread can be had for it.
+        """
         if self._closed:
             raise RuntimeError("the threads have ended")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._under_way += 1
-        if len(self._threads) < min(self._under_way, self._count):
+        if len(self._threads) < min(self._under_way + 1, self._count):
             self._start()
+        self._under_way += 1
         self._calls.put(_Call(call, arguments, future, loop, self._settle))
         return await future
 
@@ -69,8 +73,14 @@ class DiskThreads:
 
     def _start(self) -> None:
         name = f"{self._name}_{len(self._threads)}"
-        self._threads.append(Thread(target=_work, args=(self._calls,), name=name, daemon=True))
-        self._threads[-1].start()
+        thread = Thread(target=_work, args=(self._calls,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # a limit of processes
+            if not self._threads:  # else those that run do it
+                raise OSError(errno.EAGAIN, "no thread can be started") from None
+        else:
+            self._threads.append(thread)
 
     def _settle(self, future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
         self._under_way -= 1

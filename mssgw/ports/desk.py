@@ -159,4 +159,7 @@ class Desk(Protocol):
         """What was accepted and delivered since then, between which domains. Reads every line of that time."""
 
     async def rotate(self, new_key: bytes) -> int:
-        """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped."""
+        """Re-wrap every key under a new 32-byte master key, in one transaction; returns how many were re-wrapped.
+
+        Raises CommitInDoubt when either key may be the store's, else StoreUnavailable: the old one is.
+        """

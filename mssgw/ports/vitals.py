@@ -33,7 +33,7 @@ class Vitals(Protocol):
     def stalled_for(self) -> float:
         """Seconds that the oldest step under way takes already, of those that letters wait for; 0.0 when there is none.
 
-        A commit, a look-up, a body written or read; not upkeep, which may take its time.
+        A commit, a look-up, a body written or read; upkeep of the writer too, for commits wait behind it.
         """
 
     async def answers(self) -> None:

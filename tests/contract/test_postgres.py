@@ -14,13 +14,23 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine
 
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.spool_folders import found_spool
-from mssgw.edges.sql import _open_keys, copying, database, migrate, open_store, presence
+from mssgw.edges.sql import (
+    _open_keys,
+    copying,
+    database,
+    migrate,
+    migrations,
+    open_store,
+    postgres,
+    postgres_leader,
+    presence,
+)
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
@@ -48,6 +58,25 @@ async def bodies(server: PostgresServer) -> AsyncIterator[SpoolSql]:
     spool = SpoolSql(_database(server.url("contract")))
     yield spool
     await spool.close()
+
+
+def test_a_migration_may_take_longer_than_any_letter_waits(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index over a year's trace does: cut short each time, it would never let a node start again."""
+    monkeypatch.setattr(postgres, "_STATEMENT_LIMIT", 1)
+    monkeypatch.setattr(postgres, "_ANSWER_LIMIT", 1.0)
+    upgrade = migrations._upgrade
+
+    def slow(connection: Connection) -> None:
+        with connection.begin():
+            connection.exec_driver_sql("SELECT pg_sleep(1.5)")
+        upgrade(connection)
+
+    monkeypatch.setattr(migrations, "_upgrade", slow)
+    migrate(server.create("slow"))
+    assert server.sql("SELECT version_num FROM alembic_version", "slow") == [(migrations.HEAD,)]
+    server.sql("DROP DATABASE slow")
 
 
 def test_migrations_build_exactly_the_tables(server: PostgresServer) -> None:
@@ -282,6 +311,26 @@ async def test_one_node_sweeps_for_all_and_another_takes_over(open_postgres: Ope
         kept = await other.keep("B", lease=other.lease())
         await other.deliver(kept)
         assert list(await other.store.erase_finished(now=other.clock.now())) == ["B"]
+
+
+async def test_another_node_takes_over_sweeping_from_one_that_stands_still(
+    open_postgres: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its kernel keeps its session, and its lock, as long as it likes; who sweeps asks for the lock all the time."""
+    async with open_postgres() as other, open_postgres() as still:
+        assert await still.store.leads()
+        assert not await other.store.leads()
+        await asyncio.sleep(0.3)
+        assert not await other.store.leads(), "it may only be between two sweeps"
+        monkeypatch.setattr(postgres_leader, "SILENT", 0.2)
+        assert not await other.store.leads()
+        async with asyncio.timeout(10):
+            while not await other.store.leads():  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.05)
+        with pytest.raises(StoreUnavailable):
+            await still.store.leads()
+        assert not await still.store.leads()
+        await still.keep("AFTER")
 
 
 async def test_nodes_tell_each_other_of_work_that_nobody_holds(

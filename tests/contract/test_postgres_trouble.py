@@ -102,8 +102,8 @@ async def test_who_leaves_waits_a_few_seconds_for_a_server_that_hangs(
     assert time.monotonic() < begun + LIMIT
 
 
-async def test_upkeep_that_takes_its_time_is_no_stall(own: PostgresServer) -> None:
-    """Nor does the surveyor's look at the whole queue hold up a letter."""
+async def test_a_look_at_the_whole_queue_that_takes_its_time_is_no_stall(own: PostgresServer) -> None:
+    """The surveyor's holds up no letter."""
     async with opened(own) as store:
         held = threading.Event()
         waits = asyncio.ensure_future(store.store._session.surveyor.ask(lambda _: held.wait(LIMIT)))

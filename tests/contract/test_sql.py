@@ -4,8 +4,9 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
+from sqlalchemy import Connection, event
 
-from mssgw.core.errors import StoreUnavailable, Undecryptable
+from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable, Undecryptable
 from tests.contract.conftest import NEW_KEY, OpenPlace
 from tests.contract.letters import PDF, Place, acceptance, settlement
 
@@ -32,6 +33,36 @@ async def test_a_process_with_the_old_key_stops_instead_of_harming(open_sql: Ope
         with pytest.raises(StoreUnavailable, match="rotated"):
             await daemon.store.claim(now=daemon.clock.now(), lease=daemon.lease(), limit=9)
         assert [row.held_because for row in await command.desk.queue(limit=9)] == [""]
+
+
+async def test_a_rotation_that_is_done_is_no_failure_though_the_old_keys_could_not_be_scrubbed(
+    open_sql: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told that it failed, an administrator would throw the new key away, and every letter with it."""
+
+    def full(connection: Connection) -> bool:
+        raise StoreFull("the disk of the database is full")
+
+    async with open_sql() as place:
+        await place.keep("A")
+        monkeypatch.setattr(place.store._session.database, "scrub", full)  # type: ignore[attr-defined]
+        assert await place.desk.rotate(NEW_KEY) == 1
+    async with open_sql(NEW_KEY) as place:
+        assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_a_rotation_in_doubt_asks_to_keep_both_keys(open_sql: OpenPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to COMMIT was lost: either may be the store's."""
+    async with open_sql() as place:
+        session = place.store._session  # type: ignore[attr-defined]
+
+        def lost(connection: Connection) -> None:
+            raise session.database.errors[-1]
+
+        monkeypatch.setattr(session.database, "bury", lost)
+        event.listen(session.writer._engine, "commit", lost, once=True)
+        with pytest.raises(CommitInDoubt, match="keep both"):
+            await place.desk.rotate(NEW_KEY)
 
 
 async def test_a_spool_id_that_exists_is_refused_and_its_letter_untouched(open_sql: OpenPlace) -> None:

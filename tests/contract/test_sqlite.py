@@ -411,3 +411,10 @@ async def test_a_database_that_was_taken_away_keeps_nothing_and_says_so(open_sql
         assert (await place.store.load("AFTER")).spool_id == "AFTER"
         with pytest.raises(Gone):
             await place.store.load("MEANWHILE")
+
+
+def test_a_file_system_where_sqlite_keeps_no_wal_is_refused(tmp_path: Path) -> None:
+    """There a power cut may bring back the journal of a commit that was answered 250, and undo it."""
+    without = f"file:{tmp_path / 'mssgw.db'}?vfs=unix-dotfile"
+    with closing(sqlite3.connect(without, uri=True)) as connection, pytest.raises(StoreUnavailable, match="WAL"):
+        dialects._prepare(connection, None)

@@ -1,5 +1,6 @@
 """The Desk port over SQL: what an operator does, beside a running daemon or without one."""
 
+import contextlib
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from mssgw.core.addresses import Address
+from mssgw.core.errors import CommitInDoubt, StoreUnavailable
 from mssgw.core.journal import Entry
 from mssgw.edges.sql.desk_pairs import PairsDesk
 from mssgw.edges.sql.desk_queue import QueueDesk
@@ -53,9 +55,14 @@ class SqlDesk(QueueDesk, PairsDesk, TrafficDesk, UnreadDesk):
     async def rotate(self, new_key: bytes) -> int:
         vault = self._records.vault.rekeyed(new_key)
         work = partial(rewrap, database=self._session.database, old=self._records.vault, new=vault)
-        count: int = await self._session.write(Unit(work=work))
+        try:
+            count: int = await self._session.write(Unit(work=work))
+        except CommitInDoubt as error:
+            keep = "perhaps the new key is in force: keep both, one of them opens the store"
+            raise CommitInDoubt(f"{error}; {keep}") from None
         self._session.use(vault)
-        await self._session.scrub()
+        with contextlib.suppress(StoreUnavailable):  # it is done; who sweeps next scrubs what is left of the old key
+            await self._session.scrub()
         return count
 
 

@@ -84,6 +84,9 @@ class Database(Protocol):
     def wait_briefly(self, connection: Connection) -> None:
         """Let this transaction wait for locks for a moment only."""
 
+    def wait_as_needed(self, connection: Connection) -> None:
+        """Let statements of this connection take as long as they need, once they have their locks."""
+
     def scrub(self, connection: Connection) -> bool:
         """Try to make what was deleted unreadable on disk; False while it is not: a reader of the old state is in the
         way, or it is too soon."""
@@ -205,6 +208,9 @@ class Sqlite:
     def wait_briefly(self, connection: Connection) -> None:
         """Nothing to wait for."""
 
+    def wait_as_needed(self, connection: Connection) -> None:
+        """Nothing limits them."""
+
     def alone(self, connection: Connection, table: Table | None = None) -> None:
         """BEGIN IMMEDIATE did that."""
 
@@ -292,8 +298,10 @@ def _private(path: str, flags: int) -> int:
 
 
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    # Without shared memory SQLite keeps another journal, whose removal it does not sync: a power cut may undo a commit.
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreUnavailable("SQLite keeps no WAL there: the file system of the database must be a local disk's")
     for pragma in (
-        "journal_mode = WAL",
         "synchronous = FULL",  # NORMAL may lose a commit at power loss (threats 16)
         "secure_delete = ON",
         "wal_autocheckpoint = 4000",  # pages, 16 MB: a page that changes often is copied to the database less often

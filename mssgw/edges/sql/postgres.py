@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
+from mssgw.edges.sql import postgres_leader
 from mssgw.edges.sql.patience import ImpatientConnection, Patience
 from mssgw.edges.sql.postgres_trouble import no_connection
 from mssgw.edges.sql.under_way import UnderWay
@@ -176,6 +177,12 @@ class Postgres:
     def wait_briefly(self, connection: Connection) -> None:
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_HURRIED_LOCK_LIMIT}s'")
 
+    def wait_as_needed(self, connection: Connection) -> None:
+        driver = _driver(connection)
+        driver.execute("SET statement_timeout = 0")  # for locks as before: all mail would wait behind who waits for one
+        driver.commit()
+        driver.patience = None  # type: ignore[attr-defined]
+
     def wake(self, connection: Connection) -> None:
         """In no transaction of ours: a NOTIFY makes commits queue up behind each other."""
         driver = _driver(connection)
@@ -249,9 +256,8 @@ class Postgres:
             connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE ROW EXCLUSIVE MODE")
 
     def leads(self, connection: Connection) -> bool:
-        """The lock stays with this session until it ends: then another node takes over."""
-        held = f"SELECT pg_try_advisory_lock({lock_key(SWEEP)})"  # whoever has it gets it again
-        return bool(connection.exec_driver_sql(held).scalar())
+        """The lock stays with this session until it ends, or stands still: then another node takes over."""
+        return postgres_leader.leads(connection, lock_key(SWEEP))
 
     def leads_briefly(self, connection: Connection) -> bool:
         return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({lock_key(GARBAGE)})").scalar())

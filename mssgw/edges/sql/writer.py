@@ -37,8 +37,8 @@ class Writer(Worker):
         super().__init__("writer", engine, database)
 
     def is_awaited(self, jobs: Sequence[Job]) -> bool:
-        """Upkeep takes its time: no commit."""
-        return any(isinstance(job.what, Unit) for job in jobs)
+        """By all of them: what is put meanwhile waits behind upkeep, too."""
+        return True
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         units = [job for job in jobs if isinstance(job.what, Unit)]
@@ -65,7 +65,7 @@ class Writer(Worker):
             self._meter.observe("commit.seconds", time.monotonic() - started)
             self._meter.observe("commit.units", len(units))
             self._meter.count("commit", "kept")
-            self.database.under_way.end()
+        self.database.under_way.begin()  # upkeep takes time of its own
         for job in jobs:
             if isinstance(job.what, Upkeep):
                 self._outside(connection, job)

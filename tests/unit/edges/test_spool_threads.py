@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from threading import Event, current_thread
+from threading import Event, Thread, current_thread
 
 import pytest
 
@@ -72,3 +72,23 @@ async def test_closing_waits_for_calls_and_lets_no_more_in() -> None:
     await asyncio.gather(*tasks)
     with pytest.raises(RuntimeError):
         await threads.run(made.append, 5)
+
+
+async def test_a_thread_that_cannot_be_started_is_missed_by_no_later_call(
+    threads: DiskThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a limit of processes: counted as if it ran, it would have letters wait for nobody."""
+
+    def no_more(self: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    for _ in range(3):
+        with monkeypatch.context() as limited:
+            limited.setattr(Thread, "start", no_more)
+            with pytest.raises(OSError, match="thread"):
+                await threads.run(int)
+    async with asyncio.timeout(5):
+        assert await threads.run(int, "7") == 7
+        with monkeypatch.context() as limited:
+            limited.setattr(Thread, "start", no_more)
+            assert await asyncio.gather(*(threads.run(int, str(each)) for each in range(5))) == [0, 1, 2, 3, 4]

@@ -107,6 +107,17 @@ async def test_upkeep_that_fails_is_no_trouble_of_the_units_beside_it(writer: Wr
     assert isinstance(told[1], StoreUnavailable | RuntimeError)
 
 
+async def test_upkeep_on_a_disk_that_hangs_is_seen_to_hang(writer: Writer, place: Database) -> None:
+    """All letters wait behind it: taken for a thread that died, it would have the gateway restarted for nothing."""
+    free = threading.Event()
+    waits = writer.put(Upkeep(lambda connection: free.wait(10)))
+    await asyncio.sleep(0.1)
+    assert 0.05 < place.under_way.longest < 5.0
+    free.set()
+    await waits
+    assert place.under_way.longest == 0.0
+
+
 async def test_a_burial_that_fails_does_not_end_the_writer(
     writer: Writer, place: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

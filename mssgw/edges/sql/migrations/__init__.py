@@ -21,6 +21,7 @@ def migrate(url: str) -> None:
                 if revision == MOVED:
                     raise StoreUnavailable("this store was moved by `mssgw db copy`: set store.url to where it went")
                 if revision != HEAD:
+                    place.wait_as_needed(connection)  # an index over a year's trace
                     _upgrade(connection)
         except (SQLAlchemyError, OSError) as error:
             raise place.failure(error) from None
