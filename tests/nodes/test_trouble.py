@@ -52,7 +52,8 @@ def test_a_node_whose_database_hangs_says_so_and_can_be_stopped(
 
 
 def test_a_node_whose_name_another_has_taken_ends(server: PostgresServer, node: tuple[GatewayProcess, int]) -> None:
-    gateway, _ = node
+    gateway, port = node
+    wait_for(lambda: page(port, "readyz") == 200)  # one that has not its name yet would end without the event
     key = "hashtextextended('mssgw node node-0-1', 0)"
     held = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
     with psycopg.connect(f"host={server.home} user=mssgw dbname=mssgw", autocommit=True) as other:
