@@ -17,7 +17,7 @@ from mssgw.edges.imap_session import STANDARD, Session
 from mssgw.edges.imap_trouble import refusal
 from mssgw.edges.imap_wire import Wire
 from mssgw.edges.resolver import DnsResolver, Resolver
-from mssgw.formats.imap_reading import Garbled, number, parse, uid
+from mssgw.formats.imap_reading import Garbled, Value, number, parse, uid
 from mssgw.formats.imap_writing import batches, day, flag_list, folder, moment, quoted, uid_set
 from mssgw.formats.letter_id import HEADER, letter_id_field
 from mssgw.ports.mailbox import (
@@ -111,17 +111,18 @@ class ImapMailbox(Session):
 
         That is believed when the size claimed says so too, or when nothing follows: a server that cuts pieces short
         must not make us take a part for the whole. The size alone decides nothing, for some stores only estimate it.
+        Nothing follows in a message that was removed meanwhile, either (Dovecot says NIL): it has to be there still.
         """
         offset, claimed, short = 0, -1, False
         while True:
-            what = f"(UID RFC822.SIZE BODY.PEEK[]<{offset}.{PIECE}>)"
-            answer = await self._ok("FETCH", str(message), what, prefix="UID", budget=PIECE + _MARGIN)
+            items = await self._piece(message, offset, PIECE)
             with self._reading():
-                items = by_uid(answer, [message]).get(message)
-                if items is None or f"BODY[]<{offset}>" not in items:
+                piece = items[f"BODY[]<{offset}>"]
+                if piece is None and not offset:
                     raise NoSuchMessage(f"{self._wire.name}: the message is gone")
-                piece = items[f"BODY[]<{offset}>"] or b""
-                claimed = number(items["RFC822.SIZE"]) if "RFC822.SIZE" in items else claimed
+                if piece is not None and "RFC822.SIZE" in items:  # of a message that is gone Dovecot says 0
+                    claimed = number(items["RFC822.SIZE"])
+                piece = piece or b""
                 if not isinstance(piece, bytes) or len(piece) > PIECE or (short and piece):
                     raise Garbled("a piece of a letter of another size")
                 if not piece and not offset and claimed:
@@ -129,8 +130,20 @@ class ImapMailbox(Session):
             if piece:
                 yield piece
             offset, short = offset + len(piece), len(piece) < PIECE
+            if not piece and offset != claimed and not (await self._piece(message, 0, 1))["BODY[]<0>"]:
+                raise NoSuchMessage(f"{self._wire.name}: the message is gone")
             if not piece or (short and offset == claimed):
                 return
+
+    async def _piece(self, message: int, offset: int, size: int) -> dict[str, Value]:
+        """The items of a message with so much of its text. Raises NoSuchMessage."""
+        what = f"(UID RFC822.SIZE BODY.PEEK[]<{offset}.{size}>)"
+        answer = await self._ok("FETCH", str(message), what, prefix="UID", budget=PIECE + _MARGIN)
+        with self._reading():
+            items = by_uid(answer, [message]).get(message)
+        if items is None or f"BODY[]<{offset}>" not in items:
+            raise NoSuchMessage(f"{self._wire.name}: the message is gone")
+        return items
 
     async def mark(self, uids: Collection[int], *, add: Collection[str] = (), remove: Collection[str] = ()) -> None:
         if not self._keywords and {*add, *remove} - STANDARD.keys():

@@ -1,6 +1,7 @@
 """The contract of ports.Mailbox: the twin, Dovecot and pymap keep it alike."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -230,6 +231,30 @@ class TestFetch:
         placed = await append(mailbox, content)
         await mailbox.open(INBOX)
         assert await whole(mailbox, placed.uid) == FIELD + content
+
+    async def test_a_message_that_is_removed_while_it_is_read(self, owner: Owner, mailbox: Mailbox) -> None:
+        """It is whole or not there: the pieces that came are no letter."""
+        letter = LETTER + b"y" * PIECE * 2
+        placed, read = await append(mailbox, letter), b""
+        await mailbox.open(INBOX)
+        with contextlib.suppress(NoSuchMessage):
+            async for piece in mailbox.fetch(placed.uid):
+                if not read:
+                    async with owner.mailboxes.open(owner.account) as other:
+                        await other.open(INBOX)
+                        await other.delete([placed.uid])
+                read += piece
+            assert read == FIELD + letter
+
+    async def test_a_message_that_is_removed_before_it_is_read(self, owner: Owner, mailbox: Mailbox) -> None:
+        """By somebody else, and this session has not heard of it yet."""
+        placed = await append(mailbox)
+        await mailbox.open(INBOX)
+        async with owner.mailboxes.open(owner.account) as other:
+            await other.open(INBOX)
+            await other.delete([placed.uid])
+        with contextlib.suppress(NoSuchMessage):
+            assert await whole(mailbox, placed.uid) == FIELD + LETTER
 
     async def test_a_message_that_is_gone(self, mailbox: Mailbox) -> None:
         """The session goes on."""

@@ -188,9 +188,30 @@ class TestLies:
 
     async def test_a_size_that_is_only_estimated(self) -> None:
         """As Exchange does: the letter ends where nothing follows."""
-        end = text(b"", size=999, offset=len(LETTER)) + OK
-        assert await fetched(text(LETTER, size=999) + OK, end) == LETTER
-        assert await fetched(text(LETTER, size=3) + OK, end) == LETTER
+        end, there = text(b"", size=999, offset=len(LETTER)) + OK, text(b"S", size=999) + OK
+        assert await fetched(text(LETTER, size=999) + OK, end, there) == LETTER
+        assert await fetched(text(LETTER, size=3) + OK, end, there) == LETTER
+
+    @pytest.mark.parametrize("size", [0, PIECE + 1, 999_999])
+    @pytest.mark.parametrize("afterwards", [b"BODY[]<0> NIL", b'BODY[]<0> ""', b"FLAGS ()"])
+    async def test_a_letter_that_is_removed_while_it_is_read(self, size: int, afterwards: bytes) -> None:
+        """Dovecot says NIL, and OK, for the pieces that it has no more: what came before them is no whole letter."""
+        gone = b"* 1 FETCH (UID 5 RFC822.SIZE %d BODY[]<%d> NIL)\r\n* 1 EXPUNGE\r\n" % (size, PIECE)
+        answers = [text(b"x" * PIECE, size=PIECE + 1) + OK, gone + TAG + b" OK [EXPUNGEISSUED] gone\r\n"]
+        with pytest.raises(NoSuchMessage):
+            await fetched(*answers, b"* 1 FETCH (UID 5 " + afterwards + b")\r\n" + OK)
+
+    @pytest.mark.parametrize("size", [0, 999])
+    async def test_nor_is_one_that_was_removed_before_an_empty_letter(self, size: int) -> None:
+        """With the size 0, as Dovecot says it of a Maildir."""
+        with pytest.raises(NoSuchMessage):
+            await fetched(b"* 1 FETCH (UID 5 RFC822.SIZE %d BODY[]<0> NIL)\r\n" % size + OK)
+        assert await fetched(text(b"") + OK) == b""
+
+    async def test_the_end_of_a_letter_may_be_nil(self) -> None:
+        """Where its last piece is a full one, one more is asked for."""
+        end = b"* 1 FETCH (UID 5 BODY[]<%d> NIL)\r\n" % PIECE + OK
+        assert await fetched(text(b"x" * PIECE) + OK, end) == b"x" * PIECE
 
     async def test_a_letter_cut_short(self) -> None:
         """A part must never be taken for the whole: after a short piece, nothing may follow."""
