@@ -12,13 +12,13 @@ from mssgw.core.replies import Reply
 from mssgw.flow.fetching import Fate, Fetcher, Plan, Taken
 from mssgw.formats.refusal_note import refusal_note
 from mssgw.ports import Clock, CollectedLetters, Mailbox, Telemetry
-from mssgw.ports.mailbox import MailboxLost, MailboxTrouble, Opened
+from mssgw.ports.mailbox import MailboxLost, MailboxRefused, MailboxTrouble, Opened
 
 PAGE = 1_000  # messages that are looked up at once
 MARK_AT = 100  # taken messages that are marked or moved at once
 FIRST, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until a letter that was deferred is tried again
 STUCK = 5  # attempts after which somebody should look
-IN_A_ROW = 3  # letters deferred for our own trouble after which the others are spared
+IN_A_ROW = 3  # letters deferred for our own trouble, or the mailbox's, after which the others are spared
 TELL_AGAIN = timedelta(hours=1)
 LOOK_BACK = timedelta(days=30)  # for a note that was put there before a crash
 
@@ -102,16 +102,18 @@ class FolderLook:
     async def look(self, *, may_take: Callable[[], bool]) -> None:
         """Take all that is new, as long as ``may_take``. Raises MailboxTrouble, StoreUnavailable."""
         unsettled: int | None = None
-        last = self._memory.floor
+        last, waiting = self._memory.floor, dict[int, _Later]()
         try:
             async for page in self._pages(self._memory.floor, unflagged=(self._plan.mark,) if self._marks else ()):
                 known = await self._settled_before(page)
                 for uid in page:
                     settled = uid in known and self._to_be_marked(uid)
                     if not settled and may_take() and self._in_trouble < IN_A_ROW:
-                        settled = await self._take(uid)
+                        settled = await self._try(uid)
                     if not settled:
                         unsettled = unsettled or uid
+                    if uid in self._memory.later:
+                        waiting[uid] = self._memory.later[uid]
                     if len(self._done) >= MARK_AT:
                         await self._mark()
                 last = page[-1]
@@ -122,6 +124,7 @@ class FolderLook:
             raise
         await self._mark()
         self._memory.floor = unsettled - 1 if unsettled else last
+        self._memory.later = waiting  # what somebody took away is not waited for
 
     async def _settled_before(self, page: Sequence[int]) -> Set[int]:
         """Which of these were taken. Where all that was taken is marked or moved, what is not is read once more.
@@ -155,12 +158,25 @@ class FolderLook:
 
     # --- one message ---------------------------------------------------------------------------------------------
 
-    async def _take(self, uid: int) -> bool:
-        """Whether it is settled now."""
-        memory, now = self._memory, self._clock.now()
-        if (waits := memory.later.get(uid)) is not None and waits.due > now:
+    async def _try(self, uid: int) -> bool:
+        """Whether it is settled now. One that the store does not give waits: the others do not wait for it."""
+        now = self._clock.now()
+        if (waits := self._memory.later.get(uid)) is not None and waits.due > now:
             return False
+        try:
+            return await self._take(uid, now)
+        except MailboxTrouble as error:
+            self._defer(uid, error.reply, now)
+            if isinstance(error, MailboxLost):
+                raise
+            return False
+
+    async def _take(self, uid: int, now: datetime) -> bool:
+        """Whether it is settled now."""
+        memory = self._memory
         taken = memory.refused.get(uid) or await self._fetcher.take(self._mailbox, self._opened.uid_validity, uid)
+        if taken.fate is Fate.GONE and await self._mailbox.search(among=[uid]):
+            raise MailboxRefused(f"{self._plan.account.host}: a message that is listed is not given")
         if taken.fate is not Fate.LATER:
             memory.later.pop(uid, None)
             self._in_trouble = 0
@@ -191,7 +207,7 @@ class FolderLook:
         wait: timedelta = min(FIRST * 2 ** min(tries - 1, 10), LONGEST)
         self._memory.later[uid] = _Later(tries, now + wait)
         self.counts.later += 1
-        self._in_trouble += reply.status.startswith("4.3.")
+        self._in_trouble += reply.status.startswith(("4.2.", "4.3."))
         if tries == STUCK:
             self._telemetry.event(
                 "collector.stuck",
@@ -253,10 +269,12 @@ class FolderLook:
     async def _note(self, uid: int, taken: Taken, reply: Reply, now: datetime) -> None:
         """Once: a crash may have come between the note and the move."""
         plan, letter_id = self._plan, f"refus-{self._opened.uid_validity}-{uid}"
-        there = await self._mailbox.find([plan.refused_folder], letter_id, since=now - LOOK_BACK)
-        again = await self._mailbox.open(plan.folder)
-        if again.uid_validity != self._opened.uid_validity:
-            raise MailboxLost(f"{plan.account.host}: the folder was made anew")
+        try:
+            there = await self._mailbox.find([plan.refused_folder], letter_id, since=now - LOOK_BACK)
+        except MailboxRefused:  # as for a name that the store does not allow: no folder is open now
+            await self._return()
+            raise
+        await self._return()
         if there is not None:
             return
         note = refusal_note(
@@ -268,6 +286,11 @@ class FolderLook:
             at=now,
         )
         await self._mailbox.append(plan.refused_folder, letter_id, _whole(note), size=len(note), received_at=now)
+
+    async def _return(self) -> None:
+        """Open the folder again. Raises MailboxLost when it is another one now."""
+        if (await self._mailbox.open(self._plan.folder)).uid_validity != self._opened.uid_validity:
+            raise MailboxLost(f"{self._plan.account.host}: the folder was made anew")
 
 
 async def _whole(octets: bytes) -> AsyncIterator[bytes]:

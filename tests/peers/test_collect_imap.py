@@ -1,6 +1,7 @@
 """Collecting from real mail stores, of two makes: what the twin promises holds on Dovecot and on pymap."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.edges.imap_dial import Dialer
 from mssgw.edges.tls import client_context
+from mssgw.flow.collect import _Pause
 from mssgw.ports import Account
 from tests.collecting import BAL, Bal, configured, letter
 from tests.contract.mailboxes import QUICK
@@ -182,6 +184,39 @@ async def test_a_wrong_password_is_told_once_and_not_tried_again_for_minutes(mak
     (told,) = bal.events("collector.login_refused")
     assert (logins, told["alarm"]) == (["officine"], True)
     assert told["again_in"] >= 240
+
+
+async def test_a_message_that_dovecot_cannot_read_keeps_no_other_letter_waiting(tmp_path: Path, monkeypatch) -> None:
+    """Its file is shorter than its name says: Dovecot hangs up over it, whoever asks."""
+    dovecot.required()
+    monkeypatch.setattr(_Pause, "next", lambda self: 0.05)
+    with DovecotStore() as server:
+        bal = RealBal(tmp_path, server, 'done_folder = "Releves"')
+        await bal.bring(letter(1), letter(2), letter(3))
+        (damaged,) = [
+            path
+            for path in (server.home / "mail" / bal.account / "Maildir").glob("*/*,S=*")
+            if b"<2@ailleurs>" in path.read_bytes()
+        ]
+        os.truncate(damaged, 100)
+        async with delivering(bal.world.flow), bal.collecting():
+            await bal.until(lambda: bal.arrived == [letter(1), letter(3)])
+            await bal.until(lambda: bal.events("collector.looked")[-1]["broken_off"] is None)
+        assert bal.events("collector.looked")[0]["broken_off"] == 1
+        assert await bal.lies_in("Releves") == [letter(1), letter(3)]
+
+
+async def test_a_name_for_the_refused_that_dovecot_does_not_allow_keeps_no_other_letter_waiting(tmp_path: Path) -> None:
+    """A dot, where folders lie in folders by a slash: after that refusal no folder is open."""
+    dovecot.required()
+    with DovecotStore() as server:
+        bal = RealBal(tmp_path, server, 'refused_folder = "INBOX.Refus"')
+        await bal.bring(letter(1, "From: <second@x.example>"), letter(2))
+        async with delivering(bal.world.flow), bal.collecting():
+            await bal.until(lambda: bal.arrived == [letter(2)])
+        assert bal.events("collector.not_put_aside")
+        assert not bal.events("collector.unreachable")
+        assert len(await bal.lies_in("INBOX")) == 2
 
 
 async def test_a_full_mailbox_costs_no_letter_and_repeats_none(tmp_path: Path) -> None:

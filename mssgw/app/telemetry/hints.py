@@ -19,7 +19,7 @@ HINTS: Mapping[str, str] = {
     "collector.not_marked": "they are kept once and are not taken again; done_folder or mark possible, mailbox full?",
     "collector.not_put_aside": "refused letters stay in the folder: can refused_folder be made, is the mailbox full?",
     "collector.refused": "nobody tells its sender: mssgw trace ID says why; it lies in refused_folder, with a note",
-    "collector.stuck": "this letter waits in its mailbox: look at letter.deferred_at_intake before this one",
+    "collector.stuck": "it waits: look at letter.deferred_at_intake before; 4.2, 4.4: its server cannot read it",
     "collector.unreachable": "letters wait in their mailbox: is the server up, the network open? it tries again itself",
     "collector.waiting_for_store": _STORE,
     "config.needs_restart": "systemctl restart mssgw takes it into use",

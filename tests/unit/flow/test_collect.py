@@ -14,7 +14,7 @@ from mssgw.core.errors import StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.mailbox import MemoryMailbox
 from mssgw.flow.collect import _Pause
-from mssgw.ports.mailbox import MailboxLost, MailboxRefused, OverQuota
+from mssgw.ports.mailbox import MailboxLost, MailboxRefused, NoSuchMessage, OverQuota
 from tests.collecting import LOGIN, OTHER_PATIENT, PATIENT, SENDER, Bal, configured, letter
 from tests.stories.worlds import delivering
 
@@ -301,6 +301,24 @@ class TestRefused:
         assert bal.totals() == {"collected": 1, "already": 0, "refused": 1, "later": 0}
         assert len(bal.events("collector.not_put_aside")) == 1
 
+    async def test_a_folder_for_the_refused_that_cannot_be_opened_keeps_no_other_letter_waiting(
+        self, bal: Bal, monkeypatch
+    ) -> None:
+        """Its name is none that the store allows: after that refusal no folder is open (RFC 3501 section 6.3.1)."""
+
+        async def not_allowed(self: MemoryMailbox, *_: object, **__: object) -> None:
+            self._open = None
+            raise MailboxRefused("memory: NO CANNOT")
+
+        monkeypatch.setattr(MemoryMailbox, "find", not_allowed)
+        await bal.put(letter(1, body=b"\0\r\n"), letter(2))
+        async with bal.collecting():
+            await bal.until(lambda: bal.arrived)
+            await bal.looked()
+        assert bal.arrived == [letter(2)]
+        assert len(bal.events("collector.not_put_aside")) == 1
+        assert not bal.events("collector.unreachable")
+
 
 class TestLater:
     async def test_what_our_store_cannot_keep_stays_and_is_tried_again(self, bal: Bal, monkeypatch) -> None:
@@ -339,6 +357,60 @@ class TestLater:
             bal.closed = False
             await bal.looked()
             await bal.until(lambda: bal.arrived)
+
+    @pytest.mark.parametrize(
+        "trouble", [MailboxLost("memory: BYE"), MailboxRefused("memory: NO"), NoSuchMessage("gone")]
+    )
+    async def test_one_that_its_store_cannot_give_keeps_no_other_letter_waiting(
+        self, bal: Bal, monkeypatch, trouble: Exception
+    ) -> None:
+        """Dovecot hangs up over a message that it cannot read, at each attempt; others say no, or nothing of it."""
+        real = MemoryMailbox.fetch
+
+        async def damaged(self: MemoryMailbox, uid: int):  # type: ignore[no-untyped-def]
+            if uid == 1:
+                raise trouble
+            async for piece in real(self, uid):
+                yield piece
+
+        monkeypatch.setattr(MemoryMailbox, "fetch", damaged)
+        monkeypatch.setattr(_Pause, "next", lambda self: 0.01)
+        await bal.put(*map(letter, (1, 2, 3)))
+        async with bal.collecting():
+            await bal.until(lambda: len(bal.arrived) == 2)
+            for minutes in (1, 2, 4, 8):
+                bal.world.clock.pass_(minutes=minutes)
+                await bal.looked()
+            (told,) = bal.events("collector.stuck")
+            assert (told["uid"], told["alarm"]) == (1, True)
+            monkeypatch.setattr(MemoryMailbox, "fetch", real)
+            bal.world.clock.pass_(minutes=16)
+            await bal.looked()
+            await bal.until(lambda: len(bal.arrived) == 3)
+        assert sorted(bal.arrived) == [*map(letter, (1, 2, 3))]
+
+    async def test_one_that_somebody_takes_away_is_waited_for_no_more(self, bal: Bal, monkeypatch) -> None:
+        """Else the folder would be looked at every second for it."""
+        waits: list[float] = []
+        real = MemoryMailbox.wait
+
+        async def told(self: MemoryMailbox, limit: float) -> bool:
+            waits.append(limit)
+            return await real(self, limit)
+
+        async def full(_: object) -> None:
+            raise StoreUnavailable("disk")
+
+        monkeypatch.setattr(MemoryMailbox, "wait", told)
+        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        await bal.put(letter(1))
+        async with bal.collecting():
+            await bal.until(lambda: bal.totals()["later"] == 1)
+            bal.store.make(LOGIN, "INBOX").messages.clear()
+            bal.world.clock.pass_(minutes=5)
+            await bal.looked()
+            await bal.until(lambda: len(waits) == 2)
+        assert waits == [60.0, 60.0]
 
     async def test_a_letter_that_stays_for_long_is_told_of(self, bal: Bal, monkeypatch) -> None:
         async def full(_: object) -> None:
