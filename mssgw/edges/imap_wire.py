@@ -221,8 +221,9 @@ class Wire(IMAP4ClientProtocol):
 
     def _hear(self, said: Data) -> None:
         if said.name == "EXISTS":
-            self.exists = said.number or 0
-            self.news.set()
+            known, self.exists = self.exists, said.number or 0
+            if self.exists != known:  # some servers say it in every answer
+                self.news.set()
         elif said.name == "EXPUNGE":
             self.exists -= 1
         if self.listening and said.name in ("EXPUNGE", "FETCH"):

@@ -323,6 +323,17 @@ class TestRefusals:
                 await mailbox.open(INBOX)
                 assert await mailbox.wait(10)
 
+    async def test_a_number_of_letters_that_is_said_again_is_no_news(self) -> None:
+        """Some say it in every answer: the folder would be looked at without a pause."""
+        again, one_more = b"* 1 EXISTS\r\n", b"* 1 EXPUNGE\r\n* 1 EXISTS\r\n"
+        for idle in (b"+ idling\r\n", TAG + b" NO not now\r\n"):
+            script: Script = {"NOOP": again + OK, "IDLE": again + idle}
+            async with ScriptedImap(script) as server, session(server, BRISK) as mailbox:
+                await mailbox.open(INBOX)
+                assert not await mailbox.wait(0.5)
+                server.script["NOOP"] = one_more + OK
+                assert await mailbox.wait(10)
+
     async def test_a_server_that_ends_every_idle_at_once_keeps_nobody_busy(self) -> None:
         """One that says OK before it was waited for is asked from time to time, as one without IDLE."""
         async with ScriptedImap({"IDLE": OK}) as server, session(server, BRISK) as mailbox:
