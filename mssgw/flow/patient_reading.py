@@ -35,7 +35,9 @@ from mssgw.ports import (
 )
 from mssgw.ports.mailbox import INBOX, MDN_SENT, SEEN, MailboxRefused, MailboxTrouble, NoSuchFolder, NoSuchMessage
 
-GONE_AFTER = timedelta(minutes=2)  # since its delivery: before, a store may not show it to every session yet
+# Since it was first missed: a store may not show it to every session yet, be repairing its folder, or show it in
+# neither of two that it is moved between while we look.
+GONE_AFTER = timedelta(minutes=2)
 _LONG_AGO = timedelta(days=60)
 
 
@@ -52,12 +54,13 @@ class _Place:
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """A patient's mailbox, with the letters in it that are waited for, by their ids."""
+    """A patient's mailbox, with the letters in it that are waited for, by their ids. ``missed``: since when."""
 
     address: Address
     account: Account
     letters: dict[str, Unopened] = field(default_factory=dict)
     places: dict[str, _Place] = field(default_factory=dict)
+    missed: dict[str, datetime] = field(default_factory=dict)
 
     @property
     def latest(self) -> datetime:
@@ -67,6 +70,7 @@ class Case:
     def forget(self, letter_id: str) -> None:
         self.letters.pop(letter_id, None)
         self.places.pop(letter_id, None)
+        self.missed.pop(letter_id, None)
 
 
 class PatientReading:
@@ -91,10 +95,11 @@ class PatientReading:
         if lost:
             await mailbox.open(INBOX)  # else nobody is looked for: a store in trouble shows no letter, and has them all
         for letter in lost:
-            place = await self._find(mailbox, letter)
+            place, now = await self._find(mailbox, letter), self._clock.now()
             if place is not None:
                 case.places[letter.letter_id] = place
-            elif self._clock.now() >= letter.delivered_at + GONE_AFTER:
+                case.missed.pop(letter.letter_id, None)
+            elif now >= case.missed.setdefault(letter.letter_id, now) + GONE_AFTER:
                 await self._done(case, letter)
                 self._telemetry.event("receipts.letter_gone", queue_id=letter.spool_id, route=case.account.name)
 

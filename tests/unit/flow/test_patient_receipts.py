@@ -335,6 +335,31 @@ async def test_no_letter_is_taken_for_gone_while_the_inbox_cannot_be_opened(
         await until(lambda: place.receipts)
 
 
+async def test_no_letter_is_taken_for_gone_that_is_missed_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its folder is being repaired for a moment, or it was put back into the inbox just when we looked elsewhere."""
+    await place.patient()
+    uid = await place.deliver()
+    archive = place.mail.make(login_of(PATIENT), "Archives")
+    archive.messages = {7: place.mail.boxes[login_of(PATIENT)].folders[INBOX].messages.pop(uid)}
+    place.clock.pass_(days=1)
+    real, missed = MemoryMailbox.open, asyncio.Event()
+
+    async def ill(self: MemoryMailbox, folder: str) -> Opened:
+        if folder == "Archives":
+            missed.set()
+            raise MailboxRefused("x: NO INUSE")
+        return await real(self, folder)
+
+    async with running(place.watch()):
+        with monkeypatch.context() as broken:
+            broken.setattr(MemoryMailbox, "open", ill)
+            await asyncio.wait_for(missed.wait(), 5)
+            await asyncio.sleep(0.1)
+        archive.messages[7].flags.add(SEEN)
+        await until(lambda: place.receipts)
+    assert "receipts.letter_gone" not in place.heard.names
+
+
 async def test_a_letter_that_the_patient_forged_tells_nobody(place: Place) -> None:
     """Its id is known, what it asks is not what we relayed."""
     await place.patient()
