@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from mssgw.core.addresses import Address
@@ -32,7 +33,10 @@ from mssgw.ports.mailbox import (
 )
 
 LOOK = 8.0  # seconds between looks, whatever the store tells; the promise is ten
-AT_ONCE = 200  # letters
+LISTED = 20_000  # letters that are asked for at once: those without a receipt to write may be very many
+AT_ONCE = 200  # letters that are looked at
+AGAIN, LONGEST = timedelta(minutes=1), timedelta(hours=1)  # until one is read again that its store hung up over
+STUCK = 5  # such attempts after which somebody should look
 _MEMORY = "receipts"  # what stands for a collector's name in the memory of what was done
 
 
@@ -48,6 +52,20 @@ class Watched:
     mailbox: Address
     folder: str = field(repr=False)
     flags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Folder:
+    """What is known of the folder as it is numbered now.
+
+    ``hard``: letters over which a session was lost, with how often, and until when they are left alone. ``at_once``:
+    letters that are looked at together; one by one until it is known over which it was lost.
+    """
+
+    uid_validity: int
+    done: set[int] = field(default_factory=set)
+    hard: dict[int, tuple[int, datetime]] = field(default_factory=dict)
+    at_once: int = AT_ONCE
 
 
 class ReceiptWatch:
@@ -68,7 +86,7 @@ class ReceiptWatch:
         self._watched, self._mailboxes, self._own, self._memory = watched, mailboxes, own, memory
         self._live, self._clock, self._telemetry, self._look = live, clock, telemetry, look
         self._pause = Pause()
-        self._done: dict[int, set[int]] = {}  # of the folder as it is numbered now
+        self._folder = _Folder(0)
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds. Never raises but when cancelled."""
@@ -113,24 +131,56 @@ class ReceiptWatch:
             opened = await mailbox.open(self._watched.folder)
         except NoSuchFolder:
             return False
-        done = self._done.setdefault(opened.uid_validity, set())
-        self._done = {opened.uid_validity: done}
-        above, failed = 0, None
+        if self._folder.uid_validity != opened.uid_validity:
+            self._folder = _Folder(opened.uid_validity)
+        folder, above, failed = self._folder, 0, None
         while uids := await self._signed(mailbox, opened, above):
             above = uids[-1]
-            new = [uid for uid in uids if uid not in done]
+            new = [uid for uid in uids if uid not in folder.done and not self._is_left_alone(uid)]
+            for start in range(0, len(new), folder.at_once):
+                failed = await self._confirm(mailbox, new[start : start + folder.at_once], opened) or failed
+        folder.at_once = AT_ONCE
+        if failed is not None:
+            raise failed
+        return True
+
+    async def _confirm(self, mailbox: Mailbox, new: Sequence[int], opened: Opened) -> Exception | None:
+        """Write the receipts of some letters; what failed, when it is about one of them."""
+        failed, at, done = None, new, set(new)
+        try:
             for uid, letter_id in (await self._ours(mailbox, new)).items():
+                at = [uid]
                 try:
                     await self._receive(mailbox, uid, letter_id, opened)
                 except (MailboxTrouble, StoreUnavailable):
                     raise
                 except Exception as error:
                     failed = error
-                    new.remove(uid)
-            done |= set(new)
-        if failed is not None:
-            raise failed
-        return True
+                    done.remove(uid)
+        except MailboxTrouble:
+            self._leave_alone(at)
+            raise
+        self._folder.done |= done
+        for uid in done & self._folder.hard.keys():
+            del self._folder.hard[uid]
+        return failed
+
+    def _is_left_alone(self, uid: int) -> bool:
+        return uid in self._folder.hard and self._clock.now() < self._folder.hard[uid][1]
+
+    def _leave_alone(self, uids: Sequence[int]) -> None:
+        """The session is lost over one of these. Dovecot hangs up over what it cannot read, again and again: the
+        others do not wait for it. Once may be by chance.
+        """
+        if len(uids) > 1:
+            self._folder.at_once = 1
+            return
+        (uid,), now = uids, self._clock.now()
+        tries = self._folder.hard[uid][0] + 1 if uid in self._folder.hard else 1
+        wait: timedelta = min(AGAIN * 2 ** min(tries - 2, 10), LONGEST) if tries > 1 else timedelta()
+        self._folder.hard[uid] = (tries, now + wait)
+        if tries == STUCK:
+            self._telemetry.event("receipts.stuck", alarm=True, route=self._watched.account.name, uid=uid)
 
     async def _signed(self, mailbox: Mailbox, opened: Opened, above: int) -> Sequence[int]:
         """Letters with the sign, and without a receipt as far as the folder knows."""
@@ -139,7 +189,7 @@ class ReceiptWatch:
             self._telemetry.event("receipts.no_keywords", alarm=True, route=self._watched.account.name)
             return ()
         unsent = (MDN_SENT,) if opened.keywords else ()
-        return await mailbox.search(above=above, flagged=flags, unflagged=unsent, limit=AT_ONCE)
+        return await mailbox.search(above=above, flagged=flags, unflagged=unsent, limit=LISTED)
 
     async def _ours(self, mailbox: Mailbox, uids: Sequence[int]) -> dict[int, str]:
         """Those that we put there, and that nothing was decided of yet, with their ids."""

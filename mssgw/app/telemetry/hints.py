@@ -57,6 +57,7 @@ HINTS: Mapping[str, str] = {
     "receipts.failed": f"its receipts wait, mail passes, it is tried again; {_DEFECT}",
     "receipts.no_keywords": "processed_keyword is never seen there: set processed_folder instead",
     "receipts.shut_out": "its receipts wait, mail passes: user and password_file of its [[mail_store]] or [[mailbox]]?",
+    "receipts.stuck": "all others go out; the mailbox's server cannot read this letter: look at its own log",
     "receipts.unreachable": "its receipts wait, mail passes: server, network? it is tried again",
     "retention.cannot_delete": "the server has no UIDPLUS, so nothing is deleted: remove purge_after, or delete there",
     "retention.failed": f"letters stay in their mailbox, it is tried again; {_DEFECT}",

@@ -115,6 +115,7 @@ ALARMS = (
     "receipts.failed",
     "receipts.no_keywords",
     "receipts.shut_out",
+    "receipts.stuck",
     "receipts.unreachable",
     "report.unread",
     "retention.cannot_delete",

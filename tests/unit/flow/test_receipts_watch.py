@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from mssgw.core.journal import JournalEvent
 from mssgw.core.routes import Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.memory.mailbox import MemoryMailStore, Message
+from mssgw.edges.memory.mailbox import MemoryMailbox, MemoryMailStore, Message
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow.leases import LEASE
@@ -23,7 +23,7 @@ from mssgw.flow.posts import Turns
 from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.ports import Account, Mailbox
-from mssgw.ports.mailbox import MDN_SENT, SEEN
+from mssgw.ports.mailbox import MDN_SENT, SEEN, Described, MailboxLost
 
 LOGIN, PASSWORD = "bal@x.example", "secret"
 NOW = datetime(2026, 11, 21, 19, 4, tzinfo=UTC)
@@ -233,6 +233,73 @@ async def test_a_letter_that_cannot_be_dealt_with_is_told_of_after_all_others(
         assert len(await place.receipts()) == 2
         await watch.look(mailbox)
     assert len(await place.receipts()) == 3
+
+
+@pytest.mark.parametrize("command", ["fetch", "describe"])
+async def test_a_letter_that_its_store_hangs_up_over_keeps_no_other_receipt_waiting(
+    place: Place, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """As Dovecot does over what it cannot read, whoever asks: that one is left alone for longer and longer."""
+    for number in (1, 2, 3):
+        await place.put(f"Q{number}.0", folder=DONE)
+    fetch, describe, time = MemoryMailbox.fetch, MemoryMailbox.describe, FixedClock(NOW)
+    watch, hung_up = place.watch(), 0
+    watch._clock = time
+
+    def ill(uids: object) -> bool:
+        nonlocal hung_up
+        hung_up += (found := 2 in uids)  # type: ignore[operator]
+        return found
+
+    async def fetched(self: MemoryMailbox, uid: int) -> AsyncIterator[bytes]:
+        if ill([uid]):
+            raise MailboxLost("memory: BYE")
+        async for piece in fetch(self, uid):
+            yield piece
+
+    async def described(self: MemoryMailbox, uids: Collection[int]) -> Mapping[int, Described]:
+        if ill(uids):
+            raise MailboxLost("memory: BYE")
+        return await describe(self, uids)
+
+    async def look() -> None:
+        async with place.mail.open(ACCOUNT) as mailbox:
+            with contextlib.suppress(MailboxLost):
+                await watch.look(mailbox)
+
+    with monkeypatch.context() as damaged:
+        damaged.setattr(MemoryMailbox, command, fetched if command == "fetch" else described)
+        for _ in range(6):
+            await look()
+        assert (len(await place.receipts()), hung_up) == (2, 2 if command == "fetch" else 3)
+        for minutes in (1, 2, 4, 8):
+            time.pass_(minutes=minutes)
+            await look()
+            await look()
+        assert place.heard.names.count("receipts.stuck") == 1
+    time.pass_(hours=1)
+    await look()
+    assert len(await place.receipts()) == 3
+
+
+async def test_very_many_letters_without_a_receipt_to_write_are_listed_in_few_searches(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie there for years: to page through them by the hundred every few seconds would keep both sides busy."""
+    for number in range(1_000):
+        await place.put(f"Q{number}.0", folder=DONE, asks="X-Nothing: asked")
+    watch, searches, search = place.watch(), 0, MemoryMailbox.search
+
+    async def counted(self: MemoryMailbox, **asked: object) -> object:
+        nonlocal searches
+        searches += 1
+        return await search(self, **asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MemoryMailbox, "search", counted)
+    async with place.mail.open(ACCOUNT) as mailbox:
+        for _ in range(2):
+            await watch.look(mailbox)
+    assert searches == 4
 
 
 async def test_letters_of_others_in_that_folder_are_left_alone(place: Place) -> None:
