@@ -32,7 +32,8 @@ class Session:
         answer = await wire.ask("SELECT", folder(folder_name))
         if answer.status.kind != "OK":
             wire.state = AUTH  # none is open now (RFC 3501 section 6.3.1)
-            raise refusal(wire.name, answer.status, opening=True)
+            missing = not answer.status.code and not await self._is_listed(folder_name)
+            raise refusal(wire.name, answer.status, opening=missing)
         wire.state = SELECTED
         wire.news.clear()
         with self._reading():
@@ -57,6 +58,14 @@ class Session:
             names = [listed(data) for data in answer.named("LIST")]
         found = dict.fromkeys([INBOX, *(name for name in names if name is not None)])
         return list(found)[:_FOLDERS]
+
+    async def _is_listed(self, folder_name: str) -> bool:
+        """Whether there is such a folder. A NO without a code may mean as well that the server is busy: whoever looked
+        for a letter there and believed that there is none would put it there twice.
+        """
+        answer = await self._ok("LIST", '""', folder(folder_name))
+        with self._reading():
+            return folder_name in map(listed, answer.named("LIST"))
 
     async def search(
         self,

@@ -11,7 +11,7 @@ _KNOWN = frozenset(
 
 
 def refusal(host: str, status: Status, *, opening: bool = False) -> MailboxTrouble:
-    """The error for a NO or BAD. ``opening``: it answers SELECT, where a NO without a code means no such folder."""
+    """The error for a NO or BAD. ``opening``: it answers SELECT of a folder that is not listed."""
     match status.code:
         case "OVERQUOTA":
             return OverQuota(f"{host}: the mailbox is full")

@@ -304,6 +304,20 @@ class TestRefusals:
                 await append(mailbox)
             assert (await mailbox.open(INBOX)).uid_validity == 7
 
+    @pytest.mark.parametrize("name", [INBOX, "Archives"])
+    async def test_a_folder_that_cannot_be_opened_now_is_not_taken_for_missing(self, name: str) -> None:
+        """A busy Exchange says NO without a code: a letter that lies there would be put there a second time."""
+        listed = b'* LIST (\\HasNoChildren) "/" "%s"\r\n' % name.encode() + OK
+        busy: Script = {"SELECT": TAG + b" NO Server Unavailable. 15\r\n", "LIST": [listed, listed, OK]}
+        async with ScriptedImap(busy) as server, session(server) as mailbox:
+            with pytest.raises(MailboxRefused):
+                await mailbox.open(name)
+            with pytest.raises(MailboxRefused):
+                await mailbox.find([name], "Q1.0", since=NOW)
+            assert await mailbox.find([name], "Q1.0", since=NOW) is None  # there is none by now
+            with pytest.raises(NoSuchFolder):
+                await mailbox.open(name)
+
     async def test_no_word_of_the_server_gets_into_an_error(self) -> None:
         """It may quote a folder or a login, and that is an INS."""
         said = f" NO [{MATRICULES[0]}] no such mailbox: {PATIENT}\r\n".encode()
