@@ -94,17 +94,44 @@ class ImapMailbox(Session):
 
     async def find(self, folders: Sequence[str], letter_id: str, *, since: datetime) -> Placed | None:
         # A day is the server's, in whatever time zone, and its clock is its own: one day more.
-        keys = ("SINCE", day(since - timedelta(days=1)), "HEADER", HEADER, quoted(letter_id))
+        arrived = f"SINCE {day(since - timedelta(days=1))}"
         for name in folders:
             try:
                 opened = await self.open(name)
             except NoSuchFolder:
                 continue
-            found = await self.describe(await self._search(*keys))  # HEADER looks for a part: Q1.1 is in Q1.10
-            for each in found.values():
-                if each.letter_id == letter_id:
-                    return Placed(uid_validity=opened.uid_validity, uid=each.uid)
+            if (there := await self._uid_of(letter_id, arrived)) is not None:
+                return Placed(uid_validity=opened.uid_validity, uid=there)
         return None
+
+    async def _uid_of(self, letter_id: str, arrived: str) -> int | None:
+        """Where it is in the open folder.
+
+        Some servers look only through the header fields that they have an index of, and find nothing in others
+        (Stalwart, Dovecot with some full-text indexes). One that does not find our last letter either is such a one:
+        then the headers of all that arrived are read.
+        """
+        if (there := await self._among(letter_id, await self._with_id(letter_id, arrived))) is not None:
+            return there
+        last = await self.describe(sorted(await self._with_id("", arrived))[-1:])
+        for each in last.values():
+            if each.letter_id is not None and each.uid in await self._with_id(each.letter_id, arrived):
+                return each.uid if each.letter_id == letter_id else None
+        windows = [window async for window in self._windows(0, None)]
+        return await self._among(
+            letter_id, [uid for each in windows for uid in await self._search(f"UID {each}", arrived)]
+        )
+
+    async def _with_id(self, letter_id: str, arrived: str) -> Sequence[int]:
+        """Messages with a part of this id, "" for any, as far as the server finds them."""
+        try:
+            return await self._search(arrived, "HEADER", HEADER, quoted(letter_id))
+        except MailboxRefused:
+            return ()
+
+    async def _among(self, letter_id: str, uids: Collection[int]) -> int | None:
+        found = await self.describe(uids)  # a search for Q1.1 finds Q1.10
+        return next((each.uid for each in found.values() if each.letter_id == letter_id), None)
 
     async def fetch(self, message: int) -> AsyncIterator[bytes]:
         """A piece that is shorter than asked is the last one.

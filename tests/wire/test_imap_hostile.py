@@ -251,6 +251,38 @@ class TestLies:
             "4294960001:*",
         ]
 
+    @pytest.mark.parametrize("nothing", [b"* SEARCH\r\n" + OK, TAG + b" BAD HEADER?\r\n"])
+    async def test_a_server_that_searches_no_header_fields_of_ours(self, nothing: bytes) -> None:
+        """It says that there is none, where there is: what is put there would be put there at every attempt."""
+
+        def described(letter_id: bytes) -> bytes:
+            header = b"X-Mssgw-Id: " + letter_id + b"\r\n\r\n"
+            items = b"UID 5 FLAGS () RFC822.SIZE 99 BODY[HEADER.FIELDS (X-Mssgw-Id)] {%d}\r\n" % len(header)
+            return b"* 1 FETCH (" + items + header + b")\r\n" + OK
+
+        script: Script = {"UID SEARCH SINCE": nothing, "UID FETCH": described(b"Q1.0")}
+        async with ScriptedImap(script) as server, session(server) as mailbox:
+            assert await mailbox.find([INBOX], "Q1.0", since=NOW) == Placed(uid_validity=7, uid=5)
+            assert server.said("UID SEARCH")[-1] == "UID SEARCH UID 1:* SINCE 20-Nov-2026"
+            assert await mailbox.find([INBOX], "Q2.0", since=NOW) is None
+        # An index that lags behind: any of ours is found, but not the last one.
+        script |= {"UID SEARCH SINCE": [nothing, b"* SEARCH 5 3\r\n" + OK, nothing]}
+        async with ScriptedImap(script) as server, session(server) as mailbox:
+            assert await mailbox.find([INBOX], "Q1.0", since=NOW) == Placed(uid_validity=7, uid=5)
+
+    async def test_where_the_last_letter_of_ours_is_found_no_other_headers_are_read(self) -> None:
+        """A mailbox may hold very many: the server's word is believed."""
+        header = b"X-Mssgw-Id: Q1.0\r\n\r\n"
+        items = b"UID 5 FLAGS () RFC822.SIZE 99 BODY[HEADER.FIELDS (X-Mssgw-Id)] {%d}\r\n" % len(header)
+        script: Script = {
+            "UID SEARCH SINCE": [b"* SEARCH\r\n" + OK, b"* SEARCH 3 5\r\n" + OK, b"* SEARCH 5\r\n" + OK],
+            "UID FETCH": b"* 1 FETCH (" + items + header + b")\r\n" + OK,
+        }
+        async with ScriptedImap(script) as server, session(server) as mailbox:
+            assert await mailbox.find([INBOX], "Q2.0", since=NOW) is None
+        ours = 'UID SEARCH SINCE 20-Nov-2026 HEADER X-Mssgw-Id "{}"'
+        assert server.said("UID SEARCH") == [ours.format(each) for each in ("Q2.0", "", "Q1.0")]
+
     async def test_a_folder_without_uid_validity(self) -> None:
         """Its UIDs would mean nothing tomorrow."""
         async with ScriptedImap({"SELECT": b"* 1 EXISTS\r\n" + OK}) as server, session(server) as mailbox:
