@@ -1,6 +1,6 @@
 """The processes of a gateway: one, or a worker for each core over sockets that they share.
 
-1. configuration and log; the store is opened once, to try it, and made if there is none;
+1. configuration and log; the store is opened once, to try it, and made if there is none; none but us serves over it;
 2. sockets (descriptors.py), and a process for each core (supervisor.py);
 3. in each: keys, store (migrated), spool, and a Daemon over them (daemon.py).
 """
@@ -21,7 +21,7 @@ from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.eyes.sockets import bind_eyes
 from mssgw.app.reloading import made_of, read_again
 from mssgw.app.seat import Seat
-from mssgw.app.stores import at_rest, missing_database
+from mssgw.app.stores import at_rest, missing_database, served_by_us_alone
 from mssgw.app.supervisor import Supervisor
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry, Silence
@@ -48,6 +48,11 @@ def serve(config_path: Path) -> None:
     allow_open_files()
     _try_what_workers_make(config)  # what none of them can make would have each of them replaced for ever
     asyncio.run(_make_or_try_the_store(config))  # what is wrong with keys or database is said once, before sockets
+    with served_by_us_alone(config):
+        _serve(config_path, config)
+
+
+def _serve(config_path: Path, config: Config) -> None:
     sockets = bind(config)
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
     sockets |= bind_eyes(config.metrics, workers, LogTelemetry())

@@ -1,7 +1,7 @@
 """Opening what the configuration names: keys, store and spool, under the lock that a key rotation wants alone."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.dialects import Sqlite, database
-from mssgw.edges.store_lock import store_lock
+from mssgw.edges.store_lock import serving_lock, store_lock
 from mssgw.edges.vault import UnusableKey, read_master_key
 from mssgw.ports import (
     Clock,
@@ -121,6 +121,22 @@ async def at_rest(
                 )
             finally:
                 await spool.close()
+
+
+@contextmanager
+def served_by_us_alone(config: Config) -> Iterator[None]:
+    """While the block runs no other gateway serves over the same database or state directory. Raises as serving_lock.
+
+    Two would go by one node's name, and the second to start would take the first one's leases for those of an earlier
+    self: letters would go twice. Over a server's database each node has a name of its own, which Presence sees to.
+    """
+    where = database(config.database_url)
+    if not isinstance(where, Sqlite):
+        yield
+        return
+    # The state directory as well, for the bodies: what no row of its own names, a gateway takes for garbage.
+    with serving_lock(config.gateway.state_dir / "serving"), serving_lock(Path(f"{where.path}.serving")):
+        yield
 
 
 def missing_database(config: Config) -> Path | None:

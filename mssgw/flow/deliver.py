@@ -18,6 +18,7 @@ from itertools import groupby
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable, Undecryptable
 from mssgw.flow.attempt import Attempts
+from mssgw.flow.beside import Beside
 from mssgw.flow.lanes import Job, Lane, Lanes
 from mssgw.flow.leases import Leases
 from mssgw.flow.live import Live
@@ -48,6 +49,7 @@ class Deliverer:
         self._store, self._clock, self._telemetry, self._live = store, clock, telemetry, live
         self._per_route = per_route
         self._lanes = Lanes(backlog=backlog)
+        self._beside = Beside(store=store, lanes=self._lanes, live=live, per_route=per_route)
         self._tasks: set[asyncio.Task[None]] = set()
         self._awake = asyncio.Event()
         self._full = False  # the last look at the queue found no room in memory
@@ -143,7 +145,7 @@ class Deliverer:
             pass
 
     async def _claim(self, *, lapsed: bool) -> bool:
-        """Claim a batch if something is due; whether it was a full one. ``lapsed``: what others held until now, too."""
+        """Claim a batch if something is due; whether there may be more. ``lapsed``: what others held until now, too."""
         if not self._lanes.room:
             for name, lane in self._lanes.standing_still():
                 self._attempts.spare_for_standing_still(name, lane)
@@ -152,15 +154,24 @@ class Deliverer:
         due = await self._store.next_due() if self._lanes.room else None
         room = min(self._lanes.room, CLAIM)
         self._full = not room
-        if not room or due is None or due > now:
-            return False
         lease = self._leases.new()
+        if not room:
+            beside = await self._beside.claim(now=now, lease=lease, lapsed=lapsed)
+            await self._put_in_lanes(beside, lease)
+            return bool(beside)
+        if due is None or due > now:
+            return False
         deliveries: Sequence[Delivery] = ()
         self._lanes.enter(room)  # before the store is asked: letters that arrive meanwhile must not have these places
         try:
             deliveries = await self._store.claim(now=now, lease=lease, limit=room, lapsed=lapsed)
         finally:
             self._lanes.leave(room - len(deliveries))
+        await self._put_in_lanes(deliveries, lease)
+        return len(deliveries) == room
+
+    async def _put_in_lanes(self, deliveries: Sequence[Delivery], lease: Lease) -> None:
+        """What was claimed; but what may wait is put off."""
         ordered = sorted(deliveries, key=lambda delivery: delivery.spool_id)
         spared: dict[str, list[Job]] = {}
         for _, group in groupby(ordered, key=lambda delivery: delivery.spool_id):
@@ -172,7 +183,6 @@ class Deliverer:
                     self._enqueue(route_name, job)
         for route_name, jobs in spared.items():
             await self._put_off(self._lanes[route_name], jobs)
-        return len(deliveries) == room
 
     # --- lanes -------------------------------------------------------------------------------------------------
 

@@ -99,6 +99,15 @@ class Lanes:
         return max(0, self._backlog - self._kept - self.count)
 
     @property
+    def room_beside(self) -> int:
+        """Those kept places that letters on disk may have, while the others are taken: half of them."""
+        return max(0, self._backlog - self._kept // 2 - self.count)
+
+    def domains_waiting(self) -> set[str]:
+        """The domains to which something waits in a lane."""
+        return {each.domain for lane in self._lanes.values() for job in lane.waiting for each in job.deliveries}
+
+    @property
     def _kept(self) -> int:
         return self._backlog // 4
 

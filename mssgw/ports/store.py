@@ -125,6 +125,14 @@ class Store(Protocol):
         """Take up to ``limit`` due deliveries that nobody holds, oldest due first; those whose lease lapsed as well,
         unless ``lapsed`` is false."""
 
+    async def domains_due(self, *, now: datetime, lapsed: bool = True) -> Sequence[str]:
+        """The domains of all that claim() may take, each once, that of the oldest due first."""
+
+    async def claim_for(
+        self, domains: Sequence[str], *, now: datetime, lease: Lease, limit: int, lapsed: bool = True
+    ) -> Sequence[Delivery]:
+        """As claim(), up to ``limit`` for each of these domains, and for no other."""
+
     async def load(self, spool_id: str) -> Stored:
         """Raises Gone when unknown or erased, Undecryptable when the key or the bytes do not fit."""
 

@@ -84,10 +84,14 @@ def questions(opened: Opened, clock: FixedClock) -> dict[str, Callable[[], Await
         "strike": lambda: store.strike("<1@chu>", now),
         "next_due": store.next_due,
         "claim": lambda: store.claim(now=now, lease=place.lease("node.2"), limit=2),
+        "domains_due": lambda: store.domains_due(now=now),
         "load": lambda: store.load("A"),
         "renew": lambda: store.renew(["node.2", "node.3"], lease.until),
         "settle": settle,
         "free_node": lambda: store.free_node("node"),
+        "claim_for": lambda: store.claim_for(
+            ["patient.mssante.fr", "nobody.example"], now=now, lease=place.lease("node.4"), limit=2
+        ),
         "set_aside": lambda: store.set_aside("E", entry),
         "erase_finished": lambda: store.erase_finished(now=now),
         "forget": lambda: store.forget(before=now - timedelta(days=1)),

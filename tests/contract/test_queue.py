@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from mssgw.core.addresses import Address
 from mssgw.core.delivery import State
 from mssgw.core.journal import Entry, JournalEvent
 from tests.contract.letters import (
@@ -13,6 +14,8 @@ from tests.contract.letters import (
     deferral,
     settlement,
 )
+
+ELSEWHERE = Address.parse("accueil@clinique-exemple.mssante.fr")
 
 
 async def test_a_letter_accepted_under_a_lease_is_nobody_elses(place: Place) -> None:
@@ -34,6 +37,67 @@ async def test_claim_takes_the_oldest_due_and_no_more_than_asked(place: Place) -
     assert {delivery.number for delivery in claimed} == {0, 1}
     claimed = await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)
     assert [delivery.spool_id for delivery in claimed] == ["B", "B"]
+
+
+async def test_what_waits_for_one_domain_is_claimed_beside_what_waits_for_others(place: Place) -> None:
+    """However long that is, and however much earlier it was due."""
+    for name in ("1", "2", "3"):
+        await place.keep(f"slow{name}")
+    place.clock.pass_(minutes=1)
+    for name in ("a", "b"):
+        await place.keep(name, recipients=(DOCTOR, PATIENT))
+    claim = partial(place.store.claim_for, [DOCTOR.domain, "nobody.example"], now=place.clock.now(), limit=9)
+    claimed = await claim(lease=place.lease())
+    assert [(delivery.spool_id, delivery.number) for delivery in claimed] == [("a", 0), ("b", 0)]
+    assert not await claim(lease=place.lease("node.2")), "they are the first one's now"
+    rest = await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9)
+    assert {delivery.domain for delivery in rest} == {PATIENT.domain}
+    assert all(await place.store.settle([settlement(each, place.lease()) for each in claimed]))
+
+
+async def test_of_each_domain_as_many_are_claimed_as_asked_those_that_were_due_first(place: Place) -> None:
+    for name in "CABD":
+        await place.keep(name, recipients=(PATIENT, DOCTOR))
+        place.clock.pass_(minutes=1)
+    domains = [DOCTOR.domain, PATIENT.domain]
+    claimed = await place.store.claim_for(domains, now=place.clock.now(), lease=place.lease(), limit=2)
+    assert [delivery.spool_id for delivery in claimed] == ["C", "C", "A", "A"]
+    assert sorted(delivery.number for delivery in claimed) == [0, 0, 1, 1]
+
+
+async def test_what_was_held_until_now_is_claimed_beside_the_rest_unless_it_is_not_to_be(place: Place) -> None:
+    await place.keep("lapsed", recipients=(DOCTOR,), lease=place.lease(minutes=1))
+    await place.keep("held on", recipients=(DOCTOR,), lease=place.lease("node.2", minutes=9))
+    place.clock.pass_(minutes=2)
+    await place.keep("free", recipients=(DOCTOR,))
+    claim = partial(place.store.claim_for, [DOCTOR.domain], now=place.clock.now(), lease=place.lease("node.3"))
+    assert [each.spool_id for each in await claim(limit=1)] == ["lapsed"], "it was due first"
+    await place.store.free_node("node")
+    claimed = await claim(limit=9, lapsed=False)
+    assert sorted(each.spool_id for each in claimed) == ["free", "held on", "lapsed"]
+
+
+async def test_the_domains_of_what_is_due_and_free_are_known(place: Place) -> None:
+    """Each once, that of the oldest first; not of what is leased, held, or due later."""
+    ask = partial(place.store.domains_due, now=place.clock.now())
+    assert list(await ask()) == []
+    for number in range(3):
+        await place.keep(f"patient{number}")
+    await place.keep("doctor", recipients=(DOCTOR,), lease=(lease := place.lease(minutes=5)))
+    await place.keep("held", recipients=(ELSEWHERE,), held=True)
+    assert list(await ask()) == [PATIENT.domain]
+    (patients,) = await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=1)
+    for each in await place.store.claim(now=place.clock.now(), lease=place.lease("node.2"), limit=9):
+        assert all(await place.store.settle([deferral(each, place.lease("node.2"), minutes=9)]))
+    assert list(await ask()) == []
+    later = place.clock.pass_(minutes=6)
+    assert list(await ask(now=later)) == [DOCTOR.domain], "its lease lapsed"
+    assert list(await ask(now=later, lapsed=False)) == []
+    assert all(await place.store.settle([deferral(patients, place.lease("node.2"), minutes=-1)]))
+    assert list(await ask(now=later)) == [PATIENT.domain, DOCTOR.domain]
+    await place.store.renew([lease.token], place.lease(minutes=9).until)
+    assert list(await ask(now=later)) == [PATIENT.domain]
+    assert sorted(await ask(now=place.clock.pass_(minutes=9))) == sorted([PATIENT.domain, DOCTOR.domain])
 
 
 async def test_lapsed_leases_come_in_the_order_of_their_due_times(place: Place) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import AsyncExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from mssgw.core.conversation import Event
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.core.message import AccountState
 from mssgw.edges.sql import dialects, migrate, open_store
+from mssgw.edges.sql.dialects import StoreDamaged
+from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.sql.units import Unit, Upkeep
 from mssgw.edges.vault import Vault
@@ -256,6 +259,27 @@ async def test_a_damaged_message_is_held_aside_and_the_queue_goes_on(
         assert [(row.delivery.spool_id, row.held_because) for row in held] == [("BAD", "unreadable")]
         assert (await place.events("BAD"))[-1] == "held"
         assert await place.desk.bounce("BAD", operator="root", now=place.clock.now(), reply=BUSY) == 1
+
+
+async def test_a_damaged_page_is_looked_for_among_the_letters_that_were_asked_for(
+    open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not among those of another domain that were due before: none of them stands in the way."""
+    async with open_sqlite() as place:
+        for name in "ABC":
+            await place.keep(name)
+        await place.keep("BAD", recipients=(DOCTOR,))
+        change(database, "DELETE FROM messages WHERE spool_id = 'BAD'")
+
+        async def meets_it(*_: object) -> None:
+            monkeypatch.undo()
+            raise StoreDamaged("a page")
+
+        monkeypatch.setattr(Session, "write", meets_it)
+        claim = partial(place.store.claim_for, [DOCTOR.domain], now=place.clock.now(), lease=place.lease(), limit=1)
+        assert not await claim()
+        held = [row.delivery.spool_id for row in await place.desk.queue(limit=9) if row.delivery.state == "held"]
+        assert held == ["BAD"]
 
 
 async def test_a_changed_body_is_undecryptable_not_wrong(open_sqlite: OpenPlace, database: Path) -> None:

@@ -96,15 +96,28 @@ class MemoryStore(
         self._has.journal += entries
 
     async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
-        due = [
-            row
-            for row in self._has.queue.values()
-            if row.queued and row.ready_at <= now and (lapsed or row.lease is None)
-        ]
-        due.sort(key=lambda row: row.delivery.due_at)
-        for row in due[:limit]:
+        due = self._due(now, lapsed=lapsed)[:limit]
+        for row in due:
             row.lease = lease
-        return [row.delivery for row in due[:limit]]
+        return [row.delivery for row in due]
+
+    async def domains_due(self, *, now: datetime, lapsed: bool = True) -> Sequence[str]:
+        return list(dict.fromkeys(row.delivery.domain for row in self._due(now, lapsed=lapsed)))
+
+    async def claim_for(
+        self, domains: Sequence[str], *, now: datetime, lease: Lease, limit: int, lapsed: bool = True
+    ) -> Sequence[Delivery]:
+        due = self._due(now, lapsed=lapsed)
+        claimed = [row for domain in domains for row in [one for one in due if one.delivery.domain == domain][:limit]]
+        for row in claimed:
+            row.lease = lease
+        return sorted((row.delivery for row in claimed), key=lambda delivery: delivery.due_at)
+
+    def _due(self, now: datetime, *, lapsed: bool) -> list[Queued]:
+        """The rows that may be claimed, oldest due first."""
+        rows = self._has.queue.values()
+        due = [row for row in rows if row.queued and row.ready_at <= now and (lapsed or row.lease is None)]
+        return sorted(due, key=lambda row: row.delivery.due_at)
 
     async def load(self, spool_id: str) -> Stored:
         if spool_id not in self._has.messages:

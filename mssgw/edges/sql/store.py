@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
@@ -33,7 +33,7 @@ from mssgw.edges.sql.tables import (
 )
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.unopened import SqlUnopened
-from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, earliest, freed, renewed, unowned
+from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, domains_due, earliest, freed, renewed, unowned
 from mssgw.ports import Acceptance, HalfSettled, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction forgets, so that letters get in between
@@ -108,11 +108,21 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, S
         return stored
 
     async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
+        return await self._claim([claiming(micros(now), lease, limit, lapsed=lapsed)], now, limit)
+
+    async def claim_for(
+        self, domains: Sequence[str], *, now: datetime, lease: Lease, limit: int, lapsed: bool = True
+    ) -> Sequence[Delivery]:
+        mine = [claiming(micros(now), lease, limit, lapsed=lapsed, domain=domain) for domain in domains]
+        return await self._claim(mine, now, limit * len(domains), deliveries.c.domain.in_(domains))
+
+    async def _claim(
+        self, mine: Sequence[Any], now: datetime, limit: int, *among: ColumnElement[bool]
+    ) -> Sequence[Delivery]:
         """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
-        mine = claiming(micros(now), lease, limit, lapsed=lapsed)
 
         def work(connection: Connection) -> tuple[list[Delivery], list[str]]:
-            rows = connection.execute(mine).all()
+            rows = [row for statement in mine for row in connection.execute(statement)]
             claimed, unreadable = self._read_claimed(connection, rows)
             for spool_id in unreadable:
                 entry = Entry(at=now, event=JournalEvent.HELD, spool_id=spool_id, detail="unreadable")
@@ -122,7 +132,7 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, S
         try:
             claimed, unreadable = await self._session.write(Unit(work=work))
         except StoreDamaged:
-            claimed, unreadable = [], await self._set_damaged_aside(now, limit)
+            claimed, unreadable = [], await self._set_damaged_aside(now, limit, *among)
             if not unreadable:
                 raise  # some other page
         for spool_id in unreadable:
@@ -145,13 +155,13 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, S
                 unreadable.add(row.spool_id)
         return [delivery for delivery in claimed if delivery.spool_id not in unreadable], sorted(unreadable)
 
-    async def _set_damaged_aside(self, now: datetime, limit: int) -> list[str]:
-        """Hold the due letters whose rows lie on a damaged page; the next claim gets the others.
+    async def _set_damaged_aside(self, now: datetime, limit: int, *among: ColumnElement[bool]) -> list[str]:
+        """Hold the due letters ``among`` these whose rows lie on a damaged page; the next claim gets the others.
 
         Not within the claim: after meeting such a page a transaction of SQLite can write nothing more.
         """
         due = select(deliveries.c.spool_id).where(IS_QUEUED, deliveries.c.due_at <= micros(now), unowned(micros(now)))
-        first = due.order_by(deliveries.c.due_at).limit(limit)
+        first = due.where(*among).order_by(deliveries.c.due_at).limit(limit)
         ids = await self._session.reader.ask(lambda connection: sorted(set(connection.execute(first).scalars())))
         damaged = []
         for spool_id in ids:
@@ -200,6 +210,13 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, S
             .values(state=HELD, lease_token=None, lease_until=None, held_because=entry.detail)
         )
         self._session.statements.journal.run(connection, [self._records.entry(entry)])
+
+    async def domains_due(self, *, now: datetime, lapsed: bool = True) -> Sequence[str]:
+        asked = domains_due(micros(now), lapsed=lapsed)
+        found = await self._session.reader.ask(
+            lambda connection: [tuple(row) for statement in asked for row in connection.execute(statement)]
+        )
+        return list(dict.fromkeys(domain for domain, _ in sorted(found, key=lambda row: row[1])))
 
     async def next_due(self) -> datetime | None:
         due = await self._session.reader.ask(

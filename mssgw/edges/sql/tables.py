@@ -90,6 +90,17 @@ Index(
     sqlite_where=text("state = 'queued'"),
     postgresql_where=text("state = 'queued'"),
 )
+# What nobody holds, once more: what waits for one next hop, beside the backlog of another. Letters that are relayed
+# from memory are leased as long as they are queued, and cost nothing here. Not `lease_until IS NULL`: SQLite, which
+# keeps no figures of its rows, would answer that by the index above, and read all that waits.
+OF_DOMAIN = "state = 'queued' AND coalesce(lease_until, 0) = 0"
+Index(
+    "deliveries_of_domain",
+    deliveries.c.domain,
+    deliveries.c.due_at,
+    sqlite_where=text(OF_DOMAIN),
+    postgresql_where=text(OF_DOMAIN),
+)
 # The others: held ones wait for a person, final ones for the sweep that erases them half a minute later.
 Index(
     "deliveries_not_queued",

@@ -1,12 +1,15 @@
 """What becomes a new store, and what is taken for one whose other half is elsewhere."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from mssgw.app import config
-from mssgw.app.stores import at_rest
-from mssgw.core.errors import StoreUnavailable
+from mssgw.app.stores import at_rest, served_by_us_alone
+from mssgw.core.errors import StoreBusy, StoreUnavailable
+from mssgw.edges import store_lock
 from tests.installation import begun, install
 
 
@@ -51,3 +54,43 @@ async def test_no_store_is_made_over_what_is_left_of_one_wherever_its_database_w
     remains.unlink()
     await open_and_close(path)
     assert file.exists()
+
+
+@pytest.mark.parametrize("shared", ["state", "database"])
+def test_gateways_share_neither_state_directory_nor_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: str
+) -> None:
+    """Over one database their letters go twice; in one spool each takes the other's bodies for garbage."""
+    monkeypatch.setattr(store_lock, "_PREDECESSOR", 0.0)
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir(), other.mkdir()
+    first = config.load(install(one, hop=25))
+    url = "other.db" if shared == "state" else "mssgw.db"
+    path = install(other, hop=25, store=f'url = "sqlite:///{first.gateway.state_dir}/{url}"')
+    if shared == "state":
+        path.write_text(path.read_text().replace('"state"', f'"{first.gateway.state_dir}"'))
+    with served_by_us_alone(first), pytest.raises(StoreBusy, match="another gateway serves here"):
+        served_by_us_alone(config.load(path)).__enter__()
+    with served_by_us_alone(config.load(path)):
+        pass
+
+
+def test_a_gateway_begins_when_the_last_worker_of_the_one_before_has_ended(tmp_path: Path) -> None:
+    """It may still be sending a letter when its supervisor is dead already."""
+    ours = config.load(install(tmp_path, hop=25))
+    with served_by_us_alone(ours):
+        worker = os.fork()
+        if worker == 0:
+            time.sleep(0.5)
+            os._exit(0)
+        begun_at = time.monotonic()
+    with served_by_us_alone(ours):
+        assert time.monotonic() > begun_at + 0.4
+    os.waitpid(worker, 0)
+
+
+def test_nodes_over_a_servers_database_go_by_their_names_alone(tmp_path: Path) -> None:
+    url = 'url = "postgresql+psycopg://mssgw@127.0.0.1/mssgw"'
+    ours = config.load(install(tmp_path, hop=25, store=url))
+    with served_by_us_alone(ours), served_by_us_alone(ours):
+        pass

@@ -370,6 +370,111 @@ async def test_letters_to_a_next_hop_that_is_up_to_date_find_a_place_when_anothe
         assert flow.deliverer.reserve(kept.deliveries) is None, "the bound holds for all together"
 
 
+class Stuck(Hop):
+    """Says nothing on the routes named, until ``free``."""
+
+    def __init__(self, *routes: Route) -> None:
+        super().__init__()
+        self.routes = routes
+        self.free.clear()
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        if route in self.routes:
+            await self.free.wait()
+        self.seen += [(route.name, deliveries[0].spool_id)]
+        return {each.number: self.answer() for each in deliveries}
+
+
+async def test_letters_on_disk_do_not_wait_behind_the_backlog_of_another_next_hop(office):
+    """It was due before them, and goes out slowly: as long as anything is left of it, they would not be claimed."""
+    await office.keep(*(f"LETTER{n}" for n in range(30)))
+    office.clock.pass_(seconds=1)
+    await office.keep(*(f"OTHER{n}" for n in range(9)), recipients=(DOCTOR,))
+    office.hop = Stuck(TO_PATIENTS)
+    flow = office.flow(per_route=2)
+    flow.deliverer._lanes._backlog = 16
+    async with running(flow):
+        await until(lambda: len(office.hop.seen) == 9, flow)
+        assert set(office.hop.seen) == {("hospital", f"OTHER{n}") for n in range(9)}
+        await until(lambda: flow.deliverer._lanes.count == 12, flow)
+        office.hop.free.set()
+
+
+async def test_of_the_places_that_are_kept_half_are_for_letters_that_come(office):
+    """A second next hop may be slow, too: what is claimed beside the first one's backlog must not take them all."""
+    await office.keep(*(f"LETTER{n}" for n in range(30)))
+    await office.keep(*(f"OTHER{n}" for n in range(9)), recipients=(DOCTOR,))
+    office.hop = Stuck(TO_PATIENTS, TO_HOSPITAL)
+    flow = office.flow(per_route=4)
+    flow.deliverer._lanes._backlog = 16
+    async with running(flow):
+        await until(lambda: flow.deliverer._lanes.count == 14, flow)
+        for _ in range(99):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        new = acceptance("NEW", office.clock, recipients=(DOCTOR, DOCTOR)).deliveries
+        assert flow.deliverer.reserve(new) is not None
+        assert flow.deliverer._lanes.count == 16
+        flow.deliverer.give_back(new)
+        office.hop.free.set()
+
+
+async def test_a_next_hop_of_many_domains_takes_no_more_of_these_places_than_one_of_a_single_domain(office):
+    """As many letters as it has attempts at a time, and as many again."""
+    domains = [f"{name}.mssante.fr" for name in "abcd"]
+    routes = DOMAINS | dict.fromkeys(domains, TO_HOSPITAL)
+    office.live.settings = replace(office.live.settings, routes=RouteTable(routes))
+    await office.keep(*(f"LETTER{n}" for n in range(60)))
+    for domain in domains:
+        await office.keep(*(f"{domain}{n}" for n in range(9)), recipients=(Address.parse(f"x@{domain}"),))
+    office.hop = Stuck(TO_PATIENTS, TO_HOSPITAL)
+    flow = office.flow(per_route=2)
+    flow.deliverer._lanes._backlog = 64
+    async with running(flow):
+        await until(lambda: flow.deliverer._lanes.count >= 48 + 4, flow)
+        for _ in range(99):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        assert flow.deliverer._lanes.count == 48 + 4
+        office.hop.free.set()
+
+
+async def test_a_mailbox_with_a_slow_route_of_its_own_takes_no_places_that_are_kept_for_others(office):
+    """By their domain its letters look like those of its neighbours, for whom nothing waits."""
+    await office.keep(*(f"LETTER{n}" for n in range(30)))
+    slow = Route(name="slow", host="mx.slow")
+    office.live.settings = replace(office.live.settings, routes=RouteTable(DOMAINS, by_address={PATIENT.key: slow}))
+    office.hop = Stuck(slow)
+    flow = office.flow(per_route=2)
+    flow.deliverer._lanes._backlog = 16
+    async with running(flow):
+        await until(lambda: not flow.deliverer._lanes.room, flow)
+        for _ in range(99):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        assert flow.deliverer._lanes.count == 12
+        office.hop.free.set()
+
+
+async def test_a_queue_that_holds_nothing_for_others_is_not_searched_all_the_time(office, monkeypatch):
+    """Each letter that goes out wakes the deliverer while memory is full."""
+    await office.keep(*(f"LETTER{n}" for n in range(9)))
+    office.hop = Stuck(TO_PATIENTS)
+    looks, look = [], office.store.domains_due
+    monkeypatch.setattr(office.store, "domains_due", lambda **given: looks.append(1) or look(**given))
+    flow = office.flow(per_route=1)
+    flow.deliverer._lanes._backlog = 8
+    async with running(flow):
+        await until(lambda: looks, flow)
+        for _ in range(99):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        assert len(looks) == 1
+        office.hop.free.set()
+
+
 async def test_a_failure_of_ours_counts_as_an_attempt(office):
     """So that the letter is tried again with back-off, and its sender told in the end: it never just stays."""
     await office.keep("LETTER")

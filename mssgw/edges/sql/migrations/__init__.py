@@ -6,7 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.sql.dialects import database
 
-HEAD = "0011"  # the revision that tables.py describes
+HEAD = "0012"  # the revision that tables.py describes
 MOVED = "moved"  # in place of a revision
 
 
