@@ -66,7 +66,7 @@ class HopTransport:
         manner NoLongerOurs, but where somebody has the letter.
         """
         outcomes: dict[int, Outcome] = {}
-        late = Deferred(reply=SILENT, next_hop=route.host)
+        late = Deferred(reply=SILENT, next_hop=route.host, collective=True)
         try:
             async with asyncio.timeout(self._timeouts.attempt):
                 await self._attempt(route, stored, deliveries, outcomes, still_ours)
@@ -78,11 +78,11 @@ class HopTransport:
         except NoLongerOurs:
             if not any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
                 raise
-            late = Deferred(reply=LOST, next_hop=route.host)
+            late = Deferred(reply=LOST, next_hop=route.host, collective=True)
         except Exception:
             if all(isinstance(outcome, Deferred) for outcome in outcomes.values()):
                 raise
-            late = Deferred(reply=INTERNAL_ERROR, alarm=True)
+            late = Deferred(reply=INTERNAL_ERROR, alarm=True, collective=True)
         return {delivery.number: outcomes.get(delivery.number, late) for delivery in deliveries}
 
     async def close(self) -> None:
@@ -109,7 +109,7 @@ class HopTransport:
         while batch := [one for one in deliveries if one.number not in outcomes][: self._limits.recipients]:
             if not await self._batch(route, envelope, letter, batch, outcomes, apart, still_ours):
                 for delivery in deliveries:
-                    outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host))
+                    outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host, collective=True))
                 return
 
     async def _batch(

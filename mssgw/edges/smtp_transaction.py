@@ -84,7 +84,7 @@ class Transaction:
 
     async def _hear_fate(self) -> None:
         """The reply to the final dot: one for all who were accepted."""
-        self._settle_all(await self._final_reply())
+        self._settle_all(await self._final_reply(), collective=True)
 
     async def _final_reply(self) -> Reply:
         reply = self._checked(await self._wire.reply(self._timeouts.final))
@@ -100,13 +100,13 @@ class Transaction:
     def settle_asked(self, lost: Lost) -> None:
         """The loss at a recipient is that one's: the others, of whom nothing was accepted, are without an outcome."""
         assert self._asked is not None
-        self._settle(self._asked, self._meaning(lost))
+        self._settle(self._asked, self._meaning(lost), collective=True)
         for number in self._waiting:
             self._outcomes.pop(number, None)
 
     def settle_rest(self, lost: Lost) -> None:
         """What the loss of the connection means for those without an outcome."""
-        self._settle_all(self._meaning(lost))
+        self._settle_all(self._meaning(lost), collective=True)
 
     def _meaning(self, lost: Lost) -> Reply:
         reply = lost.reply
@@ -193,7 +193,7 @@ class Transaction:
         if answer.code == 354 and not self._waiting:
             raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
         if answer.code != 354:
-            self._settle_all(answer)
+            self._settle_all(answer, collective=True)
             return False
         self._check_trust()
         return True
@@ -239,11 +239,11 @@ class Transaction:
     def _final_replies(self) -> int:
         return 1
 
-    def _settle_all(self, reply: Reply, *, about_us: bool = False) -> None:
+    def _settle_all(self, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
         for delivery in list(self._waiting.values()):
-            self._settle(delivery, reply, about_us=about_us)
+            self._settle(delivery, reply, about_us=about_us, collective=collective)
 
-    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False) -> None:
+    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
         host = self._connection.host
         outcome: Outcome
         if reply.ok and self.dot_sent and reply.code < 300:
@@ -253,7 +253,7 @@ class Transaction:
         elif reply.permanent:
             outcome = Bounced(reply=reply, next_hop=host)
         else:
-            outcome = Deferred(reply=GARBLED if reply.ok else reply, next_hop=host)
+            outcome = Deferred(reply=GARBLED if reply.ok else reply, next_hop=host, collective=collective)
         self._outcomes[delivery.number] = outcome
         del self._waiting[delivery.number]
 

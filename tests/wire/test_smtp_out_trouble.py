@@ -93,6 +93,28 @@ async def test_who_has_the_letter_before_it_is_no_longer_ours_is_told_of() -> No
     assert len(server.bodies) == 1
 
 
+@MANNERS
+@pytest.mark.parametrize(
+    ("moment", "answer", "collective"),
+    [
+        ("GREETING", b"421 4.3.2 Closing\r\n", False),
+        ("MAIL", b"451 4.3.2 Busy\r\n", False),
+        ("RCPT", b"451 4.3.2 Busy\r\n", False),
+        ("DATA", b"451 4.3.2 Busy\r\n", True),
+        ("DOT", b"451 4.3.2 Busy\r\n", True),
+        ("DOT", b"421 4.3.2 Closing\r\n", True),
+        ("DOT", SILENCE, True),
+    ],
+)
+async def test_what_may_be_for_the_sake_of_one_recipient_only_says_so(
+    offers: tuple[str, ...], moment: str, answer: Answer, collective: bool
+) -> None:
+    """Who has an answer of his own, or one that was given before anybody was named, is held back by nobody."""
+    async with ScriptedServer({moment: answer}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE, timeouts=HURRY)
+    assert [outcome.collective for outcome in outcomes if isinstance(outcome, Deferred)] == [collective] * 3
+
+
 async def test_a_recipient_refused_beside_one_who_breaks_the_dialogue_is_asked_for_again() -> None:
     """Whose refusal it was, nobody can tell."""
     script: Script = {"RCPT TO:<dr.alpha": [b"550 5.1.1 No\r\n", b"250 2.1.5 ok\r\n"], BAD: b"hello\r\n"}
