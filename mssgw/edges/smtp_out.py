@@ -31,13 +31,18 @@ class _Apart:
     """
 
     def __init__(self) -> None:
-        self._left = 3
+        self._left, self._last = 3, True
 
     def once_more(self, lost: Lost) -> bool:
         """Closing by 421, or silence, is about the server as a rule: one more connection shows whether it is."""
         left = self._left
         self._left = 0 if lost.peer_said or lost.reply is SILENT else left - 1
         return left > 0
+
+    def for_the_last_time(self) -> bool:
+        """For those whom the peer took before: some close at the recipient after so many, whoever it is."""
+        last, self._last = self._last, False
+        return last
 
 
 class HopTransport:
@@ -126,8 +131,8 @@ class HopTransport:
 
         A kept connection that dies before any reply had gone stale: nothing was accepted on it, so a fresh one gets
         the letter in the same attempt. One lost at the RCPT of a recipient has accepted nothing either: that one
-        waits, and the others, without an outcome, go on. After any other reply, or on a fresh connection, the letter
-        waits for the next attempt.
+        waits, and the others, without an outcome, go on; after several such losses, those whom the peer had taken.
+        After any other reply, or on a fresh connection, the letter waits for the next attempt.
         """
         fresh = False
         while True:
@@ -147,6 +152,10 @@ class HopTransport:
                 if transaction.at_a_recipient and apart.once_more(lost):
                     transaction.settle_asked(lost)
                     return True
+                if transaction.at_a_recipient and apart.for_the_last_time():
+                    batch, fresh = transaction.settle_but_those_taken(lost), True
+                    if batch:
+                        continue
                 transaction.settle_rest(lost)
                 return False
             except BaseException:

@@ -55,7 +55,8 @@ class Transaction:
         self._timeouts, self._still_trusted, self._still_ours = timeouts, still_trusted, still_ours
         self._eight_bit = self._smtputf8 = False
         self._asked: Delivery | None = None  # whose RCPT waits for its answer
-        self._refused: list[Delivery] = []  # at RCPT
+        self._taken: list[Delivery] = []  # at RCPT
+        self._refused: list[Delivery] = []
         self.heard = False
         self._sending = False
         self.dot_sent = False
@@ -103,6 +104,15 @@ class Transaction:
         self._settle(self._asked, self._meaning(lost), collective=True)
         for number in self._waiting:
             self._outcomes.pop(number, None)
+
+    def settle_but_those_taken(self, lost: Lost) -> list[Delivery]:
+        """The same where nobody can be left out any more: only those that the peer took before it broke off go on."""
+        reply = self._meaning(lost)
+        taken = [each for each in self._taken if each.number in self._waiting]
+        for delivery in list(self._waiting.values()):
+            if delivery not in taken:
+                self._settle(delivery, reply, collective=True)
+        return taken
 
     def settle_rest(self, lost: Lost) -> None:
         """What the loss of the connection means for those without an outcome."""
@@ -183,7 +193,9 @@ class Transaction:
         for delivery, command in zip(deliveries, following, strict=True):
             self._asked = delivery
             answer = await self._ask(command)
-            if not answer.ok and delivery.number in self._waiting:
+            if answer.ok:
+                self._taken.append(delivery)
+            elif delivery.number in self._waiting:
                 self._settle(delivery, _too_many(answer))
                 self._refused.append(delivery)
         self._asked = None

@@ -140,6 +140,36 @@ async def test_a_peer_that_breaks_off_at_every_recipient_is_not_hammered(answer:
     assert len(server.sessions) == sessions
 
 
+@pytest.mark.parametrize(
+    ("offers", "answer", "sessions"),
+    [(ALL, CLOSE, 5), (LOCKSTEP, CLOSE, 5), (LOCKSTEP, b"hello\r\n", 5), (LOCKSTEP, b"421 4.5.3 Too many\r\n", 3)],
+)
+async def test_a_peer_that_breaks_off_after_so_many_recipients_gets_the_letter_for_those(
+    offers: tuple[str, ...], answer: Answer, sessions: int
+) -> None:
+    """Whoever was left out, there was one recipient too many, and nobody ever had the letter."""
+    six = to(*(f"dr.{name}@x.example" for name in ("a", "b", "c", "d", "e", "f")))
+    ok = b"250 2.1.5 ok\r\n"
+    async with ScriptedServer({"RCPT": [*[ok, ok, answer] * (sessions - 1), ok]}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=six)
+    assert [type(outcome) for outcome in outcomes] == [Delivered] * 2 + [Deferred] * 4
+    assert [len(session.bodies) for session in server.sessions] == [0] * (sessions - 1) + [1]
+    assert len(server.sessions[-1].said("RCPT")) == 2
+
+
+@MANNERS
+async def test_however_many_the_peer_cannot_stand_those_it_took_before_have_the_letter(offers: tuple[str, ...]) -> None:
+    names = ("good1", "bad1", "good2", "bad2", "bad3", "bad4", "good3")
+    async with ScriptedServer({"RCPT TO:<bad": CLOSE}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=to(*(f"{name}@x.example" for name in names)))
+    assert [name for name, each in zip(names, outcomes, strict=True) if isinstance(each, Delivered)] == [
+        "good1",
+        "good2",
+    ]
+    assert all(outcome.collective for outcome in outcomes if isinstance(outcome, Deferred)), "they are tried apart"
+    assert len(server.bodies) == 1
+
+
 async def test_the_one_recipient_of_a_letter_costs_one_connection() -> None:
     async with ScriptedServer({"RCPT": CLOSE}) as server:
         [outcome] = await sent(server)
