@@ -215,7 +215,9 @@ async def _introduce(
 async def _hello(client: aiosmtplib.SMTP) -> None:
     try:
         await client.ehlo()
-    except aiosmtplib.SMTPHeloError:
+    except aiosmtplib.SMTPHeloError as refused:
+        if refused.code // 100 == 4:
+            raise  # for now: what it offers is not known, and a letter would bounce for want of it
         await client.helo()  # RFC 5321 section 3.2; raises again when the connection is gone
 
 

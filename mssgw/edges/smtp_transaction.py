@@ -205,10 +205,25 @@ class Transaction:
         if answer.code == 354 and not self._waiting:
             raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
         if answer.code != 354:
+            if answer.permanent and self._waiting:
+                await self._check_step()
             self._settle_all(answer, collective=True)
             return False
         self._check_trust()
         return True
+
+    async def _check_step(self) -> None:
+        """Raises Lost(GARBLED) when a reply too many made the refusal of the last recipient that of the letter.
+
+        What DATA was answered then, 354, stands where the answer to RSET should. Who closes behind a refusal meant it.
+        """
+        try:
+            self._wire.write(b"RSET\r\n", replies=1)
+            in_step = (await self._wire.reply(self._timeouts.command)).code // 100 != 3
+        except Lost as lost:
+            in_step = lost.reply is not GARBLED
+        if not in_step:
+            raise Lost(GARBLED)
 
     def _check_trust(self) -> None:
         """Raises Lost: not one octet more."""

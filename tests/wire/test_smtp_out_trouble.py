@@ -221,6 +221,17 @@ async def test_a_host_that_will_not_talk_to_us_refuses_no_letter(moment: str, an
     assert outcome.alarm is alarm
 
 
+@pytest.mark.parametrize("answer", [b"451 4.3.2 Later\r\n", b"450 Busy\r\n"])
+async def test_a_host_that_refuses_ehlo_for_now_is_no_old_one(answer: bytes) -> None:
+    """Greeted with HELO it offers nothing, and a letter in 8 bits bounced for want of 8BITMIME."""
+    async with ScriptedServer({"EHLO": answer}) as server:
+        [outcome] = await sent(server, letter(b"Subject: x\r\n\r\nsant\xc3\xa9\r\n"))
+    assert isinstance(outcome, Deferred)
+    assert outcome.down
+    assert not outcome.alarm
+    assert server.commands == [server.commands[0]]
+
+
 async def test_a_host_that_wants_more_after_the_final_dot_gets_nothing_more() -> None:
     """It would take the next letter for the rest of this one."""
     async with ScriptedServer({"DOT": b"354 more\r\n"}) as server, transport() as out:
@@ -280,6 +291,28 @@ async def test_a_refusal_on_a_dialogue_that_went_wrong_bounces_nobody(offers: tu
     async with ScriptedServer({"MAIL": b"250 2.1.0 ok\r\n550 5.1.1 No\r\n"}, offers=offers) as server:
         outcomes = await sent(server, deliveries=THREE)
     assert statuses(outcomes) == [(Deferred, "4.5.0")] * 3
+
+
+@MANNERS
+async def test_the_refusal_of_the_last_recipient_is_not_taken_for_that_of_the_letter(offers: tuple[str, ...]) -> None:
+    """With a reply too many before it, it stood where the answer to DATA should be, and all bounced."""
+    script: Script = {"MAIL": b"250 2.1.0 ok\r\n250 2.1.0 ok\r\n", "RCPT TO:<dr.gamma": b"550 5.1.1 No\r\n"}
+    async with ScriptedServer(script, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert statuses(outcomes) == [(Deferred, "4.5.0")] * 3
+    assert server.bodies == []
+
+
+@MANNERS
+@pytest.mark.parametrize("then", [b"250 2.0.0 ok\r\n", b"421 4.3.2 Closing\r\n", CLOSE, SILENCE])
+async def test_a_refusal_at_data_is_one_of_the_letter_whatever_follows(offers: tuple[str, ...], then: Answer) -> None:
+    script: Script = {"RCPT TO:<dr.gamma": b"550 5.1.1 No\r\n", "DATA": b"554 5.7.1 Not this one\r\n", "RSET": then}
+    async with ScriptedServer(script, offers=offers) as server, transport(timeouts=HURRY) as out:
+        outcomes = await out.send(route(server), letter(), THREE)
+        assert statuses([outcomes[n] for n in range(3)]) == [(Bounced, "5.7.1"), (Bounced, "5.7.1"), (Bounced, "5.1.1")]
+        server.script |= {"DATA": b"354 Go on\r\n", "RSET": b"250 2.0.0 ok\r\n"}
+        [outcome] = (await out.send(route(server), letter(), ONE)).values()
+    assert isinstance(outcome, Delivered)
 
 
 async def test_an_acceptance_before_the_final_dot_is_believed_by_nobody() -> None:
