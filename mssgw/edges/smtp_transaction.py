@@ -132,23 +132,26 @@ class Transaction:
 
         (*) Exchange says BODY=8BITMIME for everything: an all-ASCII letter is a 7-bit one, and passes to any hop.
         8-bit bytes without a declaration pass as they are, declared, where the hop offers 8BITMIME: changing them
-        would break signatures, and bouncing them would help nobody.
+        would break signatures, and bouncing them would help nobody. Nor does SMTPUTF8, which some programs always
+        say where it is offered, make anything of a letter with addresses and header in ASCII.
         """
         envelope, offer, letter = self._envelope, self._offer, self._letter
         eight_bit = letter.seen_eight_bit()
         if eight_bit is None and not offer.eight_bit:
             eight_bit = await letter.holds_eight_bit()
-        sender_utf8 = envelope.smtputf8 or not (envelope.reverse_path is None or envelope.reverse_path.ascii_only)
+        utf8 = not (envelope.reverse_path is None or envelope.reverse_path.ascii_only)
+        if envelope.smtputf8 and not utf8:
+            utf8 = offer.smtputf8 or await letter.header_holds_eight_bit()
         if offer.size is not None and letter.size > offer.size:
             self._settle_all(TOO_BIG)
         elif eight_bit and not offer.eight_bit:
             self._settle_all(NO_EIGHT_BIT)
         elif not offer.smtputf8:
             for delivery in list(self._waiting.values()):
-                if sender_utf8 or not delivery.forward_path.address.ascii_only:
+                if utf8 or not delivery.forward_path.address.ascii_only:
                     self._settle(delivery, NO_SMTPUTF8)
         self._eight_bit = envelope.eight_bit or bool(eight_bit)
-        self._smtputf8 = sender_utf8 or any(not one.forward_path.address.ascii_only for one in self._waiting.values())
+        self._smtputf8 = utf8 or any(not one.forward_path.address.ascii_only for one in self._waiting.values())
 
     def _commands(self) -> list[bytes]:
         """MAIL and one RCPT for each delivery that waits."""
