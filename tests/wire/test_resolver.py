@@ -28,6 +28,8 @@ ZONE = {
     ("a.example.", "A"): ["127.0.0.1"],
     ("b.example.", "AAAA"): ["::1"],
     ("b.example.", "A"): ["127.0.0.2"],
+    ("many.example.", "A"): [f"127.0.0.{n}" for n in range(11, 17)],
+    ("many.example.", "AAAA"): ["::1"],
     ("dangling.example.", "MX"): ["10 gone.example.", "20 a.example."],
     ("broken.example.", "MX"): None,  # SERVFAIL
     ("nowhere.example.", "MX"): ["10 gone.example."],
@@ -84,6 +86,12 @@ async def test_without_mx_the_domain_is_its_own_exchanger(resolver: DnsResolver)
 
 async def test_addresses_of_both_families_are_found(resolver: DnsResolver) -> None:
     assert await resolver.addresses("b.example", mx=True) == ["127.0.0.2", "::1"]
+
+
+async def test_a_host_of_many_ipv4_addresses_is_reached_by_its_ipv6_one(resolver: DnsResolver) -> None:
+    """A gateway without IPv4 tried the first four, and never that one."""
+    async with ScriptedServer(address="::1") as server:
+        assert isinstance(await mx_attempt(resolver, "many.example", server), Delivered)
 
 
 async def test_a_domain_that_takes_no_mail_bounces(resolver: DnsResolver) -> None:
