@@ -149,6 +149,7 @@ class HopTransport:
                 if kept and not fresh and not transaction.heard:
                     fresh = True
                     continue
+                self._dialer.avoid(connection.host)
                 if transaction.at_a_recipient and apart.once_more(lost):
                     transaction.settle_asked(lost)
                     return True
@@ -161,7 +162,9 @@ class HopTransport:
             except BaseException:
                 self._pool.drop(route, connection)
                 raise
-            self._pool.give_back(route, connection)
+            if transaction.put_off:
+                self._dialer.avoid(connection.host)
+            self._pool.give_back(route, connection, keep=not (route.mx and transaction.put_off))
             return True
 
 

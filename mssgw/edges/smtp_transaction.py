@@ -34,7 +34,10 @@ _MISTRUST = frozenset({530, 534, 535, 538})
 
 
 class Transaction:
-    """``outcomes`` fills as recipients' fates are known; ``heard``: the peer answered, so it is not stale."""
+    """``outcomes`` fills as recipients' fates are known; ``heard``: the peer answered, so it is not stale.
+
+    ``put_off``: it refused the letter as a whole, for now.
+    """
 
     def __init__(
         self,
@@ -57,7 +60,7 @@ class Transaction:
         self._asked: Delivery | None = None  # whose RCPT waits for its answer
         self._taken: list[Delivery] = []  # at RCPT
         self._refused: list[Delivery] = []
-        self.heard = False
+        self.heard = self.put_off = False
         self._sending = False
         self.dot_sent = False
 
@@ -270,6 +273,7 @@ class Transaction:
         return 1
 
     def _settle_all(self, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
+        self.put_off = self.put_off or (reply.transient and bool(self._waiting))
         for delivery in list(self._waiting.values()):
             self._settle(delivery, reply, about_us=about_us, collective=collective)
 

@@ -19,7 +19,7 @@ from mssgw.edges import resolver as look_ups
 from mssgw.edges.resolver import DnsResolver, Unreachable
 from tests.pki import Authority
 from tests.wire.outbound import ONE, letter, route, transport
-from tests.wire.scripted_server import CLOSE, ScriptedServer
+from tests.wire.scripted_server import CLOSE, Answer, Script, ScriptedServer
 
 ZONE = {
     ("first.example.", "MX"): ["20 b.example.", "10 a.example.", "20 c.example."],
@@ -190,6 +190,68 @@ async def test_the_next_exchanger_takes_over_when_one_cannot_be_reached() -> Non
         outcomes = await out.send(route(server, host="x.example", mx=True), letter(), ONE)
     assert isinstance(outcomes[0], Delivered)
     assert outcomes[0].next_hop == "up.example"
+
+
+class Pair:
+    """Two exchangers, the better one first."""
+
+    async def exchangers(self, domain: str) -> tuple[str, ...]:
+        return ("best.example", "next.example")
+
+    async def addresses(self, host: str, *, mx: bool) -> tuple[str, ...]:
+        return {"best.example": ("127.0.0.1",), "next.example": ("127.0.0.2",)}[host]
+
+
+@pytest.mark.parametrize(
+    ("moment", "answer"),
+    [
+        ("MAIL", b"452 4.3.1 Insufficient system storage\r\n"),
+        ("MAIL", b"421 4.3.2 Closing\r\n"),
+        ("DATA", b"451 4.3.0 No queue file\r\n"),
+        ("DOT", b"451 4.3.0 Filter is away\r\n"),
+        ("RCPT", CLOSE),
+    ],
+)
+async def test_an_exchanger_that_takes_no_letter_for_now_gives_way_to_the_next_one(moment: str, answer: Answer) -> None:
+    """Each attempt was made at the best one, and after 48 hours all bounced."""
+    async with (
+        ScriptedServer({moment: answer}) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        [first] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+        [again] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+        [other] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+    assert isinstance(first, Deferred)
+    assert isinstance(again, Delivered)
+    assert isinstance(other, Delivered)
+    assert (again.next_hop, other.next_hop) == ("next.example", "next.example")
+    assert len(best.sessions) == 1
+    assert len(second.bodies) == 2
+
+
+async def test_where_all_exchangers_put_letters_off_the_best_one_is_tried_first() -> None:
+    busy: Script = {"MAIL": b"451 4.3.2 Busy\r\n"}
+    async with (
+        ScriptedServer(dict(busy)) as best,
+        ScriptedServer(dict(busy), address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        for _ in range(3):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert (len(best.sessions), len(second.sessions)) == (2, 1)
+
+
+async def test_who_is_refused_alone_changes_nothing_about_the_exchanger() -> None:
+    script: Script = {"RCPT": b"450 4.2.0 Greylisted\r\n", "DATA": b"554 5.5.1 No valid recipients\r\n"}
+    async with (
+        ScriptedServer(script) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        for _ in range(2):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert (len(best.sessions), len(second.sessions)) == (1, 0)
 
 
 async def test_a_refused_letter_is_not_offered_to_the_next_exchanger(resolver: DnsResolver) -> None:
