@@ -43,7 +43,8 @@ TlsContexts = Callable[[Route], ssl.SSLContext]
 
 MOST_HOSTS = 5  # tried for one letter before it waits
 MOST_ADDRESSES = 4  # of each
-AVOIDED = 600.0  # seconds: several attempts at a letter that has just come
+# Seconds; more than an hour passes between late attempts, and each may be made by another worker, who has to find out.
+AVOIDED = 4500.0
 log = structlog.get_logger("mssgw.delivery")
 
 
