@@ -16,7 +16,9 @@ import pytest
 from mssgw.core.delivery import Bounced, Deferred, Delivered
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges import resolver as look_ups
+from mssgw.edges import smtp_dial
 from mssgw.edges.resolver import DnsResolver, Unreachable
+from mssgw.edges.smtp_limits import PoolLimits
 from tests.pki import Authority
 from tests.wire.outbound import ONE, letter, route, transport
 from tests.wire.scripted_server import CLOSE, Answer, Script, ScriptedServer
@@ -240,6 +242,21 @@ async def test_where_all_exchangers_put_letters_off_the_best_one_is_tried_first(
         for _ in range(3):
             await out.send(route(best, host="x.example", mx=True), letter(), ONE)
     assert (len(best.sessions), len(second.sessions)) == (2, 1)
+
+
+async def test_an_exchanger_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_dial, "AVOIDED", 0.1)
+    async with (
+        ScriptedServer({"MAIL": [b"451 4.3.2 Busy\r\n", b"250 2.1.0 ok\r\n"]}) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port),
+        transport(resolver=Pair(), limits=PoolLimits(messages=1)) as out,
+    ):
+        hops = []
+        for pause in (0.0, 0.2, 0.0):
+            [outcome] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+            hops.append(outcome.next_hop)
+            await asyncio.sleep(pause)
+    assert hops == ["best.example", "next.example", "best.example"]
 
 
 async def test_who_is_refused_alone_changes_nothing_about_the_exchanger() -> None:
