@@ -66,6 +66,7 @@ class Deferred:
 
     ``distrust``: whoever answers for the next hop is not who may have the letter; waiting long does not help (WL-8).
     ``down``: no server of the next hop talks to us at all, so ``reply`` is about the hop and quotes no letter.
+    ``collective``: came to all who stood in one transaction, and may be about one of them only.
     """
 
     reply: Reply
@@ -73,6 +74,7 @@ class Deferred:
     alarm: bool = False
     distrust: bool = False
     down: bool = False
+    collective: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,9 @@ class LmtpDialer:
             self._log_failure(route, exc)
             raise
 
+    def avoid(self, host: str) -> None:
+        """It is the only one."""
+
     def still_trusts(self, route: Route, connection: Connection) -> bool:
         """Always: no certificate of the trust space is involved."""
         return True

@@ -29,11 +29,11 @@ class LmtpTransaction(Transaction):
         for delivery in list(self._waiting.values()):
             self._settle(delivery, await self._final_reply())
 
-    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False) -> None:
+    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
         """A full mailbox is emptied some day: the letter waits, whatever the store says of it."""
         if reply.permanent and reply.status == OVER_QUOTA:
             reply = Reply(452, "4.2.2", reply.text)
-        super()._settle(delivery, reply, about_us=about_us)
+        super()._settle(delivery, reply, about_us=about_us, collective=collective)
 
 
 class LmtpTransport(HopTransport):

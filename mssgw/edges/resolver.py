@@ -6,6 +6,7 @@ import random
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import dns.asyncresolver
@@ -83,9 +84,9 @@ class DnsResolver:
 
     async def _dns_addresses(self, host: str) -> Sequence[str]:
         answers = await asyncio.gather(self._ask(host, "A"), self._ask(host, "AAAA"), return_exceptions=True)
-        found = [record.to_text() for answer in answers if not isinstance(answer, BaseException) for record in answer]
-        if found:
-            return found
+        found = [[record.to_text() for record in answer] for answer in answers if not isinstance(answer, BaseException)]
+        if any(found):  # in turn: whoever dials tries the first few, and there may be no way to one of the families
+            return [address for both in zip_longest(*found) for address in both if address is not None]
         if all(isinstance(answer, dns.resolver.NXDOMAIN | dns.resolver.NoAnswer) for answer in answers):
             raise Unreachable(Deferred(reply=NO_SUCH_DOMAIN, next_hop=host, alarm=True), try_next=True)
         raise Unreachable(Deferred(reply=NO_ANSWER, next_hop=host), try_next=True)

@@ -47,6 +47,16 @@ class Outgoing:
                     return True
         return False
 
+    async def header_holds_eight_bit(self) -> bool:
+        """The same of what stands before the first empty line. Raises Gone or Undecryptable."""
+        head = b""
+        async with aclosing(self.segments()) as segments:
+            async for segment in segments:
+                head += segment
+                if b"\r\n\r\n" in head:
+                    break
+        return not head.partition(b"\r\n\r\n")[0].isascii()
+
     async def segments(self) -> AsyncGenerator[bytes, None]:
         """The body in segments, without trace header and final dot.
 

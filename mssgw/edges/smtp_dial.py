@@ -43,6 +43,8 @@ TlsContexts = Callable[[Route], ssl.SSLContext]
 
 MOST_HOSTS = 5  # tried for one letter before it waits
 MOST_ADDRESSES = 4  # of each
+# Seconds; more than an hour passes between late attempts, and each may be made by another worker, who has to find out.
+AVOIDED = 4500.0
 log = structlog.get_logger("mssgw.delivery")
 
 
@@ -80,11 +82,14 @@ class Dialer:
         self._tls_contexts = tls_contexts
         self._resolver = resolver
         self._timeouts = timeouts
+        self._avoided: dict[str, float] = {}  # until when, on the loop's clock
 
     async def dial(self, route: Route) -> Connection:
         """Open a connection to the first host, by preference, that can be reached. Raises Unreachable."""
         troubles: list[Unreachable] = []
-        for host in (await self._hosts(route))[:MOST_HOSTS]:
+        now = asyncio.get_running_loop().time()
+        hosts = sorted(await self._hosts(route), key=lambda host: self._avoided.get(host, now) > now)
+        for host in hosts[:MOST_HOSTS]:
             try:
                 return await self._dial_host(route, host)
             except Unreachable as exc:
@@ -93,6 +98,16 @@ class Dialer:
                 if not exc.try_next:
                     break
         raise of_all(troubles) if troubles else Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
+
+    def avoid(self, host: str) -> None:
+        """Dial others of its domain before it for a while: it talks to us, and took no letter for now.
+
+        A best exchanger with a full disk says so at MAIL, for hours, while the next one would take the letter (RFC 5321
+        section 5.1: each is tried, until one delivers).
+        """
+        now = asyncio.get_running_loop().time()
+        self._avoided = {each: until for each, until in self._avoided.items() if until > now}
+        self._avoided[host] = now + AVOIDED
 
     def still_trusts(self, route: Route, connection: Connection) -> bool:
         """Whether a letter may go out on a kept connection: certificates are revoked, and domains change hands."""
@@ -215,7 +230,9 @@ async def _introduce(
 async def _hello(client: aiosmtplib.SMTP) -> None:
     try:
         await client.ehlo()
-    except aiosmtplib.SMTPHeloError:
+    except aiosmtplib.SMTPHeloError as refused:
+        if refused.code // 100 == 4:
+            raise  # for now: what it offers is not known, and a letter would bounce for want of it
         await client.helo()  # RFC 5321 section 3.2; raises again when the connection is gone
 
 

@@ -31,13 +31,18 @@ class _Apart:
     """
 
     def __init__(self) -> None:
-        self._left = 3
+        self._left, self._last = 3, True
 
     def once_more(self, lost: Lost) -> bool:
         """Closing by 421, or silence, is about the server as a rule: one more connection shows whether it is."""
         left = self._left
         self._left = 0 if lost.peer_said or lost.reply is SILENT else left - 1
         return left > 0
+
+    def for_the_last_time(self) -> bool:
+        """For those whom the peer took before: some close at the recipient after so many, whoever it is."""
+        last, self._last = self._last, False
+        return last
 
 
 class HopTransport:
@@ -66,7 +71,7 @@ class HopTransport:
         manner NoLongerOurs, but where somebody has the letter.
         """
         outcomes: dict[int, Outcome] = {}
-        late = Deferred(reply=SILENT, next_hop=route.host)
+        late = Deferred(reply=SILENT, next_hop=route.host, collective=True)
         try:
             async with asyncio.timeout(self._timeouts.attempt):
                 await self._attempt(route, stored, deliveries, outcomes, still_ours)
@@ -78,11 +83,11 @@ class HopTransport:
         except NoLongerOurs:
             if not any(isinstance(outcome, Delivered) for outcome in outcomes.values()):
                 raise
-            late = Deferred(reply=LOST, next_hop=route.host)
+            late = Deferred(reply=LOST, next_hop=route.host, collective=True)
         except Exception:
             if all(isinstance(outcome, Deferred) for outcome in outcomes.values()):
                 raise
-            late = Deferred(reply=INTERNAL_ERROR, alarm=True)
+            late = Deferred(reply=INTERNAL_ERROR, alarm=True, collective=True)
         return {delivery.number: outcomes.get(delivery.number, late) for delivery in deliveries}
 
     async def close(self) -> None:
@@ -109,7 +114,7 @@ class HopTransport:
         while batch := [one for one in deliveries if one.number not in outcomes][: self._limits.recipients]:
             if not await self._batch(route, envelope, letter, batch, outcomes, apart, still_ours):
                 for delivery in deliveries:
-                    outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host))
+                    outcomes.setdefault(delivery.number, Deferred(reply=LOST, next_hop=route.host, collective=True))
                 return
 
     async def _batch(
@@ -126,8 +131,8 @@ class HopTransport:
 
         A kept connection that dies before any reply had gone stale: nothing was accepted on it, so a fresh one gets
         the letter in the same attempt. One lost at the RCPT of a recipient has accepted nothing either: that one
-        waits, and the others, without an outcome, go on. After any other reply, or on a fresh connection, the letter
-        waits for the next attempt.
+        waits, and the others, without an outcome, go on; after several such losses, those whom the peer had taken.
+        After any other reply, or on a fresh connection, the letter waits for the next attempt.
         """
         fresh = False
         while True:
@@ -144,15 +149,22 @@ class HopTransport:
                 if kept and not fresh and not transaction.heard:
                     fresh = True
                     continue
+                self._dialer.avoid(connection.host)
                 if transaction.at_a_recipient and apart.once_more(lost):
                     transaction.settle_asked(lost)
                     return True
+                if transaction.at_a_recipient and apart.for_the_last_time():
+                    batch, fresh = transaction.settle_but_those_taken(lost), True
+                    if batch:
+                        continue
                 transaction.settle_rest(lost)
                 return False
             except BaseException:
                 self._pool.drop(route, connection)
                 raise
-            self._pool.give_back(route, connection)
+            if transaction.put_off:
+                self._dialer.avoid(connection.host)
+            self._pool.give_back(route, connection, keep=not (route.mx and transaction.put_off))
             return True
 
 

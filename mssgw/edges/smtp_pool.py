@@ -23,6 +23,9 @@ class Dials(Protocol):
     async def dial(self, route: Route) -> Connection:
         """Raises Unreachable."""
 
+    def avoid(self, host: str) -> None:
+        """It took no letter for now: another one of its domain may."""
+
     def still_trusts(self, route: Route, connection: Connection) -> bool:
         """Whether a letter may go out on a kept connection."""
 
@@ -73,10 +76,10 @@ class Pool:
             self._release(route, hop)
             raise
 
-    def give_back(self, route: Route, connection: Connection) -> None:
-        """The connection is in order and can serve again."""
+    def give_back(self, route: Route, connection: Connection, *, keep: bool = True) -> None:
+        """The connection is in order and can serve again, unless there may be a better one."""
         hop = self._hops[route]
-        if self._closed or connection.used >= self._limits.messages or not connection.wire.usable:
+        if self._closed or not keep or connection.used >= self._limits.messages or not connection.wire.usable:
             self._quit(connection)
         else:
             loop = asyncio.get_running_loop()

@@ -34,7 +34,10 @@ _MISTRUST = frozenset({530, 534, 535, 538})
 
 
 class Transaction:
-    """``outcomes`` fills as recipients' fates are known; ``heard``: the peer answered, so it is not stale."""
+    """``outcomes`` fills as recipients' fates are known; ``heard``: the peer answered, so it is not stale.
+
+    ``put_off``: it refused the letter as a whole, for now.
+    """
 
     def __init__(
         self,
@@ -55,8 +58,9 @@ class Transaction:
         self._timeouts, self._still_trusted, self._still_ours = timeouts, still_trusted, still_ours
         self._eight_bit = self._smtputf8 = False
         self._asked: Delivery | None = None  # whose RCPT waits for its answer
-        self._refused: list[Delivery] = []  # at RCPT
-        self.heard = False
+        self._taken: list[Delivery] = []  # at RCPT
+        self._refused: list[Delivery] = []
+        self.heard = self.put_off = False
         self._sending = False
         self.dot_sent = False
 
@@ -84,7 +88,7 @@ class Transaction:
 
     async def _hear_fate(self) -> None:
         """The reply to the final dot: one for all who were accepted."""
-        self._settle_all(await self._final_reply())
+        self._settle_all(await self._final_reply(), collective=True)
 
     async def _final_reply(self) -> Reply:
         reply = self._checked(await self._wire.reply(self._timeouts.final))
@@ -100,13 +104,22 @@ class Transaction:
     def settle_asked(self, lost: Lost) -> None:
         """The loss at a recipient is that one's: the others, of whom nothing was accepted, are without an outcome."""
         assert self._asked is not None
-        self._settle(self._asked, self._meaning(lost))
+        self._settle(self._asked, self._meaning(lost), collective=True)
         for number in self._waiting:
             self._outcomes.pop(number, None)
 
+    def settle_but_those_taken(self, lost: Lost) -> list[Delivery]:
+        """The same where nobody can be left out any more: only those that the peer took before it broke off go on."""
+        reply = self._meaning(lost)
+        taken = [each for each in self._taken if each.number in self._waiting]
+        for delivery in list(self._waiting.values()):
+            if delivery not in taken:
+                self._settle(delivery, reply, collective=True)
+        return taken
+
     def settle_rest(self, lost: Lost) -> None:
         """What the loss of the connection means for those without an outcome."""
-        self._settle_all(self._meaning(lost))
+        self._settle_all(self._meaning(lost), collective=True)
 
     def _meaning(self, lost: Lost) -> Reply:
         reply = lost.reply
@@ -122,23 +135,26 @@ class Transaction:
 
         (*) Exchange says BODY=8BITMIME for everything: an all-ASCII letter is a 7-bit one, and passes to any hop.
         8-bit bytes without a declaration pass as they are, declared, where the hop offers 8BITMIME: changing them
-        would break signatures, and bouncing them would help nobody.
+        would break signatures, and bouncing them would help nobody. Nor does SMTPUTF8, which some programs always
+        say where it is offered, make anything of a letter with addresses and header in ASCII.
         """
         envelope, offer, letter = self._envelope, self._offer, self._letter
         eight_bit = letter.seen_eight_bit()
         if eight_bit is None and not offer.eight_bit:
             eight_bit = await letter.holds_eight_bit()
-        sender_utf8 = envelope.smtputf8 or not (envelope.reverse_path is None or envelope.reverse_path.ascii_only)
+        utf8 = not (envelope.reverse_path is None or envelope.reverse_path.ascii_only)
+        if envelope.smtputf8 and not utf8:
+            utf8 = offer.smtputf8 or await letter.header_holds_eight_bit()
         if offer.size is not None and letter.size > offer.size:
             self._settle_all(TOO_BIG)
         elif eight_bit and not offer.eight_bit:
             self._settle_all(NO_EIGHT_BIT)
         elif not offer.smtputf8:
             for delivery in list(self._waiting.values()):
-                if sender_utf8 or not delivery.forward_path.address.ascii_only:
+                if utf8 or not delivery.forward_path.address.ascii_only:
                     self._settle(delivery, NO_SMTPUTF8)
         self._eight_bit = envelope.eight_bit or bool(eight_bit)
-        self._smtputf8 = sender_utf8 or any(not one.forward_path.address.ascii_only for one in self._waiting.values())
+        self._smtputf8 = utf8 or any(not one.forward_path.address.ascii_only for one in self._waiting.values())
 
     def _commands(self) -> list[bytes]:
         """MAIL and one RCPT for each delivery that waits."""
@@ -183,7 +199,9 @@ class Transaction:
         for delivery, command in zip(deliveries, following, strict=True):
             self._asked = delivery
             answer = await self._ask(command)
-            if not answer.ok and delivery.number in self._waiting:
+            if answer.ok:
+                self._taken.append(delivery)
+            elif delivery.number in self._waiting:
                 self._settle(delivery, _too_many(answer))
                 self._refused.append(delivery)
         self._asked = None
@@ -193,10 +211,25 @@ class Transaction:
         if answer.code == 354 and not self._waiting:
             raise Lost(LOST)  # not even a dot: it would be a message, if an empty one (RFC 2920 section 3.1)
         if answer.code != 354:
-            self._settle_all(answer)
+            if answer.permanent and self._waiting:
+                await self._check_step()
+            self._settle_all(answer, collective=True)
             return False
         self._check_trust()
         return True
+
+    async def _check_step(self) -> None:
+        """Raises Lost(GARBLED) when a reply too many made the refusal of the last recipient that of the letter.
+
+        What DATA was answered then, 354, stands where the answer to RSET should. Who closes behind a refusal meant it.
+        """
+        try:
+            self._wire.write(b"RSET\r\n", replies=1)
+            in_step = (await self._wire.reply(self._timeouts.command)).code // 100 != 3
+        except Lost as lost:
+            in_step = lost.reply is not GARBLED
+        if not in_step:
+            raise Lost(GARBLED)
 
     def _check_trust(self) -> None:
         """Raises Lost: not one octet more."""
@@ -239,11 +272,12 @@ class Transaction:
     def _final_replies(self) -> int:
         return 1
 
-    def _settle_all(self, reply: Reply, *, about_us: bool = False) -> None:
+    def _settle_all(self, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
+        self.put_off = self.put_off or (reply.transient and bool(self._waiting))
         for delivery in list(self._waiting.values()):
-            self._settle(delivery, reply, about_us=about_us)
+            self._settle(delivery, reply, about_us=about_us, collective=collective)
 
-    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False) -> None:
+    def _settle(self, delivery: Delivery, reply: Reply, *, about_us: bool = False, collective: bool = False) -> None:
         host = self._connection.host
         outcome: Outcome
         if reply.ok and self.dot_sent and reply.code < 300:
@@ -253,7 +287,7 @@ class Transaction:
         elif reply.permanent:
             outcome = Bounced(reply=reply, next_hop=host)
         else:
-            outcome = Deferred(reply=GARBLED if reply.ok else reply, next_hop=host)
+            outcome = Deferred(reply=GARBLED if reply.ok else reply, next_hop=host, collective=collective)
         self._outcomes[delivery.number] = outcome
         del self._waiting[delivery.number]
 

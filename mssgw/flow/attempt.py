@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,7 +18,7 @@ from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.core.routes import Route
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
-from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line
+from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line, waits_with
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.flow.receipt import Notices, Result
 from mssgw.ports import Clock, HalfSettled, Settlement, Spool, StillOurs, Store, Stored, Telemetry, Transport
@@ -137,12 +138,12 @@ class Attempts:
             async with asyncio.timeout(ATTEMPT_LIMIT.total_seconds()):
                 outcomes = dict(await self._transport.send(route, stored, job.deliveries, still_ours))
         except TimeoutError:
-            return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host))
+            return self._all(job, Deferred(reply=TOO_LONG, next_hop=route.host, collective=True))
         except (Gone, Undecryptable, NoLongerOurs):
             raise
         except Exception as error:  # ours: it counts as an attempt, so that the sender is told in the end
             self._telemetry.event("delivery.failed", alarm=True, queue_id=job.spool_id, failure=error)
-            return self._all(job, Deferred(reply=INTERNAL_ERROR))
+            return self._all(job, Deferred(reply=INTERNAL_ERROR, collective=True))
         self._spare_if_down(lane, job, route, outcomes)
         return outcomes
 
@@ -180,8 +181,9 @@ class Attempts:
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
         now, retry = self._clock.now(), self._live.settings.retry
+        dice = defaultdict[int | None, float](random.random)
         results = [
-            after_attempt(delivery, outcomes[delivery.number], retry, now, random.random())  # noqa: S311 - spreads load
+            after_attempt(delivery, outcomes[delivery.number], retry, now, dice[waits_with(delivery.number, outcomes)])
             for delivery in job.deliveries
         ]
         late = now - job.deliveries[0].created_at >= retry.warn_after  # a released letter's time began at its release

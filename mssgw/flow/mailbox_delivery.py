@@ -7,6 +7,7 @@ nobody has tried. So a crash between the store's word and our commit loses nothi
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
@@ -45,13 +46,13 @@ class MailboxTransport:
         nothing then. What it kept of others before is found there by the next attempt.
         """
         outcomes: dict[int, Outcome] = {}
-        rest: Outcome = Deferred(reply=SLOW, next_hop=route.host)
+        rest: Outcome = Deferred(reply=SLOW, next_hop=route.host, collective=True)
         try:
             async with asyncio.timeout(ATTEMPT):
                 for delivery in deliveries:
                     outcome = outcomes[delivery.number] = await self._deliver(route, stored, delivery, still_ours)
                     if isinstance(outcome, Deferred) and outcome.down:
-                        rest = outcome  # nobody is there for the others either
+                        rest = replace(outcome, collective=True)  # nobody is there for the others either
                         break
         except TimeoutError:
             pass

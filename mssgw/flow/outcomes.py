@@ -1,6 +1,6 @@
 """What an attempt changes: the delivery as it is from now on, and the journal line that tells it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,17 @@ def after_attempt(
             # Time is spent. The notice shows the last word; trust trouble is a failure of its own.  req: WL-8
             last = Reply(550, "5.7.1", reply.text) if alarm else reply
             return after(state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
+
+
+def waits_with(number: int, outcomes: Mapping[int, Outcome]) -> int | None:
+    """Which recipients of one attempt are tried again at the same moment: those for whom this gives the same.
+
+    As a rule all, or each would have a transaction and a delay notice of its own. Alone is who may have been deferred
+    for another's sake: some servers take so many recipients at a time, or none beside one whom they cannot stand.
+    """
+    outcome = outcomes[number]
+    alone = isinstance(outcome, Deferred) and outcome.collective
+    return number if alone or any(isinstance(each, Delivered) for each in outcomes.values()) else None
 
 
 def journal_line(stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Entry:

@@ -23,7 +23,8 @@ class Transport(Protocol):
     ) -> Mapping[int, Outcome]:
         """One attempt for deliveries of one message on one route; an outcome for each delivery number.
 
-        Never raises for what a peer or the network does: that is an outcome. ``still_ours``: asked last before the
-        peer can take the letter. Raises NoLongerOurs where it says no: a process may stand still for longer than a
-        lease lasts, and whoever claimed the letter meanwhile sends it.
+        Never raises for what a peer or the network does: that is an outcome; what may be for the sake of another of
+        these deliveries says so (Deferred.collective). ``still_ours``: asked last before the peer can take the letter.
+        Raises NoLongerOurs where it says no: a process may stand still for longer than a lease lasts, and whoever
+        claimed the letter meanwhile sends it.
         """

@@ -16,10 +16,12 @@ import pytest
 from mssgw.core.delivery import Bounced, Deferred, Delivered
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges import resolver as look_ups
+from mssgw.edges import smtp_dial
 from mssgw.edges.resolver import DnsResolver, Unreachable
+from mssgw.edges.smtp_limits import PoolLimits
 from tests.pki import Authority
 from tests.wire.outbound import ONE, letter, route, transport
-from tests.wire.scripted_server import CLOSE, ScriptedServer
+from tests.wire.scripted_server import CLOSE, Answer, Script, ScriptedServer
 
 ZONE = {
     ("first.example.", "MX"): ["20 b.example.", "10 a.example.", "20 c.example."],
@@ -28,6 +30,8 @@ ZONE = {
     ("a.example.", "A"): ["127.0.0.1"],
     ("b.example.", "AAAA"): ["::1"],
     ("b.example.", "A"): ["127.0.0.2"],
+    ("many.example.", "A"): [f"127.0.0.{n}" for n in range(11, 17)],
+    ("many.example.", "AAAA"): ["::1"],
     ("dangling.example.", "MX"): ["10 gone.example.", "20 a.example."],
     ("broken.example.", "MX"): None,  # SERVFAIL
     ("nowhere.example.", "MX"): ["10 gone.example."],
@@ -84,6 +88,12 @@ async def test_without_mx_the_domain_is_its_own_exchanger(resolver: DnsResolver)
 
 async def test_addresses_of_both_families_are_found(resolver: DnsResolver) -> None:
     assert await resolver.addresses("b.example", mx=True) == ["127.0.0.2", "::1"]
+
+
+async def test_a_host_of_many_ipv4_addresses_is_reached_by_its_ipv6_one(resolver: DnsResolver) -> None:
+    """A gateway without IPv4 tried the first four, and never that one."""
+    async with ScriptedServer(address="::1") as server:
+        assert isinstance(await mx_attempt(resolver, "many.example", server), Delivered)
 
 
 async def test_a_domain_that_takes_no_mail_bounces(resolver: DnsResolver) -> None:
@@ -182,6 +192,83 @@ async def test_the_next_exchanger_takes_over_when_one_cannot_be_reached() -> Non
         outcomes = await out.send(route(server, host="x.example", mx=True), letter(), ONE)
     assert isinstance(outcomes[0], Delivered)
     assert outcomes[0].next_hop == "up.example"
+
+
+class Pair:
+    """Two exchangers, the better one first."""
+
+    async def exchangers(self, domain: str) -> tuple[str, ...]:
+        return ("best.example", "next.example")
+
+    async def addresses(self, host: str, *, mx: bool) -> tuple[str, ...]:
+        return {"best.example": ("127.0.0.1",), "next.example": ("127.0.0.2",)}[host]
+
+
+@pytest.mark.parametrize(
+    ("moment", "answer"),
+    [
+        ("MAIL", b"452 4.3.1 Insufficient system storage\r\n"),
+        ("MAIL", b"421 4.3.2 Closing\r\n"),
+        ("DATA", b"451 4.3.0 No queue file\r\n"),
+        ("DOT", b"451 4.3.0 Filter is away\r\n"),
+        ("RCPT", CLOSE),
+    ],
+)
+async def test_an_exchanger_that_takes_no_letter_for_now_gives_way_to_the_next_one(moment: str, answer: Answer) -> None:
+    """Each attempt was made at the best one, and after 48 hours all bounced."""
+    async with (
+        ScriptedServer({moment: answer}) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        [first] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+        [again] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+        [other] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+    assert isinstance(first, Deferred)
+    assert isinstance(again, Delivered)
+    assert isinstance(other, Delivered)
+    assert (again.next_hop, other.next_hop) == ("next.example", "next.example")
+    assert len(best.sessions) == 1
+    assert len(second.bodies) == 2
+
+
+async def test_where_all_exchangers_put_letters_off_the_best_one_is_tried_first() -> None:
+    busy: Script = {"MAIL": b"451 4.3.2 Busy\r\n"}
+    async with (
+        ScriptedServer(dict(busy)) as best,
+        ScriptedServer(dict(busy), address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        for _ in range(3):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert (len(best.sessions), len(second.sessions)) == (2, 1)
+
+
+async def test_an_exchanger_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp_dial, "AVOIDED", 0.1)
+    async with (
+        ScriptedServer({"MAIL": [b"451 4.3.2 Busy\r\n", b"250 2.1.0 ok\r\n"]}) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port),
+        transport(resolver=Pair(), limits=PoolLimits(messages=1)) as out,
+    ):
+        hops = []
+        for pause in (0.0, 0.2, 0.0):
+            [outcome] = (await out.send(route(best, host="x.example", mx=True), letter(), ONE)).values()
+            hops.append(outcome.next_hop)
+            await asyncio.sleep(pause)
+    assert hops == ["best.example", "next.example", "best.example"]
+
+
+async def test_who_is_refused_alone_changes_nothing_about_the_exchanger() -> None:
+    script: Script = {"RCPT": b"450 4.2.0 Greylisted\r\n", "DATA": b"554 5.5.1 No valid recipients\r\n"}
+    async with (
+        ScriptedServer(script) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair()) as out,
+    ):
+        for _ in range(2):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert (len(best.sessions), len(second.sessions)) == (1, 0)
 
 
 async def test_a_refused_letter_is_not_offered_to_the_next_exchanger(resolver: DnsResolver) -> None:

@@ -322,13 +322,38 @@ async def test_an_internationalised_recipient_needs_smtputf8_and_the_others_do_n
     assert isinstance(plain, Delivered)
 
 
-@pytest.mark.parametrize("envelope", [{"smtputf8": True}, {"reverse_path": Address.parse("zo\u00e9@hopital.example")}])
-async def test_an_internationalised_message_needs_smtputf8(envelope: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("body", "envelope"),
+    [
+        (b"Subject: sant\xc3\xa9\r\n\r\nx\r\n", {"smtputf8": True}),
+        (LETTER, {"reverse_path": Address.parse("zo\u00e9@hopital.example")}),
+    ],
+)
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_an_internationalised_message_needs_smtputf8(
+    body: bytes, envelope: dict[str, object], in_memory: bool
+) -> None:
+    stored = letter(inline(body) if in_memory else spooled(len(body)), **envelope)
     async with ScriptedServer(offers=ALL[:2]) as server:
-        [outcome] = await sent(server, letter(**envelope))
+        [outcome] = await sent(server, stored, spool=Shelf(body))
     assert isinstance(outcome, Bounced)
     assert outcome.reply.status == "5.6.7"
     assert server.sessions[0].said("MAIL") == []
+
+
+@pytest.mark.parametrize("body", [LETTER, EIGHT], ids=["all-ascii", "body-in-8-bit"])
+@pytest.mark.parametrize("in_memory", [True, False])
+async def test_a_letter_of_ascii_addresses_and_header_passes_a_hop_without_smtputf8(
+    body: bytes, in_memory: bool
+) -> None:
+    """Some programs announce SMTPUTF8 with every letter as soon as it is offered, as we do."""
+    halves = body[:20], body[20:]
+    stored = letter(inline(body) if in_memory else spooled(len(body)), smtputf8=True)
+    async with ScriptedServer(offers=ALL[:2]) as server:
+        [outcome] = await sent(server, stored, spool=Shelf(*halves))
+    assert isinstance(outcome, Delivered)
+    assert "SMTPUTF8" not in server.sessions[0].said("MAIL")[0]
+    assert server.bodies == [TRACE + body]
 
 
 async def test_smtputf8_is_used_where_it_is_offered() -> None:

@@ -93,6 +93,28 @@ async def test_who_has_the_letter_before_it_is_no_longer_ours_is_told_of() -> No
     assert len(server.bodies) == 1
 
 
+@MANNERS
+@pytest.mark.parametrize(
+    ("moment", "answer", "collective"),
+    [
+        ("GREETING", b"421 4.3.2 Closing\r\n", False),
+        ("MAIL", b"451 4.3.2 Busy\r\n", False),
+        ("RCPT", b"451 4.3.2 Busy\r\n", False),
+        ("DATA", b"451 4.3.2 Busy\r\n", True),
+        ("DOT", b"451 4.3.2 Busy\r\n", True),
+        ("DOT", b"421 4.3.2 Closing\r\n", True),
+        ("DOT", SILENCE, True),
+    ],
+)
+async def test_what_may_be_for_the_sake_of_one_recipient_only_says_so(
+    offers: tuple[str, ...], moment: str, answer: Answer, collective: bool
+) -> None:
+    """Who has an answer of his own, or one that was given before anybody was named, is held back by nobody."""
+    async with ScriptedServer({moment: answer}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE, timeouts=HURRY)
+    assert [outcome.collective for outcome in outcomes if isinstance(outcome, Deferred)] == [collective] * 3
+
+
 async def test_a_recipient_refused_beside_one_who_breaks_the_dialogue_is_asked_for_again() -> None:
     """Whose refusal it was, nobody can tell."""
     script: Script = {"RCPT TO:<dr.alpha": [b"550 5.1.1 No\r\n", b"250 2.1.5 ok\r\n"], BAD: b"hello\r\n"}
@@ -116,6 +138,36 @@ async def test_a_peer_that_breaks_off_at_every_recipient_is_not_hammered(answer:
     assert {type(outcome) for outcome in outcomes} == {Deferred}
     assert len({outcome.reply for outcome in outcomes}) == 1
     assert len(server.sessions) == sessions
+
+
+@pytest.mark.parametrize(
+    ("offers", "answer", "sessions"),
+    [(ALL, CLOSE, 5), (LOCKSTEP, CLOSE, 5), (LOCKSTEP, b"hello\r\n", 5), (LOCKSTEP, b"421 4.5.3 Too many\r\n", 3)],
+)
+async def test_a_peer_that_breaks_off_after_so_many_recipients_gets_the_letter_for_those(
+    offers: tuple[str, ...], answer: Answer, sessions: int
+) -> None:
+    """Whoever was left out, there was one recipient too many, and nobody ever had the letter."""
+    six = to(*(f"dr.{name}@x.example" for name in ("a", "b", "c", "d", "e", "f")))
+    ok = b"250 2.1.5 ok\r\n"
+    async with ScriptedServer({"RCPT": [*[ok, ok, answer] * (sessions - 1), ok]}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=six)
+    assert [type(outcome) for outcome in outcomes] == [Delivered] * 2 + [Deferred] * 4
+    assert [len(session.bodies) for session in server.sessions] == [0] * (sessions - 1) + [1]
+    assert len(server.sessions[-1].said("RCPT")) == 2
+
+
+@MANNERS
+async def test_however_many_the_peer_cannot_stand_those_it_took_before_have_the_letter(offers: tuple[str, ...]) -> None:
+    names = ("good1", "bad1", "good2", "bad2", "bad3", "bad4", "good3")
+    async with ScriptedServer({"RCPT TO:<bad": CLOSE}, offers=offers) as server:
+        outcomes = await sent(server, deliveries=to(*(f"{name}@x.example" for name in names)))
+    assert [name for name, each in zip(names, outcomes, strict=True) if isinstance(each, Delivered)] == [
+        "good1",
+        "good2",
+    ]
+    assert all(outcome.collective for outcome in outcomes if isinstance(outcome, Deferred)), "they are tried apart"
+    assert len(server.bodies) == 1
 
 
 async def test_the_one_recipient_of_a_letter_costs_one_connection() -> None:
@@ -167,6 +219,17 @@ async def test_a_host_that_will_not_talk_to_us_refuses_no_letter(moment: str, an
     assert outcome.reply.status == "4.4.1"
     assert outcome.reply.text.endswith(answer.decode().strip())
     assert outcome.alarm is alarm
+
+
+@pytest.mark.parametrize("answer", [b"451 4.3.2 Later\r\n", b"450 Busy\r\n"])
+async def test_a_host_that_refuses_ehlo_for_now_is_no_old_one(answer: bytes) -> None:
+    """Greeted with HELO it offers nothing, and a letter in 8 bits bounced for want of 8BITMIME."""
+    async with ScriptedServer({"EHLO": answer}) as server:
+        [outcome] = await sent(server, letter(b"Subject: x\r\n\r\nsant\xc3\xa9\r\n"))
+    assert isinstance(outcome, Deferred)
+    assert outcome.down
+    assert not outcome.alarm
+    assert server.commands == [server.commands[0]]
 
 
 async def test_a_host_that_wants_more_after_the_final_dot_gets_nothing_more() -> None:
@@ -228,6 +291,28 @@ async def test_a_refusal_on_a_dialogue_that_went_wrong_bounces_nobody(offers: tu
     async with ScriptedServer({"MAIL": b"250 2.1.0 ok\r\n550 5.1.1 No\r\n"}, offers=offers) as server:
         outcomes = await sent(server, deliveries=THREE)
     assert statuses(outcomes) == [(Deferred, "4.5.0")] * 3
+
+
+@MANNERS
+async def test_the_refusal_of_the_last_recipient_is_not_taken_for_that_of_the_letter(offers: tuple[str, ...]) -> None:
+    """With a reply too many before it, it stood where the answer to DATA should be, and all bounced."""
+    script: Script = {"MAIL": b"250 2.1.0 ok\r\n250 2.1.0 ok\r\n", "RCPT TO:<dr.gamma": b"550 5.1.1 No\r\n"}
+    async with ScriptedServer(script, offers=offers) as server:
+        outcomes = await sent(server, deliveries=THREE)
+    assert statuses(outcomes) == [(Deferred, "4.5.0")] * 3
+    assert server.bodies == []
+
+
+@MANNERS
+@pytest.mark.parametrize("then", [b"250 2.0.0 ok\r\n", b"421 4.3.2 Closing\r\n", CLOSE, SILENCE])
+async def test_a_refusal_at_data_is_one_of_the_letter_whatever_follows(offers: tuple[str, ...], then: Answer) -> None:
+    script: Script = {"RCPT TO:<dr.gamma": b"550 5.1.1 No\r\n", "DATA": b"554 5.7.1 Not this one\r\n", "RSET": then}
+    async with ScriptedServer(script, offers=offers) as server, transport(timeouts=HURRY) as out:
+        outcomes = await out.send(route(server), letter(), THREE)
+        assert statuses([outcomes[n] for n in range(3)]) == [(Bounced, "5.7.1"), (Bounced, "5.7.1"), (Bounced, "5.1.1")]
+        server.script |= {"DATA": b"354 Go on\r\n", "RSET": b"250 2.0.0 ok\r\n"}
+        [outcome] = (await out.send(route(server), letter(), ONE)).values()
+    assert isinstance(outcome, Delivered)
 
 
 async def test_an_acceptance_before_the_final_dot_is_believed_by_nobody() -> None:

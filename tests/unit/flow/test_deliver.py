@@ -98,9 +98,9 @@ class Office:
             head = MessageHead(message_id="<1@chu>")  # an ordinary letter: its sender may be told
             await self.store.accept(replace(kept, facts=replace(kept.facts, head=head)))
 
-    async def keep_asked_about(self, spool_id: str) -> None:
+    async def keep_asked_about(self, spool_id: str, recipients: tuple[Address, ...] = (PATIENT,)) -> None:
         """A letter whose sender is told of failures and delays, as by default."""
-        kept = acceptance(spool_id, self.clock)
+        kept = acceptance(spool_id, self.clock, recipients=recipients)
         paths = [replace(each.forward_path, notify=None) for each in kept.deliveries]
         deliveries = tuple(replace(each, forward_path=path) for each, path in zip(kept.deliveries, paths, strict=True))
         facts = replace(kept.facts, head=MessageHead(message_id="<1@chu>"))
@@ -557,6 +557,76 @@ async def test_a_delay_that_could_not_be_told_is_told_at_a_later_attempt(office,
         await until(lambda: "notice.sent" in office.events.seen, flow)
 
 
+def away() -> Outcome:
+    return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"), next_hop="mx", down=True)
+
+
+class Transactions(Hop):
+    """Remembers who stood together; ``outcomes`` in the order of the recipients, the last one for the rest."""
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        super().__init__()
+        self.outcomes, self.together = outcomes, list[list[int]]()
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        if stored.envelope.reverse_path is not None:
+            self.together.append(sorted(each.number for each in deliveries))
+        return {each.number: self.outcomes[min(each.number, len(self.outcomes) - 1)] for each in deliveries}
+
+
+WARD = tuple(Address.parse(f"service{n}@chu-exemple.mssante.fr") for n in range(8))
+BUSY = Deferred(reply=Reply(451, "4.3.2", "Maintenance"), next_hop="mx")
+
+
+async def pass_(office: Office, flow: Flow, **time: float) -> None:
+    """So long, with a look at the queue each second, as in life."""
+    end = office.clock.now() + timedelta(**time)
+    while office.clock.now() < end:
+        office.clock.pass_(seconds=1)
+        for _ in range(3):
+            flow.deliverer.wake()
+            await asyncio.sleep(0)
+        await until(lambda: flow.deliverer.idle, flow)
+
+
+@pytest.mark.parametrize("trouble", [away(), BUSY], ids=["away", "busy"])
+async def test_recipients_deferred_alike_are_told_of_in_one_notice_and_get_one_copy_in_the_end(office, trouble):
+    """Each with a moment of its own had a notice, and a letter to thirty services was sent thirty times."""
+    await office.keep_asked_about("LETTER", WARD)
+    office.clock.pass_(hours=5)
+    office.hop = Transactions(trouble)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: office.hop.together and flow.deliverer.idle, flow)
+        assert office.events.seen.count("notice.sent") == 1
+        await pass_(office, flow, minutes=2)
+        office.hop.outcomes = (Delivered(reply=OK, next_hop="mx", dsn_passed_on=True),)
+        await pass_(office, flow, minutes=6)
+    assert set(map(tuple, office.hop.together)) == {tuple(range(len(WARD)))}
+    assert office.events.seen.count("notice.sent") == 1
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        (Delivered(reply=OK, next_hop="mx"), BUSY),
+        (Bounced(reply=NO, next_hop="mx"), replace(BUSY, collective=True)),
+    ],
+    ids=["some-were-taken", "said-of-all-at-once"],
+)
+async def test_recipients_who_may_hold_each_other_back_are_tried_apart(office, outcomes):
+    """A server takes so many at a time, or the full mailbox of one defers the letter for all."""
+    await office.keep("LETTER", recipients=WARD)
+    office.hop = Transactions(*outcomes)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: office.hop.together and flow.deliverer.idle, flow)
+        await pass_(office, flow, minutes=1.5)
+    assert len(office.hop.together) > 2
+
+
 async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     """The notice then returns nothing of it."""
     await office.keep("LETTER")
@@ -626,10 +696,6 @@ async def test_a_next_hop_that_is_silent_is_spared_after_its_time_out(office):
     async with running(flow):
         await until(lambda: office.hop.seen and flow.deliverer.idle, flow)
     assert len(office.hop.seen) == 1
-
-
-def away() -> Outcome:
-    return Deferred(reply=Reply(451, "4.4.1", "Connexion au serveur suivant impossible"), next_hop="mx", down=True)
 
 
 async def attempts(office: Office, *, spool_id: str) -> list[tuple[int, float]]:

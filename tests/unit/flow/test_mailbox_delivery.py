@@ -223,6 +223,7 @@ async def test_a_store_that_is_down_is_asked_once_for_all_recipients(place: Plac
     place.store.down = True
     outcomes = await place.send(*first(LOGIN, "alias@x.example"))
     assert [isinstance(each, Deferred) and each.down for each in outcomes] == [True, True]
+    assert outcomes[1].collective, "nobody asked for that mailbox: perhaps the first one is the trouble"
     assert len(place.store.opened) == 1
 
 
