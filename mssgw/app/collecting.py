@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from mssgw.app.config import Config
-from mssgw.app.wiring import clients, password
+from mssgw.app.config.files import password
+from mssgw.app.wiring import clients
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.flow.collect import CollectMeans

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from mssgw.app.config import Config
+from mssgw.app.config.files import password
 from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import Mailbox
-from mssgw.app.config.values import Endpoint, SecretFile
+from mssgw.app.config.values import Endpoint
 from mssgw.core.delivery import Delivery, Outcome
 from mssgw.core.retention import Retained
 from mssgw.core.routes import Route, RouteKind, TlsPolicy
@@ -21,7 +22,6 @@ from mssgw.flow.retention import Kept, Shelf
 from mssgw.ports import Mailboxes, Spool, StillOurs, Stored, Telemetry, Transport, Trust, always
 from mssgw.ports.mailbox import SEEN
 
-Password = Callable[[SecretFile | None], str | None]
 SESSIONS = 6  # of all workers together on one account: Dovecot allows ten, and its owner has his own
 
 
@@ -66,7 +66,7 @@ class Transports:
                 stack.push_async_callback(end)
 
 
-def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
+def to_mailboxes(config: Config) -> dict[str, Route]:
     """The routes of the mailboxes that we deliver into, by Address key. Raises OSError when a password is unreadable.
 
     Their names hold no address, for they stand in log and metrics: the store, and which entry of the file it is.
@@ -76,17 +76,17 @@ def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
     for number, mailbox in enumerate(config.mailboxes, 1):
         if mailbox.mail_store is not None:
             store = stores[mailbox.mail_store]
-            into = _by_imap(store, mailbox, number, password) if store.lmtp is None else _by_lmtp(store)
+            into = _by_imap(store, mailbox, number) if store.lmtp is None else _by_lmtp(store)
             found[mailbox.address.key] = into
     return found
 
 
-def watched(config: Config, password: Password) -> Sequence[Watched]:
+def watched(config: Config) -> Sequence[Watched]:
     """The APP mailboxes whose programs confirm what they have integrated (MDN-7). Raises OSError as to_mailboxes()."""
     stores = {each.name: each for each in config.mail_stores}
     return tuple(
         Watched(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number), mailbox.address),
             mailbox=mailbox.address,
             folder=mailbox.processed_folder or mailbox.folder,
             flags=(mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (),
@@ -110,12 +110,12 @@ def retained(config: Config) -> Sequence[Retained]:
     )
 
 
-def kept(config: Config, password: Password) -> Sequence[Kept]:
+def kept(config: Config) -> Sequence[Kept]:
     """The same, with the way to them. Raises OSError as to_mailboxes()."""
     stores, terms = {each.name: each for each in config.mail_stores}, {each.mailbox: each for each in retained(config)}
     return tuple(
         Kept(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number), mailbox.address),
             term=terms[mailbox.address],
             shelves=_shelves(mailbox),
         )
@@ -142,7 +142,7 @@ def _by_lmtp(store: MailStore) -> Route:
     return Route(name=f"store:{store.name}", kind=RouteKind.LMTP, host=host, port=port, tls=tls, inward=True)
 
 
-def _by_imap(store: MailStore, mailbox: Mailbox, number: int, password: Password) -> Route:
+def _by_imap(store: MailStore, mailbox: Mailbox, number: int) -> Route:
     """One for each, so that one that is shut holds up no other."""
     own = mailbox.user or mailbox.address.text
     master = store.master_user is not None

@@ -91,9 +91,9 @@ def made_of(
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
         collecting=plans(config),
-        watched=watched(config, wiring.password),
-        kept=kept(config, wiring.password),
-        patients=patient_watch(config, wiring.password),
+        watched=watched(config),
+        kept=kept(config),
+        patients=patient_watch(config),
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mssgw.app.config import Config
 from mssgw.app.config.file_advice import SERVICE_USER
-from mssgw.app.wiring import password
+from mssgw.app.config.files import password
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.metering import UNMETERED

@@ -1,5 +1,6 @@
-"""Files that the configuration names, as far as they can be looked at without opening anything for good."""
+"""Files that the configuration names: why they cannot be used, and the passwords in them."""
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,3 +35,14 @@ def path_readable(at: lines.Path, path: Path) -> Iterator[Complaint]:
             pass
     except OSError as error:
         yield Complaint(at, f"cannot be read: {error.strerror} ({path})")
+
+
+def password(file: SecretFile | None) -> str | None:
+    """The first line of a password file. Raises OSError."""
+    if file is None:
+        return None
+    path = file.require()
+    try:
+        return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
+    except UnicodeDecodeError:  # nor does its text reach a log: it quotes what it could not read
+        raise OSError(errno.EINVAL, "not UTF-8 text", str(path)) from None
