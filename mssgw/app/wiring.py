@@ -9,7 +9,7 @@ from mssgw.app.config.collector import Collector
 from mssgw.app.config.files import password
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network
-from mssgw.app.deliverers import retained, to_mailboxes
+from mssgw.app.mailboxes import retained, to_mailboxes
 from mssgw.app.patient_mailboxes import route_to_patients
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace

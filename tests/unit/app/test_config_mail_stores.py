@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.deliverers import kept, retained, watched
+from mssgw.app.mailboxes import kept, retained, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
 from mssgw.ports.mailbox import SEEN
