@@ -7,7 +7,6 @@ from datetime import timedelta
 from mssgw.app.config import Config
 from mssgw.app.config.files import password
 from mssgw.app.wiring import clients
-from mssgw.core.routes import TlsPolicy
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.flow.collect import CollectMeans
 from mssgw.flow.collectors import Collectors
@@ -15,8 +14,6 @@ from mssgw.flow.fetching import Plan
 from mssgw.flow.live import Live
 from mssgw.flow.reception import Reception
 from mssgw.ports import Account, Clock, CollectedLetters, Telemetry
-
-_TLS = {"implicit": TlsPolicy.IMPLICIT, "starttls": TlsPolicy.REQUIRE}
 
 
 def plans(config: Config) -> Sequence[Plan]:
@@ -28,7 +25,7 @@ def plans(config: Config) -> Sequence[Plan]:
                 name=each.name,
                 host=each.host,
                 port=each.usual_port,
-                tls=_TLS[each.tls],
+                tls=each.tls_policy,
                 login=each.user,
                 password=password(each.password_file) or "",
             ),

@@ -102,7 +102,7 @@ def _by_imap(store: MailStore, mailbox: Mailbox, number: int) -> Route:
         kind=RouteKind.IMAP,
         host=store.host or "",
         port=store.usual_port,
-        tls=TlsPolicy.IMPLICIT if store.tls == "implicit" else TlsPolicy.REQUIRE,
+        tls=store.tls_policy,
         inward=True,
         login=store.master_user if master else own,
         password=password(store.master_password_file if master else mailbox.password_file),

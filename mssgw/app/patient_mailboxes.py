@@ -5,7 +5,7 @@ from mssgw.app.config.files import password
 from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import PatientSpaceSettings
 from mssgw.core.patients import HOUSEHOLD
-from mssgw.core.routes import Route, RouteKind, TlsPolicy
+from mssgw.core.routes import Route, RouteKind
 from mssgw.flow.patient_receipts import PatientWatch
 from mssgw.ports.mailbox import INBOX
 
@@ -36,7 +36,7 @@ def _into(store: MailStore, space: PatientSpaceSettings) -> Route:
         kind=RouteKind.IMAP,
         host=store.host or "",
         port=store.usual_port,
-        tls=TlsPolicy.IMPLICIT if store.tls == "implicit" else TlsPolicy.REQUIRE,
+        tls=store.tls_policy,
         inward=True,
         patients=True,
         login=store.master_user,

@@ -5,12 +5,12 @@ from datetime import timedelta
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import PlainValidator
 
-from mssgw.app.config.collector import Host, Port
 from mssgw.app.config.files import readable
+from mssgw.app.config.imap_server import ImapServer
 from mssgw.app.config.problems import Complaint
-from mssgw.app.config.values import Endpoint, File, LoginName, Name, next_hop
+from mssgw.app.config.values import Endpoint, File, LoginName, next_hop
 from mssgw.core.bal import BalKind
 
 Found = Iterator[Complaint]
@@ -34,26 +34,16 @@ def way_by_lmtp(value: object) -> Endpoint | str:
 Lmtp = Annotated[Endpoint | str, PlainValidator(way_by_lmtp)]
 
 
-class MailStore(BaseModel):
+class MailStore(ImapServer):
     """``host``, ``port``, ``tls``: its IMAP server. ``lmtp``: letters go there, and not by IMAP.
 
     ``master_user``: a login of the store's own that opens every mailbox; else each [[mailbox]] has its password.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: Name
-    host: Host | None = None
-    port: Port | None = None
-    tls: Literal["implicit", "starttls"] = "implicit"
     master_user: LoginName | None = None
     master_password_file: File | None = None
     lmtp: Lmtp | None = None
     lmtp_tls: Literal["none", "starttls"] = "starttls"
-
-    @property
-    def usual_port(self) -> int:
-        return self.port or (993 if self.tls == "implicit" else 143)
 
 
 Stores = Sequence[MailStore]
