@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from importlib.util import find_spec
 from inspect import signature
 from typing import Any
@@ -35,7 +34,7 @@ from mssgw.app.config.model import (
     TrustSettings,
 )
 from mssgw.app.config.patient_checks import PATIENT_CHECKS
-from mssgw.app.config.problems import Complaint, repeated
+from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
 from mssgw.app.config.trust_checks import TRUST_CHECKS
 from mssgw.core.bal import BalKind
 from mssgw.core.routes import TlsPolicy
@@ -43,8 +42,6 @@ from mssgw.edges.vault import UnusableKey, read_master_key
 
 Establishments = Sequence[Establishment]
 TrustedDomains = Sequence[TrustedDomain]
-Found = Iterator[Complaint]
-
 SIZE_FLOOR = 10_485_760  # req: SIZ-1, SD-1
 
 
@@ -143,8 +140,7 @@ def logins_belong_somewhere(logins: Sequence[Login], establishments: Establishme
     for n, login in enumerate(logins):
         home = by_name.get(login.establishment)
         if home is None:
-            near = get_close_matches(login.establishment, by_name, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            hint = did_you_mean(login.establishment, by_name)
             message = f'no [[establishment]] is named "{login.establishment}"{hint}'
             yield Complaint(("login", n, "establishment"), message)
             continue
@@ -168,8 +164,7 @@ def mailboxes_have_a_home(
         if domain == gateway.patient_domain:
             yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
         elif domain not in served and trust is None:  # else the white list may have it
-            near = get_close_matches(domain, served - {gateway.patient_domain}, n=1, cutoff=0.8)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            hint = did_you_mean(domain, served - {gateway.patient_domain}, cutoff=0.8)
             message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
             yield Complaint(("mailbox", n, "address"), message)
         if mailbox.pharmacy and mailbox.kind is not BalKind.ORG:  # req: WHO-3

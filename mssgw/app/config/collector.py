@@ -1,17 +1,15 @@
 """[[collector]]: a mailbox hosted elsewhere that we collect from, and what its settings must hold together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
 from mssgw.app.config.imap_server import Folder, Host, ImapServer, Keyword
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.app.config.values import Duration, File, Flag, LoginName, MailAddress
 from mssgw.ports.mailbox import INBOX
-
-Found = Iterator[Complaint]
 
 SHORTEST_POLL = timedelta(seconds=5)
 

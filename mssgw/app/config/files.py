@@ -1,22 +1,21 @@
 """Files that the configuration names: why they cannot be used, and the passwords in them."""
 
 import errno
-from collections.abc import Iterator
 from pathlib import Path
 
 from mssgw.app.config import lines
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.app.config.values import SecretFile
 from mssgw.edges.tls import TlsMisconfigured, client_context
 
 
-def readable(at: lines.Path, file: SecretFile | None) -> Iterator[Complaint]:
+def readable(at: lines.Path, file: SecretFile | None) -> Found:
     """A credential is out of sight outside its service: no error then."""
     if file is not None and file.path is not None:
         yield from path_readable(at, file.path)
 
 
-def authorities(at: lines.Path, file: SecretFile | None) -> Iterator[Complaint]:
+def authorities(at: lines.Path, file: SecretFile | None) -> Found:
     """Why nobody could be verified by it: it cannot be read, or holds no PEM certificate."""
     unreadable = list(readable(at, file))
     yield from unreadable
@@ -28,7 +27,7 @@ def authorities(at: lines.Path, file: SecretFile | None) -> Iterator[Complaint]:
         yield Complaint(at, str(error))
 
 
-def path_readable(at: lines.Path, path: Path) -> Iterator[Complaint]:
+def path_readable(at: lines.Path, path: Path) -> Found:
     """Why this user cannot read it."""
     try:
         with path.open("rb"):

@@ -1,15 +1,13 @@
 """What [[mailbox]], [notifications] and [reports] must hold together; see checks.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from mssgw.app.config.files import authorities, readable
 from mssgw.app.config.model import Gateway, Mailbox, NotificationSettings, Retention
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.bal import BalKind
 from mssgw.core.notifying import ByMail
 from mssgw.core.routes import TlsPolicy
-
-Found = Iterator[Complaint]
 
 
 def exchanges_close_when_they_can(mailboxes: Sequence[Mailbox], retention: Retention) -> Found:  # req: FIN-4
