@@ -13,8 +13,9 @@ from mssgw.flow.ids import new_id
 from mssgw.flow.own_letters import OwnLetter
 from mssgw.formats.fin_shown import as_sent
 from mssgw.formats.headers import Header, read_header
-from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, personal_name, write_receipt
+from mssgw.formats.mdn_making import Disposition, Receipt, personal_name, write_receipt
 from mssgw.formats.mime import Scanner
+from mssgw.formats.own_reports import WHOLE_LIMIT
 from mssgw.formats.wire import stuffed
 from mssgw.ports import Collected, Mailbox, ReceiptSeen
 
