@@ -7,8 +7,9 @@ from typing import Any
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
 from mssgw.app.config.imap_server import Folder, Host, ImapServer, Keyword
+from mssgw.app.config.places import File
 from mssgw.app.config.problems import Complaint, Found
-from mssgw.app.config.values import Duration, File, Flag, LoginName, MailAddress
+from mssgw.app.config.values import Duration, Flag, LoginName, MailAddress
 from mssgw.ports.mailbox import INBOX
 
 SHORTEST_POLL = timedelta(seconds=5)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mssgw.app.config import lines
 from mssgw.app.config.model import Config
+from mssgw.app.config.places import SecretFile
 from mssgw.app.config.problems import Complaint, Found
-from mssgw.app.config.values import SecretFile
 from mssgw.edges.vault import UnusableKey, read_master_key
 
 _Named = tuple[lines.Path, SecretFile | None]

@@ -4,8 +4,8 @@ import errno
 from pathlib import Path
 
 from mssgw.app.config import lines
+from mssgw.app.config.places import SecretFile
 from mssgw.app.config.problems import Complaint, Found
-from mssgw.app.config.values import SecretFile
 from mssgw.edges.tls import TlsMisconfigured, client_context
 
 

@@ -8,8 +8,9 @@ from pydantic import PlainValidator
 
 from mssgw.app.config.files import readable
 from mssgw.app.config.imap_server import ImapServer
+from mssgw.app.config.places import File
 from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
-from mssgw.app.config.values import Endpoint, File, LoginName, next_hop
+from mssgw.app.config.values import Endpoint, LoginName, next_hop
 from mssgw.core.bal import BalKind
 
 _LEAST_NOTICE = timedelta(days=1)

@@ -13,17 +13,16 @@ from pydantic import BeforeValidator, Field, PrivateAttr
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.imap_server import Folder, Keyword
 from mssgw.app.config.mail_stores import MailStore
+from mssgw.app.config.places import Directory, File, SecretFile, Source
 from mssgw.app.config.table import Table
 from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
     Count,
     Day,
-    Directory,
     Domain,
     Duration,
     FieldName,
-    File,
     Flag,
     HostName,
     ListenAddress,
@@ -37,9 +36,7 @@ from mssgw.app.config.values import (
     PatientsLogin,
     Processes,
     Product,
-    SecretFile,
     Size,
-    Source,
     Text,
     address,
 )
@@ -74,6 +71,7 @@ def _listed(value: object) -> object:
 
 
 _LIST = BeforeValidator(_listed)
+NextHopTls = Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT]  # MUTUAL goes with [trust], not by choice
 
 
 class Gateway(Table):
@@ -119,7 +117,7 @@ class _Client(Table):
     name: Name
     domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
     networks: Annotated[tuple[Cidr, ...], _LIST] = ()
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
 
@@ -195,7 +193,7 @@ class NotificationSettings(Table):
     """[notifications]: how those are told whom [[mailbox]] notify names. ``next_hop`` is for addresses only."""
 
     next_hop: NextHop | None = None
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
     sender: MailAddress | None = None
@@ -312,7 +310,7 @@ class PatientSpaceSettings(Table):
     receipt_sessions: Count = 50
     fin_shown: Literal["subject", "keyword"] = "subject"
     next_hop: NextHop | None = None
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     bad_key: Literal["refuse", "notice"] = "refuse"
 
 
