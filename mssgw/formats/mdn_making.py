@@ -9,15 +9,12 @@ from enum import StrEnum
 
 from mssgw.core.addresses import Address
 from mssgw.formats.fin_shown import as_sent
+from mssgw.formats.french_time import MONTHS
 from mssgw.formats.own_parts import Written, header_value, mime_part, product_field, text_part, thread_fields
 from mssgw.formats.own_reports import WHOLE_LIMIT, report, returned
 from mssgw.formats.words import decoded, encoded
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MONTHS = (
-    *("janvier", "février", "mars", "avril", "mai", "juin"),
-    *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
-)
 
 
 class Disposition(StrEnum):
@@ -112,7 +109,7 @@ def _text(receipt: Receipt) -> str:
 
 def _day(at: datetime) -> str:
     """Day, month, hour."""
-    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}"
+    return f"{at.day} {MONTHS[at.month - 1]} {at:%H:%M}"
 
 
 def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
