@@ -13,6 +13,7 @@ from pydantic import PlainValidator
 
 from mssgw.core.addresses import Address, domain_key
 from mssgw.core.errors import MalformedAddress
+from mssgw.core.message import PRODUCT
 
 Network = IPv4Network | IPv6Network
 
@@ -21,7 +22,6 @@ _SIZE = re.compile(r"([0-9]+) ?(B|kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
-_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 section 2.2: printable, no colon
 
 
@@ -257,7 +257,7 @@ def field_name(value: object) -> str:
 
 def product(value: object) -> str:
     """A reference of X-MSS-NIL, as convergence.esante.gouv.fr gives it (FMT-9)."""
-    if not isinstance(value, str) or not _PRODUCT.fullmatch(value):
+    if not isinstance(value, str) or not PRODUCT.fullmatch(value):
         raise ValueError('expected the reference of a product, such as "NIL-2041-01", without accents')
     return value
 
