@@ -119,7 +119,6 @@ class Metrics:
             "Notices to senders: of failure, of delay, and of relaying on request.",
             registry=registry,
         )
-
         self.told = Labelled(
             registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
         )
