@@ -13,7 +13,7 @@ from mssgw.flow.collectors import Collectors
 from mssgw.flow.fetching import Plan
 from mssgw.flow.live import Live
 from mssgw.flow.reception import Reception
-from mssgw.ports import Account, Clock, CollectedLetters, Telemetry
+from mssgw.ports import Account, Clock, CollectedLetters, LeaseBook, Telemetry
 
 
 def plans(config: Config) -> Sequence[Plan]:
@@ -45,6 +45,7 @@ def collectors(
     *,
     reception: Reception,
     memory: CollectedLetters,
+    leases: LeaseBook,
     live: Live,
     clock: Clock,
     telemetry: Telemetry,
@@ -63,4 +64,4 @@ def collectors(
         telemetry=telemetry,
         closed=closed,
     )
-    return Collectors(means, node=node, lasting=lasting)
+    return Collectors(means, leases, node=node, lasting=lasting)

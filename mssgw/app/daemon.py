@@ -182,6 +182,7 @@ class Daemon:
         return collectors(
             reception=flow.reception,
             memory=self._rest.collected,
+            leases=self._rest.leases,
             live=self._live,
             clock=self._rest.clock,
             telemetry=self._telemetry,

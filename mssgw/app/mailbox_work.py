@@ -40,7 +40,7 @@ class MailboxWork:
         self._collectors = collectors
 
         def leases() -> NamedLeases:
-            return NamedLeases(rest.collected, clock=rest.clock, node=node, lasting=lasting)
+            return NamedLeases(rest.leases, clock=rest.clock, node=node, lasting=lasting)
 
         self._receipts = ReceiptPosts(leases(), self._watch, alias=rest.store.alias)
         self._retentions = RetentionPosts(leases(), self._retention, alias=rest.store.alias)

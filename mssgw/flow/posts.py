@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from mssgw.core.delivery import Lease
 from mssgw.core.errors import StoreUnavailable
 from mssgw.flow.leases import LEASE, RENEWALS
-from mssgw.ports import Clock, CollectedLetters
+from mssgw.ports import Clock, LeaseBook
 
 FINISH = 3.0  # seconds for what is at something that should not be broken off
 APART = 0.05  # seconds, on average, between the first steps of many
@@ -36,8 +36,8 @@ class Holder(Protocol):
 class NamedLeases:
     """Leases of this process, on names and not on letters. ``node``, ``lasting``: as for Leases."""
 
-    def __init__(self, memory: CollectedLetters, *, clock: Clock, node: str, lasting: timedelta = LEASE) -> None:
-        self._memory, self._clock, self._node, self._lasting = memory, clock, node, lasting
+    def __init__(self, book: LeaseBook, *, clock: Clock, node: str, lasting: timedelta = LEASE) -> None:
+        self._book, self._clock, self._node, self._lasting = book, clock, node, lasting
         self._every = lasting / RENEWALS
         self._token = f"{node}.{secrets.token_hex(8)}"
         self._until: datetime | None = None
@@ -54,7 +54,7 @@ class NamedLeases:
         now = self._clock.now()
         lease = Lease(token=self._token, until=now + self._lasting)
         try:
-            ours = await self._memory.take_leases(names, lease, node=self._node, now=now)
+            ours = await self._book.take_leases(names, lease, node=self._node, now=now)
         except StoreUnavailable:  # told by all who need it more
             sure = self._until is not None and now + self._every < self._until
             return set(held) & set(names) if sure else set()
@@ -64,7 +64,7 @@ class NamedLeases:
     async def leave(self) -> None:
         """Give them all up; when the store is away, they lapse."""
         with contextlib.suppress(StoreUnavailable):
-            await self._memory.leave_leases(self._token)
+            await self._book.leave_leases(self._token)
 
 
 @dataclass(frozen=True, slots=True)
