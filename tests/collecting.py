@@ -135,7 +135,7 @@ class Bal:
     @contextlib.asynccontextmanager
     async def collecting(self, *, node: str = "a") -> AsyncIterator[Collectors]:
         """Collect while the block runs."""
-        collectors = Collectors(self.means, node=node)
+        collectors = Collectors(self.means, self.world.store, node=node)  # type: ignore[arg-type]
         collectors.follow(plans(self.config))
         task = asyncio.create_task(collectors.run())
         try:

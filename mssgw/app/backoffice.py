@@ -27,7 +27,7 @@ from mssgw.edges.validators import ProcessValidators
 from mssgw.flow.documents import Documents, order_of
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.live import Live
-from mssgw.flow.receipt import Notices
+from mssgw.flow.notices import Notices
 from mssgw.flow.release import Judge, Judgement
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed

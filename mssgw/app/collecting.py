@@ -5,17 +5,15 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from mssgw.app.config import Config
-from mssgw.app.wiring import clients, password
-from mssgw.core.routes import TlsPolicy
+from mssgw.app.config.files import password
+from mssgw.app.wiring import clients
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.flow.collect import CollectMeans
 from mssgw.flow.collectors import Collectors
 from mssgw.flow.fetching import Plan
 from mssgw.flow.live import Live
 from mssgw.flow.reception import Reception
-from mssgw.ports import Account, Clock, CollectedLetters, Telemetry
-
-_TLS = {"implicit": TlsPolicy.IMPLICIT, "starttls": TlsPolicy.REQUIRE}
+from mssgw.ports import Account, Clock, CollectedLetters, LeaseBook, Telemetry
 
 
 def plans(config: Config) -> Sequence[Plan]:
@@ -27,7 +25,7 @@ def plans(config: Config) -> Sequence[Plan]:
                 name=each.name,
                 host=each.host,
                 port=each.usual_port,
-                tls=_TLS[each.tls],
+                tls=each.tls_policy,
                 login=each.user,
                 password=password(each.password_file) or "",
             ),
@@ -47,6 +45,7 @@ def collectors(
     *,
     reception: Reception,
     memory: CollectedLetters,
+    leases: LeaseBook,
     live: Live,
     clock: Clock,
     telemetry: Telemetry,
@@ -65,4 +64,4 @@ def collectors(
         telemetry=telemetry,
         closed=closed,
     )
-    return Collectors(means, node=node, lasting=lasting)
+    return Collectors(means, leases, node=node, lasting=lasting)

@@ -10,11 +10,11 @@ from mssgw.flow.documents import Documents
 from mssgw.flow.inspect import Inspector
 from mssgw.flow.leases import LEASE, Leases
 from mssgw.flow.live import Live
+from mssgw.flow.notices import Notices
 from mssgw.flow.notify import Notifier
 from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.patient_door import PatientDoor
 from mssgw.flow.patient_space import PatientNotices, PatientTransport
-from mssgw.flow.receipt import Notices
 from mssgw.flow.reception import Reception
 from mssgw.flow.sweep import Sweeper
 from mssgw.ports import (

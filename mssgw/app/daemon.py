@@ -17,7 +17,6 @@ from mssgw.app.collecting import collectors
 from mssgw.app.composition import Flow, assemble
 from mssgw.app.config import Config
 from mssgw.app.config.values import Endpoint
-from mssgw.app.deliverers import SESSIONS, Transports
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.mailbox_work import MailboxWork
 from mssgw.app.ourselves import Ourselves
@@ -27,6 +26,7 @@ from mssgw.app.stores import AtRest
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import Silence
 from mssgw.app.thrift import spare_the_collector
+from mssgw.app.transports import SESSIONS, Transports
 from mssgw.app.trust import TrustAtWork, trust_at_work
 from mssgw.app.validation import validators_of
 from mssgw.app.vigil import Vigil
@@ -182,6 +182,7 @@ class Daemon:
         return collectors(
             reception=flow.reception,
             memory=self._rest.collected,
+            leases=self._rest.leases,
             live=self._live,
             clock=self._rest.clock,
             telemetry=self._telemetry,

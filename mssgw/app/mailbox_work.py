@@ -10,7 +10,7 @@ from mssgw.flow.live import Live
 from mssgw.flow.own_letters import OwnLetters
 from mssgw.flow.patient_reading import PatientReading
 from mssgw.flow.patient_receipts import PatientReceipts, PatientWatch
-from mssgw.flow.posts import Posts, Turns
+from mssgw.flow.posts import NamedLeases, Posts
 from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.flow.retention import Kept, Retention
@@ -39,12 +39,12 @@ class MailboxWork:
         self._own = OwnLetters(store=rest.store, spool=rest.spool, live=live)
         self._collectors = collectors
 
-        def turns() -> Turns:
-            return Turns(rest.collected, clock=rest.clock, node=node, lasting=lasting)
+        def leases() -> NamedLeases:
+            return NamedLeases(rest.leases, clock=rest.clock, node=node, lasting=lasting)
 
-        self._receipts = ReceiptPosts(turns(), self._watch, alias=rest.store.alias)
-        self._retentions = RetentionPosts(turns(), self._retention, alias=rest.store.alias)
-        self._patients = Posts(turns(), self._patient_receipts)
+        self._receipts = ReceiptPosts(leases(), self._watch, alias=rest.store.alias)
+        self._retentions = RetentionPosts(leases(), self._retention, alias=rest.store.alias)
+        self._patients = Posts(leases(), self._patient_receipts)
 
     def follow(self, ready: "Ready") -> None:
         """As configured from now on."""

@@ -14,7 +14,7 @@ from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
-from mssgw.app.deliverers import kept, watched
+from mssgw.app.mailboxes import kept, watched
 from mssgw.app.patient_mailboxes import patient_watch
 from mssgw.app.seat import Seat
 from mssgw.app.telemetry.events import Silence
@@ -91,9 +91,9 @@ def made_of(
         identity=identity,
         listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
         collecting=plans(config),
-        watched=watched(config, wiring.password),
-        kept=kept(config, wiring.password),
-        patients=patient_watch(config, wiring.password),
+        watched=watched(config),
+        kept=kept(config),
+        patients=patient_watch(config),
     )
 
 

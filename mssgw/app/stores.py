@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from mssgw.app.config import Config
 from mssgw.app.config.file_advice import SERVICE_USER
-from mssgw.app.wiring import password
+from mssgw.app.config.files import password
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SystemClock
 from mssgw.edges.metering import UNMETERED
@@ -25,6 +25,7 @@ from mssgw.ports import (
     CollectedLetters,
     Desk,
     Directory,
+    LeaseBook,
     Meter,
     NotificationQueue,
     Patients,
@@ -37,7 +38,7 @@ from mssgw.ports import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtRest:
     """Everything that outlives the process, and how it fares. ``hot``: the memory of hot copies."""
 
@@ -47,6 +48,7 @@ class AtRest:
     patients: Patients
     notifications: NotificationQueue
     collected: CollectedLetters
+    leases: LeaseBook
     purges: Purges
     unopened: UnopenedLetters
     spool: Spool
@@ -103,17 +105,18 @@ async def at_rest(
             spool = _spool(config, opened, hot, meter)
             try:
                 yield AtRest(
-                    opened.store,
-                    opened.desk,
-                    opened.directory,
-                    opened.patients,
-                    opened.store,
-                    opened.store,
-                    opened.store,
-                    opened.store,
-                    spool,
-                    opened.vitals,
-                    hot,
+                    store=opened.store,
+                    desk=opened.desk,
+                    directory=opened.directory,
+                    patients=opened.patients,
+                    notifications=opened.store,
+                    collected=opened.store,
+                    leases=opened.store,
+                    purges=opened.store,
+                    unopened=opened.store,
+                    spool=spool,
+                    vitals=opened.vitals,
+                    hot=hot,
                     clock=opened.clock,
                     on_work=opened.on_work,
                     on_name_taken=opened.on_name_taken,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mssgw.app import wiring
 from mssgw.app.config import Config
-from mssgw.app.config.values import SecretFile
+from mssgw.app.config.places import SecretFile
 from mssgw.app.ourselves import standing
 from mssgw.app.trust import TrustAtWork
 from mssgw.app.trust_try import Try

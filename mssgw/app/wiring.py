@@ -1,15 +1,15 @@
 """Configuration to the values that flow and edges work with. Pure, except that next-hop passwords are read."""
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from mssgw.app.config.collector import Collector
+from mssgw.app.config.files import password
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
-from mssgw.app.config.values import Network, SecretFile
-from mssgw.app.deliverers import retained, to_mailboxes
+from mssgw.app.config.values import Network
+from mssgw.app.mailboxes import retained, to_mailboxes
 from mssgw.app.patient_mailboxes import route_to_patients
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
@@ -124,7 +124,7 @@ def routes(config: Config, listed: Listed | None = None) -> RouteTable:
     table |= _to_patients(config)
     ours = frozenset(domain for each in config.establishments for domain in each.domains)
     ours |= {config.gateway.patient_domain} if config.patient_space is not None else frozenset()
-    into = to_mailboxes(config, password)
+    into = to_mailboxes(config)
     return RouteTable(table, (listed or nobody_knows) if mutual else None, ours, into)
 
 
@@ -137,7 +137,7 @@ def patient_client(config: Config, sender: Address) -> Client | None:
 
 def _to_patients(config: Config) -> dict[str, Route]:
     """To the mailboxes that we keep for patients, and to their ordinary addresses."""
-    there = route_to_patients(config, password)
+    there = route_to_patients(config)
     if there is None:
         return {}
     ordinary = notifications(config).route
@@ -170,17 +170,6 @@ def _route(
         login=client.next_hop_login,
         password=password(client.next_hop_password_file),
     )
-
-
-def password(file: SecretFile | None) -> str | None:
-    """The first line of a password file. Raises OSError."""
-    if file is None:
-        return None
-    path = file.require()
-    try:
-        return path.read_text("utf-8").partition("\n")[0].rstrip("\r")
-    except UnicodeDecodeError:  # nor does its text reach a log: it quotes what it could not read
-        raise OSError(errno.EINVAL, "not UTF-8 text", str(path)) from None
 
 
 def settings(config: Config, listed: Listed | None = None) -> Settings:

@@ -1,7 +1,8 @@
-"""The matricule INS (INS-1 to INS-6): 13 characters and a key of two digits."""
+"""The matricule INS (INS-1 to INS-6): 13 characters and a key of two digits, and what it tells of an age."""
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
@@ -75,3 +76,18 @@ def _parse(value: str) -> Matricule:
     if value[13:] != key_of(value[:13]):
         raise MalformedMatricule("la cle du matricule INS est fausse")
     return Matricule(value)
+
+
+def may_be_minor(matricule: Matricule, today: date) -> bool:
+    """Whether this patient may be under 18: the two digits of the year leave a doubt, which counts as minor (SD-15).
+
+    The day is unknown: somebody who turns 18 this month may be minor still. So may who was born in an unknown month.
+    """
+    year, month = int(matricule.value[1:3]), int(matricule.value[3:5])
+    latest = month if 1 <= month <= 12 else 12
+    earliest = month if 1 <= month <= 12 else 1
+    for born in (1900 + year, 2000 + year):
+        months = (today.year - born) * 12 + today.month
+        if months - earliest >= 0 and months - latest <= 18 * 12:
+            return True
+    return False

@@ -1,10 +1,15 @@
 """What policy may look at in a letter: the facts of its header and structure, never its text."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mssgw.core.addresses import Address
 from mssgw.core.report import Carried
+
+# As we read, write and configure them: nothing of these forms can begin another line of a header.
+PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")  # a reference of X-MSS-NIL.  req: FMT-9
+CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")  # of a document, in X-MSS-CODECDA.  req: FMT-11
 
 
 class Fin(StrEnum):

@@ -1,6 +1,7 @@
 """SMTP replies: what we say to a peer, and what a peer said to us."""
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
@@ -42,3 +43,12 @@ class Reply:
 # Our own trouble is always 4xx: the letter stays with its sender, who tries again (threats finding 1).
 INTERNAL_ERROR = Reply(451, "4.3.0", "Incident interne, reessayez plus tard")
 DISK_FULL = Reply(452, "4.3.1", "Espace de stockage insuffisant, reessayez plus tard")
+
+
+def ascii_folded(sentence: str) -> str:
+    """A French sentence as an SMTP reply may carry it: ASCII, without accents (RFC 5321 section 4.2)."""
+    decomposed = unicodedata.normalize("NFKD", sentence.translate(_LIGATURES))
+    return decomposed.encode("ascii", "ignore").decode("ascii")
+
+
+_LIGATURES = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "’": "'", "«": '"', "»": '"', "–": "-", "—": "-"})

@@ -18,9 +18,9 @@ from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.core.routes import Route
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
+from mssgw.flow.notices import Notices, Result
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line, waits_with
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
-from mssgw.flow.receipt import Notices, Result
 from mssgw.ports import Clock, HalfSettled, Settlement, Spool, StillOurs, Store, Stored, Telemetry, Transport
 
 T = TypeVar("T")

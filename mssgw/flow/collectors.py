@@ -9,16 +9,17 @@ from datetime import timedelta
 from mssgw.flow.collect import CollectMeans, Collector
 from mssgw.flow.fetching import Plan
 from mssgw.flow.leases import LEASE
-from mssgw.flow.posts import Posts, Turns
+from mssgw.flow.posts import NamedLeases, Posts
+from mssgw.ports import LeaseBook
 
 
 class Collectors:
-    """Runs a collector for each plan that this node holds. ``node``, ``lasting``: as for Leases."""
+    """Runs a collector for each plan whose lease in ``book`` this node holds. ``node``, ``lasting``: as for Leases."""
 
-    def __init__(self, means: CollectMeans, *, node: str, lasting: timedelta = LEASE) -> None:
+    def __init__(self, means: CollectMeans, book: LeaseBook, *, node: str, lasting: timedelta = LEASE) -> None:
         self._means = means
-        turns = Turns(means.memory, clock=means.clock, node=node, lasting=lasting)
-        self._posts = Posts(turns, self._collector, told=self._tell, drain=means.commits.drain)
+        leases = NamedLeases(book, clock=means.clock, node=node, lasting=lasting)
+        self._posts = Posts(leases, self._collector, told=self._tell, drain=means.commits.drain)
 
     def follow(self, plans: Iterable[Plan]) -> None:
         """Collect by these from now on."""

@@ -28,7 +28,7 @@ from mssgw.ports.mailbox import (
 )
 
 PUT = Reply(250, "2.1.5", "Depose dans la boite aux lettres")
-FOUND = Reply(250, "2.1.5", "Depose deja dans la boite aux lettres")
+FOUND = Reply(250, "2.1.5", "Deja depose dans la boite aux lettres")
 SLOW = Reply(451, "4.4.2", "La messagerie du destinataire est trop lente")
 ATTEMPT = 1020.0  # seconds; a little below the limit of flow/attempt, so that the outcomes known by then count
 

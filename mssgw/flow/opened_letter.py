@@ -1,9 +1,8 @@
 """A letter that its reader has dealt with, as its mailbox gives it back, and the receipt that says so."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mssgw.core.addresses import Address
 from mssgw.core.journal import Entry
@@ -12,21 +11,13 @@ from mssgw.core.settings import Settings
 from mssgw.flow.ids import new_id
 from mssgw.flow.own_letters import OwnLetter
 from mssgw.formats.fin_shown import as_sent
+from mssgw.formats.french_time import local
 from mssgw.formats.headers import Header, read_header
-from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, personal_name, write_receipt
+from mssgw.formats.mdn_making import Disposition, Receipt, personal_name, write_receipt
 from mssgw.formats.mime import Scanner
+from mssgw.formats.own_reports import WHOLE_LIMIT
 from mssgw.formats.wire import stuffed
 from mssgw.ports import Collected, Mailbox, ReceiptSeen
-
-
-def _local_time() -> tzinfo:
-    try:
-        return ZoneInfo("Europe/Paris")
-    except ZoneInfoNotFoundError:
-        return UTC
-
-
-_ZONE = _local_time()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +103,6 @@ def _sent_at(header: Header, otherwise: datetime) -> datetime:
     """By its Date, in the time of the reader. A time that no calendar holds is none (OverflowError)."""
     try:
         written = parsedate_to_datetime(header.first("date"))
-        return (written if written.tzinfo is not None else written.replace(tzinfo=UTC)).astimezone(_ZONE)
+        return local(written if written.tzinfo is not None else written.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
-        return otherwise.astimezone(_ZONE)
+        return local(otherwise)

@@ -26,8 +26,8 @@ from mssgw.core.settings import Settings
 from mssgw.core.unopened import Unopened
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
+from mssgw.flow.notices import Notices, Result
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
-from mssgw.flow.receipt import Notices, Result
 from mssgw.formats.patient_notices import NotDelivered, write_not_delivered, write_something_waits
 from mssgw.ports import Clock, Patients, StillOurs, Stored, Telemetry, Transport, always
 

@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from mssgw.core.delivery import Lease
 from mssgw.core.errors import StoreUnavailable
 from mssgw.flow.leases import LEASE, RENEWALS
-from mssgw.ports import Clock, CollectedLetters
+from mssgw.ports import Clock, LeaseBook
 
 FINISH = 3.0  # seconds for what is at something that should not be broken off
 APART = 0.05  # seconds, on average, between the first steps of many
@@ -33,11 +33,11 @@ class Holder(Protocol):
         """Come to an end by itself; whether there is something to finish first."""
 
 
-class Turns:
-    """The named leases of this process. ``node``, ``lasting``: as for Leases."""
+class NamedLeases:
+    """Leases of this process, on names and not on letters. ``node``, ``lasting``: as for Leases."""
 
-    def __init__(self, memory: CollectedLetters, *, clock: Clock, node: str, lasting: timedelta = LEASE) -> None:
-        self._memory, self._clock, self._node, self._lasting = memory, clock, node, lasting
+    def __init__(self, book: LeaseBook, *, clock: Clock, node: str, lasting: timedelta = LEASE) -> None:
+        self._book, self._clock, self._node, self._lasting = book, clock, node, lasting
         self._every = lasting / RENEWALS
         self._token = f"{node}.{secrets.token_hex(8)}"
         self._until: datetime | None = None
@@ -54,7 +54,7 @@ class Turns:
         now = self._clock.now()
         lease = Lease(token=self._token, until=now + self._lasting)
         try:
-            ours = await self._memory.take_leases(names, lease, node=self._node, now=now)
+            ours = await self._book.take_leases(names, lease, node=self._node, now=now)
         except StoreUnavailable:  # told by all who need it more
             sure = self._until is not None and now + self._every < self._until
             return set(held) & set(names) if sure else set()
@@ -64,7 +64,7 @@ class Turns:
     async def leave(self) -> None:
         """Give them all up; when the store is away, they lapse."""
         with contextlib.suppress(StoreUnavailable):
-            await self._memory.leave_leases(self._token)
+            await self._book.leave_leases(self._token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class Posts(Generic[Plan]):
 
     def __init__(
         self,
-        turns: Turns,
+        leases: NamedLeases,
         make: Callable[[Plan], Holder],
         *,
         told: Callable[[Plan, bool], None] = lambda plan, begins: None,
         drain: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        self._turns, self._make, self._told, self._drain = turns, make, told, drain
+        self._leases, self._make, self._told, self._drain = leases, make, told, drain
         self._plans: dict[str, Plan] = {}
         self._running: dict[str, _Running[Plan]] = {}
         self._changed = asyncio.Event()
@@ -106,17 +106,17 @@ class Posts(Generic[Plan]):
                 self._changed.clear()
                 await self._settle()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._turns.every):
+                    async with asyncio.timeout(self._leases.every):
                         await self._changed.wait()
         finally:
             await self._stop(list(self._running))
             if self._drain is not None:
                 await self._drain()
-            await self._turns.leave()
+            await self._leases.leave()
 
     async def _settle(self) -> None:
         """Run what is ours and end what is not."""
-        ours = await self._turns.take(self._plans, held=self._running)
+        ours = await self._leases.take(self._plans, held=self._running)
         await self._stop([name for name, running in self._running.items() if not self._goes_on(name, running, ours)])
         new = sorted(name for name in ours - self._running.keys() if name in self._plans)
         for name in new:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from mssgw.core.addresses import Address
-from mssgw.flow.posts import Posts, Turns
+from mssgw.flow.posts import NamedLeases, Posts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 
 
@@ -11,9 +11,9 @@ class ReceiptPosts:
     """``make`` gives the watch of a mailbox; ``alias``: what stands for its address, on each node the same."""
 
     def __init__(
-        self, turns: Turns, make: Callable[[Watched], ReceiptWatch], *, alias: Callable[[Address], str]
+        self, leases: NamedLeases, make: Callable[[Watched], ReceiptWatch], *, alias: Callable[[Address], str]
     ) -> None:
-        self._posts, self._alias = Posts(turns, make), alias
+        self._posts, self._alias = Posts(leases, make), alias
 
     def follow(self, wanted: Iterable[Watched]) -> None:
         """Watch these from now on, and no others."""

@@ -21,7 +21,6 @@ from mssgw.ports import Login, PatientDoor, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
-
 UNKNOWN_PATIENT = Reply(530, "5.7.0", "Authentification requise : votre matricule INS et votre mot de passe")
 UNKNOWN = {Role.TRUST_SPACE: UNKNOWN_OPERATOR, Role.PATIENT_SPACE: UNKNOWN_PATIENT}
 
@@ -58,7 +57,7 @@ class Reception:
             facts = self._means.inspector.of_sender(self._live.settings, client, envelope, declared_size)
         except MalformedMatricule as error:
             reply = Reply(553, "5.1.7", error.reply.text)
-            await self._journal("mail", envelope, reply, None)
+            await self._turned_away("mail", envelope, reply, None)
             return reply
         except SpaceUnknown as error:  # req: WL-8
             self._log("mail", envelope, error.reply, "list-is-usable", "WL-8", None)
@@ -69,7 +68,7 @@ class Reception:
         try:
             facts = await self._means.inspector.of_recipient(self._live.settings, client, envelope, forward_path)
         except MalformedMatricule as error:  # req: NDR-8, INS-3
-            await self._journal("rcpt", envelope, error.reply, forward_path)
+            await self._turned_away("rcpt", envelope, error.reply, forward_path)
             return error.reply
         except SpaceUnknown as error:  # req: WL-8
             self._log("rcpt", envelope, error.reply, "list-is-usable", "WL-8", forward_path.address)
@@ -93,10 +92,10 @@ class Reception:
             rule, requirement = (worst.rule, worst.requirement) if worst else ("", "")
             self._log(stage, facts.envelope, verdict.reply, rule, requirement, path.address if path else None)
             return verdict.reply
-        await self._journal(stage, facts.envelope, verdict.reply, path, verdict)
+        await self._turned_away(stage, facts.envelope, verdict.reply, path, verdict)
         return verdict.reply
 
-    async def _journal(
+    async def _turned_away(
         self,
         stage: str,
         envelope: Envelope,
@@ -104,6 +103,7 @@ class Reception:
         path: ForwardPath | None,
         verdict: Refuse | None = None,
     ) -> None:
+        """Journal and log a 5xx. ``verdict`` None: no rule was asked, for an address could not be read."""
         findings = verdict.findings if verdict else ()
         worst = strictest(findings)
         address = path.address if path else None

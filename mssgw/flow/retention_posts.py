@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterable
 
 from mssgw.core.addresses import Address
-from mssgw.flow.posts import Posts, Turns
+from mssgw.flow.posts import NamedLeases, Posts
 from mssgw.flow.retention import Kept, Retention
 
 
 class RetentionPosts:
     """``make`` gives who looks after a mailbox; ``alias``: what stands for its address, on each node the same."""
 
-    def __init__(self, turns: Turns, make: Callable[[Kept], Retention], *, alias: Callable[[Address], str]) -> None:
-        self._posts, self._alias = Posts(turns, make), alias
+    def __init__(
+        self, leases: NamedLeases, make: Callable[[Kept], Retention], *, alias: Callable[[Address], str]
+    ) -> None:
+        self._posts, self._alias = Posts(leases, make), alias
 
     def follow(self, wanted: Iterable[Kept]) -> None:
         """Look after these from now on, and no others."""

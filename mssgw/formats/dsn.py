@@ -6,20 +6,17 @@ internationalised address: Written says so.
 
 import re
 from email.utils import format_datetime
-from hashlib import sha256
 
 from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope
 from mssgw.formats.dsn_text import subject_of, text_of_notice
 from mssgw.formats.fates import Action, Fate, NoticeOf
 from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
+from mssgw.formats.own_reports import WHOLE_LIMIT, report, returned
 from mssgw.formats.words import encoded
 
 __all__ = ["Action", "Fate", "NoticeOf", "Written", "returns_whole", "write_notice"]
 
-WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a notice carries the header only.  req: SD-1
-HEADER_LIMIT = 65_536  # octets of a returned header
-_LINE = 998
 _XCHAR = re.compile(r"\+([0-9A-F]{2})")
 
 
@@ -32,13 +29,12 @@ def write_notice(notice: NoticeOf) -> Written:
     """Write the message. The reverse-path must not be null: a notice is never answered (SD-4)."""
     to = notice.envelope.reverse_path
     assert to is not None
-    returned, eight_bit = _returned(notice)
+    about, eight_bit = _about(notice)
     parts = (
         text_part("text/plain; charset=utf-8", text_of_notice(notice).encode("utf-8")),
         mime_part("message/delivery-status", "7bit", _status(notice)),
-        returned,
+        about,
     )
-    boundary = _boundary(notice, parts)
     fields = (
         b"From: " + encoded("Passerelle de messagerie sécurisée").encode("ascii")
         + b"\r\n " + header_value(f"<MAILER-DAEMON@{notice.hostname}>"),
@@ -49,24 +45,10 @@ def write_notice(notice: NoticeOf) -> Written:
         *thread_fields(notice.original_message_id),
         b"Auto-Submitted: auto-replied",
         *product_field(notice.product),
-        b"MIME-Version: 1.0",
-        b'Content-Type: multipart/report; report-type=delivery-status;\r\n boundary="' + boundary + b'"',
-        b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),
     )  # fmt: skip
-    body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
-    return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not to.ascii_only)
-
-
-def _boundary(notice: NoticeOf, parts: tuple[bytes, ...]) -> bytes:
-    """A boundary that occurs in no part, whatever the returned letter holds."""
-    seed = f"{notice.message_id} {notice.spool_id}".encode("utf-8", "replace")
-    while True:
-        seed = sha256(seed).hexdigest()[:40].encode("ascii")
-        if not any(seed in part for part in parts):
-            return b"=_" + seed  # "=_" occurs in neither base64 nor quoted-printable
-
-
-# The machine part
+    seed = f"{notice.message_id} {notice.spool_id}"
+    content = report(fields, parts, kind="delivery-status", seed=seed, eight_bit=eight_bit)
+    return Written(content=content, eight_bit=eight_bit, smtputf8=not to.ascii_only)
 
 
 def _status(notice: NoticeOf) -> bytes:
@@ -113,34 +95,7 @@ def _decoded_xtext(xtext: str) -> str:
     return xtext if UNSAFE.search(plain) else plain
 
 
-# The returned letter
-
-
-def _returned(notice: NoticeOf) -> tuple[bytes, bool]:
-    """The third part, and whether it is 8-bit: the letter if it can stand in a notice as it is, else its header."""
+def _about(notice: NoticeOf) -> tuple[bytes, bool]:
     letter = notice.original
     size = len(letter) if notice.original_size is None else notice.original_size
-    header, _, _ = letter.partition(b"\r\n\r\n")
-    whole = bool(letter) and returns_whole(notice.action, notice.envelope, size)
-    if whole and header.isascii() and _fits(letter):
-        eight_bit = not letter.isascii()
-        return mime_part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
-    if len(header) > HEADER_LIMIT:
-        header = header[:HEADER_LIMIT].rpartition(b"\r\n")[0]
-    clean = b"\r\n".join(re.sub(rb"[\r\n\0]", b"?", line) for line in header.split(b"\r\n"))
-    charset = "utf-8" if _is_utf8(clean) else "iso-8859-1"
-    return text_part(f"text/rfc822-headers; charset={charset}", clean + b"\r\n"), False
-
-
-def _is_utf8(octets: bytes) -> bool:
-    try:
-        octets.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _fits(letter: bytes) -> bool:
-    """Whether all lines are clean and short enough to be sent on without a change."""
-    clean = letter.count(b"\r") == letter.count(b"\n") == letter.count(b"\r\n") and b"\0" not in letter
-    return clean and max(map(len, letter.split(b"\r\n"))) <= _LINE
+    return returned(letter, whole=bool(letter) and returns_whole(notice.action, notice.envelope, size))

@@ -3,9 +3,9 @@
 All of them refuse whatever the profile. No reason repeats anything of the file: a name of an entry may be a patient's.
 """
 
-from mssgw.core.clinical import Finding, Profile, Rule, Weight, ascii_folded, requirement_of
+from mssgw.core.clinical import Finding, Profile, Rule, Weight, requirement_of
 from mssgw.core.errors import GatewayError
-from mssgw.core.replies import Reply
+from mssgw.core.replies import Reply, ascii_folded
 
 
 class Stopped(GatewayError):

@@ -8,7 +8,7 @@ from itertools import islice
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
-from mssgw.core.message import Content, Fin, Mdn, MessageHead, MssFields, Notice, Unreadable
+from mssgw.core.message import CODE, PRODUCT, Content, Fin, Mdn, MessageHead, MssFields, Notice, Unreadable
 from mssgw.formats.beginnings import Beginnings
 from mssgw.formats.headers import Header, cited_ids, message_id, without_comments
 from mssgw.formats.mailboxes import MAX_ADDRESSES, Addresses, Allowance, read_addresses
@@ -32,8 +32,6 @@ KEPT = (*_MACHINE_PARTS[Content.MDN], *_MACHINE_PARTS[Content.DSN], "text/plain"
 MAX_SUBJECT = 2_000  # characters: a subject is compared, by hash, with that of an earlier letter (NDR-7)
 MAX_PERSON = 256
 MAX_CODES = 50
-_CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")
-_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 THREAD_ENDS = 100  # Message-IDs: the first and the last so many of a long thread are looked up
 
 # Postfix (smtpd_sasl_authenticated_header) puts this on a line of its own, where a client's HELO cannot reach.
@@ -220,13 +218,13 @@ def _mss(header: Header) -> MssFields:  # req: FMT-9, FMT-10, FMT-11
     told = header.first("x-mss-codecda").split(",")[:MAX_CODES]
     return MssFields(
         ins=ins if ins in ("", "O", "N") else "?",
-        codes=tuple(filter(_CODE.fullmatch, map(str.strip, told))) if header.all("x-mss-codecda") else None,
+        codes=tuple(filter(CODE.fullmatch, map(str.strip, told))) if header.all("x-mss-codecda") else None,
         product=_product(header.first("x-mss-nil").strip()),
     )
 
 
 def _product(told: str) -> str:
-    return told if not told or _PRODUCT.fullmatch(told) else "?"
+    return told if not told or PRODUCT.fullmatch(told) else "?"
 
 
 def _person(header: Header, options: HeadOptions) -> str | None:

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from mssgw.core.clinical import DocumentPatient, Finding, Mark, Match, match_address
+from mssgw.core.clinical import Finding, Mark
+from mssgw.core.document_patients import DocumentPatient, Match, match_address
 from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office

@@ -6,21 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from enum import StrEnum
-from hashlib import sha256
 
 from mssgw.core.addresses import Address
 from mssgw.formats.fin_shown import as_sent
-from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
+from mssgw.formats.french_time import MONTHS
+from mssgw.formats.own_parts import Written, header_value, mime_part, product_field, text_part, thread_fields
+from mssgw.formats.own_reports import WHOLE_LIMIT, report, returned
 from mssgw.formats.words import decoded, encoded
 
-WHOLE_LIMIT = 1_048_576  # octets: of a longer letter a receipt carries the header only.  req: SD-1
-_HEADER_LIMIT = 65_536
-_LINE = 998
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_MONTHS = (
-    *("janvier", "février", "mars", "avril", "mai", "juin"),
-    *("juillet", "août", "septembre", "octobre", "novembre", "décembre"),
-)
 
 
 class Disposition(StrEnum):
@@ -63,7 +57,6 @@ def write_receipt(receipt: Receipt) -> Written:
         mime_part("message/disposition-notification", "7bit", _machine_part(receipt)),
         *((about,) if about is not None else ()),
     )
-    boundary = _boundary(receipt.message_id, parts)
     fields = (
         b"From: <" + receipt.reader.text.encode("utf-8") + b">",
         b"To: <" + receipt.to.text.encode("utf-8") + b">",
@@ -73,13 +66,11 @@ def write_receipt(receipt: Receipt) -> Written:
         *thread_fields(receipt.original_message_id),
         b"Auto-Submitted: auto-replied",
         *product_field(receipt.product),
-        b"MIME-Version: 1.0",
-        b'Content-Type: multipart/report; report-type=disposition-notification;\r\n boundary="' + boundary + b'"',
-        b"Content-Transfer-Encoding: " + (b"8bit" if eight_bit else b"7bit"),
     )
-    body = b"".join(b"\r\n--" + boundary + b"\r\n" + part for part in parts) + b"\r\n--" + boundary + b"--\r\n"
+    kind, seed = "disposition-notification", receipt.message_id
+    content = report(fields, parts, kind=kind, seed=seed, eight_bit=eight_bit)
     plain = receipt.to.ascii_only and receipt.reader.ascii_only
-    return Written(content=b"\r\n".join(fields) + b"\r\n" + body, eight_bit=eight_bit, smtputf8=not plain)
+    return Written(content=content, eight_bit=eight_bit, smtputf8=not plain)
 
 
 def _subject(receipt: Receipt) -> str:
@@ -118,7 +109,7 @@ def _text(receipt: Receipt) -> str:
 
 def _day(at: datetime) -> str:
     """Day, month, hour."""
-    return f"{at.day} {_MONTHS[at.month - 1]} {at:%H:%M}"
+    return f"{at.day} {MONTHS[at.month - 1]} {at:%H:%M}"
 
 
 def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
@@ -134,26 +125,5 @@ def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6
 
 
 def _about(receipt: Receipt) -> tuple[bytes, bool]:
-    """The third part, and whether it is 8-bit: the letter if it can stand there as it is, else its header."""
     letter = as_sent(receipt.original)
-    header, _, _ = letter.partition(b"\r\n\r\n")
-    if receipt.whole and len(letter) <= WHOLE_LIMIT and header.isascii() and _fits(letter):
-        eight_bit = not letter.isascii()
-        return mime_part("message/rfc822", "8bit" if eight_bit else "7bit", letter), eight_bit
-    header = header[:_HEADER_LIMIT].rpartition(b"\r\n")[0] if len(header) > _HEADER_LIMIT else header
-    clean = b"\r\n".join(re.sub(rb"[\r\n\0]", b"?", line) for line in header.split(b"\r\n"))
-    return text_part("text/rfc822-headers; charset=utf-8", clean.decode("utf-8", "replace").encode() + b"\r\n"), False
-
-
-def _fits(letter: bytes) -> bool:
-    clean = letter.count(b"\r") == letter.count(b"\n") == letter.count(b"\r\n") and b"\0" not in letter
-    return clean and max(map(len, letter.split(b"\r\n"))) <= _LINE
-
-
-def _boundary(seed_text: str, parts: tuple[bytes, ...]) -> bytes:
-    """One that occurs in no part, whatever the letter holds."""
-    seed = UNSAFE.sub("?", seed_text).encode("ascii")
-    while True:
-        seed = sha256(seed).hexdigest()[:40].encode("ascii")
-        if not any(seed in part for part in parts):
-            return b"=_" + seed
+    return returned(letter, whole=receipt.whole and len(letter) <= WHOLE_LIMIT)

@@ -69,7 +69,7 @@ _ABOUT_A_SERVER: dict[str, tuple[str, str]] = {
     "La passerelle s'arrete": ("La passerelle s'arrête", "elle s'arrêtait au moment du dernier essai"),
     "Tentative interrompue : trop longue": ("Tentative interrompue : trop longue", ""),
     "Depose dans la boite aux lettres": ("Déposé dans la boîte aux lettres", ""),
-    "Depose deja dans la boite aux lettres": ("Déjà déposé dans la boîte aux lettres", ""),
+    "Deja depose dans la boite aux lettres": ("Déjà déposé dans la boîte aux lettres", ""),
     "La messagerie du destinataire est trop lente": ("La messagerie du destinataire est trop lente", ""),
     "Messagerie du destinataire injoignable": ("Messagerie du destinataire injoignable", ""),
     "La messagerie coupe a l'ouverture de cette boite : existe-t-elle ?": (

@@ -1,16 +1,14 @@
 """The header fields that we prepend to what we relay: where it came from, and what its documents are."""
 
-import re
 from collections.abc import Iterator
 from datetime import datetime
 
 from mssgw.core.clinical import Severity, Verdict
 from mssgw.core.facts import Facts
+from mssgw.core.message import CODE, PRODUCT
 from mssgw.core.report import Carried, Report
 from mssgw.formats.received import received
 
-_CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")  # what stands in a document reaches no header unseen: no line ends
-_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 _RULES = 10  # of a long report; the id leads to all of it
 
 
@@ -33,10 +31,10 @@ def _fields(facts: Facts, spool_id: str) -> Iterator[str]:
     if report is not None and report.complete and Carried.XDM in report.carried:  # req: FMT-10, FMT-11
         if not told.ins:
             yield f"X-MSS-INS: {'O' if report.is_qualified else 'N'}"
-        codes = ",".join(filter(_CODE.fullmatch, report.codes))
+        codes = ",".join(filter(CODE.fullmatch, report.codes))  # what stands in a document reaches no header unseen
         if told.codes is None and codes:
             yield f"X-MSS-CODECDA: {codes}"
-    if not told.product and _PRODUCT.fullmatch(facts.policy.product):  # req: FMT-9
+    if not told.product and PRODUCT.fullmatch(facts.policy.product):  # req: FMT-9
         yield f"X-MSS-NIL: {facts.policy.product}"
 
 

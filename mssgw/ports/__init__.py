@@ -10,6 +10,7 @@ from mssgw.ports.clock import Clock
 from mssgw.ports.collecting import AlreadyCollected, Collected, CollectedLetters
 from mssgw.ports.desk import ConversationRow, Desk, QueueRow, UnreadCount, UnreadRow
 from mssgw.ports.directory import Directory
+from mssgw.ports.leases import LeaseBook
 from mssgw.ports.mailbox import Account, Mailbox, Mailboxes
 from mssgw.ports.notifying import Hooks, NotificationQueue, Untold
 from mssgw.ports.patients import Patients
@@ -42,6 +43,7 @@ __all__ = [
     "HalfSettled",
     "Hooks",
     "Known",
+    "LeaseBook",
     "Letter",
     "LetterIn",
     "Login",

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-INLINE_LIMIT = 65_536  # octets of wire form that stay in the row; more goes to a spool file
+INLINE_LIMIT = 65_536  # octets of wire form that stay in the row; more goes to the spool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,8 +11,9 @@ class Body:
 
     ``size`` counts octets without stuffed dots (SD-1); ``wire_size`` counts them all. ``key`` is the 32-byte data key
     under which they rest. Up to INLINE_LIMIT the bytes are ``inline`` and the store keeps them encrypted in the row;
-    beyond, they are in the spool file of that id, already synced. ``hot`` is a copy of a large body's segments while
-    memory allows, so that a healthy letter is never read back.
+    beyond, they rest in the spool under that id, already durable: a file, or rows of the database that several nodes
+    share. ``hot`` is a copy of a large body's segments while memory allows, so that a healthy letter is never read
+    back.
     """
 
     spool_id: str

@@ -1,11 +1,9 @@
-"""What is remembered of letters that were fetched from mailboxes, so that none comes twice; and whose turn it is."""
+"""What is remembered of letters that were fetched from mailboxes, so that none comes twice."""
 
 from collections.abc import Collection, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
-
-from mssgw.core.delivery import Lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +44,3 @@ class CollectedLetters(Protocol):
 
     async def recognise(self, message: Collected, *, now: datetime) -> None:
         """Remember the number that such a message has now."""
-
-    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
-        """Take or renew the lease of each name, where nobody else holds it now; those that are ours.
-
-        A token that begins with ``node.`` is an earlier incarnation's: it holds nothing any more.
-        """
-
-    async def leave_leases(self, token: str) -> None:
-        """Give up all that is held under this token."""

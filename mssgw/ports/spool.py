@@ -14,7 +14,7 @@ class BodySink(Protocol):
         """Take more wire bytes, any length. Raises StoreFull or StoreUnavailable."""
 
     async def close(self, *, size: int) -> Body:
-        """Make the bytes durable (file and directory synced) and say where they are. ``size``: see Body."""
+        """Make the bytes durable and say where they are. ``size``: see Body."""
 
     async def discard(self) -> None:
         """Forget the bytes. Never raises."""
@@ -28,12 +28,12 @@ class Spool(Protocol):
     def read(self, body: Body) -> AsyncIterator[bytes]:
         """The wire bytes in segments.
 
-        Raises Gone when the file is missing, Undecryptable when it was changed; StoreUnavailable when that cannot be
+        Raises Gone when they are missing, Undecryptable when they were changed; StoreUnavailable when that cannot be
         told, as the whole spool is broken or missing.
         """
 
     async def remove(self, *spool_ids: str) -> None:
-        """Remove the files of these ids, where there are any."""
+        """Remove what rests under these ids, where there is anything."""
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
-        """Remove files without a row that are older than so many seconds: garbage of a crash, never a letter."""
+        """Remove bodies without a row that are older than so many seconds: garbage of a crash, never a letter."""

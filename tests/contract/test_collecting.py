@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from mssgw.core.delivery import Lease
 from mssgw.core.errors import Gone
 from mssgw.ports import AlreadyCollected, Collected, CollectedLetters
 from tests.contract.letters import Place
@@ -110,38 +109,6 @@ class TestForgetting:
         await place.store.forget(before=place.clock.now() - timedelta(days=365))
         assert await known(place, 1) == set()
         assert await known(place, 9, validity=8) == {9}
-
-
-class TestLeases:
-    async def hold(self, place: Place, node: str, *names: str, life: str = "1", minutes: float = 1) -> set[str]:
-        now = place.clock.now()
-        lease = Lease(token=f"{node}.{life}", until=now + timedelta(minutes=minutes))
-        return set(await memory_of(place).take_leases(names, lease, node=node, now=now))
-
-    async def test_one_node_at_a_time_holds_a_name(self, place: Place) -> None:
-        assert await self.hold(place, "a", "officine", "accueil") == {"officine", "accueil"}
-        assert await self.hold(place, "b", "officine", "pharmacie") == {"pharmacie"}
-        assert await self.hold(place, "a", "officine", "pharmacie") == {"officine"}
-
-    async def test_a_lease_lapses_when_it_is_not_renewed(self, place: Place) -> None:
-        await self.hold(place, "a", "officine")
-        place.clock.pass_(seconds=59)
-        assert await self.hold(place, "b", "officine") == set()
-        place.clock.pass_(seconds=1)
-        assert await self.hold(place, "b", "officine") == {"officine"}
-        assert await self.hold(place, "a", "officine") == set()
-
-    async def test_a_node_that_was_started_again_waits_for_nobody(self, place: Place) -> None:
-        """What its earlier incarnation held is its own; what a node of a longer name holds is not."""
-        await self.hold(place, "a", "officine")
-        await self.hold(place, "a.b", "accueil")
-        assert await self.hold(place, "a", "officine", "accueil", life="2") == {"officine"}
-
-    async def test_what_is_given_up_is_free_at_once(self, place: Place) -> None:
-        await self.hold(place, "a", "officine")
-        await self.hold(place, "b", "accueil")
-        await memory_of(place).leave_leases("a.1")
-        assert await self.hold(place, "c", "officine", "accueil") == {"officine"}
 
 
 def test_a_repr_shows_no_content() -> None:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mssgw.core.clinical import DocumentPatient, Environment, Finding, Profile
+from mssgw.core.clinical import Environment, Finding, Profile
+from mssgw.core.document_patients import DocumentPatient
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Order
 from mssgw.formats import documents, xdm

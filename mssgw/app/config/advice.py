@@ -1,20 +1,17 @@
 """Settings that work but deserve a second look: what ``mssgw check`` warns of."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mssgw.app.config.file_advice import FILE_CHECKS
+from mssgw.app.config.file_advice import FILE_ADVICE
 from mssgw.app.config.files import path_readable
 from mssgw.app.config.listener_advice import listener_certificates
 from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.bal import BalKind
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.identity import in_file
-
-Found = Iterator[Complaint]
 
 WIDEST = {4: 16, 6: 48}  # bits that say whose addresses they are: a hospital has no more
 LONGEST_WAIT, SHORTEST_LOOK = timedelta(seconds=10), timedelta(milliseconds=500)
@@ -40,7 +37,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _products,
         _trace,
         listener_certificates,
-        *FILE_CHECKS,
+        *FILE_ADVICE,
     )
     return [complaint for check in checks for complaint in check(config)]
 

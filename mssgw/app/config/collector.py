@@ -1,74 +1,27 @@
 """[[collector]]: a mailbox hosted elsewhere that we collect from, and what its settings must hold together."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from typing import Any
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
-from mssgw.app.config.problems import Complaint
-from mssgw.app.config.values import Duration, File, Flag, LoginName, MailAddress, Name, next_hop
-from mssgw.formats.imap_writing import Unwritable
-from mssgw.formats.imap_writing import folder as written
+from mssgw.app.config.imap_server import Folder, Host, ImapServer, Keyword
+from mssgw.app.config.places import File
+from mssgw.app.config.problems import Complaint, Found
+from mssgw.app.config.values import Duration, Flag, LoginName, MailAddress
 from mssgw.ports.mailbox import INBOX
 
-Found = Iterator[Complaint]
-
 SHORTEST_POLL = timedelta(seconds=5)
-_KEYWORD = re.compile(r"[A-Za-z0-9$._-]{1,64}")
 
 
-def host(value: object) -> str:
-    """A host name or IP address; its certificate has to name it."""
-    try:
-        return next_hop(f"[{value}]:1" if isinstance(value, str) and ":" in value else f"{value}:1").host
-    except ValueError:
-        raise ValueError('expected a host such as "imap.operateur.fr"') from None
+class Collector(ImapServer):
+    """``address``: the mailbox's own, by which exchanges with patients are known; None: ``recipient``.
 
+    ``done_folder`` None: what was collected stays where it is, with the keyword ``mark``.
+    """
 
-def port(value: object) -> int:
-    """A TCP port."""
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65_535:
-        raise ValueError("expected a port from 1 to 65535")
-    return value
-
-
-def folder(value: object) -> str:
-    """The name of a folder, as people write it."""
-    try:
-        if isinstance(value, str) and value.isprintable() and written(value):
-            return INBOX if value.upper() == INBOX else value  # it has no case (RFC 3501 section 5.1)
-    except Unwritable:
-        pass
-    raise ValueError('expected the name of a folder, such as "INBOX" or "Archives/Releves"')
-
-
-def keyword(value: object) -> str:
-    """An IMAP keyword of our own; none of the standard's: what people do to a letter does not mean that we took it."""
-    if not isinstance(value, str) or not _KEYWORD.fullmatch(value):
-        raise ValueError('expected an IMAP keyword, such as "$MssgwCollected"')
-    return value
-
-
-Host = Annotated[str, PlainValidator(host)]
-Port = Annotated[int, PlainValidator(port)]
-Folder = Annotated[str, PlainValidator(folder)]
-Keyword = Annotated[str, PlainValidator(keyword)]
-
-
-class Collector(BaseModel):
-    """``address``: the mailbox's own, by which exchanges with patients are known; None: ``recipient``. ``port`` None:
-    the usual one. ``done_folder`` None: what was collected stays where it is, with the keyword ``mark``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: Name
     host: Host
-    port: Port | None = None
-    tls: Literal["implicit", "starttls"] = "implicit"
     user: LoginName
     password_file: File
     folder: Folder = INBOX
@@ -79,10 +32,6 @@ class Collector(BaseModel):
     address: MailAddress | None = None
     sends_through_us: Flag = False
     poll: Duration = timedelta(minutes=1)
-
-    @property
-    def usual_port(self) -> int:
-        return self.port or (993 if self.tls == "implicit" else 143)
 
     @property
     def bal(self) -> Any:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from mssgw.app.config import lines
 from mssgw.app.config.model import Config
-from mssgw.app.config.problems import Complaint
-from mssgw.app.config.values import SecretFile
+from mssgw.app.config.places import SecretFile
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.edges.vault import UnusableKey, read_master_key
 
-Found = Iterator[Complaint]
 _Named = tuple[lines.Path, SecretFile | None]
 
 SERVICE_USER = "mssgw"  # systemd/sysusers.conf
@@ -166,4 +165,4 @@ def _strangers(config: Config) -> Found:
         yield Complaint(("gateway", "state_dir"), message)
 
 
-FILE_CHECKS = (_the_file_itself, _key_files, _unseen, _out_of_reach, _state, _strangers)
+FILE_ADVICE = (_the_file_itself, _key_files, _unseen, _out_of_reach, _state, _strangers)

@@ -5,11 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mssgw.app.config.model import Config, Tls
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.trust import Certificate
 from mssgw.edges.certificates import UnreadableCertificates, certificates
-
-Found = Iterator[Complaint]
 
 SOON = 14  # days before a certificate ends; [trust], whose certificates take longer to have, is told earlier
 

@@ -1,17 +1,15 @@
 """What [[listener]] must hold, and hold together with the rest. Run like the other checks: see checks.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import readable
 from mssgw.app.config.model import Listener, MetricsSettings, Tls, TrustSettings
-from mssgw.app.config.problems import Complaint, repeated
+from mssgw.app.config.problems import Complaint, Found, repeated
 from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.config.values import Endpoint
 from mssgw.core.envelope import Role
 from mssgw.edges.tls import KeyMisconfigured, TlsMisconfigured, server_context
-
-Found = Iterator[Complaint]
 
 
 def listeners_are_distinct(listeners: Sequence[Listener]) -> Found:

@@ -94,7 +94,7 @@ def _placed(complaints: Iterable[Complaint], path: Path, where: dict[lines.Path,
 
 
 def _validate(raw: Mapping[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], list[Complaint]]:
-    """The sound sections by attribute name, and what is wrong with the others. ``context``: see values.py."""
+    """The sound sections by attribute name, and what is wrong with the others. ``context``: see places.py."""
     try:
         config = Config.model_validate(raw, context=context)
     except ValidationError as error:

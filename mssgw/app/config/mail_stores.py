@@ -1,19 +1,17 @@
 """[[mail_store]]: where the mailboxes are that we deliver into, and what it must hold together with [[mailbox]]."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, PlainValidator
+from pydantic import PlainValidator
 
-from mssgw.app.config.collector import Host, Port
 from mssgw.app.config.files import readable
-from mssgw.app.config.problems import Complaint
-from mssgw.app.config.values import Endpoint, File, LoginName, Name, next_hop
+from mssgw.app.config.imap_server import ImapServer
+from mssgw.app.config.places import File
+from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
+from mssgw.app.config.values import Endpoint, LoginName, next_hop
 from mssgw.core.bal import BalKind
-
-Found = Iterator[Complaint]
 
 _LEAST_NOTICE = timedelta(days=1)
 
@@ -34,37 +32,24 @@ def way_by_lmtp(value: object) -> Endpoint | str:
 Lmtp = Annotated[Endpoint | str, PlainValidator(way_by_lmtp)]
 
 
-class MailStore(BaseModel):
+class MailStore(ImapServer):
     """``host``, ``port``, ``tls``: its IMAP server. ``lmtp``: letters go there, and not by IMAP.
 
     ``master_user``: a login of the store's own that opens every mailbox; else each [[mailbox]] has its password.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    name: Name
-    host: Host | None = None
-    port: Port | None = None
-    tls: Literal["implicit", "starttls"] = "implicit"
     master_user: LoginName | None = None
     master_password_file: File | None = None
     lmtp: Lmtp | None = None
     lmtp_tls: Literal["none", "starttls"] = "starttls"
-
-    @property
-    def usual_port(self) -> int:
-        return self.port or (993 if self.tls == "implicit" else 143)
 
 
 Stores = Sequence[MailStore]
 
 
 def mail_stores_are_whole(mail_stores: Stores) -> Found:
-    names: set[str] = set()
+    yield from repeated(((("mail_store", n, "name"), each.name) for n, each in enumerate(mail_stores)), "name")
     for n, each in enumerate(mail_stores):
-        if each.name in names:
-            yield Complaint(("mail_store", n, "name"), "another entry has the same name")
-        names.add(each.name)
         if each.host is None and each.lmtp is None:
             yield Complaint(("mail_store", n, "host"), "expected host (its IMAP server), lmtp, or both")
         for key, other in (("master_user", "master_password_file"), ("master_password_file", "master_user")):
@@ -85,8 +70,7 @@ def mailboxes_are_where_they_say(mailboxes: Sequence[Any], mail_stores: Stores) 
             continue
         store = stores.get(mailbox.mail_store)
         if store is None:
-            near = get_close_matches(mailbox.mail_store, stores, n=1)
-            hint = f'; did you mean "{near[0]}"?' if near else ""
+            hint = did_you_mean(mailbox.mail_store, stores)
             yield Complaint(("mailbox", n, "mail_store"), f"no [[mail_store]] has this name{hint}")
             continue
         yield from _can_be_opened(n, mailbox, store)

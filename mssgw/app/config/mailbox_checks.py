@@ -1,15 +1,34 @@
-"""What [[mailbox]], [notifications] and [reports] must hold together; see checks.py."""
+"""What [[mailbox]] and [notifications] must hold together with the rest; see checks.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
+from mssgw.app.config.client_checks import Establishments, TrustedDomains, next_hop_login_is_whole
 from mssgw.app.config.files import authorities, readable
-from mssgw.app.config.model import Gateway, Mailbox, NotificationSettings, Retention
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.model import Gateway, Mailbox, NotificationSettings, Retention, TrustSettings
+from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
 from mssgw.core.bal import BalKind
 from mssgw.core.notifying import ByMail
-from mssgw.core.routes import TlsPolicy
 
-Found = Iterator[Complaint]
+
+def mailboxes_have_a_home(
+    mailboxes: Sequence[Mailbox],
+    establishments: Establishments,
+    trusted_domains: TrustedDomains,
+    gateway: Gateway,
+    trust: TrustSettings | None,
+) -> Found:
+    yield from repeated(((("mailbox", n, "address"), each.address) for n, each in enumerate(mailboxes)), "address")
+    served = {domain for client in (*establishments, *trusted_domains) for domain in client.domains}
+    for n, mailbox in enumerate(mailboxes):
+        domain = mailbox.address.domain
+        if domain == gateway.patient_domain:
+            yield Complaint(("mailbox", n, "address"), "a patient's address is no BAL")
+        elif domain not in served and trust is None:  # else the white list may have it
+            hint = did_you_mean(domain, served - {gateway.patient_domain}, cutoff=0.8)
+            message = f'"{domain}" is a domain of no [[establishment]] and no [[trusted_domain]]{hint}'
+            yield Complaint(("mailbox", n, "address"), message)
+        if mailbox.pharmacy and mailbox.kind is not BalKind.ORG:  # req: WHO-3
+            yield Complaint(("mailbox", n, "pharmacy"), "patients write first to a pharmacy's ORG mailbox only")
 
 
 def exchanges_close_when_they_can(mailboxes: Sequence[Mailbox], retention: Retention) -> Found:  # req: FIN-4
@@ -42,17 +61,13 @@ def notifications_have_a_way(notifications: NotificationSettings, gateway: Gatew
     at = "notifications"
     if notifications.sender is not None and notifications.sender.domain == gateway.patient_domain:
         yield Complaint((at, "sender"), "expected an ordinary address, not one in the patient domain")
-    if notifications.next_hop_login is not None and notifications.next_hop_password_file is None:
-        yield Complaint((at, "next_hop_password_file"), "expected, because next_hop_login is set")
-    if notifications.next_hop_password_file is not None and notifications.next_hop_login is None:
-        yield Complaint((at, "next_hop_login"), "expected, because next_hop_password_file is set")
-    if notifications.next_hop_login is not None and notifications.next_hop_tls is TlsPolicy.NONE:  # req: TLS-7
-        yield Complaint((at, "next_hop_login"), "a password goes over TLS only: set next_hop_tls")
+    yield from next_hop_login_is_whole((at,), notifications)
     yield from readable((at, "next_hop_password_file"), notifications.next_hop_password_file)
     yield from authorities((at, "ca_file"), notifications.ca_file)
 
 
 MAILBOX_CHECKS: tuple[Callable[..., Found], ...] = (
+    mailboxes_have_a_home,
     exchanges_close_when_they_can,
     whom_to_tell_can_be_told,
     notifications_have_a_way,

@@ -8,20 +8,21 @@ from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr
 
-from mssgw.app.config.collector import Collector, Folder, Keyword
+from mssgw.app.config.collector import Collector
+from mssgw.app.config.imap_server import Folder, Keyword
 from mssgw.app.config.mail_stores import MailStore
+from mssgw.app.config.places import Directory, File, SecretFile, Source
+from mssgw.app.config.table import Table
 from mssgw.app.config.targets import Notify
 from mssgw.app.config.values import (
     Cidr,
     Count,
     Day,
-    Directory,
     Domain,
     Duration,
     FieldName,
-    File,
     Flag,
     HostName,
     ListenAddress,
@@ -35,9 +36,7 @@ from mssgw.app.config.values import (
     PatientsLogin,
     Processes,
     Product,
-    SecretFile,
     Size,
-    Source,
     Text,
     address,
 )
@@ -72,13 +71,10 @@ def _listed(value: object) -> object:
 
 
 _LIST = BeforeValidator(_listed)
+NextHopTls = Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT]  # MUTUAL goes with [trust], not by choice
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Gateway(_Table):
+class Gateway(Table):
     """[gateway]: who we are and where our state lies."""
 
     hostname: HostName
@@ -92,7 +88,7 @@ class Gateway(_Table):
     )
 
 
-class StoreSettings(_Table):
+class StoreSettings(Table):
     """[store]: the database, the master key, memory for bodies on their way."""
 
     url: Text = "sqlite:///{state_dir}/mssgw.db"
@@ -101,7 +97,7 @@ class StoreSettings(_Table):
     hot_bodies: Size = 48 * 2**20
 
 
-class Listener(_Table):
+class Listener(Table):
     """[[listener]]: a port that we serve. ``socket``: the FileDescriptorName that systemd passes it under."""
 
     name: Name
@@ -115,13 +111,13 @@ class Listener(_Table):
     auth: Flag = False
 
 
-class _Client(_Table):
+class _Client(Table):
     """What establishments and operators share: where they come from and where their mail goes."""
 
     name: Name
     domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
     networks: Annotated[tuple[Cidr, ...], _LIST] = ()
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
 
@@ -144,7 +140,7 @@ class TrustedDomain(_Client):
     next_hop: NextHopOrMx
 
 
-class Login(_Table):
+class Login(Table):
     """[[login]]: a person or program that submits with a password. No ``addresses``: all that its establishment has."""
 
     user: LoginName
@@ -153,7 +149,7 @@ class Login(_Table):
     addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
 
 
-class Mailbox(_Table):
+class Mailbox(Table):
     """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3).
 
     ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
@@ -193,11 +189,11 @@ class Mailbox(_Table):
         return self.processed_folder is not None or self.processed_keyword is not None
 
 
-class NotificationSettings(_Table):
+class NotificationSettings(Table):
     """[notifications]: how those are told whom [[mailbox]] notify names. ``next_hop`` is for addresses only."""
 
     next_hop: NextHop | None = None
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     next_hop_login: LoginName | None = None
     next_hop_password_file: File | None = None
     sender: MailAddress | None = None
@@ -205,14 +201,14 @@ class NotificationSettings(_Table):
     ca_file: File | None = None
 
 
-class Reports(_Table):
+class Reports(Table):
     """[reports]: letters that asked to be acknowledged, and that nobody has read (MDN-2)."""
 
     unread_after: Duration = timedelta(days=7)
     unread_alarm: Flag = False
 
 
-class PolicySettings(_Table):
+class PolicySettings(Table):
     """[policy]: SD-9 and SD-4."""
 
     conversations: Conversations = Conversations.ENFORCE
@@ -220,7 +216,7 @@ class PolicySettings(_Table):
     patient_receipts_after_data: Flag = False
 
 
-class DocumentSettings(_Table):
+class DocumentSettings(Table):
     """[documents]: how strictly CDA R2 and IHE XDM are judged, and by how many processes.
 
     ``validators`` 0: one for each core. ``deadline``: for the documents of one letter (SD-10).
@@ -233,7 +229,7 @@ class DocumentSettings(_Table):
     deadline: Duration = timedelta(seconds=2)
 
 
-class DocumentException(_Table):
+class DocumentException(Table):
     """[[document_policy]]: another policy for some of our domains; what is not given is that of [documents]."""
 
     domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
@@ -242,14 +238,14 @@ class DocumentException(_Table):
     inbound_rejected: Rejected | None = None
 
 
-class MssSettings(_Table):
+class MssSettings(Table):
     """[mss]: what we say in header fields X-MSS-…; ``product``: the reference of this gateway, for its own messages."""
 
     add_headers: Flag = False
     product: Product | None = None
 
 
-class Limits(_Table):
+class Limits(Table):
     """[limits]: what one letter or peer may ask of us."""
 
     message_size: Size = 10_485_760  # req: SD-1
@@ -266,7 +262,7 @@ class Limits(_Table):
     disk_reserve: Size = 500 * 2**20
 
 
-class DeliverySettings(_Table):
+class DeliverySettings(Table):
     """[delivery]: when to try again, warn and give up."""
 
     first_retry: Duration = timedelta(minutes=1)
@@ -279,7 +275,7 @@ class DeliverySettings(_Table):
     ca_file: File | None = None
 
 
-class TrustSettings(_Table):
+class TrustSettings(Table):
     """[trust]: the trust space of MSSanté (§8). Given, it decides who is an operator; without it, networks do.
 
     ``white_list`` and ``crls``: paths or URLs. ``anchors``: PEM of the certificate authorities that are trusted, and no
@@ -301,7 +297,7 @@ class TrustSettings(_Table):
     purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
 
 
-class PatientSpaceSettings(_Table):
+class PatientSpaceSettings(Table):
     """[patient_space]: given, the patient domain is ours: we keep its mailboxes and the registry of its patients.
 
     ``mail_store``: where these are, each opened as ``user``; ``receipt_sessions``: how many of them are watched without
@@ -314,38 +310,38 @@ class PatientSpaceSettings(_Table):
     receipt_sessions: Count = 50
     fin_shown: Literal["subject", "keyword"] = "subject"
     next_hop: NextHop | None = None
-    next_hop_tls: Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT] = TlsPolicy.REQUIRE
+    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
     bad_key: Literal["refuse", "notice"] = "refuse"
 
 
-class DirectorySettings(_Table):
+class DirectorySettings(Table):
     """[directory]: given, the imported directory says which mailboxes patients may write to first (WHO-3)."""
 
     max_age: Duration = timedelta(days=7)
 
 
-class Retention(_Table):
+class Retention(Table):
     """[retention]: how long the trace stays (TRC-2); how long before the readers of a mailbox are told what goes."""
 
     trace: Duration = timedelta(days=365)
     purge_notice: Duration = timedelta(days=14)
 
 
-class Log(_Table):
+class Log(Table):
     """[log]: standard output, for journald or a terminal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
 
 
-class MetricsSettings(_Table):
+class MetricsSettings(Table):
     """[metrics]: where monitoring looks at us. ``address`` None: nowhere."""
 
     address: ListenAddressOrNone = None
     allow_remote: Flag = False
 
 
-class Config(_Table):
+class Config(Table):
     """The whole file. Plural attributes are its arrays of tables."""
 
     gateway: Gateway

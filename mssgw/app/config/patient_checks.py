@@ -1,15 +1,12 @@
 """What [patient_space] must hold together with the rest. Run like the other checks: see checks.py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping, Sequence
 
 from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import Establishment, Gateway, Listener, PatientSpaceSettings, Tls, TrustedDomain
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found, did_you_mean
 from mssgw.core.envelope import Role
 from mssgw.core.patients import HOUSEHOLD
-
-Found = Iterator[Complaint]
 
 
 def patients_log_in_over_tls(listeners: Sequence[Listener], patient_space: PatientSpaceSettings | None) -> Found:
@@ -70,9 +67,7 @@ def patients_have_mailboxes(patient_space: PatientSpaceSettings | None, mail_sto
 def _opens(name: str, stores: Mapping[str, MailStore]) -> Found:
     at, store = ("patient_space", "mail_store"), stores.get(name)
     if store is None:
-        near = get_close_matches(name, stores, n=1)
-        hint = f'; did you mean "{near[0]}"?' if near else ""
-        yield Complaint(at, f"no [[mail_store]] has this name{hint}")
+        yield Complaint(at, f"no [[mail_store]] has this name{did_you_mean(name, stores)}")
         return
     if store.lmtp is not None or store.host is None:
         message = "expected a [[mail_store]] with host and without lmtp: by IMAP we see that a letter was opened"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from mssgw.app.config.lines import Path
 
@@ -35,13 +36,22 @@ class Complaint:
     message: str
 
 
-def repeated(values: Iterable[tuple[Path, object]], what: str) -> Iterator[Complaint]:
+Found = Iterator[Complaint]
+
+
+def repeated(values: Iterable[tuple[Path, object]], what: str) -> Found:
     """Every value but the first of its kind; None is no value. ``what``: what they are called."""
     seen: set[object] = set()
     for path, value in values:
         if value is not None and value in seen:
             yield Complaint(path, f"another entry has the same {what}")
         seen.add(value)
+
+
+def did_you_mean(given: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """What to say behind "there is no such name" where one of the known is near; "" where none is."""
+    near = get_close_matches(given, list(known), n=1, cutoff=cutoff)
+    return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def dotted(path: Path) -> str:

@@ -7,7 +7,8 @@ as they were and says which would have changed; every other key is in force from
 from collections.abc import Sequence
 from typing import TypeVar
 
-from mssgw.app.config.model import Config, Listener, _Table
+from mssgw.app.config.model import Config, Listener
+from mssgw.app.config.table import Table
 
 RESTART = {
     "gateway": ("hostname", "workers", "node", "state_dir"),
@@ -34,7 +35,7 @@ RESTART = {
     "retention": ("trace",),
     "metrics": ("address", "allow_remote"),
 }
-T = TypeVar("T", bound=_Table)
+T = TypeVar("T", bound=Table)
 
 
 def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:

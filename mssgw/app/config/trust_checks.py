@@ -1,19 +1,17 @@
 """What [trust] must hold, and hold together with the rest. Run like the other checks: see checks.py."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
 from mssgw.app.config.files import authorities, readable
 from mssgw.app.config.model import Gateway, Listener, Tls, TrustedDomain, TrustSettings
-from mssgw.app.config.problems import Complaint
+from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
 from mssgw.edges.anchors import Anchors
 from mssgw.edges.tls import KeyMisconfigured, TlsMisconfigured
 from mssgw.edges.tls_mutual import peer_context
-
-Found = Iterator[Complaint]
 
 
 def served_by_trust(listener: Listener, trust: TrustSettings | None) -> bool:

@@ -1,20 +1,19 @@
-"""What a setting may hold: text of the file to a typed value, or what was expected instead.
+"""What a setting may hold: text of the file to a typed value, or what was expected instead. Of places: places.py.
 
 A validator raises ValueError with what it expected; the loader adds what it found.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import PlainValidator, ValidationInfo
+from pydantic import PlainValidator
 
 from mssgw.core.addresses import Address, domain_key
 from mssgw.core.errors import MalformedAddress
+from mssgw.core.message import PRODUCT
 
 Network = IPv4Network | IPv6Network
 
@@ -23,7 +22,6 @@ _SIZE = re.compile(r"([0-9]+) ?(B|kB|MB|GB|KiB|MiB|GiB)")
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _ARGON2 = re.compile(r"\$argon2id\$v=19\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
-_PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 section 2.2: printable, no colon
 
 
@@ -49,27 +47,6 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class SecretFile:
-    """A file named in the configuration, or a systemd credential as ``credential:NAME``.
-
-    ``path`` is None for a credential while systemd gives none: ``mssgw check`` run by hand.
-    """
-
-    named: str
-    path: Path | None
-
-    @property
-    def credential(self) -> bool:
-        return self.named.startswith("credential:")
-
-    def require(self) -> Path:
-        """The path. Raises FileNotFoundError for a credential outside the service."""
-        if self.path is None:
-            raise FileNotFoundError(f"{self.named} exists only inside the systemd service, from its next start on")
-        return self.path
 
 
 def duration(value: object) -> timedelta:
@@ -280,59 +257,9 @@ def field_name(value: object) -> str:
 
 def product(value: object) -> str:
     """A reference of X-MSS-NIL, as convergence.esante.gouv.fr gives it (FMT-9)."""
-    if not isinstance(value, str) or not _PRODUCT.fullmatch(value):
+    if not isinstance(value, str) or not PRODUCT.fullmatch(value):
         raise ValueError('expected the reference of a product, such as "NIL-2041-01", without accents')
     return value
-
-
-def directory(value: object, info: ValidationInfo) -> Path:
-    """A folder; a relative one lies beside the configuration file."""
-    if isinstance(value, Path):
-        return value
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError('expected a folder such as "/var/lib/mssgw"')
-    return _base(info) / value
-
-
-def secret_file(value: object, info: ValidationInfo) -> SecretFile:
-    """A file, or ``credential:NAME`` for a file in $CREDENTIALS_DIRECTORY; a relative one lies beside the
-    configuration file."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError('expected a file, or a systemd credential such as "credential:tls-key"')
-    scheme, colon, credential = value.partition(":")
-    if scheme != "credential" or not colon:
-        return SecretFile(value, _base(info) / value)
-    if not _NAME.fullmatch(credential):
-        raise ValueError('expected the name of a systemd credential, such as "credential:tls-key"')
-    given = os.environ.get("CREDENTIALS_DIRECTORY")
-    path = Path(given) / credential if given else None
-    by_hand = info.context is not None and info.context.get("by_hand")
-    return SecretFile(value, None if path is not None and by_hand and _is_absent(path) else path)
-
-
-def source(value: object, info: ValidationInfo) -> str:
-    """A URL as it stands, or the path of a file; a relative one lies beside the configuration file."""
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise ValueError('expected a file, or a URL such as "https://espacedeconfiance.mssante.fr/liste.xml"')
-    scheme, colon, _ = value.partition("://")
-    return value if colon and scheme.isalpha() else str(_base(info) / value)
-
-
-def _is_absent(path: Path) -> bool:
-    """Not there; one that may not be looked at is not absent."""
-    try:
-        path.stat()
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _base(info: ValidationInfo) -> Path:
-    context: Any = info.context or {}
-    base = context.get("base", Path())
-    return base if isinstance(base, Path) else Path()
 
 
 Duration = Annotated[timedelta, PlainValidator(duration)]
@@ -356,6 +283,3 @@ NextHop = Annotated[Endpoint, PlainValidator(next_hop)]
 NextHopOrMx = Annotated[Endpoint | None, PlainValidator(next_hop_or_mx)]
 FieldName = Annotated[str, PlainValidator(field_name)]
 Product = Annotated[str, PlainValidator(product)]
-Directory = Annotated[Path, PlainValidator(directory)]
-File = Annotated[SecretFile, PlainValidator(secret_file)]
-Source = Annotated[str, PlainValidator(source)]

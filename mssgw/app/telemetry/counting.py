@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from mssgw.app.telemetry.metrics import DOCUMENTS, OTHER, OUTCOMES, SWEEPS, TOLD, Metrics
+from mssgw.app.telemetry.labels import DOCUMENTS, OTHER, OUTCOMES, SWEEPS, TOLD
+from mssgw.app.telemetry.metrics import Metrics
 from mssgw.core.clinical import Verdict
 from mssgw.flow.accept import STRIKES_BEFORE_HOLD
 

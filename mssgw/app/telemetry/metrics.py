@@ -1,9 +1,7 @@
 """What the gateway counts and measures, in Prometheus' terms.
 
-Every label has a fixed set of values that stand at 0 from the start: an alert on a series that does not exist yet
-never fires. Values are codes and configured names, never anything that a letter or a peer said.
-
-One registry a process: ``Metrics`` owns it. Several workers: app/eyes/family.py.
+Every label has a fixed set of values (labels.py) that stand at 0 from the start: an alert on a series that does not
+exist yet never fires. One registry a process: ``Metrics`` owns it. Several workers: app/eyes/family.py.
 """
 
 import contextlib
@@ -18,143 +16,28 @@ from prometheus_client.core import GaugeHistogramMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 import mssgw
-from mssgw.core.clinical import Verdict
-from mssgw.core.report import Carried
-from mssgw.core.rules.rulebook import RULEBOOK
+from mssgw.app.telemetry.labels import (
+    ALARMS,
+    CARRIED,
+    COLLECTED,
+    COMMITS,
+    DEFERRALS,
+    OTHER,
+    OUTCOMES,
+    RULES,
+    SMTP_REFUSALS,
+    SPOOL_STEPS,
+    SWEEPS,
+    TOLD,
+    VERDICTS,
+    short_route,
+)
 from mssgw.ports import Census
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-OTHER = "other"  # a value that a label's list has forgotten: better one wrong word than a series without end
-
 AGES = (5.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0, 172_800.0)  # seconds in the queue
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds: disk and loop
 _UNITS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-
-# What decides outside the rulebook: at MAIL and RCPT, on the wire, and when time is up.
-_BESIDE_THE_RULEBOOK = (
-    "client-is-known",
-    "address-is-well-formed",
-    "octets-are-clean",
-    "inspection-in-time",
-)
-DOCUMENTS = "documents"  # stands for every rule about clinical documents: the log and the journal name it
-RULES = (
-    *(rule.__name__.replace("_", "-") for rule in (*RULEBOOK.exchange, *RULEBOOK.message)),
-    *("documents-verified", "documents-can-be-read"),
-    *("mss-ins-tells-the-truth", "mss-codes-tell-the-truth", "mss-nil-tells-the-truth"),
-    *_BESIDE_THE_RULEBOOK,
-    DOCUMENTS,
-)
-VERDICTS = tuple(verdict.value for verdict in Verdict)
-CARRIED = (*(each.value for each in Carried), "pdf-only", "patient-unchecked")
-DEFERRALS = ("disk", "documents", "inspection", "rule", "slow-sender", "store", OTHER)
-OUTCOMES = ("delivered", "deferred", "bounced", "lease_lost")
-SWEEPS = ("erase", "garbage", "forget", "close")
-TOLD = ("sent", "failed", "given_up")
-COLLECTED = ("collected", "already", "refused", "later")
-COMMITS = ("kept", "failed")
-SPOOL_STEPS = ("write", "sync")
-# What the listeners refuse by themselves, by reply code and status.
-SMTP_REFUSALS: Mapping[str, str] = {
-    "421 4.3.2": "going-down",
-    "421 4.4.2": "too-slow",
-    "421 4.7.0": "too-many",
-    "451 4.3.0": "internal-error",
-    "451 4.3.2": "memory-is-short",
-    "452 4.3.1": "disk-reserve",
-    "452 4.5.3": "too-many-recipients",
-    "454 4.7.0": "authentication-unavailable",
-    "500 5.5.2": "bad-command",
-    "501 5.5.2": "bad-command",
-    "501 5.5.4": "bad-command",
-    "502 5.5.1": "bad-command",
-    "503 5.5.1": "bad-sequence",
-    "504 5.5.4": "authentication-failed",
-    "530 5.7.0": "tls-or-login-first",
-    "535 5.7.8": "authentication-failed",
-    "538 5.7.11": "tls-or-login-first",
-    "550 5.7.0": "xclient-not-allowed",
-    "550 5.7.1": "unknown-client",
-    "554 5.5.1": "no-recipient",
-}
-# Every event that workers raise with alarm=True; a test looks for those that are missing. Not the supervisor's
-# (gateway.worker_*) and what comes before the fork: they have no registry (docs/decisions/0004-eyes.md).
-ALARMS = (
-    "collector.distrusted",
-    "collector.failed",
-    "collector.folder_missing",
-    "collector.login_refused",
-    "collector.not_marked",
-    "collector.not_put_aside",
-    "collector.refused",
-    "collector.stuck",
-    "collector.unreachable",
-    "collector.waiting_for_store",
-    "config.needs_restart",
-    "config.refused",
-    "delivery.deferred",
-    "delivery.failed",
-    "directory.expired",
-    "directory.missing",
-    "directory.stale",
-    "disk.reserve_reached",
-    "gateway.name_taken",
-    "gateway.task_fell",
-    "letter.deferred_at_intake",
-    "letter.documents_unverified",
-    "letter.held",
-    "letter.inspection_timed_out",
-    "letter.set_aside",
-    "notice.failed",
-    "notice.no_route",
-    "notice.without_letter",
-    "notification.failed",
-    "notification.given_up",
-    "queue.failed",
-    "queue.unavailable",
-    "receipts.failed",
-    "receipts.no_keywords",
-    "receipts.shut_out",
-    "receipts.stuck",
-    "receipts.unreachable",
-    "report.unread",
-    "retention.cannot_delete",
-    "retention.failed",
-    "retention.put_off",
-    "retention.shut_out",
-    "store.not_writable",
-    "sweep.close_failed",
-    "sweep.erase_failed",
-    "sweep.garbage_failed",
-    "sweep.forget_failed",
-    "sweep.report_failed",
-    "trust.anchors_changed",
-    "trust.certificate_ends",
-    "trust.certificate_expired",
-    "trust.certificate_refused",
-    "trust.crl_expired",
-    "trust.crl_expiring",
-    "trust.crl_failed",
-    "trust.crl_missing",
-    "trust.crl_refused",
-    "trust.crl_unreachable",
-    "trust.list_expired",
-    "trust.list_failed",
-    "trust.list_lost",
-    "trust.list_missing",
-    "trust.list_not_kept",
-    "trust.list_refused",
-    "trust.list_stale",
-    "trust.own_certificate_revoked",
-    "trust.own_domains_unlisted",
-    "trust.watch_failed",
-    "validator.cannot_start",
-    "validator.crashed",
-    "validator.defect",
-    "validator.killed",
-    "validator.none_free",
-    "validator.without_pack",
-)
 
 
 class Labelled:
@@ -231,8 +114,11 @@ class Metrics:
         self._routes: set[str] = set()
         self.routes(("", OTHER))
         self.octets_out = Counter("mssgw_octets_delivered", "Octets of delivered letters.", registry=registry)
-        self.notices = Counter("mssgw_notices_sent", "Failure and delay notices to senders.", registry=registry)
-
+        self.notices = Counter(
+            "mssgw_notices_sent",
+            "Notices to senders: of failure, of delay, and of relaying on request.",
+            registry=registry,
+        )
         self.told = Labelled(
             registry, "mssgw_notifications", "Attempts to say that letters wait in a mailbox.", "result", TOLD
         )
@@ -382,11 +268,6 @@ class Metrics:
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""
         return prometheus_client.generate_latest(self.registry)
-
-
-def short_route(name: str) -> str:
-    """A route's name without the domain that follows an operator's: there may be thousands of those."""
-    return ":".join(name.split(":")[:2])
 
 
 class CensusCollector(Collector):

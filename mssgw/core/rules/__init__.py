@@ -1,1 +1,1 @@
-"""The rulebook: one small pure function for each requirement, Facts in, Finding or nothing out."""
+"""The rulebook: one small pure function for each requirement, Facts in, Findings or nothing out."""

@@ -6,7 +6,7 @@ from mssgw.core import clinical
 from mssgw.core.bal import Party
 from mssgw.core.document_policy import Rejected
 from mssgw.core.facts import Facts
-from mssgw.core.replies import Reply
+from mssgw.core.replies import Reply, ascii_folded
 from mssgw.core.report import Carried, Report
 from mssgw.core.rules.findings import note
 from mssgw.core.verdict import Finding, Severity
@@ -74,9 +74,7 @@ def _reply(rejected: Sequence[clinical.Finding]) -> Reply | None:
         if reason not in reasons and len(reasons) < REASONS:
             reasons.append(reason)
     # A rule's sentence says how things should be: alone, it would read as the opposite of what is wrong.
-    text = (
-        f"Document refuse, regle non respectee : {clinical.ascii_folded(rejected[0].sentence)} ({', '.join(reasons)})"
-    )
+    text = f"Document refuse, regle non respectee : {ascii_folded(rejected[0].sentence)} ({', '.join(reasons)})"
     return Reply(554, "5.6.0", text if len(text) <= _ROOM else f"{text[: _ROOM - 4]}...)")
 
 

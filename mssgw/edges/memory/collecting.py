@@ -3,7 +3,6 @@
 from collections.abc import Collection, Set
 from datetime import datetime
 
-from mssgw.core.delivery import Lease
 from mssgw.edges.memory.content import MemoryPart
 from mssgw.ports.collecting import AlreadyCollected, Collected
 
@@ -28,14 +27,6 @@ class MemoryCollecting(MemoryPart):
     async def recognise(self, message: Collected, *, now: datetime) -> None:
         self._has.collected.setdefault(_key(message), (message, now))
 
-    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
-        mine = {name for name in names if _is_free(self._has.leases.get(name), node, now)}
-        self._has.leases |= dict.fromkeys(mine, lease)
-        return mine
-
-    async def leave_leases(self, token: str) -> None:
-        self._has.leases = {name: lease for name, lease in self._has.leases.items() if lease.token != token}
-
     def _refuse_collected(self, message: Collected | None) -> None:
         if message is not None and _key(message) in self._has.collected:
             raise AlreadyCollected
@@ -47,7 +38,3 @@ class MemoryCollecting(MemoryPart):
 
 def _key(message: Collected) -> tuple[str, int, int, str, bytes]:
     return message.where, message.uid_validity, message.uid, message.collector, message.digest
-
-
-def _is_free(lease: Lease | None, node: str, now: datetime) -> bool:
-    return lease is None or lease.until <= now or lease.token.rpartition(".")[0] == node

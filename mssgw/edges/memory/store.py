@@ -14,6 +14,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.memory.collecting import MemoryCollecting
 from mssgw.edges.memory.content import Queued, Remembered
 from mssgw.edges.memory.directory import MemoryDirectory
+from mssgw.edges.memory.leases import MemoryLeases
 from mssgw.edges.memory.notifications import MemoryNotifications
 from mssgw.edges.memory.patients import MemoryPatients
 from mssgw.edges.memory.retention import MemoryPurges
@@ -24,7 +25,14 @@ from mssgw.ports import Acceptance, Clock, Known, Question, Settlement, Stored
 
 
 class MemoryStore(
-    MemoryUnread, MemoryNotifications, MemoryCollecting, MemoryUnopened, MemoryPurges, MemoryVitals, MemoryDirectory
+    MemoryUnread,
+    MemoryNotifications,
+    MemoryCollecting,
+    MemoryLeases,
+    MemoryUnopened,
+    MemoryPurges,
+    MemoryVitals,
+    MemoryDirectory,
 ):
     """See ports.Store; it is its own desk, directory and vitals. ``patients``: the registry beside it."""
 

@@ -4,12 +4,11 @@ from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import and_, delete, select, update
 
-from mssgw.core.delivery import Lease
-from mssgw.edges.codec import micros, moment
+from mssgw.edges.codec import micros
 from mssgw.edges.sql.store_part import StorePart
-from mssgw.edges.sql.tables import collected, leases
+from mssgw.edges.sql.tables import collected
 from mssgw.edges.sql.units import Unit
 from mssgw.ports.collecting import Collected
 
@@ -45,23 +44,6 @@ class SqlCollecting(StorePart):
         row, statement = self._records.collected(message, micros(now)), self._session.statements.collected
         await self._session.write(Unit(work=lambda connection: statement.run(connection, [row])))
 
-    async def take_leases(self, names: Collection[str], lease: Lease, *, node: str, now: datetime) -> Set[str]:
-        def work(connection: Connection) -> set[str]:
-            self._session.database.alone(connection, leases)
-            held = {row.name: row for row in connection.execute(select(leases)).all()}
-            mine = {name for name in names if _is_free(held.get(name), node, now)}
-            for name in sorted(mine):
-                given = {"token": lease.token, "until": micros(lease.until)}
-                new = self._session.database.insert(leases).values(name=name, **given)
-                connection.execute(new.on_conflict_do_update(index_elements=["name"], set_=given))
-            return mine
-
-        mine: set[str] = await self._session.write(Unit(work=work))
-        return mine
-
-    async def leave_leases(self, token: str) -> None:
-        await self._do(delete(leases).where(leases.c.token == token))
-
     async def _forget_collected(self, before: int) -> None:
         """What has not been seen in its folder since."""
         old = collected.c.seen_at < before
@@ -73,11 +55,6 @@ class SqlCollecting(StorePart):
     async def _do(self, statement: Any) -> int:
         touched: int = await self._session.write(Unit(work=lambda connection: connection.execute(statement).rowcount))
         return touched
-
-
-def _is_free(row: Any, node: str, now: datetime) -> bool:
-    """Nobody's, lapsed, or this node's: its name, and what tells its lives apart, which has no further dot."""
-    return row is None or moment(row.until) <= now or row.token.rpartition(".")[0] == node
 
 
 def _rows(statement: Any) -> Any:

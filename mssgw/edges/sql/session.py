@@ -1,4 +1,4 @@
-"""An open store: its two threads, its keys, its statements."""
+"""An open store: its threads, its keys, its statements."""
 
 import asyncio
 from typing import TypeVar

@@ -18,6 +18,7 @@ from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.erasing import Erasing
 from mssgw.edges.sql.intake import Intake
+from mssgw.edges.sql.leases import SqlLeases
 from mssgw.edges.sql.notifications import SqlNotifications
 from mssgw.edges.sql.retention import SqlPurges
 from mssgw.edges.sql.session import Session
@@ -43,7 +44,7 @@ class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlUnopened, SqlPurges):
+class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, SqlUnopened, SqlPurges):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:

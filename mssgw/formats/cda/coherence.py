@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from mssgw.core.clinical import DocumentPatient, Finding, Match, Profile, Weight, match_address, match_patients
+from mssgw.core.clinical import Finding, Profile, Weight
+from mssgw.core.document_patients import DocumentPatient, Match, match_address, match_patients
 from mssgw.core.ins import Matricule
 from mssgw.formats.cda.report import rule
 

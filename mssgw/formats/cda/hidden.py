@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from datetime import date
 
-from mssgw.core.clinical import Finding, Mark, Profile, Rule, Weight, may_be_minor
-from mssgw.core.ins import Matricule
+from mssgw.core.clinical import Finding, Mark, Profile, Rule, Weight
+from mssgw.core.ins import Matricule, may_be_minor
 from mssgw.formats.cda.report import hl7, rule
 from mssgw.formats.safexml import Element
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from mssgw.core.clinical import DocumentPatient, Environment, PersonId, Rule, Weight
+from mssgw.core.clinical import Environment, Rule, Weight
+from mssgw.core.document_patients import DocumentPatient, PersonId
 from mssgw.core.errors import MalformedMatricule
 from mssgw.core.ins import LENGTH, InsAuthority, Matricule, key_of
 from mssgw.formats.cda.patient import ONE

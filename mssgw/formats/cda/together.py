@@ -11,7 +11,8 @@ from datetime import date
 from functools import cached_property
 from itertools import combinations
 
-from mssgw.core.clinical import DocumentPatient, Finding, Profile, Rule, Weight, folded
+from mssgw.core.clinical import Finding, Profile, Rule, Weight
+from mssgw.core.document_patients import DocumentPatient, folded
 from mssgw.formats import b64
 from mssgw.formats.cda.report import hl7, rule, text_of
 from mssgw.formats.documents import Document

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator
 
-from mssgw.core.clinical import DocumentPatient, PersonId, Rule, folded
+from mssgw.core.clinical import Rule
+from mssgw.core.document_patients import DocumentPatient, PersonId, folded
 from mssgw.formats.archive import Entry
 from mssgw.formats.cda.report import shown
 from mssgw.formats.magic import Kind, kind_of

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mssgw.core.clinical import Mark, PersonId
+from mssgw.core.clinical import Mark
+from mssgw.core.document_patients import PersonId
 from mssgw.formats import guard, safexml
 from mssgw.formats.guard import Stopped
 from mssgw.formats.safexml import Caps, Element, UnreadableXml

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, timedelta
 from functools import cache, cached_property
 
-from mssgw.core.clinical import DocumentPatient
+from mssgw.core.document_patients import DocumentPatient
 from mssgw.formats.cda import moments
 from mssgw.formats.cda.ins import patients_of
 from mssgw.formats.cda.kinds import ANS_FORMATS, IHE_FORMATS, KINDS

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
-from mssgw.core.clinical import DocumentPatient, Finding, Mark, Profile, Rule
+from mssgw.core.clinical import Finding, Mark, Profile, Rule
+from mssgw.core.document_patients import DocumentPatient
 from mssgw.formats import documents, guard
 from mssgw.formats.archive import Entry, safe_unzip
 from mssgw.formats.attachments import NAMED_LETTERS

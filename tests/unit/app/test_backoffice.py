@@ -49,6 +49,7 @@ def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
         patients=store.patients,
         notifications=store,
         collected=store,
+        leases=store,
         purges=store,
         unopened=store,
         spool=MemorySpool(),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.deliverers import kept, retained, watched
+from mssgw.app.mailboxes import kept, retained, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
 from mssgw.ports.mailbox import SEEN
@@ -74,11 +74,11 @@ def test_lmtp_needs_no_password(tmp_path: Path, lmtp: str, host: str, tls: TlsPo
 def test_an_app_mailbox_is_watched_where_its_program_confirms(tmp_path: Path) -> None:
     """And a letter that was moved there meanwhile is found again."""
     loaded = load(tmp_path, OWN + 'processed_folder = "Integres"\n', kind="APP")
-    (one,) = watched(loaded, wiring.password)
+    (one,) = watched(loaded)
     assert (one.folder, one.flags) == ("Integres", ())
     (route,) = wiring.routes(loaded).by_address.values()
     assert route.folders == ("INBOX", "Integres")
-    (two,) = watched(load(tmp_path, OWN + 'processed_keyword = "$Fait"\n', kind="APP"), wiring.password)
+    (two,) = watched(load(tmp_path, OWN + 'processed_keyword = "$Fait"\n', kind="APP"))
     assert (two.folder, two.flags) == ("INBOX", ("$Fait",))
 
 
@@ -162,11 +162,11 @@ def test_what_does_not_fit_is_told(tmp_path: Path, mailbox: str, store: str, kin
 
 def test_letters_leave_a_mailbox_where_it_is_asked_for(tmp_path: Path) -> None:
     """Off by default (TRC-3); what its program moved aside need not be read."""
-    assert retained(load(tmp_path, OWN)) == kept(load(tmp_path, OWN), wiring.password) == ()
+    assert retained(load(tmp_path, OWN)) == kept(load(tmp_path, OWN)) == ()
     loaded = load(tmp_path, OWN + 'purge_after = "90d"\nprocessed_folder = "Integres"\n', kind="APP")
     (term,) = wiring.settings(loaded).retained
     assert (term.folders, term.after.days, term.notice.days) == (("INBOX", "Integres"), 90, 14)
-    (one,) = kept(loaded, wiring.password)
+    (one,) = kept(loaded)
     assert (one.term, one.account.name) == (term, "store:bals:1")
     assert [(each.folder, each.done) for each in one.shelves] == [("INBOX", (SEEN,)), ("Integres", ())]
 

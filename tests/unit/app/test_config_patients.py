@@ -139,7 +139,7 @@ def test_letters_go_into_the_patients_own_mailboxes(write: Write) -> None:
     assert (route.patients, route.inward, route.marks_subject) == (True, True, True)
     corsican = Address.parse("177012A12345670@patient.mssante.fr")
     assert route.mailbox_of(corsican) == "177012a12345670@patient.mssante.fr"
-    watch = patient_watch(loaded, wiring.password)
+    watch = patient_watch(loaded)
     assert watch is not None
     assert (watch.route, watch.held) == (route, 50)
 
@@ -147,7 +147,7 @@ def test_letters_go_into_the_patients_own_mailboxes(write: Write) -> None:
 def test_how_they_are_opened_watched_and_shown_may_be_chosen(write: Write) -> None:
     keys = 'user = "p-{matricule}"\nreceipt_sessions = 400\nfin_shown = "keyword"\n'
     loaded = config.load(write(HOP, INTO + keys + STORE + MASTER))
-    watch = patient_watch(loaded, wiring.password)
+    watch = patient_watch(loaded)
     assert watch is not None
     assert watch.held == 400
     assert watch.route.mailbox_of(Address.parse("279035121518989@patient.mssante.fr")) == "p-279035121518989"
@@ -157,7 +157,7 @@ def test_how_they_are_opened_watched_and_shown_may_be_chosen(write: Write) -> No
 def test_behind_an_smtp_server_nothing_is_watched(write: Write) -> None:
     """And whoever configures it so is told what is missing (MDN-2)."""
     loaded = config.load(write())
-    assert patient_watch(loaded, wiring.password) is None
+    assert patient_watch(loaded) is None
     warned = {complaint.path: complaint.message for complaint in blemishes(loaded)}
     assert "no read receipt" in warned[("patient_space", "next_hop")]
 

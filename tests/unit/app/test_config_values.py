@@ -9,6 +9,7 @@ import pytest
 
 from mssgw.app import config, wiring
 from mssgw.app.config import file_advice, values
+from mssgw.app.config.places import SecretFile
 from mssgw.app.stores import with_password
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
@@ -338,14 +339,14 @@ def test_a_credential_is_found_where_systemd_puts_it(
 ) -> None:
     """And outside the service its absence is no error: `mssgw check` runs from a shell."""
     old, new = '2525"\ntls = "none"', '2525"\ncertificate = "credential:cert"\nkey = "credential:key"'
-    assert load(old=old, new=new).listeners[0].certificate == values.SecretFile("credential:cert", None)
+    assert load(old=old, new=new).listeners[0].certificate == SecretFile("credential:cert", None)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     Authority().issue(tmp_path, "gw.exemple.fr").rename(tmp_path / "cert")
     with pytest.raises(config.ConfigErrors) as caught:
         load(old=old, new=new)
     assert [each.key for each in caught.value.problems] == ["listener[0].key"]
     (tmp_path / "key").write_bytes((tmp_path / "cert").read_bytes())
-    assert load(old=old, new=new).listeners[0].key == values.SecretFile("credential:key", tmp_path / "key")
+    assert load(old=old, new=new).listeners[0].key == SecretFile("credential:key", tmp_path / "key")
 
 
 def test_the_master_key_is_the_file_else_the_credential_else_beside_the_database(

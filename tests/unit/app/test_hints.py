@@ -11,7 +11,7 @@ import structlog
 from mssgw.app.telemetry import log
 from mssgw.app.telemetry.events import LogTelemetry
 from mssgw.app.telemetry.hints import HINTS, hint
-from mssgw.app.telemetry.metrics import ALARMS
+from mssgw.app.telemetry.labels import ALARMS
 from mssgw.edges.smtpd_log import _DISTRUST
 
 GUIDE = Path(__file__).parents[3] / "docs" / "administrateur.md"

@@ -7,7 +7,8 @@ import pytest
 
 from mssgw.app.telemetry.counting import CountingTelemetry
 from mssgw.app.telemetry.events import FanOut, LogTelemetry
-from mssgw.app.telemetry.metrics import AGES, ALARMS, DEFERRALS, RULES, SMTP_REFUSALS, Metrics, short_route
+from mssgw.app.telemetry.labels import ALARMS, DEFERRALS, RULES, SMTP_REFUSALS, short_route
+from mssgw.app.telemetry.metrics import AGES, Metrics
 from mssgw.core.errors import GatewayError
 from mssgw.ports import Census
 from tests.canaries import MATRICULES, leaks

@@ -1,13 +1,14 @@
-"""The matricule INS: length, characters, month, key (INS-1 to INS-5)."""
+"""The matricule INS: length, characters, month, key (INS-1 to INS-5); and who may be a minor (SD-15)."""
 
 from contextlib import suppress
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mssgw.core.errors import MalformedMatricule
-from mssgw.core.ins import Matricule, key_of
+from mssgw.core.ins import Matricule, key_of, may_be_minor
 
 VALID = [
     "279035121518989",  # the test patient of the ANS
@@ -133,3 +134,34 @@ def test_other_first_digits_pass_with_a_warning(first, unusual):
 def test_a_matricule_shows_itself_nowhere():
     matricule = Matricule.parse(VALID[0])
     assert VALID[0] not in f"{matricule!r} {matricule} {[matricule]}"
+
+
+def matricule(born: date, month: str = "") -> Matricule:
+    thirteen = f"2{born:%y}{month or f'{born:%m}'}75056001"
+    return Matricule(thirteen + key_of(thirteen))
+
+
+@given(
+    st.dates(date(1926, 1, 1), date(2099, 12, 31)),
+    st.dates(date(2020, 1, 1), date(2099, 12, 31)),
+    st.sampled_from(["", "31", "99"]),
+)
+def test_a_minor_is_never_taken_for_an_adult(born: date, today: date, month: str) -> None:
+    """Whatever the century of the two digits, and with an unknown month (SD-15)."""
+    if born <= today and (today.year - born.year, today.month, today.day) < (18, born.month, born.day):
+        assert may_be_minor(matricule(born, month), today)
+
+
+@pytest.mark.parametrize(
+    ("born", "minor"),
+    [
+        (date(1979, 3, 28), False),
+        (date(2008, 1, 1), True),  # 18 this month: the day is unknown
+        (date(2007, 12, 31), False),
+        (date(1920, 5, 1), True),  # 1920 or 2020: a doubt counts
+        (date(1926, 2, 1), False),  # February 2026 is to come
+    ],
+)
+def test_who_cannot_be_a_minor_is_an_adult(born: date, minor: bool) -> None:
+    """Else nothing hidden from guardians would reach anybody."""
+    assert may_be_minor(matricule(born), date(2026, 1, 15)) is minor

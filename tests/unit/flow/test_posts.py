@@ -8,7 +8,7 @@ import pytest
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.memory.store import MemoryStore
-from mssgw.flow.posts import Posts, Turns
+from mssgw.flow.posts import NamedLeases, Posts
 
 BEGIN = datetime(2026, 11, 21, 19, 4, tzinfo=UTC)
 LASTING = timedelta(seconds=60)
@@ -49,9 +49,9 @@ class Node:
         self.finished: list[str] = []
         self.finishing = False
         self.told: list[tuple[str, bool]] = []
-        self.turns = Turns(store, clock=clock, node=name, lasting=LASTING)
+        self.leases = NamedLeases(store, clock=clock, node=name, lasting=LASTING)
         self.posts: Posts[str] = Posts(
-            self.turns, lambda plan: Work(self, plan), told=lambda plan, begins: self.told.append((plan, begins))
+            self.leases, lambda plan: Work(self, plan), told=lambda plan, begins: self.told.append((plan, begins))
         )
         self.task: asyncio.Task[None] | None = None
 

@@ -19,7 +19,7 @@ from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow.leases import LEASE
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
-from mssgw.flow.posts import Turns
+from mssgw.flow.posts import NamedLeases
 from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.ports import Account, Mailbox
@@ -84,8 +84,8 @@ class Place:
 
     def watches(self, node: str, clock: FixedClock) -> ReceiptPosts:
         """Those of one node."""
-        turns = Turns(self.store, clock=clock, node=node)
-        watches = ReceiptPosts(turns, lambda _: self.watch(), alias=self.store.alias)
+        leases = NamedLeases(self.store, clock=clock, node=node)
+        watches = ReceiptPosts(leases, lambda _: self.watch(), alias=self.store.alias)
         watches.follow([self.watched])
         return watches
 

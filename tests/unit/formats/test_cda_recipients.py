@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssgw.core.clinical import DocumentPatient, Mark, PersonId, Profile, Verdict, verdict_of
+from mssgw.core.clinical import Mark, Profile, Verdict, verdict_of
+from mssgw.core.document_patients import DocumentPatient, PersonId
 from mssgw.core.ins import InsAuthority, Matricule, key_of
 from mssgw.formats import safexml
 from mssgw.formats.cda.coherence import check_address, check_one_patient

@@ -2,8 +2,7 @@
 
 import pytest
 
-from mssgw.core.clinical import ascii_folded
-from mssgw.core.replies import Reply
+from mssgw.core.replies import Reply, ascii_folded
 from mssgw.formats import guard, xdm
 from mssgw.formats.cda.rulebook import RULES
 from tests import xdm_variants, xml_attacks, zips

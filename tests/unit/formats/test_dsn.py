@@ -14,7 +14,8 @@ from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Content
 from mssgw.core.replies import Reply
-from mssgw.formats.dsn import WHOLE_LIMIT, Action, Fate, NoticeOf, Written, returns_whole, write_notice
+from mssgw.formats.dsn import Action, Fate, NoticeOf, Written, returns_whole, write_notice
+from mssgw.formats.own_reports import WHOLE_LIMIT
 from mssgw.formats.wire import stuffed
 from tests.unit.formats.reading import read
 

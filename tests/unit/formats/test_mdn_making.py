@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mssgw.core.addresses import Address
 from mssgw.core.message import Content
-from mssgw.formats.mdn_making import WHOLE_LIMIT, Disposition, Receipt, personal_name, write_receipt
+from mssgw.formats.mdn_making import Disposition, Receipt, personal_name, write_receipt
 from mssgw.formats.mime import Scanner
+from mssgw.formats.own_reports import WHOLE_LIMIT
 from mssgw.formats.wire import stuffed
 
 PATIENT = Address.parse("279035121518989@patient.mssante.fr")
@@ -105,6 +106,13 @@ def test_a_long_letter_comes_back_as_its_header() -> None:
     content = write_receipt(receipt(LETTER + b"x" * 70 * WHOLE_LIMIT)).content
     assert len(content) < 10_000
     assert b"text/rfc822-headers" in content
+
+
+def test_a_header_in_latin_1_comes_back_readable() -> None:
+    """As in a failure notice; taken for UTF-8, its accents would be lost."""
+    content = write_receipt(receipt(b"Subject: R\xe9sultats\r\n\r\nBonjour\r\n")).content
+    assert b"charset=iso-8859-1" in content
+    assert b"R=E9sultats" in content
 
 
 @given(st.text(), st.binary())

@@ -16,6 +16,7 @@ from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.formats import dsn
+from mssgw.formats.own_reports import HEADER_LIMIT
 from mssgw.formats.wire import unstuffed
 from mssgw.ports import Clock, Spool, Store, Stored, Telemetry
 
@@ -93,7 +94,7 @@ class Notices:
         try:
             async for chunk in self._spool.read(stored.body):
                 wire += chunk
-                if not whole and (b"\r\n\r\n" in wire or len(wire) > dsn.HEADER_LIMIT):
+                if not whole and (b"\r\n\r\n" in wire or len(wire) > HEADER_LIMIT):
                     break
         except (Gone, Undecryptable, StoreUnavailable):
             # That it did not arrive must be told all the more. One file on a bad sector reads as StoreUnavailable for

@@ -1,72 +1,23 @@
-"""The ways out: a transport for each kind of route, the routes into mailboxes, and whose programs confirm letters."""
+"""The mailboxes that we deliver into, as [[mailbox]] and [[mail_store]] have them: the way there, whose programs
+confirm letters, and when letters leave.
+"""
 
-import ssl
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 
 from mssgw.app.config import Config
+from mssgw.app.config.files import password
 from mssgw.app.config.mail_stores import MailStore
 from mssgw.app.config.model import Mailbox
-from mssgw.app.config.values import Endpoint, SecretFile
-from mssgw.core.delivery import Delivery, Outcome
+from mssgw.app.config.values import Endpoint
 from mssgw.core.retention import Retained
 from mssgw.core.routes import Route, RouteKind, TlsPolicy
-from mssgw.edges.lmtp_out import LmtpTransport
-from mssgw.edges.smtp_limits import PoolLimits
-from mssgw.edges.smtp_out import SmtpTransport
-from mssgw.flow.mailbox_delivery import MailboxTransport, account
-from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
+from mssgw.flow.mailbox_delivery import account
 from mssgw.flow.receipts_watch import Watched
 from mssgw.flow.retention import Kept, Shelf
-from mssgw.ports import Mailboxes, Spool, StillOurs, Stored, Telemetry, Transport, Trust, always
 from mssgw.ports.mailbox import SEEN
 
-Password = Callable[[SecretFile | None], str | None]
-SESSIONS = 6  # of all workers together on one account: Dovecot allows ten, and its owner has his own
 
-
-class Transports:
-    """ports.Transport over SMTP, LMTP and IMAP, as each route asks."""
-
-    def __init__(
-        self,
-        *,
-        hostname: str,
-        spool: Spool,
-        telemetry: Telemetry,
-        tls: Callable[[Route], ssl.SSLContext],
-        mailboxes: Mailboxes,
-        per_hop: int,
-        per_mailbox: int,
-        trust: Trust | None,
-    ) -> None:
-        """``per_hop``, ``per_mailbox``: connections at most. The rest as of SmtpTransport."""
-        limits = PoolLimits(connections=per_hop)
-        smtp = SmtpTransport(hostname=hostname, spool=spool, tls_contexts=tls, limits=limits, trust=trust)
-        lmtp = LmtpTransport(hostname=hostname, spool=spool, tls_contexts=tls, limits=limits)
-        sessions = Sessions(mailboxes, SessionLimits(each=per_mailbox))
-        imap = MailboxTransport(sessions, hostname=hostname, spool=spool, telemetry=telemetry)
-        self._by_kind: Mapping[RouteKind, Transport] = {
-            RouteKind.SMTP: smtp,
-            RouteKind.LMTP: lmtp,
-            RouteKind.IMAP: imap,
-        }
-        self._ends = (smtp.close, lmtp.close, imap.close)
-
-    async def send(
-        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
-    ) -> Mapping[int, Outcome]:
-        """By the transport of the route's kind."""
-        return await self._by_kind[route.kind].send(route, stored, deliveries, still_ours)
-
-    async def close(self) -> None:
-        """Say farewell on connections that are idle; those in use end by themselves."""
-        async with AsyncExitStack() as stack:
-            for end in self._ends:
-                stack.push_async_callback(end)
-
-
-def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
+def to_mailboxes(config: Config) -> dict[str, Route]:
     """The routes of the mailboxes that we deliver into, by Address key. Raises OSError when a password is unreadable.
 
     Their names hold no address, for they stand in log and metrics: the store, and which entry of the file it is.
@@ -76,17 +27,17 @@ def to_mailboxes(config: Config, password: Password) -> dict[str, Route]:
     for number, mailbox in enumerate(config.mailboxes, 1):
         if mailbox.mail_store is not None:
             store = stores[mailbox.mail_store]
-            into = _by_imap(store, mailbox, number, password) if store.lmtp is None else _by_lmtp(store)
+            into = _by_imap(store, mailbox, number) if store.lmtp is None else _by_lmtp(store)
             found[mailbox.address.key] = into
     return found
 
 
-def watched(config: Config, password: Password) -> Sequence[Watched]:
+def watched(config: Config) -> Sequence[Watched]:
     """The APP mailboxes whose programs confirm what they have integrated (MDN-7). Raises OSError as to_mailboxes()."""
     stores = {each.name: each for each in config.mail_stores}
     return tuple(
         Watched(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number), mailbox.address),
             mailbox=mailbox.address,
             folder=mailbox.processed_folder or mailbox.folder,
             flags=(mailbox.processed_keyword,) if mailbox.processed_keyword is not None else (),
@@ -110,12 +61,12 @@ def retained(config: Config) -> Sequence[Retained]:
     )
 
 
-def kept(config: Config, password: Password) -> Sequence[Kept]:
+def kept(config: Config) -> Sequence[Kept]:
     """The same, with the way to them. Raises OSError as to_mailboxes()."""
     stores, terms = {each.name: each for each in config.mail_stores}, {each.mailbox: each for each in retained(config)}
     return tuple(
         Kept(
-            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number, password), mailbox.address),
+            account=account(_by_imap(stores[mailbox.mail_store], mailbox, number), mailbox.address),
             term=terms[mailbox.address],
             shelves=_shelves(mailbox),
         )
@@ -142,7 +93,7 @@ def _by_lmtp(store: MailStore) -> Route:
     return Route(name=f"store:{store.name}", kind=RouteKind.LMTP, host=host, port=port, tls=tls, inward=True)
 
 
-def _by_imap(store: MailStore, mailbox: Mailbox, number: int, password: Password) -> Route:
+def _by_imap(store: MailStore, mailbox: Mailbox, number: int) -> Route:
     """One for each, so that one that is shut holds up no other."""
     own = mailbox.user or mailbox.address.text
     master = store.master_user is not None
@@ -151,7 +102,7 @@ def _by_imap(store: MailStore, mailbox: Mailbox, number: int, password: Password
         kind=RouteKind.IMAP,
         host=store.host or "",
         port=store.usual_port,
-        tls=TlsPolicy.IMPLICIT if store.tls == "implicit" else TlsPolicy.REQUIRE,
+        tls=store.tls_policy,
         inward=True,
         login=store.master_user if master else own,
         password=password(store.master_password_file if master else mailbox.password_file),
