@@ -227,9 +227,8 @@ class Daemon:
     # --- reload ------------------------------------------------------------------------------------------------
 
     def _read_again(self) -> Ready:
-        running, identity = self._ready.config, self._ready.identity
-        anchors = identity.anchors if identity is not None else None
-        return read_again(self._path, running, self._seat, listed=self._listed, telemetry=self._aloud, anchors=anchors)
+        running, before = self._ready.config, self._ready.identity
+        return read_again(self._path, running, self._seat, listed=self._listed, telemetry=self._aloud, before=before)
 
     def _listed(self, domain: str) -> bool | Distrust:
         """Whether the white list names that domain; asked of what is in force now."""
