@@ -22,7 +22,7 @@ from mssgw.core.trust import REVOKED, Chain, Distrust
 from mssgw.edges.crl_files import CrlFiles
 from mssgw.edges.crl_index import CrlIndex, OlderCrl
 from mssgw.edges.crl_news import CrlNews
-from mssgw.edges.crl_reading import Authorities, Crl, CrlRefused, Issuer, ders, read_crl
+from mssgw.edges.crl_reading import Authorities, Crl, CrlRefused, CrlUnreadable, Issuer, ders, read_crl
 from mssgw.ports import Clock, Source, Telemetry
 
 FOLLOW = 2.0  # seconds
@@ -179,8 +179,9 @@ class Crls:
         whole, lists = True, list[Crl]()
         try:
             found = await asyncio.to_thread(ders, content)
-        except CrlRefused as error:
+        except CrlUnreadable as error:
             self._news.refused(feed.source.name, error)
+            feed.source.forget()
             return False
         for number, der in enumerate(found):
             place = f"{feed.source.name}#{number + 1}" if len(found) > 1 else feed.source.name
@@ -195,6 +196,8 @@ class Crls:
             except CrlRefused as error:
                 self._news.refused(place, error)
                 whole = False
+                if isinstance(error, CrlUnreadable):  # its date would hide the list, when that is back
+                    feed.source.forget()
         feed.lists = tuple(crl.issuer for crl in lists)
         await asyncio.to_thread(self._keep, lists)  # when all are in force here
         return whole

@@ -229,6 +229,7 @@ class WhiteListKeeper:
         try:
             new = await self._read(file, now)  # unchanged or not: its signer may have ended
         except GatewayError as error:
+            self._source.forget()  # of what is no list, such as a page that says "closed", the date would hide the list
             return self._refuse("unusable", str(error), self._fetched)
         old = self.held.list if self.held is not None else None
         if why := objection(new, old, now=now, not_before=self._floor, accepted=accepted):
