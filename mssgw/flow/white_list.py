@@ -117,6 +117,8 @@ class WhiteListKeeper:
 
         ``eager``: it is due if we have none.
         """
+        if (held := self.held) is not None:  # a clock that went back would keep it for ever, and tell nobody
+            self.held = Held(list=held.list, verified_at=min(held.verified_at, self._clock.now()))
         try:
             await self._follow(tell=True)
             if self._unkept_too_long() or await self._due(eager):
