@@ -82,8 +82,9 @@ class Crl:
     der: bytes = field(repr=False)
 
     def newer_than(self, other: "Crl") -> bool:
-        if self.number is not None and other.number is not None and self.number != other.number:
-            return self.number > other.number
+        """By number or by date: an authority that was restored, or moved, may count anew from a lower number."""
+        if self.number is not None and other.number is not None and self.number > other.number:
+            return True
         return self.this_update > other.this_update
 
 

@@ -50,6 +50,29 @@ async def test_an_older_list_never_replaces_a_newer_one(world, space):
     assert world.heard.take() == [("trust.crl_overtaken", False)]
 
 
+async def test_a_list_of_an_authority_that_counts_anew_is_taken(world, space):
+    """Restored from a backup, say: by its numbers the list in force would have been the last, and all mail waited."""
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(number=500, this_update=NOW - timedelta(seconds=30))
+    await world.poll()
+    world.intermediate.content = space.intermediate.crl(leaf.serial, number=1, this_update=NOW)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_taken", False)] * 2
+    assert world.reply(leaf) is REVOKED
+
+
+@pytest.mark.parametrize("minutes", [0, 30])
+async def test_a_list_with_a_higher_number_is_newer_whatever_its_date(world, space, minutes):
+    """Two of one second, or a clock of the authority that was put right."""
+    leaf = space.operator("a.exemple.fr")
+    held = world.crls.status()[-1].this_update
+    world.intermediate.content = space.intermediate.crl(
+        leaf.serial, number=10**6, this_update=held - timedelta(minutes=minutes)
+    )
+    await world.poll()
+    assert world.reply(leaf) is REVOKED
+
+
 async def test_an_expired_list_does_not_replace_one_that_holds(world, space):
     end = NOW - timedelta(seconds=1)
     world.intermediate.content = space.intermediate.crl(this_update=NOW - timedelta(seconds=30), next_update=end)
