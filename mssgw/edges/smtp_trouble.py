@@ -5,6 +5,7 @@ req: TLS-5, TLS-6, WL-8
 
 import errno
 import os
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +21,11 @@ from mssgw.edges.smtp_trust import NotTrusted, refused_in_the_handshake
 REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
 NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
 NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
+OURS_REFUSED = Reply(454, "4.7.0", "Le serveur suivant refuse le certificat de la passerelle")
 NO_LOGIN = Reply(454, "4.7.8", "Le serveur suivant refuse notre authentification")
 
+#: Alerts that a peer sends about the certificate that we show, as OpenSSL calls them; with TLS 1.3 after the handshake.
+_ABOUT_OURS = re.compile(r"_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)$")
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})  # IPv6 where we have none
 
 
@@ -50,8 +54,8 @@ def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: boo
     if isinstance(exc, Refused):
         return Unreachable(Deferred(reply=exc.reply, next_hop=host, alarm=True), try_next=mutual)
     if tls is not None:
-        text = f"{NOT_TRUSTED.text} ({_said_by_openssl(tls)})"[:MAX_TEXT]
-        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, text)
+        said_of = OURS_REFUSED if mutual and _ABOUT_OURS.search(tls.reason or "") else NOT_TRUSTED
+        reply = Reply(said_of.code, said_of.status, f"{said_of.text} ({_said_by_openssl(tls)})"[:MAX_TEXT])
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True), try_next=mutual)
     if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
         said = to_reply(exc.code, exc.message.split("\n"))
