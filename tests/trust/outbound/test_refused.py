@@ -108,7 +108,7 @@ ROWS = [
     Row("two CNs", of(many_names(("CN", MX), ("CN", "mx.autre.fr"), ("C", "FR"))), DISTRUSTED, "subject"),
     Row("a wildcard", of(many_names(("CN", "*.hopital.fr"), ("C", "FR"))), DISTRUSTED, "subject"),
     Row("a NUL in the CN", of(many_names(("CN", f"{MX}\0.evil.fr"), ("C", "FR"))), DISTRUSTED, "subject"),
-    Row("TLS 1.1 only", tls_1_1, "4.7.5"),
+    Row("TLS 1.1 only", tls_1_1, "4.7.4 La negociation TLS avec le serveur suivant echoue"),
     Row("ours refused, TLS 1.2", suspicious(ssl.TLSVersion.TLSv1_2), "4.7.0 Le serveur suivant refuse le certificat"),
     Row("ours refused, TLS 1.3", suspicious(ssl.TLSVersion.TLSv1_3), "4.7.0 Le serveur suivant refuse le certificat"),
 ]
