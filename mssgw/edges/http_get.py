@@ -17,9 +17,7 @@ from mssgw.edges.lone_thread import LoneThread
 _LINE = 16_384  # octets of a header line
 _HEADERS = 100
 _READ = 65_536
-_EACH = (
-    4.0  # seconds for an address, TLS included, while there is another: behind a firewall one answers nothing at all
-)
+_EACH = 4.0  # seconds for an address, TLS included, while there is another: behind a firewall one is silent
 
 
 class HttpTrouble(Exception):
