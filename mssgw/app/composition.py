@@ -63,12 +63,14 @@ def assemble(
     desk: Desk | None = None,
     notifications: NotificationQueue | None = None,
     hooks: Hooks | None = None,
+    present: Clock | None = None,
 ) -> Flow:
     """Put the flow on these edges: the daemon's real ones, or the twins that tests use.
 
     ``trust``: certificates tell who an operator is; None: networks do. ``patients``: whose mailboxes we keep, where the
     configuration has a patient space; None: it cannot have one. ``desk``: what nobody has read is counted there.
     ``notifications``, ``hooks``: who is to be told that letters wait, and how; without both nobody is.
+    ``present``: see Reception; ``clock`` may be slow to follow a machine's that was put right.
     """
     inspector = Inspector(store, clock)
     notices = Notices(store=store, spool=spool, clock=clock, telemetry=telemetry, live=live)
@@ -101,7 +103,7 @@ def assemble(
         deliverer=deliverer,
     )
     return Flow(
-        reception=Reception(means, live, trust, PatientDoor(patients, live) if patients is not None else None),
+        reception=Reception(means, live, trust, PatientDoor(patients, live) if patients is not None else None, present),
         deliverer=deliverer,
         notices=notices,
         sweeper=Sweeper(store=store, spool=spool, clock=clock, telemetry=telemetry, trace=trace, live=live, desk=desk),

@@ -33,6 +33,7 @@ from mssgw.app.vigil import Vigil
 from mssgw.core.errors import GatewayError, NameTaken
 from mssgw.core.trust import Distrust
 from mssgw.edges import systemd
+from mssgw.edges.clock import SystemClock
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.edges.passwords import Passwords
 from mssgw.edges.smtp_in import SmtpIn
@@ -68,13 +69,16 @@ class Daemon:
         self._live = Live(ready.settings, admission.client_at, admission.authenticate, admission.login)
         self._live.check_password = self._passwords.check
         self._live.purposes = frozenset(config.trust.purposes) if config.trust else frozenset()
+        # What others date is held against the machine's time, as handshakes do: the clock of leases takes two days to
+        # follow that by an hour, and over PostgreSQL it is another machine's.
+        self._present = SystemClock()
         self._space = trust_at_work(
-            config, clock=rest.clock, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
+            config, clock=self._present, telemetry=eyes.telemetry, aloud=self._aloud, ours=lambda: ours(self._ready)
         )
         self._ourselves: Ourselves | None = None
         if self._space is not None:
             self._trust, eyes.others = self._space.space, self._space.checks
-            self._ourselves = Ourselves(lambda: self._ready, self._space, clock=rest.clock, aloud=self._aloud)
+            self._ourselves = Ourselves(lambda: self._ready, self._space, clock=self._present, aloud=self._aloud)
             self._ourselves.shown_by(eyes.metrics)
         eyes.follow(ready)
         self._reloads = Reloads(self._read_again, self._take, telemetry=self._telemetry, say=seat.say)
@@ -118,6 +122,7 @@ class Daemon:
             desk=self._rest.desk,
             notifications=self._rest.notifications,
             hooks=Webhooks(lambda: self._ready.hooks_tls),
+            present=self._present,
         )
         if self._space is not None:
             await self._space.start()
@@ -126,7 +131,7 @@ class Daemon:
         self._rest.on_name_taken(self._leave_to_the_other)
         vigil = Vigil(
             lambda: self._ready,
-            clock=self._rest.clock,
+            clock=self._present,
             aloud=self._aloud,
             renewed=self._renewed,
             ourselves=self._ourselves,
@@ -228,9 +233,8 @@ class Daemon:
     # --- reload ------------------------------------------------------------------------------------------------
 
     def _read_again(self) -> Ready:
-        running, identity = self._ready.config, self._ready.identity
-        anchors = identity.anchors if identity is not None else None
-        return read_again(self._path, running, self._seat, listed=self._listed, telemetry=self._aloud, anchors=anchors)
+        running, before = self._ready.config, self._ready.identity
+        return read_again(self._path, running, self._seat, listed=self._listed, telemetry=self._aloud, before=before)
 
     def _listed(self, domain: str) -> bool | Distrust:
         """Whether the white list names that domain; asked of what is in force now."""

@@ -22,11 +22,10 @@ from mssgw.core.envelope import Role
 from mssgw.core.routes import Route, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.edges import systemd
-from mssgw.edges.anchors import Anchors
 from mssgw.edges.identity import Files, Identity
 from mssgw.edges.smtpd_listener import Listener, TlsMode
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
-from mssgw.edges.tls_mutual import PeerContext, peer_context
+from mssgw.edges.tls_mutual import PeerContext, peer_context, peer_context_of
 from mssgw.flow.fetching import Plan
 from mssgw.flow.patient_receipts import PatientWatch
 from mssgw.flow.receipts_watch import Watched
@@ -71,16 +70,18 @@ def made_of(
     *,
     listed: wiring.Listed | None = None,
     telemetry: Telemetry | None = None,
-    anchors: Anchors | None = None,
+    before: Identity | None = None,
 ) -> Ready:
     """``listed``: ports.Trust.listed. ``telemetry``: is told when our certificate is taken anew, or cannot be.
 
-    ``anchors``: those of the start, which a reload leaves in force.
+    ``before``: who we are until a reload, which leaves the anchors of the start in force, and our certificate where
+    the files hold one that is not valid now.
     Raises TlsMisconfigured, and OSError when a password is unreadable.
     """
     ca_file, hooks_ca = config.delivery.ca_file, config.notifications.ca_file
     settings = wiring.settings(config, listed)
-    identity = _identity(config.trust, telemetry or Silence(), anchors) if config.trust else None
+    identity = _identity(config.trust, telemetry or Silence(), before) if config.trust else None
+    stays = identity is not None and identity is before
     return Ready(
         config=config,
         waiting=waiting,
@@ -89,7 +90,7 @@ def made_of(
         tls=client_context(ca_file=ca_file.require() if ca_file else None),
         hooks_tls=client_context(ca_file=hooks_ca.require() if hooks_ca else None),
         identity=identity,
-        listeners={each.name: _listener(config, settings, each, seat, identity) for each in config.listeners},
+        listeners={each.name: _listener(config, settings, each, seat, identity, stays) for each in config.listeners},
         collecting=plans(config),
         watched=watched(config),
         kept=kept(config),
@@ -107,11 +108,13 @@ def with_certificate_renewed(ready: Ready, seat: Seat) -> Ready:
     return replace(ready, listeners={**ready.listeners, **renewed})
 
 
-def _identity(trust: model.TrustSettings, telemetry: Telemetry, anchors: Anchors | None) -> Identity:
+def _identity(trust: model.TrustSettings, telemetry: Telemetry, before: Identity | None) -> Identity:
     certificate = trust.certificate.require()
     key = trust.key.require() if trust.key else certificate
     files = Files(certificate=certificate, key=key, anchors=trust.anchors.require())
-    return Identity(files, telemetry=telemetry, anchors=anchors)
+    if before is None:
+        return Identity(files, telemetry=telemetry)
+    return Identity(files, telemetry=telemetry, anchors=before.anchors).or_rather(before)
 
 
 def read_again(
@@ -121,11 +124,11 @@ def read_again(
     *,
     listed: wiring.Listed | None = None,
     telemetry: Telemetry | None = None,
-    anchors: Anchors | None = None,
+    before: Identity | None = None,
 ) -> Ready:
     """What is in force after a reload of this file; see made_of(). Raises ConfigErrors, TlsMisconfigured, OSError."""
     config, waiting = reloaded(running, configuration.load(path))
-    return made_of(config, seat, waiting, listed=listed, telemetry=telemetry, anchors=anchors)
+    return made_of(config, seat, waiting, listed=listed, telemetry=telemetry, before=before)
 
 
 @contextmanager
@@ -188,27 +191,37 @@ class Reloads:
 
 
 def _context(
-    entry: model.Listener, trust: model.TrustSettings | None, identity: Identity | None
+    entry: model.Listener, trust: model.TrustSettings | None, identity: Identity | None, stays: bool
 ) -> ssl.SSLContext | None:
-    """How a listener does TLS; one of the trust space asks for certificates, and may show that of [trust]."""
+    """How a listener does TLS; one of the trust space asks for certificates, and may show that of [trust].
+
+    ``stays``: that is the one of ``identity``, whatever its files hold by now.
+    """
     if entry.tls is model.Tls.NONE:
         return None
     certificate, key = entry.certificate, entry.key
     if trust is None or entry.role is not Role.TRUST_SPACE:
         return server_context(certificate.require(), key.require() if key else None) if certificate else None
+    assert identity is not None, "it goes with [trust]"
     if served_by_trust(entry, trust):
+        if stays:
+            return peer_context_of(identity.pair.pem, anchors=identity.anchors, purposes=trust.purposes)
         certificate, key = trust.certificate, trust.key
     assert certificate is not None
-    assert identity is not None, "it goes with [trust]"
     own_key = key.require() if key else None
     return peer_context(certificate.require(), own_key, anchors=identity.anchors, purposes=trust.purposes)
 
 
 def _listener(
-    config: Config, settings: Settings, entry: model.Listener, seat: Seat, identity: Identity | None
+    config: Config,
+    settings: Settings,
+    entry: model.Listener,
+    seat: Seat,
+    identity: Identity | None,
+    stays: bool = False,
 ) -> Listener:
     limits = config.limits
-    context = _context(entry, config.trust, identity)
+    context = _context(entry, config.trust, identity, stays)
     return Listener(
         name=entry.name,
         role=entry.role,

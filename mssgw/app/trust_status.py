@@ -26,7 +26,7 @@ from mssgw.flow.list_news import ALARM_AFTER, USABLE_FOR
 _SOON = timedelta(days=THRESHOLDS[0])
 _APART = timedelta(minutes=1)  # between a list's being verified and the end of that try
 _WHY = "`mssgw trust diff` tells why"
-_LATE = timedelta(minutes=15)  # after which a revocation list that is not asked for is worth a word
+_LATE = timedelta(minutes=15)  # after which a revocation list that is not asked for, or refused, is worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ def _of_crls(crls: Sequence[CrlStatus], lacking: Sequence[str], now: datetime) -
         elif each.fetched_at is not None and now - each.fetched_at > _LATE:
             yield (
                 False,
-                f"the revocation list of {each.issuer} was not asked for since {each.fetched_at:%Y-%m-%dT%H:%MZ}",
+                f"no revocation list of {each.issuer} was had since {each.fetched_at:%Y-%m-%dT%H:%MZ}: see the log",
             )
 
 

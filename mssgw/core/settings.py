@@ -14,7 +14,7 @@ from mssgw.core.envelope import Role
 from mssgw.core.facts import Policy
 from mssgw.core.notifying import Notifications
 from mssgw.core.retention import Retained
-from mssgw.core.routes import Route, RouteTable, SpaceUnknown
+from mssgw.core.routes import PATIENTS_HEAR, Route, RouteTable, SpaceUnknown
 
 TRACE_ROOM = 65_536  # req: SD-1
 
@@ -96,8 +96,14 @@ class Settings:
         return route if route is not None and (route.inward or client.relays_outward) else None
 
     def is_unlisted(self, domain: str) -> bool:
-        """Whether there is no way to that domain because the white list does not name it (WL-8)."""
-        return self.routes.listed is not None and self.routes.find(domain) is None
+        """Whether there is no way to that domain because the white list does not name it (WL-8).
+
+        What leads inward or nowhere, and the way to patients' ordinary addresses, are the configuration's to give.
+        """
+        routes = self.routes
+        if routes.listed is None or domain in routes.ours or domain == PATIENTS_HEAR:
+            return False
+        return routes.find(domain) is None
 
     def is_foreign(self, client: Client, address: Address) -> bool:
         """Whether the address's domain belongs to somebody else than this client (SD-5).

@@ -36,6 +36,10 @@ class CrlRefused(GatewayError):
     """A revocation list that is not believed. The text says why and whose it says it is."""
 
 
+class CrlUnreadable(CrlRefused):
+    """It is none: a page that somebody put in its place, or half of one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """Who may sign a list. ``text``: its DN for people."""
@@ -78,8 +82,9 @@ class Crl:
     der: bytes = field(repr=False)
 
     def newer_than(self, other: "Crl") -> bool:
-        if self.number is not None and other.number is not None and self.number != other.number:
-            return self.number > other.number
+        """By number or by date: an authority that was restored, or moved, may count anew from a lower number."""
+        if self.number is not None and other.number is not None and self.number > other.number:
+            return True
         return self.this_update > other.this_update
 
 
@@ -109,11 +114,11 @@ def ders(content: bytes) -> list[bytes]:
     parts = content.split(_BEGIN, _MOST + 1)[1:]
     blocks = [_BEGIN + part[: part.find(_END)] + _END + b"\n" for part in parts if _END in part]
     if not 0 < len(blocks) == len(parts) <= _MOST:
-        raise CrlRefused("no revocation list in it, or far too many")
+        raise CrlUnreadable("no revocation list in it, or far too many")
     try:
         return [x509.load_pem_x509_crl(block).public_bytes(Encoding.DER) for block in blocks]
     except ValueError:
-        raise CrlRefused("a revocation list in it cannot be read") from None
+        raise CrlUnreadable("a revocation list in it cannot be read") from None
 
 
 def read_crl(der: bytes, trusted: Authorities, *, now: datetime) -> Crl:
@@ -128,7 +133,7 @@ def read_crl(der: bytes, trusted: Authorities, *, now: datetime) -> Crl:
     except GatewayError:
         raise
     except Exception:  # cryptography reads parts late, and raises many kinds for what is malformed
-        raise CrlRefused("it cannot be read as a revocation list") from None
+        raise CrlUnreadable("it cannot be read as a revocation list") from None
 
 
 def _length_of_the_name(der: bytes) -> int:

@@ -22,7 +22,7 @@ from mssgw.core.trust import REVOKED, Chain, Distrust
 from mssgw.edges.crl_files import CrlFiles
 from mssgw.edges.crl_index import CrlIndex, OlderCrl
 from mssgw.edges.crl_news import CrlNews
-from mssgw.edges.crl_reading import Authorities, Crl, CrlRefused, Issuer, ders, read_crl
+from mssgw.edges.crl_reading import Authorities, Crl, CrlRefused, CrlUnreadable, Issuer, ders, read_crl
 from mssgw.ports import Clock, Source, Telemetry
 
 FOLLOW = 2.0  # seconds
@@ -34,7 +34,7 @@ LARGEST = 8 * 1024 * 1024  # octets: two hundred thousand entries
 class CrlStatus:
     """One issuer's list, for ``trust status``. ``source``, ``fetched_at``: "" and None when it was only found on disk.
 
-    ``fetched_at``: when the source was last asked with success; an answer of "nothing new" counts.
+    ``fetched_at``: when the source last gave what could be taken; an answer of "nothing new" counts.
     """
 
     issuer: str
@@ -165,12 +165,13 @@ class Crls:
             self._news.out_of_reach(feed.source.name, error)
             return
         self._news.in_reach(feed.source.name)
-        feed.fetched_at = self._clock.now()
         content = feed.again = content if content is not None else feed.again  # held until it is taken
         if content is not None:
             async with self._reading:  # one at a time: two readings would fight for the interpreter
                 if await self._take(feed, content):
                     feed.again = None
+        if feed.again is None:  # else what we have is not what it publishes
+            feed.fetched_at = self._clock.now()
         async with self._noting:  # sources answer at the same moment, and write to one file
             await asyncio.to_thread(self._files.note, self._notes())
 
@@ -179,8 +180,9 @@ class Crls:
         whole, lists = True, list[Crl]()
         try:
             found = await asyncio.to_thread(ders, content)
-        except CrlRefused as error:
+        except CrlUnreadable as error:
             self._news.refused(feed.source.name, error)
+            feed.source.forget()
             return False
         for number, der in enumerate(found):
             place = f"{feed.source.name}#{number + 1}" if len(found) > 1 else feed.source.name
@@ -195,7 +197,9 @@ class Crls:
             except CrlRefused as error:
                 self._news.refused(place, error)
                 whole = False
-        feed.lists = tuple(crl.issuer for crl in lists)
+                if isinstance(error, CrlUnreadable):  # its date would hide the list, when that is back
+                    feed.source.forget()
+        feed.lists = tuple(crl.issuer for crl in lists) or feed.lists
         await asyncio.to_thread(self._keep, lists)  # when all are in force here
         return whole
 

@@ -17,6 +17,7 @@ from mssgw.edges.lone_thread import LoneThread
 _LINE = 16_384  # octets of a header line
 _HEADERS = 100
 _READ = 65_536
+_EACH = 4.0  # seconds for an address, TLS included, while there is another: behind a firewall one is silent
 
 
 class HttpTrouble(Exception):
@@ -81,11 +82,12 @@ async def _connected(
     except UnicodeError:
         raise HttpTrouble("the URL's host is no name") from None
     trouble: OSError | None = None
-    for address in addresses:
+    for number, address in enumerate(addresses, 1):
         try:
-            return await asyncio.open_connection(
-                address, port, ssl=tls, server_hostname=host if tls else None, limit=_LINE
-            )
+            async with asyncio.timeout(_EACH if number < len(addresses) else None):
+                return await asyncio.open_connection(
+                    address, port, ssl=tls, server_hostname=host if tls else None, limit=_LINE
+                )
         except ssl.SSLError:
             raise
         except OSError as error:

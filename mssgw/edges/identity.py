@@ -18,7 +18,7 @@ from mssgw.core.trust import Chain
 from mssgw.edges.anchors import Anchors
 from mssgw.edges.own_chain import own_chain
 from mssgw.edges.tls import TlsMisconfigured
-from mssgw.edges.tls_mutual import mutual_client_context
+from mssgw.edges.tls_mutual import mutual_client_context, octets_of
 from mssgw.ports import Telemetry
 
 POLL = 2.0  # seconds between looks at the files
@@ -50,9 +50,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """What was made of the files at one moment. ``chain``: our own, as others' handshakes build it."""
+    """What was made of the files at one moment. ``chain``: our own, as others' handshakes build it.
+
+    ``pem``: what the files of certificate and key held.
+    """
 
     client: ssl.SSLContext = field(repr=False)
+    pem: tuple[bytes, bytes] = field(repr=False)
     certificates: tuple[Ending, ...]
     chain: Chain = field(repr=False)
 
@@ -72,6 +76,17 @@ class Identity:
         self._taken = self._seen = self._stamp()
         self._begins: datetime | None = None  # when what was refused for being too early may be taken
         self.pair = self._make()
+
+    def or_rather(self, before: "Identity") -> "Identity":
+        """The one that a reload goes on with: ``before``, as long as its certificate is valid and this one is not.
+
+        It goes on looking, and takes the files when their time has come.
+        """
+        try:
+            _must_not_be_worse(self.pair.certificates[0], before.pair.certificates[0])
+        except TlsMisconfigured:
+            return before
+        return self
 
     def look(self) -> bool:
         """Take the files when they have changed; whether that was so. To be called every few seconds.
@@ -124,7 +139,8 @@ class Identity:
         certificates = [_ending(files.certificate, each) for each in ours]
         certificates += [_ending(files.anchors, each) for each in anchors]
         client = mutual_client_context(anchors=self.anchors, certificate=files.certificate, key=files.key)
-        return Pair(client=client, certificates=tuple(certificates), chain=own_chain(ours, anchors))
+        pem = octets_of(files.certificate), octets_of(files.key)
+        return Pair(client=client, pem=pem, certificates=tuple(certificates), chain=own_chain(ours, anchors))
 
     def _stamp(self) -> _Stamp:
         return tuple(_stamp_of(path) for path in (self.files.certificate, self.files.key))

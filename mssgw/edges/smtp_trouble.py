@@ -5,6 +5,7 @@ req: TLS-5, TLS-6, WL-8
 
 import errno
 import os
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,8 +21,12 @@ from mssgw.edges.smtp_trust import NotTrusted, refused_in_the_handshake
 REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
 NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
 NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
+NO_HANDSHAKE = Reply(454, "4.7.4", "La negociation TLS avec le serveur suivant echoue")
+OURS_REFUSED = Reply(454, "4.7.0", "Le serveur suivant refuse le certificat de la passerelle")
 NO_LOGIN = Reply(454, "4.7.8", "Le serveur suivant refuse notre authentification")
 
+#: Alerts that a peer sends about the certificate that we show, as OpenSSL calls them; with TLS 1.3 after the handshake.
+_ABOUT_OURS = re.compile(r"_ALERT_(?:\w*CERTIFICATE\w*|UNKNOWN_CA|ACCESS_DENIED)$")
 _NO_WAY = frozenset({errno.ENETUNREACH, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})  # IPv6 where we have none
 
 
@@ -50,8 +55,8 @@ def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: boo
     if isinstance(exc, Refused):
         return Unreachable(Deferred(reply=exc.reply, next_hop=host, alarm=True), try_next=mutual)
     if tls is not None:
-        text = f"{NOT_TRUSTED.text} ({_said_by_openssl(tls)})"[:MAX_TEXT]
-        reply = Reply(NOT_TRUSTED.code, NOT_TRUSTED.status, text)
+        said_of = _what_failed(tls) if mutual else NOT_TRUSTED
+        reply = Reply(said_of.code, said_of.status, f"{said_of.text} ({_said_by_openssl(tls)})"[:MAX_TEXT])
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True), try_next=mutual)
     if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
         said = to_reply(exc.code, exc.message.split("\n"))
@@ -60,6 +65,11 @@ def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: boo
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent, down=True), try_next=True)
     reply = SILENT if isinstance(exc, TimeoutError) else LOST  # be it that it took the connection, and never greets
     return Unreachable(Deferred(reply=reply, next_hop=host, down=True), try_next=True)
+
+
+def _what_failed(tls: ssl.SSLError) -> Reply:
+    """Between operators, where nobody's certificate was found wanting: that would be a look at who is there (WL-8)."""
+    return OURS_REFUSED if _ABOUT_OURS.search(tls.reason or "") else NO_HANDSHAKE
 
 
 def of_all(troubles: Sequence[Unreachable]) -> Unreachable:

@@ -85,8 +85,20 @@ def peer_context(
     The files are not read again. Raises TlsMisconfigured, which names the file and what is wrong with it.
     """
     context = _made(PeerContext, certificate, key or certificate, anchors)
-    pair = _read(certificate), _read(key or certificate)
-    context.another = lambda: _made_of_octets(*pair, anchors)
+    return _in_rounds(context, (octets_of(certificate), octets_of(key or certificate)), anchors, purposes)
+
+
+def peer_context_of(
+    pem: tuple[bytes, bytes], *, anchors: Anchors, purposes: Collection[str] = ("clientAuth",)
+) -> PeerContext:
+    """The same of what the files of certificate and key held once. Raises TlsMisconfigured, OSError."""
+    return _in_rounds(_made_of_octets(PeerContext, *pem, anchors), pem, anchors, purposes)
+
+
+def _in_rounds(
+    context: PeerContext, pem: tuple[bytes, bytes], anchors: Anchors, purposes: Collection[str]
+) -> PeerContext:
+    context.another = lambda: _made_of_octets(ssl.SSLContext, *pem, anchors)
     if set(purposes) != {"clientAuth"}:
         accept_any_purpose()
     return context
@@ -114,10 +126,10 @@ def _made(kind: type[Made], certificate: Path, key: Path, anchors: Anchors) -> M
     return context
 
 
-def _made_of_octets(certificate: bytes, key: bytes, anchors: Anchors) -> ssl.SSLContext:
+def _made_of_octets(kind: type[Made], certificate: bytes, key: bytes, anchors: Anchors) -> Made:
     """Python loads a key from a file only: these have no name and no disk."""
     with _unnamed_file(certificate) as chain, _unnamed_file(key) as secret:
-        return _made(ssl.SSLContext, chain, secret, anchors)
+        return _made(kind, chain, secret, anchors)
 
 
 @contextlib.contextmanager
@@ -128,7 +140,8 @@ def _unnamed_file(octets: bytes) -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{file.fileno()}")
 
 
-def _read(file: Path) -> bytes:
+def octets_of(file: Path) -> bytes:
+    """Raises TlsMisconfigured."""
     try:
         return file.read_bytes()
     except OSError as error:

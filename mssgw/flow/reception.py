@@ -17,7 +17,7 @@ from mssgw.core.trust import Chain, Distrust, unfit
 from mssgw.core.verdict import Refuse, Verdict, strictest
 from mssgw.flow.accept import IncomingLetter, Means
 from mssgw.flow.live import Live
-from mssgw.ports import Login, PatientDoor, Trust
+from mssgw.ports import Clock, Login, PatientDoor, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
 UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
@@ -29,10 +29,19 @@ class Reception:
     """ports.Reception: what stands behind every inbound edge."""
 
     def __init__(
-        self, means: Means, live: Live, trust: Trust | None = None, patients: PatientDoor | None = None
+        self,
+        means: Means,
+        live: Live,
+        trust: Trust | None = None,
+        patients: PatientDoor | None = None,
+        present: Clock | None = None,
     ) -> None:
-        """``trust``: where certificates tell who an operator is; None: networks do. ``patients``: where ours log in."""
+        """``trust``: where certificates tell who an operator is; None: networks do. ``patients``: where ours log in.
+
+        ``present``: what the dates of certificates are held against; None: the clock of the flow.
+        """
         self._means, self._live, self._trust, self.patients = means, live, trust, patients
+        self._present = present or means.clock
 
     def client_at(self, role: Role, peer: str) -> Client | None:
         return self._live.client_at(role, peer)
@@ -40,7 +49,7 @@ class Reception:
     def operator(self, chain: Chain) -> Client | Distrust | None:  # req: TLS-6
         if self._trust is None:
             return None
-        return unfit(chain, self._live.purposes, self._means.clock.now()) or self._trust.admit(chain)
+        return unfit(chain, self._live.purposes, self._present.now()) or self._trust.admit(chain)
 
     async def authenticate(self, role: Role, login: str, password: str) -> Client | None:
         return await self._live.authenticate(role, login, password)

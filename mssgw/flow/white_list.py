@@ -117,6 +117,8 @@ class WhiteListKeeper:
 
         ``eager``: it is due if we have none.
         """
+        if (held := self.held) is not None:  # a clock that went back would keep it for ever, and tell nobody
+            self.held = Held(list=held.list, verified_at=min(held.verified_at, self._clock.now()))
         try:
             await self._follow(tell=True)
             if self._unkept_too_long() or await self._due(eager):
@@ -229,6 +231,7 @@ class WhiteListKeeper:
         try:
             new = await self._read(file, now)  # unchanged or not: its signer may have ended
         except GatewayError as error:
+            self._source.forget()  # of what is no list, such as a page that says "closed", the date would hide the list
             return self._refuse("unusable", str(error), self._fetched)
         old = self.held.list if self.held is not None else None
         if why := objection(new, old, now=now, not_before=self._floor, accepted=accepted):

@@ -12,6 +12,8 @@ _UNPROVEN = "le serveur du destinataire n'a pas pu prouver son identité"
 _UNCHECKED = "elle n'a pas pu vérifier l'identité du serveur du destinataire"
 _IN_CLEAR = "le serveur du destinataire n'offre pas de liaison chiffrée"
 _STRANGER = "le serveur du destinataire n'a pas accepté son authentification"
+_NO_HANDSHAKE = "elle n'a pas pu établir de liaison chiffrée avec le serveur du destinataire"
+_OURS_REFUSED = "le serveur du destinataire n'a pas accepté son certificat"
 _NO_CONNECTION = "elle n'a pas pu se connecter au serveur du destinataire"
 _BROKEN = "un incident interne l'en a empêchée"
 
@@ -94,6 +96,14 @@ _BEGINNINGS: dict[str, tuple[str, str]] = {
     "Le certificat ou la negociation TLS du serveur suivant est refuse": (
         "Le certificat ou la négociation TLS du serveur suivant est refusé",
         _UNPROVEN,
+    ),
+    "La negociation TLS avec le serveur suivant echoue": (
+        "La négociation TLS avec le serveur suivant échoue",
+        _NO_HANDSHAKE,
+    ),
+    "Le serveur suivant refuse le certificat de la passerelle": (
+        "Le serveur suivant refuse le certificat de la passerelle",
+        _OURS_REFUSED,
     ),
     "Le serveur suivant offre STARTTLS, exige par la route, mais le refuse": (
         "Le serveur suivant offre STARTTLS, exigé par la route, mais le refuse",

@@ -48,4 +48,4 @@ class Source(Protocol):
         """When what was fetched last was known to be the published file; None: when it was fetched."""
 
     def forget(self) -> None:
-        """What was fetched last is lost: the next fetch gives it once more."""
+        """What was fetched last is lost, or was not the file: the next fetch gives what is there, whatever its date."""

@@ -26,7 +26,7 @@ from mssgw.edges.smtp_in import Listener, SmtpIn
 from mssgw.edges.smtpd_listener import TlsMode
 from mssgw.edges.tls_mutual import peer_context
 from mssgw.flow.live import Live
-from mssgw.ports import StillOurs, Stored, Trust, always
+from mssgw.ports import Clock, StillOurs, Stored, Trust, always
 from tests.pki import Identity, Pairs, TrustSpace, operator_dn, pem_of
 from tests.stories.worlds import Events
 from tests.trust.twin import TrustTwin
@@ -163,8 +163,9 @@ async def gate(
     *,
     purposes: tuple[str, ...] = ("clientAuth",),
     tls: TlsMode = TlsMode.STARTTLS,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Gate]:
-    """Open a listener that trusts this hierarchy."""
+    """Open a listener that trusts this hierarchy. ``clock``: of the flow, beside the machine's own."""
     gate = Gate(space, folder, trust)
     settings = Settings(
         hostname="gw.example.fr",
@@ -177,7 +178,8 @@ async def gate(
         store=gate.store,
         spool=gate.spool,
         transport=gate,
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
+        present=SystemClock(),
         telemetry=gate.events,
         live=live,
         trust=trust,

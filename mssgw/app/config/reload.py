@@ -42,17 +42,21 @@ def reloaded(old: Config, new: Config) -> tuple[Config, Sequence[str]]:
     """The configuration in force after a reload, and the keys, ``section.key``, that wait for a restart."""
     waiting: list[str] = []
     changed: dict[str, object] = {"listeners": _listeners(old, new, waiting)}
+    came_or_went = False
     names: Sequence[str]
     for section, keys in RESTART.items():
         before, after = getattr(old, section, None), getattr(new, section, None)
         if section == "listener" or before is after is None:
             continue
         if before is None or after is None:  # such a table came or went: the one or the other, from the start
-            changed[section], names = before, [""]
-            changed["listeners"] = old.listeners  # they fit together: TLS or none, whose certificate
+            changed[section], names, came_or_went = before, [""], True
         else:
             changed[section], names = _kept(before, after, keys)
         waiting += [f"{section}.{name}".rstrip(".") for name in names]
+    if came_or_went:
+        # They fit together: TLS or none, whose certificate; who is known by networks, and called in clear text.
+        changed |= {"listeners": old.listeners, "trusted_domains": old.trusted_domains}
+        waiting += ["trusted_domain"] if new.trusted_domains != old.trusted_domains else []
     return new.model_copy(update=changed), waiting
 
 

@@ -1,9 +1,11 @@
 """What SMTP refuses: certificates that are no operator's, or not made for what they are shown for (WL-8, TLS-6)."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mssgw.edges.clock import FixedClock
 from tests.pki import BOTH, operator_dn
 from tests.trust.gate import EHLO, dn, gate, letter
 from tests.trust.inbound.rows import HOST, MAIL, OPERATOR, OTHER, RCPT, STRANGER, Made, accepted, refused
@@ -119,6 +121,18 @@ async def test_a_persons_certificate_is_refused_without_a_name_in_the_log(space,
         assert (line["dn"], line["detail"]) == ("O=gip", "")
         assert here.kept_nothing()
         assert not any("dupont" in str(each).lower() or "8997" in str(each) for each in here.log)
+
+
+@pytest.mark.parametrize("hours", [-48, 48])
+async def test_certificates_are_dated_by_the_machines_time_and_not_by_that_of_leases(space, trust, tmp_path, hours):
+    """That one follows slowly where the clock was put right, after hours of suspension, say; the handshake at once.
+
+    An operator who has just renewed was refused for good.
+    """
+    now = datetime.now(UTC)
+    identity = space.operator(HOST, not_before=now - timedelta(hours=1), not_after=now + timedelta(hours=1))
+    async with gate(space, tmp_path, trust, clock=FixedClock(now + timedelta(hours=hours))) as here:
+        await accepted(here, await here.meet(identity))
 
 
 # What certificates are made for

@@ -1,13 +1,17 @@
 """How early a recipient is refused, and how long a letter waits for one (WHO-9, WL-8)."""
 
+from dataclasses import replace
+
 import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope, ForwardPath, Origin, Role
 from mssgw.core.trust import LIST_UNUSABLE, UNLISTED_DOMAIN
+from mssgw.flow.attempt import ROUTE_LOST
 from tests import pki
 from tests.trust.courier import ESTABLISHMENT, MX, SECRETARY, THEIRS, courier, server, showing, told_nothing
 from tests.trust.outbound.rows import HOUR, delivered, named, waits
+from tests.trust.outbound.test_refused import tls_1_1
 
 
 async def test_a_domain_that_leaves_the_list_takes_its_letters_back(space, honest, trust, tmp_path) -> None:
@@ -73,6 +77,36 @@ async def test_a_single_look_is_not_enough_to_give_up(space, honest, trust, tmp_
             trust.listed_names = names
             await gw.attempt()
     await delivered(gw, peer)
+
+
+async def test_a_handshake_that_fails_is_no_look_at_who_is_there(space, honest, trust, tmp_path) -> None:
+    """It was put right with a new certificate, before the list that names it: one look at that, and one is too few."""
+    async with courier(tmp_path, space, trust) as gw:
+        async with tls_1_1(space, tmp_path) as peer:
+            gw.port = peer.port
+            await gw.keep()
+            await gw.attempt()
+            assert (await gw.last_reply())[:9] == "454 4.7.4"
+        gw.clock.at += 10 * HOUR
+        trust.listed_names = {THEIRS: {named("mx.ancien.fr")}}
+        async with server(showing(honest, tmp_path, space)) as peer:
+            gw.port = peer.port
+            await gw.attempt()
+            await waits(gw, peer, "454 4.7.5 ", "operator")
+
+
+async def test_a_next_hop_that_a_reload_took_away_keeps_its_forty_eight_hours(space, trust, tmp_path) -> None:
+    """It is our own mail server that is missing, and no list is to blame: neither queue nor notice says so (WL-8)."""
+    async with courier(tmp_path, space, trust) as gw:
+        gw.live.settings = replace(
+            gw.live.settings, routes=replace(gw.live.settings.routes, ours=frozenset({SECRETARY.domain}))
+        )
+        await gw.keep("Q1", SECRETARY)
+        for _ in range(3):
+            await gw.attempt()
+            assert await gw.last_reply() == f"{ROUTE_LOST.code} {ROUTE_LOST.status} {ROUTE_LOST.text}"
+            gw.clock.at += 5 * HOUR
+    assert await gw.states() == ["queued"]
 
 
 async def test_an_unreachable_next_hop_keeps_its_forty_eight_hours(space, trust, tmp_path) -> None:

@@ -11,6 +11,7 @@ from mssgw.app import config
 from mssgw.app.config.model import Tls
 from mssgw.app.config.reload import reloaded
 from mssgw.app.trust import list_servers
+from mssgw.core.routes import TlsPolicy
 from tests import white_lists
 from tests.pki import TrustSpace, pem_of
 from tests.unit.app.test_config_errors import GOOD
@@ -149,6 +150,23 @@ def test_listeners_wait_with_it(write: Write) -> None:
     without = given.model_copy(update={"trust": None, "listeners": clear})
     assert reloaded(without, given) == (without, ["trust"])
     assert reloaded(given, without) == (given, ["trust"])
+
+
+def test_operators_wait_with_it(write: Write) -> None:
+    """Without networks, which [trust] makes superfluous, who is known by them yet would be refused for good; and what
+    may be called in clear text without it may not with it (TLS-6).
+    """
+    given = config.load(write())
+    [operator] = given.trusted_domains
+    nameless = operator.model_copy(update={"networks": ()})
+    clear = operator.model_copy(update={"next_hop_tls": TlsPolicy.NONE})
+    without = given.model_copy(update={"trust": None, "trusted_domains": (clear,)})
+    for each in ((), (nameless,)):
+        coming = given.model_copy(update={"trusted_domains": each})
+        assert reloaded(without, coming) == (without, ["trust", "trusted_domain"])
+        assert reloaded(coming, without) == (coming, ["trust", "trusted_domain"])
+    changed = given.model_copy(update={"trusted_domains": (nameless,)})
+    assert reloaded(given, changed) == (changed, []), "while it stays they come and go as ever"
 
 
 @pytest.mark.parametrize("mirror", [False, True])

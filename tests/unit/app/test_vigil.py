@@ -1,6 +1,8 @@
 """Certificates in use are watched in a gateway that runs: a new one reaches next hops and listeners."""
 
 import asyncio
+import contextlib
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,7 +133,7 @@ def test_a_reload_leaves_anchors_as_they_were_at_the_start(ready: Ready, tmp_pat
     """Of listeners and next hops alike: revocation lists are those of the start too."""
     assert ready.identity is not None
     (tmp_path / "anchors.pem").write_bytes(pki.pem_of(pki.TrustSpace().root.certificate))
-    again = read_again(tmp_path / "mssgw.toml", ready.config, Seat(), anchors=ready.identity.anchors)
+    again = read_again(tmp_path / "mssgw.toml", ready.config, Seat(), before=ready.identity)
     for each in (again, with_certificate_renewed(again, Seat())):
         assert each.identity is not None
         context = each.listeners["space"].context
@@ -139,6 +141,41 @@ def test_a_reload_leaves_anchors_as_they_were_at_the_start(ready: Ready, tmp_pat
         before = ready.identity.pair.client.get_ca_certs(binary_form=True)
         assert context.get_ca_certs(binary_form=True) == before
         assert each.identity.pair.client.get_ca_certs(binary_form=True) == before
+
+
+def shown_by(context: ssl.SSLContext | None) -> bytes:
+    """The certificate that a handshake with it shows, in DER."""
+    assert context is not None
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    near, far = client.wrap_bio(back, there), context.wrap_bio(there, back, server_side=True)
+    for side in (near, far, near):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    der = near.getpeercert(binary_form=True)
+    assert der is not None
+    return der
+
+
+@pytest.mark.parametrize("worse", ["not_before", "not_after"])
+def test_a_reload_takes_no_certificate_that_is_not_valid_for_one_that_is(
+    ready: Ready, space: pki.TrustSpace, tmp_path: Path, worse: str
+) -> None:
+    """Next hops and operators would trust us no more, for a change of something else in the file (TLS-6)."""
+    assert ready.identity is not None
+    before = shown_by(ready.listeners["space"].context)
+    off = datetime.now(UTC) + timedelta(days=1 if worse == "not_before" else -1)
+    space.operator("mx.ch.fr", **{worse: off}).write_apart(tmp_path, "ours")  # type: ignore[arg-type]
+    again = read_again(tmp_path / "mssgw.toml", ready.config, Seat(), before=ready.identity)
+    mutual = Route(name="y", host="y", tls=TlsPolicy.MUTUAL, domain="y.fr")
+    assert again.tls_of(mutual) is ready.tls_of(mutual)
+    assert shown_by(again.listeners["space"].context) == before
+    new = space.operator("mx.ch.fr")
+    new.write_apart(tmp_path, "ours")
+    again = read_again(tmp_path / "mssgw.toml", again.config, Seat(), before=again.identity)
+    assert again.tls_of(mutual) is not ready.tls_of(mutual)
+    assert shown_by(again.listeners["space"].context) == new.der, "what is in order it takes"
 
 
 async def test_a_look_that_fails_is_told_once_and_the_watch_goes_on(

@@ -6,7 +6,7 @@ import pytest
 
 from mssgw.core.clients import Client
 from mssgw.core.envelope import Role
-from mssgw.core.routes import Route, RouteTable, SpaceUnknown, TlsPolicy
+from mssgw.core.routes import PATIENTS_HEAR, Route, RouteTable, SpaceUnknown, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
 
@@ -68,6 +68,14 @@ def test_a_domain_of_ours_never_leads_out_even_if_it_is_listed(known, usable) ->
     """We are operators too: by the list we would call ourselves, and be answered that it is not for us."""
     known.known = {OURS} if usable else None
     assert RouteTable({}, known, frozenset({OURS})).find(OURS, sure=True) is None
+
+
+@pytest.mark.parametrize("domain", [OURS, PATIENTS_HEAR])
+def test_a_route_that_the_configuration_has_lost_is_not_laid_to_the_list(known, domain) -> None:
+    """A letter waits for it 48 hours; a domain that left the list has four (WL-8)."""
+    settings = Settings(hostname="gw.example", routes=RouteTable({}, known, frozenset({OURS})))
+    assert settings.routes.find(domain) is None
+    assert not settings.is_unlisted(domain)
 
 
 @pytest.mark.parametrize("domain", [THEIRS, NAMED, "elsewhere.fr"])

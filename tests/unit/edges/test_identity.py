@@ -182,6 +182,21 @@ def test_one_that_comes_before_its_time_is_taken_when_that_has_come(
     assert names(events) == ["trust.certificate_refused", "trust.certificate_renewed"]
 
 
+def test_a_reload_goes_on_with_a_certificate_that_is_valid_until_the_new_one_is(
+    space, files, identity, events, monkeypatch
+) -> None:
+    """It takes what is in order at once, and else what is in use: other operators would refuse all our mail."""
+    new = space.operator("mx.ch.fr", not_before=datetime.now(UTC) + DAY)
+    written(files.certificate, new.chain_pem)
+    written(files.key, new.key_pem)
+    assert Identity(files, telemetry=events, anchors=identity.anchors).or_rather(identity) is identity
+    assert not any(identity.look() for _ in range(2))
+    monkeypatch.setattr("mssgw.edges.identity.datetime", Tomorrow)
+    assert [identity.look() for _ in range(2)] == [True, False]
+    again = Identity(files, telemetry=events, anchors=identity.anchors)
+    assert again.or_rather(identity) is again
+
+
 def test_a_first_pair_that_cannot_be_used_is_an_error(files, events) -> None:
     files.key.write_bytes(b"")
     with pytest.raises(TlsMisconfigured):

@@ -15,7 +15,7 @@ from mssgw.core.errors import SourceUnavailable
 from mssgw.edges.sources import PathSource, source
 from mssgw.edges.tls import client_context
 from tests.pki import Authority, server_context
-from tests.web import ok, served, status
+from tests.web import Server, ok, served, status
 
 LIMIT = 1000
 
@@ -132,6 +132,28 @@ async def test_a_server_is_tried_at_all_its_addresses(trusting, monkeypatch):
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.2", "127.0.0.1")]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         assert await fetched(f"http://crl.example:{port}/", trusting) == b"crl"
+
+
+@pytest.mark.parametrize("secured", [False, True])
+async def test_an_address_that_swallows_packets_keeps_nobody_from_the_next(
+    trusting, authority, tmp_path, monkeypatch, secured
+):
+    """IPv6 that a firewall drops comes first as a rule: it would take all the time of a fetch, each time (TLS-5)."""
+    monkeypatch.setattr("mssgw.edges.http_get._EACH", 0.2)
+    tls = server_context(authority.issue(tmp_path, "crl.example")) if secured else None
+    with socket.create_server(("127.0.0.3", 0), backlog=0) as deaf:
+        port = deaf.getsockname()[1]
+        silent = [socket.socket() for _ in range(2 if not secured else 0)]  # who waits to be accepted: no more may
+        for each in silent:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.3", port))
+        async with await asyncio.start_server(Server(ok(b"crl")), "127.0.0.1", port, ssl=tls):
+            found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in ("127.0.0.3", "127.0.0.1")]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+            url = f"{'https' if secured else 'http'}://crl.example:{port}/"
+            assert await fetched(url, trusting, total=3) == b"crl"
+        for each in silent:
+            each.close()
 
 
 async def test_a_host_that_is_no_name_is_unavailable(trusting):

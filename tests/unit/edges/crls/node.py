@@ -45,6 +45,9 @@ class Given:
         content, self.content = self.content, None
         return content
 
+    def forget(self) -> None:
+        """It remembers nothing."""
+
 
 class World:
     """Lists of one node: root's and intermediate's sources, a clock, and what was told."""

@@ -1,13 +1,17 @@
 """Which revocation list is in force, when somebody is told, and the task that sees to it (TLS-5)."""
 
 import asyncio
+import ssl
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from mssgw.core.trust import REVOCATION_UNKNOWN, REVOKED
-from mssgw.edges.sources import PathSource
+from mssgw.edges.sources import PathSource, source
 from tests.pki import TrustSpace
 from tests.unit.edges.crls.node import DAY, NOW, World
+from tests.web import Server, ok, served, status
 
 
 async def test_a_foreign_list_is_refused_aloud_and_changes_nothing(world, space):
@@ -44,6 +48,29 @@ async def test_an_older_list_never_replaces_a_newer_one(world, space):
     await world.poll()
     assert world.reply(leaf) is REVOKED
     assert world.heard.take() == [("trust.crl_overtaken", False)]
+
+
+async def test_a_list_of_an_authority_that_counts_anew_is_taken(world, space):
+    """Restored from a backup, say: by its numbers the list in force would have been the last, and all mail waited."""
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(number=500, this_update=NOW - timedelta(seconds=30))
+    await world.poll()
+    world.intermediate.content = space.intermediate.crl(leaf.serial, number=1, this_update=NOW)
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_taken", False)] * 2
+    assert world.reply(leaf) is REVOKED
+
+
+@pytest.mark.parametrize("minutes", [0, 30])
+async def test_a_list_with_a_higher_number_is_newer_whatever_its_date(world, space, minutes):
+    """Two of one second, or a clock of the authority that was put right."""
+    leaf = space.operator("a.exemple.fr")
+    held = world.crls.status()[-1].this_update
+    world.intermediate.content = space.intermediate.crl(
+        leaf.serial, number=10**6, this_update=held - timedelta(minutes=minutes)
+    )
+    await world.poll()
+    assert world.reply(leaf) is REVOKED
 
 
 async def test_an_expired_list_does_not_replace_one_that_holds(world, space):
@@ -119,6 +146,28 @@ async def test_a_source_that_is_down_changes_nothing_and_becomes_an_alarm(world,
     world.intermediate.down = False
     await world.poll()
     assert world.heard.take() == [("trust.crl_reached", False)]
+
+
+@pytest.mark.parametrize("page", [b"<html>closed</html>", b"-----BEGIN", b"half"])
+async def test_a_page_that_stood_in_the_place_of_a_list_does_not_hide_it(world, space, page):
+    """A proxy's, say, with a date: of a list from before that date its server says that it did not change."""
+    leaf, sites = space.operator("a.exemple.fr"), list[Server]()
+    der = space.intermediate.crl(leaf.serial)
+
+    async def is_back(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = sites[0].requests[-1]
+        writer.write(status("304 Not Modified") if "If-Modified-Since" in asked else ok(der))
+
+    shown = der[:-9] if page == b"half" else page
+    async with served(ok(shown, "Last-Modified: Mon, 23 Nov 2026 10:04:00 GMT"), is_back) as (url, site):
+        sites.append(site)
+        crls = world.another(source(url, tls=ssl.create_default_context(), clear=True))
+        crls.load()
+        world.crls._files.leave()
+        for _ in range(2):
+            await world.poll(crls)
+    assert world.heard.take() == [("trust.crl_refused", True), ("trust.crl_taken", False)]
+    assert world.reply(leaf, crls) is REVOKED
 
 
 async def test_a_list_that_is_sent_again_unchanged_is_not_verified_again(world, space, monkeypatch):

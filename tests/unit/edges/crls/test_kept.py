@@ -4,6 +4,8 @@ import asyncio
 import stat
 from pathlib import Path
 
+import pytest
+
 from mssgw.core.errors import StoreFull
 from mssgw.core.trust import REVOCATION_UNKNOWN, REVOKED
 from mssgw.edges.crl_files import CrlFiles
@@ -43,6 +45,19 @@ async def test_status_tells_other_processes_where_lists_come_from(world, space):
     (one,) = [each for each in reader.status() if "ORGANISATIONS" in each.issuer]
     assert (one.source, one.fetched_at, one.entries) == ("intermediate", NOW, 0)
     assert one.usable_until == one.next_update
+
+
+@pytest.mark.parametrize("published", [b"<html>closed</html>", b"another's"])
+async def test_status_tells_since_when_what_is_published_is_refused(world, space, published):
+    """The list in force is not what its source has by then; "asked a moment ago" would say that all is well."""
+    world.clock.pass_(minutes=20)
+    world.intermediate.content = TrustSpace().intermediate.crl() if published == b"another's" else published
+    for _ in range(2):
+        await world.poll()
+    reader = world.another()
+    reader.load()
+    asked = {each.source: each.fetched_at for each in reader.status()}
+    assert asked == {"root": world.clock.now(), "intermediate": NOW}
 
 
 async def test_what_could_not_be_kept_is_told_and_tried_again(world, space):

@@ -102,6 +102,23 @@ async def test_a_clock_that_went_back_keeps_no_list_for_ever_while_it_runs(node:
     assert keeper.age() == timedelta(hours=1)
 
 
+async def test_a_clock_that_went_back_keeps_no_list_for_ever_when_nobody_answers(node: Node) -> None:
+    """Verified in a year that was none: it grows old from now on, and that is told."""
+    keeper = node.worker()
+    node.source.file = published()
+    await keeper.look()
+    node.clock.pass_(days=400)
+    await keeper.refresh()
+    node.source.file = None
+    node.clock.pass_(days=-400)
+    for _ in range(4):
+        await keeper.look()
+        node.clock.pass_(hours=25)
+    await keeper.look()
+    assert keeper.usable() is None
+    assert node.events.alarms[-1] == "trust.list_expired"
+
+
 async def test_the_age_is_watched_with_a_full_disk_too(node: Node) -> None:
     """It grows old all the same."""
     node.shelf = OftenFull()

@@ -60,6 +60,29 @@ async def test_a_bad_list_is_refused_with_an_alarm_and_the_old_one_goes_on(node:
     assert domains(keeper) == {*TEN, "new.fr"}
 
 
+class ByDate(MemorySource):
+    """A server that goes by dates: what it has now is older than what it gave."""
+
+    async def fetch(self, *, limit: int) -> bytes | None:
+        if self._given is not None:
+            return None
+        return await super().fetch(limit=limit)
+
+
+async def test_a_page_that_stood_in_the_place_of_the_list_does_not_hide_it(node: Node) -> None:
+    """It was made when the server was closed; the list is from before, and did not change since."""
+    source = ByDate(b"<html>closed</html>")
+    keeper = node.worker(source=source)
+    await keeper.look()
+    source.file = published()
+    node.clock.pass_(hours=1)
+    await keeper.look()
+    assert domains(keeper) == {"x.fr"}
+    node.clock.pass_(hours=1)
+    await keeper.look()
+    assert (keeper.age(), len(node.events.alarms)) == (timedelta(0), 1)
+
+
 async def test_a_list_that_was_ahead_of_its_time_is_taken_when_its_time_has_come(node: Node) -> None:
     """Although the server then says that nothing changed."""
     keeper = node.worker()
