@@ -34,7 +34,7 @@ _OF_A_MAC = frozenset(
     for each in ("mac-binhex40", "mac-binhex", "x-mac-binhex40", "binhex", "x-binhex", "macbinary", "x-macbinary")
 )
 _LETTERS = ("message/rfc822", "message/global")
-NAMED_LETTERS = (".eml", ".emlx", ".mht", ".mhtml", ".mbox")  # which programs open as letters
+NAMED_LETTERS = (".eml", ".emlx", ".nws", ".mht", ".mhtml", ".mbox")  # which programs open as letters
 _MAILBOXES = frozenset({"application/mbox", "application/x-mbox"})
 _TYPED_LETTERS = _MAILBOXES | {"application/x-mimearchive", "application/mhtml"}
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")

@@ -1,7 +1,7 @@
 """Content-Type and Content-Disposition: a value and its parameters (RFC 2045 section 5.1, RFC 2231), in linear time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
@@ -128,14 +128,15 @@ def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
             sections.setdefault(parsed[1], []).append((int(parsed[2] or 0), parsed[3] is not None, text))
     twice = False
     for name, found in sections.items():
-        text = _extended(sorted(found))
+        text = extended(sorted(found))
         in_order = [number for number, _, _ in sorted(found)] == list(range(len(found)))
         twice = twice or plain.get(name, text) != text or not in_order
         plain.setdefault(name, text)
     return plain, twice
 
 
-def _extended(sections: list[tuple[int, bool, str]]) -> str:
+def extended(sections: Sequence[tuple[int, bool, str]]) -> str:
+    """The text of RFC 2231 sections in their order: number, whether it may be in percents, and value."""
     charset, octets = "utf-8", b""
     for position, (_, percent, text) in enumerate(sections):
         if percent and position == 0 and text.count("'") >= 2:

@@ -226,6 +226,23 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a letter by its name that begins like XML": lambda: part(b"<a: x\n" + HIDDEN, EML),
     "a letter by its name that begins like a picture": lambda: part(b"MM\0*: x\n" + HIDDEN, EML),
     "a letter by a name that ends in a dot": lambda: part(INNER, 'application/octet-stream; name="lettre.eml. ."'),
+    **{
+        f"a letter by its name, {how}": partial(part, INNER, "application/octet-stream", field)
+        for how, field in (
+            ("in RFC 2231 alone", "Content-Disposition: attachment; filename=\"a.pdf\"; filename*=utf-8''a%2Eeml"),
+            ("given twice", 'Content-Disposition: attachment; filename="a.pdf"; filename="a.eml"'),
+            ("with spaces and no quotes", "Content-Disposition: attachment; filename=Lettre de sortie.eml"),
+            ("with a backslash", 'Content-Disposition: attachment; filename="a.e\\ml"'),
+            ("before NUL", "Content-Disposition: attachment; filename*=utf-8''a.eml%00.pdf"),
+            ("in a field of its own", "Content-Name: a.eml"),
+            ("as of news", "Content-Disposition: attachment; filename=a.nws"),
+        )
+    },
+    "behind a text, by its name in RFC 2231": lambda: part(
+        b"Bonjour,\n" + CDA,
+        "application/octet-stream",
+        "Content-Disposition: attachment; filename=\"a.dat\"; filename*=utf-8''cr%2Exml",
+    ),
     "a document said to be a letter": lambda: part(folded(ROOT), 'message/rfc822; name="cr.xml"', encoding="8bit"),
     "UTF-16 said to be a letter": lambda: part(CDA.decode().encode("utf-16"), 'message/rfc822; name="cr.xml"'),
     "UTF-16 behind a long comment": lambda: part(
@@ -430,6 +447,7 @@ def test_the_same_letters_pass_with_the_patients_own_document() -> None:
         part(uuencoded(OWN_XDM), 'application/zip; name="IHE_XDM.zip"', encoding="x-uuencode"),
         part(OWN, "text/xml").replace(b"base64\n", b"base64 (RFC 2045)\n"),
         part(OWN_XDM, 'application/zip; name="IHE_XDM.zip"').replace(b"base64\n", b"base64;\n"),
+        part(letter(part(OWN)), "application/octet-stream", "Content-Disposition: attachment; filename=Lettre 1.eml"),
         part(MBOX + letter(TEXT, part(OWN), mark="inner"), "message/rfc822", encoding="8bit"),
     ):
         assert judge_letter([to_wire(letter(TEXT, own))], ORDER).verdict is not Verdict.REJECT
