@@ -28,6 +28,8 @@ _MOST_READ = 4  # times the octets of a part: files that begin within others are
 _BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
 _BEGIN_OF_PART = re.compile(rb"^" + watch.BEGIN + rb"(?:[ \t]([^\n]*)|\r?)$", re.M)  # in uuencode: without a name too
 _SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
+_STRAY = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+\r\n)")
+_THREE = re.compile(rb"(=(?:[0-9A-Fa-f]{2}|\r\n))|=..", re.S)
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _OF_A_MAC = frozenset(
     f"application/{each}"
@@ -228,8 +230,20 @@ def _is_base64_alone(octets: bytes) -> bool:
 
 
 def _from_qp(octets: bytes) -> tuple[bytes, ...]:
-    """White space after the ``=`` that ends a line does not count (RFC 2045 6.7), but for some programs it does."""
-    return tuple(dict.fromkeys((binascii.a2b_qp(_SOFT_BREAK.sub(b"=\r\n", octets)), binascii.a2b_qp(octets))))
+    """White space after the ``=`` that ends a line does not count (RFC 2045 6.7), but for some programs it does.
+
+    Of an ``=`` that encodes nothing, with another one near, a2b_qp passes over ``==``; PHP and JavaMail take the first
+    for itself, and Thunderbird all three octets.
+    """
+    plain = binascii.a2b_qp(octets)
+    forms = [_SOFT_BREAK.sub(b"=\r\n", octets)]
+    if watch.is_doubtful_qp(octets, plain):
+        forms += [_STRAY.sub(b"=3D", forms[0]), _STRAY.sub(b"=3D", octets), _THREE.sub(_as_three, octets)]
+    return tuple(dict.fromkeys((*map(binascii.a2b_qp, forms), plain)))
+
+
+def _as_three(found: re.Match[bytes]) -> bytes:
+    return found[1] or found[0].replace(b"=", b"=3D")
 
 
 def _lenient(letters: bytes) -> bytes:

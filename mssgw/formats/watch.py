@@ -31,6 +31,7 @@ _MAY_BE_ENCODED = re.compile(
     b"W%s(?:%s)" % (_FOLDED, b"|".join(_FOLDED.join(bytes([octet]) for octet in tail) for tail in _TAILS))
 )
 _WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
+_STRAY_QP = re.compile(rb"=[^\r\n]?=")  # the first encodes nothing
 _LONG_LINE = 8_192  # octets of quoted-printable; RFC 2045 says 76
 
 
@@ -46,6 +47,15 @@ def has_an_encoded_document(text: bytes) -> bool:
         return False
     letters = text.translate(None, _FOLDS)
     return any(each in letters for each in _ENCODED)
+
+
+def is_doubtful_qp(encoded: bytes, plain: bytes) -> bool:
+    """Whether an ``=`` that encodes nothing has another one so near that programs differ in which of them they heed.
+
+    ``plain``: what a2b_qp makes of it, which is shorter than this where each encodes something: seldom has one to look.
+    """
+    whole = len(encoded) - 2 * encoded.count(b"=") - encoded.count(b"=\r\n")
+    return len(plain) != whole and _STRAY_QP.search(encoded) is not None
 
 
 class Decoder(Protocol):
@@ -129,10 +139,16 @@ class _QuotedPrintable:
         white = b" \r\n" in lines or b"\t\r\n" in lines
         if len(self._line) > _LONG_LINE or (white and _WHITE_AFTER_SOFT_BREAK.search(lines)):
             raise ValueError
-        return binascii.a2b_qp(lines)
+        return self._undone(lines)
 
     def end(self) -> bytes:
-        return binascii.a2b_qp(self._line)
+        return self._undone(self._line)
+
+    def _undone(self, lines: bytes) -> bytes:
+        plain = binascii.a2b_qp(lines)
+        if is_doubtful_qp(lines, plain):
+            raise ValueError
+        return plain
 
 
 _DECODERS: dict[str, type[Decoder]] = {"base64": b64.Stream, "quoted-printable": _QuotedPrintable}

@@ -262,6 +262,12 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "an escape told only beside the XML": lambda: part(
         ROOT.replace(b"<Clinical", b"<r/><Clin\x1b(Bical"), "application/xml; charset=ISO-2022-JP"
     ),
+    "a comment that begins only for who heeds an equals sign behind another": lambda: part(
+        b"<r>=g=3C!-- " + quopri.encodestring(ROOT) + b" --></r>\n", "text/plain", encoding=QP
+    ),
+    "uuencode behind a line end that some overlook": lambda: part(
+        b"Bonjour,\n" * 300 + b"==0A" + quopri.encodestring(uuencoded(CDA)), "text/plain", encoding=QP
+    ),
     "soft line breaks with white space": lambda: part(
         quopri.encodestring(CDA).replace(b"<ClinicalDocument", b"<Clini= \ncalDocument"), "text/xml", encoding=QP
     ),
@@ -490,6 +496,9 @@ HONEST: dict[str, Callable[[], bytes]] = {
         )
     },
     "an appointment": lambda: part(CALENDAR % b"aHR0cDovL2EuYg==", "text/calendar; method=REQUEST"),
+    "a page whose software encodes no equals sign": lambda: part(
+        b"<html><a href=a?b=c&d==e=f>x</a>= =</html>\n", "text/html", encoding=QP
+    ),
     "a page with a picture": lambda: part(
         b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"
     ),
