@@ -112,6 +112,12 @@ def with_their_id() -> bytes:
     return OWN.replace(b"<patient>", theirs, 1)
 
 
+def with_their_role(old: str, new: str) -> bytes:
+    """The addressee's own, and where readers may look for it by its name alone another."""
+    theirs = f'<patientRole><id root="1.2.250.1.213.1.4.8" extension="{THEIRS}"/></patientRole>'
+    return OWN.replace(old.encode(), new.format(theirs).encode(), 1)
+
+
 def lines_of(coded: bytes) -> bytes:
     return b"".join(coded[at : at + 76] + b"\n" for at in range(0, len(coded), 76))
 
@@ -296,7 +302,25 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         with_more("IHE_XDM/SUBSET01/ANNEXE.BIN", signed(INNER)), "application/zip"
     ),
     "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
-    "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
+    **{
+        f"an INS under {what}": lambda root=root: part(
+            CDA.replace(b'"1.2.250.1.213.1.4.8"', f'"{root}"'.encode()), "text/xml"
+        )
+        for what, root in (
+            ("a URN", "urn:oid:1.2.250.1.213.1.4.8"),
+            ("half a URN", "OID:1.2.250.1.213.1.4.8"),
+            ("an OID behind what nobody sees", "\u200b1.2.250.1.213.1.4.8"),
+        )
+    },
+    **{
+        f"another patient's role {where}": lambda old=old, new=new: part(with_their_role(old, new), "text/xml")
+        for where, old, new in (
+            ("before the patient", "<recordTarget", "{}<recordTarget"),
+            ("in another element", "<recordTarget", "<x>{}</x><recordTarget"),
+            ("in the patient's", "<patient>", "{}<patient>"),
+            ("beside the patient's, in another element", "<patientRole", "<x>{}</x><patientRole"),
+        )
+    },
     "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
     "a document in base64 in the document": lambda: part(
         re.sub(rb">[A-Za-z0-9+/=\\s]{99,}<", lambda _: b">" + base64.b64encode(CDA) + b"<", OWN).replace(
