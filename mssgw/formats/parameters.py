@@ -12,7 +12,7 @@ MAX_PARAMETERS = 100
 _TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
 # What all readers take for the type that it says; of multiparts and letters nothing else is taken.
 _PLAIN_TYPE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+/[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+[ \t]*(?:;|\Z)")
-_TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z))", re.S)
+_TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z)|x-sun-attachment)", re.S)
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
 # Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
@@ -65,7 +65,8 @@ def content_type(text: str) -> Parameters:
     """Read a Content-Type; what is missing or no type at all is text/plain (RFC 2045 section 5.2).
 
     What some readers take for a multipart or a letter, and others do not, is given as ``multipart/`` and doubtful: one
-    without subtype, with a comment, white space, an encoded word or odd characters in or before it.
+    without subtype, with a comment, white space, an encoded word or odd characters in or before it; and the parts of
+    Sun's mail, which Thunderbird still shows.
     """
     plain = without_comments(text)
     if not _PLAIN_TYPE.match(text) and any(map(_may_be_taken_apart, (text, plain))):

@@ -167,6 +167,7 @@ def test_a_boundary_that_readers_take_differently_is_none(value):
         "(message/rfc822",
         "text/plain, message/rfc822",
         "message",
+        "X-sun-attachment",
     ],
 )
 def test_a_type_that_only_some_readers_take_apart_makes_a_letter_unreadable(value):
