@@ -17,6 +17,8 @@ from mssgw.formats import b64
 BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
 # The same with its white space, or as soon as there is more of either than anybody writes.
 _BEGIN = re.compile(rb"\nbegin(?:-base64)?(?:[ \t]{13}|[ \t]{1,12}[-+]?(?:0[oO])?(?:[0-7_]{13}|[0-7_]{1,12}[ \t]))")
+_OPENED_AS_TEXT = (".htm", ".html", ".xhtml", ".ics", ".vcs", ".vcf")
+_TEXTS = frozenset({"application/ics", "application/x-vcard"})
 _FOREIGN = (b"=ybegin ", b"(This file must be converted with BinHex")  # lines before a file in yEnc or BinHex
 BEGINNING = 900  # octets in which a file in BinHex or yEnc mostly begins, whatever it is said to be
 _LONGEST = 128  # octets that this may take, or more
@@ -38,7 +40,12 @@ _LONG_LINE = 8_192  # octets of quoted-printable; RFC 2045 says 76
 def may_be_text(kind: str, names: tuple[str, ...], encoding: str) -> bool:
     """Whether programs look for files between the lines of it: none does in a picture or PDF in base64, which most
     octets of most letters are. ``kind``: the media type."""
-    return encoding != "base64" or kind.startswith("text/") or any(name.endswith(".hqx") for name in names)
+    return encoding != "base64" or is_opened_as_text(kind, names) or any(name.endswith(".hqx") for name in names)
+
+
+def is_opened_as_text(kind: str, names: tuple[str, ...]) -> bool:
+    """Whether it is a text by its type, or a page, an appointment or a card by its name, whatever it begins with."""
+    return kind.startswith("text/") or kind in _TEXTS or any(name.endswith(_OPENED_AS_TEXT) for name in names)
 
 
 def has_an_encoded_document(text: bytes) -> bool:

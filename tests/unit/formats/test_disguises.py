@@ -410,6 +410,13 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a message of Outlook with an archive": lambda: part(OUTLOOK + XDM + bytes(70_000), "application/octet-stream"),
     "in an appointment": lambda: part(CALENDAR % folded_base64(), "text/calendar", encoding="7bit"),
     "in an appointment in base64": lambda: part(CALENDAR % folded_base64(), "text/calendar; method=REQUEST"),
+    "in an appointment by its name": lambda: part(
+        CALENDAR % folded_base64(), 'application/octet-stream; name="invite.ics"'
+    ),
+    "in an appointment by another type": lambda: part(CALENDAR % folded_base64(), "application/ics"),
+    "in a page by its name": lambda: part(
+        b"Bonjour\n" * 300 + LINK + B64 + b'">x</a>', 'application/octet-stream; name="page.html"'
+    ),
     "in a card": lambda: part(b"BEGIN:VCARD\nATTACH:" + folded_base64() + b"\nEND:VCARD\n", "text/vcard"),
     "in a page": lambda: part(b'<html><a href="data:text/xml;base64,' + B64 + b'">x</a></html>', "text/html"),
     "in a page that is shown": lambda: part(
