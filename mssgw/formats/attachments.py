@@ -202,7 +202,7 @@ def _from_base64(octets: bytes) -> tuple[bytes, ...]:
     """One reading when it is without fault, but for the padding that some leave out.
 
     Else programs end at the first octet that does not belong, or pass over it; end at padding, go on after it, or
-    pass over that too.
+    pass over that too; or take it as it stands.
     """
     with contextlib.suppress(b64.NotBase64):
         return (b64.strictly(octets, padded=False),)
@@ -213,7 +213,8 @@ def _from_base64(octets: bytes) -> tuple[bytes, ...]:
         return ()
     pieces = [_lenient(run) for run in runs]
     cut, joined = compact[: stray.start() if stray else None], b"".join(runs)
-    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(cut), _lenient(joined), _as_python_does(octets))))
+    readings = dict.fromkeys((b"".join(pieces), *pieces, _lenient(cut), _lenient(joined), _as_python_does(octets)))
+    return (*readings, octets) if len(readings) > 1 else tuple(readings)
 
 
 def _as_python_does(octets: bytes) -> bytes:

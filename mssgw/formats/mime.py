@@ -11,7 +11,8 @@ readers may see two different letters (RFC 2046 section 5.1):
 - a multipart in which no part begins, or in which one begins after its end;
 - a multipart said to be in base64 or quoted-printable, where readers that undo it see more delimiters (undone.py);
 - a line that is a delimiter for readers that end a boundary early (Parameters.short_boundary), and so begins what they
-  take for a part: anywhere outside the parts, and in one where a header with Content- fields follows.
+  take for a part: anywhere outside the parts, and in one where a header with Content- fields follows; such fields
+  behind an end that comes right after the header of a part, too.
 
 An outer delimiter ends all inner multiparts; a multipart that never ends, ends with the message: all readers agree.
 message/rfc822 is a leaf: what it holds is somebody else's letter.
@@ -78,6 +79,7 @@ class Walk:
         self._content = 0  # content before this was handed to the takers
         self._cleared = 0  # nobody takes what lies before this for the header of a part
         self._is_base64 = False  # the part at hand
+        self._is_header_only = False  # the same
         self._ended = False
         self._open: list[_Multipart] = []
         self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
@@ -192,6 +194,7 @@ class Walk:
         self._content = self._seen + 2
         self._start = self._seen
         self._takers = []
+        self._is_header_only = bodiless
         self._step = self._body
         if kind.multipart:
             self._enter(kind, header.first("content-transfer-encoding"))
@@ -264,8 +267,10 @@ class Walk:
             boundary = self._open[index].boundary
             if line in (boundary, boundary + b"--"):
                 closing = line != boundary
-                if closing and self._open[index].short and not self._may_pass(at):
-                    return False  # others see a delimiter, but not the end
+                # Of these, others see a delimiter, but not the end: Python, where a part before it is but a header.
+                doubted = self._open[index].short or self._is_header_only
+                if closing and doubted and not self._may_pass(at):
+                    return False
                 self._close(index + 1)
                 self._turn(self._open[index], end, closing=closing)
                 return True
@@ -309,8 +314,8 @@ class Walk:
         if closing:
             multipart.closed = True
             self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
-            if multipart.short:
-                self._offer(_TEXT, Header())  # or one has begun
+            if multipart.short or self._is_header_only:  # or one has begun
+                self._offer(Parameters(multipart.default) if multipart.default else _TEXT, Header())
             return
         multipart.parts += 1
         self._parts += 1

@@ -192,6 +192,8 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a letter as it stands, said to be in uuencode": lambda: part(
         INNER + uuencoded(b"Subject: s\n\nBonjour\n"), "message/rfc822", encoding="x-uuencode"
     ),
+    "as it stands, said to be in base64": lambda: part(CDA, encoding=RAW64),
+    "uuencode as it stands, said to be in base64": lambda: part(uuencoded(CDA), "image/png", encoding=RAW64),
     "as it stands, its encoding with a comment": lambda: part(CDA, encoding="base64 (x)"),
     "as it stands, its encoding in quotes": lambda: part(CDA, encoding='"base64"'),
     "in UTF-7 as it stands, all of it like base64": lambda: part(

@@ -103,6 +103,17 @@ def test_what_follows_the_end_may_be_a_document():
     assert not read(short("a slash", epilogue=b"\r\nBonjour\r\n")).may_hold_documents
 
 
+@pytest.mark.parametrize("header", [b"", b"Content-Type: text/plain\r\n"])
+def test_the_end_behind_a_part_that_is_but_a_header_is_none_for_some(header):
+    """Python takes that delimiter for a line of the part, and what follows for its content."""
+    field, begun = 'Content-Type: multipart/mixed; boundary="a"', b"--a\r\n" + header + b"--a--\r\n"
+    assert read(letter(field, body=begun + HIDDEN)).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(letter(field, body=begun + b"\r\n<ClinicalDocument/>\r\n")).may_hold_documents
+    plain = read(letter(field, body=begun + b"\r\nCe message est confidentiel.\r\n"))
+    assert (plain.unreadable, plain.may_hold_documents) == ((), False)
+    assert read(letter(field, body=b"--a\r\n" + header + b"\r\n--a--\r\n" + HIDDEN)).unreadable == ()
+
+
 def test_nested_boundaries_without_quotes_are_read():
     """As some programs write them: each begins like the other once it is cut."""
     inner = b"Content-Type: multipart/alternative; boundary=----=_Part_2\r\n\r\n------=_Part_2\r\n\r\nUn\r\n"
