@@ -11,7 +11,7 @@ import binascii
 import re
 from typing import Protocol
 
-from mssgw.formats import b64
+from mssgw.formats import b64, qp
 
 # Programs read the mode with sscanf or Python's int(): any white space around, a sign, 0o, underscores.
 BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
@@ -32,8 +32,6 @@ _TAILS = (each[each.index(b"W") + 1 :] for each in _ENCODED)
 _MAY_BE_ENCODED = re.compile(
     b"W%s(?:%s)" % (_FOLDED, b"|".join(_FOLDED.join(bytes([octet]) for octet in tail) for tail in _TAILS))
 )
-_WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
-_STRAY_QP = re.compile(rb"=[^\r\n]?=")  # the first encodes nothing
 _LONG_LINE = 8_192  # octets of quoted-printable; RFC 2045 says 76
 
 
@@ -54,15 +52,6 @@ def has_an_encoded_document(text: bytes) -> bool:
         return False
     letters = text.translate(None, _FOLDS)
     return any(each in letters for each in _ENCODED)
-
-
-def is_doubtful_qp(encoded: bytes, plain: bytes) -> bool:
-    """Whether an ``=`` that encodes nothing has another one so near that programs differ in which of them they heed.
-
-    ``plain``: what a2b_qp makes of it, which is shorter than this where each encodes something: seldom has one to look.
-    """
-    whole = len(encoded) - 2 * encoded.count(b"=") - encoded.count(b"=\r\n")
-    return len(plain) != whole and _STRAY_QP.search(encoded) is not None
 
 
 class Decoder(Protocol):
@@ -144,7 +133,7 @@ class _QuotedPrintable:
         cut = encoded.rfind(b"\n") + 1
         lines, self._line = encoded[:cut], encoded[cut:]
         white = b" \r\n" in lines or b"\t\r\n" in lines
-        if len(self._line) > _LONG_LINE or (white and _WHITE_AFTER_SOFT_BREAK.search(lines)):
+        if len(self._line) > _LONG_LINE or (white and qp.WHITE_AFTER_SOFT_BREAK.search(lines)):
             raise ValueError
         return self._undone(lines)
 
@@ -153,7 +142,7 @@ class _QuotedPrintable:
 
     def _undone(self, lines: bytes) -> bytes:
         plain = binascii.a2b_qp(lines)
-        if is_doubtful_qp(lines, plain):
+        if qp.is_doubtful(lines, plain):
             raise ValueError
         return plain
 
