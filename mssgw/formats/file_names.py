@@ -43,14 +43,16 @@ def _named(text: str) -> Iterator[str]:
     sections: list[tuple[int, bool, str]] = []
     for found in _NAMED.finditer(text):
         star, number, percent, quoted, bare = found.groups()
-        values = [quoted or (bare or "").strip()]
-        if quoted and "\\" in quoted:
-            values.append(_QUOTED_PAIR.sub(r"\1", quoted))
-        elif bare and len(words := bare.split()) > 1:
+        value = quoted or (bare or "").strip()
+        values = [value]
+        if "\\" in value:
+            values.append(value := _QUOTED_PAIR.sub(r"\1", value))
+        if bare and len(words := bare.split()) > 1:
             values.append(words[0])
         if star:
-            sections.append((int(number or 0), bool(percent or not number), values[-1]))
-            values = [extended(sections[-1:])]
+            is_percent = bool(percent or not number)
+            sections.append((int(number or 0), is_percent, value))
+            values = [extended([(0, is_percent, each)]) for each in values]
         yield from values
     if len(sections) > 1:
         yield extended(sorted(sections))

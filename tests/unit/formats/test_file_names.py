@@ -23,6 +23,8 @@ def names(*fields: str) -> tuple[str, ...]:
         'Content-Disposition: attachment; filename="a.pdf"; filename="a.eml"',
         'Content-Disposition: attachment junk; filename="a.eml"',
         'Content-Disposition: attachment; filename="a\\.e\\ml"',
+        "Content-Disposition: attachment; filename*0=a.e\\ml",
+        "Content-Disposition: attachment; filename*=utf-8''a.eml .pdf",
         'Content-Disposition: attachment; filename="a%2Eeml"',
         "Content-Disposition: attachment; filename*=utf-8''a.eml%00.pdf",
         "Content-Disposition: attachment; filename*=utf-8''a.e%E2%80%8Bml",
