@@ -114,6 +114,18 @@ def _has_a_file(text: bytes) -> bool:
     return has_a_foreign_file(text) or has_an_encoded_document(text)
 
 
+class Lines:
+    """Of all that follows a header, as it stands: whether a line of it begins a file, for readers who see but text."""
+
+    def __init__(self) -> None:
+        self._last = b"\n"
+
+    def begin_a_file(self, octets: bytes) -> bool:
+        text = self._last + octets
+        self._last = text[-_LONGEST:]
+        return (_holds(text, b"begin") and _BEGIN.search(text) is not None) or has_a_foreign_file(text)
+
+
 class _AsItStands:
     def feed(self, octets: bytes) -> bytes:
         return octets
