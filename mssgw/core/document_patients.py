@@ -3,6 +3,7 @@
 No repr shows a matricule or a name.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,8 +21,8 @@ class PersonId:
 
     @property
     def is_ins(self) -> bool:
-        """Whether the root is one of INS-6, also where it is written as a URN."""
-        return self.root.lower().removeprefix("urn:oid:") in _INS_ROOTS
+        """Whether the root is one of INS-6, behind ``urn:oid:`` and other octets as well."""
+        return self.root in _INS_ROOTS or _oid_in(self.root) in _INS_ROOTS
 
     @property
     def person(self) -> str:
@@ -33,6 +34,12 @@ class PersonId:
 
 
 _INS_ROOTS = frozenset(InsAuthority)
+_OID = re.compile(r"[0-9][0-9.]*+")
+
+
+def _oid_in(root: str) -> str:
+    found = _OID.search(root)
+    return found[0] if found is not None else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from mssgw.formats import b64, watch
+from mssgw.formats import b64, cms, qp, watch
 from mssgw.formats.charsets import is_known_to_shift
 from mssgw.formats.headers import without_comments
 from mssgw.formats.magic import holds_a_mac_file
@@ -27,14 +27,13 @@ _NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _MOST_READ = 4  # times the octets of a part: files that begin within others are read again
 _BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
 _BEGIN_OF_PART = re.compile(rb"^" + watch.BEGIN + rb"(?:[ \t]([^\n]*)|\r?)$", re.M)  # in uuencode: without a name too
-_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _OF_A_MAC = frozenset(
     f"application/{each}"
     for each in ("mac-binhex40", "mac-binhex", "x-mac-binhex40", "binhex", "x-binhex", "macbinary", "x-macbinary")
 )
 _LETTERS = ("message/rfc822", "message/global")
-NAMED_LETTERS = (".eml", ".emlx", ".mht", ".mhtml", ".mbox")  # which programs open as letters
+NAMED_LETTERS = (".eml", ".emlx", ".nws", ".mht", ".mhtml", ".mbox")  # which programs open as letters
 _MAILBOXES = frozenset({"application/mbox", "application/x-mbox"})
 _TYPED_LETTERS = _MAILBOXES | {"application/x-mimearchive", "application/mhtml"}
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
@@ -127,9 +126,11 @@ class Attachment:
             yield Item(names=(), media_type="application/octet-stream", readings=())
 
     def _read(self, plain: bytes, encoding: str) -> tuple[bytes, ...]:
-        """Where an encoding is not to be (RFC 2046 5.2.1), or is not told plainly, some programs undo none."""
-        readings = _read(plain, encoding)
-        is_doubtful = encoding != self._part.encoding or self._part.kind.value.startswith("message/")
+        """Where an encoding is not to be (RFC 2046 5.2.1), is not told plainly, or is not what it is said to be, some
+        programs undo none. As it stands, no S/MIME in base64 is any to be read."""
+        readings, kind = _read(plain, encoding), self._part.kind.value
+        is_doubtful = encoding != self._part.encoding or kind.startswith("message/")
+        is_doubtful |= len(readings) > 1 and not cms.is_called_smime(kind, self._part.names)
         is_more = is_doubtful and plain not in readings and not _is_base64_alone(plain)
         return (*readings, plain) if is_more else readings
 
@@ -189,11 +190,11 @@ def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
         case "base64":
             return _from_base64(plain)
         case "quoted-printable":
-            return _from_qp(plain)
+            return qp.readings(plain)
         case "7bit" | "8bit" | "binary":
             return (plain,)
         case _:  # as it stands, unless a program guesses what is meant
-            return tuple(dict.fromkeys((plain, *_from_base64(plain), *_from_qp(plain))))
+            return tuple(dict.fromkeys((plain, *_from_base64(plain), *qp.readings(plain))))
 
 
 def _from_base64(octets: bytes) -> tuple[bytes, ...]:
@@ -225,11 +226,6 @@ def _as_python_does(octets: bytes) -> bytes:
 def _is_base64_alone(octets: bytes) -> bool:
     """Whether there is no document in it even as it stands: in UTF-7 one would begin with a plus."""
     return not octets.translate(None, _ALPHABET + b"=" + _WHITE) and not octets.lstrip().startswith(b"+")
-
-
-def _from_qp(octets: bytes) -> tuple[bytes, ...]:
-    """White space after the ``=`` that ends a line does not count (RFC 2045 6.7), but for some programs it does."""
-    return tuple(dict.fromkeys((binascii.a2b_qp(_SOFT_BREAK.sub(b"=\r\n", octets)), binascii.a2b_qp(octets))))
 
 
 def _lenient(letters: bytes) -> bytes:

@@ -15,7 +15,7 @@ from mssgw.formats.parts import Excerpt, Octets, Part, Taker
 from mssgw.formats.watch import Watch, has_a_foreign_file, may_be_text
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
-_NAMED = (".eml", ".mht", ".mbox", ".xml", ".zip", ".xsl", ".xslt", ".cda")
+_NAMED = (".eml", ".nws", ".mht", ".mbox", ".xml", ".zip", ".xsl", ".xslt", ".cda")
 _TYPED = ("xml", "zip", "cda", "hl7", "mimearchive", "mhtml", "mbox")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 # Its first element is one of HTML's own: after a comment, a DOCTYPE and in any namespace there may stand a document.

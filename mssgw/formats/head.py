@@ -39,7 +39,8 @@ _AUTHENTICATED = re.compile(rb"\r\n[ \t]+\(Authenticated sender: ([^\r\n()]+)\)(
 # SD-7 names To and Cc. A Bcc that was left standing, and where a letter was sent on to, show a patient just as well.
 _NAMING_RECIPIENTS = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _MATRICULE_AT = re.compile(
-    r"(?<![0-9A-Za-z])[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}"
+    r"(?<![0-9A-Za-z])[0-9]{5}(?:[0-9]{2}|2[ABab])[0-9]{8}\s{0,9}@\s{0,9}[A-Za-z0-9-]{1,63}"
+    r"(?:\.[A-Za-z0-9-]{1,63}){1,8}"
 )
 _REPORTS = {"disposition-notification": Content.MDN, "delivery-status": Content.DSN}
 _REPORTED = re.compile(rb"^(?:reporting-(?:mta|ua)|final-recipient|disposition)[ \t]{0,50}:", re.I | re.M)
@@ -139,14 +140,14 @@ def _to_cc(header: Header, allowance: Allowance) -> Addresses:
 def _disguised(header: Header) -> Iterator[Address]:  # req: SD-7
     """What looks like a patient's address in one of these that cannot be read: another server may have delivered to it.
 
-    A trailing dot, ``mailto:``, straight quotes, an address inside an encoded word: whether it is a second patient is
-    for policy to say.
+    A trailing dot, ``mailto:``, straight quotes, an address inside an encoded word or with spaces in it, before another
+    one: whether it is a second patient is for policy to say.
     """
     for name in _NAMING_RECIPIENTS:
         for text in header.texts(name):
             for found in _MATRICULE_AT.finditer(decoded(text)):
                 with contextlib.suppress(MalformedAddress):
-                    yield Address.parse(found[0])
+                    yield Address.parse("".join(found[0].split()))
 
 
 def _doubts(from_: Addresses, to_cc: Addresses, allowance: Allowance) -> list[Unreadable]:

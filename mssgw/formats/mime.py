@@ -11,7 +11,10 @@ readers may see two different letters (RFC 2046 section 5.1):
 - a multipart in which no part begins, or in which one begins after its end;
 - a multipart said to be in base64 or quoted-printable, where readers that undo it see more delimiters (undone.py);
 - a line that is a delimiter for readers that end a boundary early (Parameters.short_boundary), and so begins what they
-  take for a part: anywhere outside the parts, and in one where a header with Content- fields follows.
+  take for a part: anywhere outside the parts, and in one where a header with Content- fields follows; such fields
+  behind an end that comes right after the header of a part, too;
+- a line that begins a file in uuencode, where there are parts or an encoding, but no MIME-Version: Exchange then sees
+  a text with that file in it.
 
 An outer delimiter ends all inner multiparts; a multipart that never ends, ends with the message: all readers agree.
 message/rfc822 is a leaf: what it holds is somebody else's letter.
@@ -29,6 +32,7 @@ from mssgw.formats.headers import MAX_HEADER, Header, read_header
 from mssgw.formats.parameters import Parameters
 from mssgw.formats.parts import FirstParts, Keeper, Octets, Part, Taker, kind_of
 from mssgw.formats.undone import Undone, undone
+from mssgw.formats.watch import Lines
 
 MAX_DEPTH = 20
 MAX_PARTS = 500
@@ -42,6 +46,7 @@ _BLANK = b"\r\n\r\n"
 _START = b"\r\n--"
 _PART_FIELD = re.compile(rb"\r\ncontent-(?:type|disposition|transfer-encoding)[ \t]*:", re.I)
 _TEXT = Parameters("text/plain")
+_AS_IT_STANDS = ("", "7bit", "8bit", "binary")
 
 
 @dataclass(slots=True)
@@ -78,11 +83,13 @@ class Walk:
         self._content = 0  # content before this was handed to the takers
         self._cleared = 0  # nobody takes what lies before this for the header of a part
         self._is_base64 = False  # the part at hand
+        self._is_header_only = False  # the same
         self._ended = False
         self._open: list[_Multipart] = []
         self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
         self._lines: tuple[bytes, ...] = ()  # these, and what readers would see besides who end a boundary early
         self._undone: tuple[Undone, ...] = ()  # of those in which others may see other parts
+        self._as_text: Lines | None = None  # where others may see none
         self._needle = _START
         self._parts = 0
         self._takers: list[Taker] = []
@@ -90,6 +97,7 @@ class Walk:
 
     def feed(self, chunk: Octets) -> None:
         """Take more octets, cut anywhere."""
+        self._look_at_text(chunk)
         if self._troubles or self._has_all():
             return
         if self._step == self._body and not self._open and not self._buffer:
@@ -125,6 +133,10 @@ class Walk:
         self._close(0)
         return self._header or Header()
 
+    def _look_at_text(self, octets: Octets) -> None:
+        if self._as_text is not None and not self._troubles and self._as_text.begin_a_file(bytes(octets)):
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
+
     def _has_all(self) -> bool:
         """Whether nothing that follows matters: the body of a letter that is no multipart, which nobody keeps."""
         return self._step == self._body and not self._open and not self._takers
@@ -143,6 +155,10 @@ class Walk:
         self._header_length = end
         self._troubles += header.troubles
         self._begin(header, end)
+        encoding = header.first("content-transfer-encoding").lower()
+        if not header.all("mime-version") and (self._open or encoding not in _AS_IT_STANDS):
+            self._as_text = Lines()
+            self._look_at_text(self._buffer[end:])
         return True
 
     def _part_header(self) -> bool:
@@ -192,6 +208,7 @@ class Walk:
         self._content = self._seen + 2
         self._start = self._seen
         self._takers = []
+        self._is_header_only = bodiless
         self._step = self._body
         if kind.multipart:
             self._enter(kind, header.first("content-transfer-encoding"))
@@ -264,8 +281,10 @@ class Walk:
             boundary = self._open[index].boundary
             if line in (boundary, boundary + b"--"):
                 closing = line != boundary
-                if closing and self._open[index].short and not self._may_pass(at):
-                    return False  # others see a delimiter, but not the end
+                # Of these, others see a delimiter, but not the end: Python, where a part before it is but a header.
+                doubted = self._open[index].short or self._is_header_only
+                if closing and doubted and not self._may_pass(at):
+                    return False
                 self._close(index + 1)
                 self._turn(self._open[index], end, closing=closing)
                 return True
@@ -309,8 +328,8 @@ class Walk:
         if closing:
             multipart.closed = True
             self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
-            if multipart.short:
-                self._offer(_TEXT, Header())  # or one has begun
+            if multipart.short or self._is_header_only:  # or one has begun
+                self._offer(Parameters(multipart.default) if multipart.default else _TEXT, Header())
             return
         multipart.parts += 1
         self._parts += 1

@@ -1,7 +1,7 @@
 """Content-Type and Content-Disposition: a value and its parameters (RFC 2045 section 5.1, RFC 2231), in linear time."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote_to_bytes
 
@@ -12,7 +12,7 @@ MAX_PARAMETERS = 100
 _TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
 # What all readers take for the type that it says; of multiparts and letters nothing else is taken.
 _PLAIN_TYPE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+/[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+[ \t]*(?:;|\Z)")
-_TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z))", re.S)
+_TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z)|x-sun-attachment)", re.S)
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
 # Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
@@ -65,7 +65,8 @@ def content_type(text: str) -> Parameters:
     """Read a Content-Type; what is missing or no type at all is text/plain (RFC 2045 section 5.2).
 
     What some readers take for a multipart or a letter, and others do not, is given as ``multipart/`` and doubtful: one
-    without subtype, with a comment, white space, an encoded word or odd characters in or before it.
+    without subtype, with a comment, white space, an encoded word or odd characters in or before it; and the parts of
+    Sun's mail, which Thunderbird still shows.
     """
     plain = without_comments(text)
     if not _PLAIN_TYPE.match(text) and any(map(_may_be_taken_apart, (text, plain))):
@@ -128,14 +129,15 @@ def _joined(raw: Mapping[str, str]) -> tuple[dict[str, str], bool]:
             sections.setdefault(parsed[1], []).append((int(parsed[2] or 0), parsed[3] is not None, text))
     twice = False
     for name, found in sections.items():
-        text = _extended(sorted(found))
+        text = extended(sorted(found))
         in_order = [number for number, _, _ in sorted(found)] == list(range(len(found)))
         twice = twice or plain.get(name, text) != text or not in_order
         plain.setdefault(name, text)
     return plain, twice
 
 
-def _extended(sections: list[tuple[int, bool, str]]) -> str:
+def extended(sections: Sequence[tuple[int, bool, str]]) -> str:
+    """The text of RFC 2231 sections in their order: number, whether it may be in percents, and value."""
     charset, octets = "utf-8", b""
     for position, (_, percent, text) in enumerate(sections):
         if percent and position == 0 and text.count("'") >= 2:

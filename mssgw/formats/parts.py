@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mssgw.formats.file_names import names_of
 from mssgw.formats.headers import Header
 from mssgw.formats.parameters import Parameters, content_type, disposition
 from mssgw.formats.wire import unstuffed
-from mssgw.formats.words import decoded, text_of
+from mssgw.formats.words import text_of
 
 Octets = bytes | bytearray | memoryview
 
@@ -33,14 +34,8 @@ class Part:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name that a program may show it under, encoded words read, lower case, without white space around, or
-        dots at the end, which Windows takes away."""
-        given = (
-            self.disposition.parameters.get("filename", ""),
-            self.kind.parameters.get("name", ""),
-            self.header.first("content-description"),
-        )
-        return tuple(decoded(name).strip().rstrip(". ").strip().lower() for name in given if name)
+        """Every name that a program may show it under: see names_of()."""
+        return names_of(self.header, self.kind, self.disposition)
 
 
 class Taker(Protocol):

@@ -46,7 +46,8 @@ def hides_document(item: Item, content: bytes) -> bool:
         return True
     if content.startswith(COMPOUND):
         return documents.calls_itself_cda(content) or b"IHE_XDM/" in content.upper()
-    is_text = item.media_type.startswith("text/") or "xml" in item.media_type or kind_of(content) is Kind.XML
+    is_text = watch.is_opened_as_text(item.media_type, item.names)
+    is_text = is_text or "xml" in item.media_type or kind_of(content) is Kind.XML
     return is_text and watch.has_an_encoded_document(content) and not _is_hl7_v2(item, content)
 
 

@@ -11,12 +11,14 @@ import binascii
 import re
 from typing import Protocol
 
-from mssgw.formats import b64
+from mssgw.formats import b64, qp
 
 # Programs read the mode with sscanf or Python's int(): any white space around, a sign, 0o, underscores.
 BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
 # The same with its white space, or as soon as there is more of either than anybody writes.
 _BEGIN = re.compile(rb"\nbegin(?:-base64)?(?:[ \t]{13}|[ \t]{1,12}[-+]?(?:0[oO])?(?:[0-7_]{13}|[0-7_]{1,12}[ \t]))")
+_OPENED_AS_TEXT = (".htm", ".html", ".xhtml", ".ics", ".vcs", ".vcf")
+_TEXTS = frozenset({"application/ics", "application/x-vcard"})
 _FOREIGN = (b"=ybegin ", b"(This file must be converted with BinHex")  # lines before a file in yEnc or BinHex
 BEGINNING = 900  # octets in which a file in BinHex or yEnc mostly begins, whatever it is said to be
 _LONGEST = 128  # octets that this may take, or more
@@ -30,14 +32,18 @@ _TAILS = (each[each.index(b"W") + 1 :] for each in _ENCODED)
 _MAY_BE_ENCODED = re.compile(
     b"W%s(?:%s)" % (_FOLDED, b"|".join(_FOLDED.join(bytes([octet]) for octet in tail) for tail in _TAILS))
 )
-_WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
 _LONG_LINE = 8_192  # octets of quoted-printable; RFC 2045 says 76
 
 
 def may_be_text(kind: str, names: tuple[str, ...], encoding: str) -> bool:
     """Whether programs look for files between the lines of it: none does in a picture or PDF in base64, which most
     octets of most letters are. ``kind``: the media type."""
-    return encoding != "base64" or kind.startswith("text/") or any(name.endswith(".hqx") for name in names)
+    return encoding != "base64" or is_opened_as_text(kind, names) or any(name.endswith(".hqx") for name in names)
+
+
+def is_opened_as_text(kind: str, names: tuple[str, ...]) -> bool:
+    """Whether it is a text by its type, or a page, an appointment or a card by its name, whatever it begins with."""
+    return kind.startswith("text/") or kind in _TEXTS or any(name.endswith(_OPENED_AS_TEXT) for name in names)
 
 
 def has_an_encoded_document(text: bytes) -> bool:
@@ -108,6 +114,18 @@ def _has_a_file(text: bytes) -> bool:
     return has_a_foreign_file(text) or has_an_encoded_document(text)
 
 
+class Lines:
+    """Of all that follows a header, as it stands: whether a line of it begins a file, for readers who see but text."""
+
+    def __init__(self) -> None:
+        self._last = b"\n"
+
+    def begin_a_file(self, octets: bytes) -> bool:
+        text = self._last + octets
+        self._last = text[-_LONGEST:]
+        return (_holds(text, b"begin") and _BEGIN.search(text) is not None) or has_a_foreign_file(text)
+
+
 class _AsItStands:
     def feed(self, octets: bytes) -> bytes:
         return octets
@@ -127,12 +145,18 @@ class _QuotedPrintable:
         cut = encoded.rfind(b"\n") + 1
         lines, self._line = encoded[:cut], encoded[cut:]
         white = b" \r\n" in lines or b"\t\r\n" in lines
-        if len(self._line) > _LONG_LINE or (white and _WHITE_AFTER_SOFT_BREAK.search(lines)):
+        if len(self._line) > _LONG_LINE or (white and qp.WHITE_AFTER_SOFT_BREAK.search(lines)):
             raise ValueError
-        return binascii.a2b_qp(lines)
+        return self._undone(lines)
 
     def end(self) -> bytes:
-        return binascii.a2b_qp(self._line)
+        return self._undone(self._line)
+
+    def _undone(self, lines: bytes) -> bytes:
+        plain = binascii.a2b_qp(lines)
+        if qp.is_doubtful(lines, plain):
+            raise ValueError
+        return plain
 
 
 _DECODERS: dict[str, type[Decoder]] = {"base64": b64.Stream, "quoted-printable": _QuotedPrintable}

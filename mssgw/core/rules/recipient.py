@@ -1,5 +1,6 @@
 """Who may write to whom: one exchange at a time, so that at RCPT a recipient is refused alone (SD-7)."""
 
+import re
 from dataclasses import replace
 
 from mssgw.core.bal import Party
@@ -13,6 +14,7 @@ from mssgw.core.rules.findings import defer, not_allowed, note, refuse
 from mssgw.core.trust import UNLISTED_DOMAIN
 from mssgw.core.verdict import Finding, Severity
 
+_ESCAPED = re.compile(r"\+([0-9a-f]{2})")
 DIRECTORY_UNUSABLE = Reply(451, "4.7.1", "Annuaire des boites MSSante indisponible ou trop ancien, reessayez plus tard")
 
 
@@ -38,12 +40,14 @@ def no_route_in_the_address(facts: Facts, exchange: Exchange) -> Finding | None:
     """``user%elsewhere@ours``: a mail server that trusts us would carry it on, out of the trust space.
 
     Postfix does so for clients in its ``mynetworks``, as we are, unless ``allow_percent_hack`` and
-    ``swap_bangpath`` are off; so do others (RFC 5321 appendix F.2).
+    ``swap_bangpath`` are off; so do others (RFC 5321 appendix F.2). Exchange takes out the address that
+    ``IMCEASMTP-user+40elsewhere`` holds (MS-OXCMAIL 2.1.3.1.8), whose prefix may be escaped as well.
     """
     local = exchange.forward_path.address.key.rpartition("@")[0]
-    if not set(local) & set("%!@"):
+    held = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), local).lower() if "+" in local else local
+    if not set(local) & set("%!@") and not held.startswith("imceasmtp-"):
         return None
-    reply = Reply(553, "5.1.3", "Adresse refusee : pas de routage (%, ! ou @) dans le nom de la boite")
+    reply = Reply(553, "5.1.3", "Adresse refusee : pas de routage (%, !, @ ou IMCEASMTP) dans le nom de la boite")
     return refuse("no-route-in-the-address", "WHO-9", reply)
 
 

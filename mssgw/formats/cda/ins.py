@@ -43,7 +43,7 @@ _FOREIGN = rule(
     "CDA-INS-021", HARM, "L'INS est de l'environnement (production ou test) de cette passerelle", "passerelle"
 )
 
-_LIKE_AN_INS = re.compile(rf"(?:urn:oid:)?(?:{'|'.join(map(re.escape, InsAuthority))})(?![0-9])", re.I)
+_LIKE_AN_INS = re.compile(rf"(?<![0-9.])(?:{'|'.join(map(re.escape, InsAuthority))})(?![0-9])")
 _FORM = re.compile(r"[0-9]{5}(?:[0-9]{2}|2[AB])[0-9]{8}")
 _COG_FORM = re.compile(r"[0-9]{5}|2[AB][0-9]{3}")
 _AUTHORITIES = frozenset(InsAuthority)
@@ -54,8 +54,25 @@ _SEXES = {"1": "M", "2": "F"}
 
 def patients_of(root: Element) -> tuple[DocumentPatient, ...]:
     """Whom a document is about: one for each recordTarget, wherever it stands (a valid document has one, in its
-    header), and in whatever namespace: some readers look for the name alone."""
-    return tuple(_Target(target).patient() for target in root.iter("{*}recordTarget"))
+    header), and in whatever namespace: some readers look for the name alone. So do some for patientRole: one that
+    stands elsewhere, with an INS, counts as well."""
+    found = []
+    for element in root.iter("{*}recordTarget", "{*}patientRole"):
+        if element.tag.endswith("recordTarget"):
+            found.append(_Target(element).patient())
+        elif next(element.iterancestors("{*}recordTarget"), None) is None:
+            stray = DocumentPatient(ids=_person_ids(_ids_in([element])))
+            found += [stray] if stray.ins else []
+    return tuple(found)
+
+
+def _ids_in(roles: list[Element]) -> list[Element]:
+    people = [each for role in roles for each in role.iter("{*}patient")]  # whose ids CDA R2 deprecates
+    return [each for holder in (*roles, *people) for each in holder.iterchildren("{*}id")]
+
+
+def _person_ids(elements: list[Element]) -> tuple[PersonId, ...]:
+    return tuple(PersonId(_trimmed(each, "root"), _trimmed(each, "extension")) for each in elements if _told(each))
 
 
 class _Target:
@@ -63,9 +80,7 @@ class _Target:
 
     def __init__(self, target: Element) -> None:
         self.element = target
-        roles = [*target.iterchildren("{*}patientRole")]
-        people = [each for role in roles for each in role.iterchildren("{*}patient")]  # whose ids CDA R2 deprecates
-        self.ids = [each for holder in (*roles, *people) for each in holder.iterchildren("{*}id")]
+        self.ids = _ids_in([*target.iter("{*}patientRole")])
         self.who = _first(target, "patientRole", "patient")
         names = [] if self.who is None else [*self.who.iterchildren(*hl7("name"))]
         self.families = [each for name in names for each in name.iterchildren(*hl7("family"))]
@@ -74,9 +89,7 @@ class _Target:
 
     def patient(self) -> DocumentPatient:
         return DocumentPatient(
-            ids=tuple(
-                PersonId(_trimmed(each, "root"), _trimmed(each, "extension")) for each in self.ids if _told(each)
-            ),
+            ids=_person_ids(self.ids),
             family=_qualified(self.families, "BR"),
             given=_qualified(self.givens, "BR"),
             names=tuple(text for each in self.families if (text := text_of(each).strip())),
@@ -140,7 +153,7 @@ def _check_roots(report: Report, target: _Target) -> None:
     """That no id looks like an INS without being one, which would be compared with nothing."""
     for each in target.ids[:_MOST]:
         root = _trimmed(each, "root")
-        likes = _LIKE_AN_INS.match(root) is not None and not PersonId(root, "").is_ins
+        likes = _LIKE_AN_INS.search(root) is not None and not PersonId(root, "").is_ins
         if likes or any(map(_is_matricule, root.split("."))):
             report.add(_LETTERS, each, below="@root", found=shown(root), expected="l'OID d'un INS, ou un tout autre")
 

@@ -135,12 +135,25 @@ def test_without_a_route_there_is_no_way_out():
     assert refusal(decide(letter)) == (550, "5.7.1", "route-exists")
 
 
-@pytest.mark.parametrize("local", ["a%elsewhere.example", "elsewhere.example!a", '"a@elsewhere.example"'])
+@pytest.mark.parametrize(
+    "local",
+    [
+        *("a%elsewhere.example", "elsewhere.example!a", '"a@elsewhere.example"'),
+        *("IMCEASMTP-a+40elsewhere+2Eexample", "imceasmtp+2da+40elsewhere+2eexample", '"IMCEA+53MTP-a+40x"'),
+    ],
+)
 def test_an_address_that_names_the_next_route_is_refused_at_rcpt(local):
-    """WHO-9: the establishment's Postfix trusts us, and would carry the letter out of the trust space."""
+    """WHO-9: the establishment's Postfix or Exchange trusts us, and would carry the letter out of the trust space."""
     to = Address.parse(f"{local}@ch-test.mssante.fr")
     at_rcpt = facts(COLLEAGUE, exchange(COLLEAGUE, to))
     assert refusal(decide(at_rcpt)) == (553, "5.1.3", "no-route-in-the-address")
+
+
+@pytest.mark.parametrize("local", ["dr.martin+40", "imceaex-_o=chu_ou=site_cn=martin", "imceasmtp", "dr+martin"])
+def test_an_address_that_only_looks_like_it_passes(local):
+    """A tag, and the name that Exchange gave a mailbox of its own (IMCEAEX), lead nowhere else."""
+    to = Address.parse(f"{local}@ch-test.mssante.fr")
+    assert admitted(decide(facts(COLLEAGUE, exchange(COLLEAGUE, to)))) == ()
 
 
 @pytest.mark.parametrize(("sender", "to"), [(DOCTOR, PATIENT), (PATIENT, DOCTOR)])

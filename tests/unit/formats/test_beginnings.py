@@ -16,7 +16,8 @@ PDF = b"%PDF-1.4\n..."
 
 def head_of(*parts: bytes) -> MessageHead:
     body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts)
-    letter = b"From: <a@b.fr>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" + body + b"--b--\r\n"
+    header = b"From: <a@b.fr>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    letter = header + body + b"--b--\r\n"
     scanner = Scanner()
     scanner.feed(to_wire(letter))
     return scanner.finish()
@@ -77,7 +78,7 @@ HIDDEN = LONG + b"begin 644 doc.xml\r\nM86%A\r\n`\r\nend\r\n"
 )
 def test_a_file_in_uuencode_is_seen_however_far_down_in_a_text_and_in_any_encoding(one, size):
     """And so is a text that programs would read in two ways."""
-    letter = to_wire(b"From: <a@b.fr>\r\n" + one)
+    letter = to_wire(b"From: <a@b.fr>\r\nMIME-Version: 1.0\r\n" + one)
     scanner = Scanner()
     for at in range(0, len(letter), size):
         scanner.feed(letter[at : at + size])
@@ -104,7 +105,8 @@ def test_what_comes_behind_a_document_is_told_as_well():
 def may_hold_documents(kind: str, encoding: str, *pieces: bytes) -> bool:
     """A letter that is one part, its content in these pieces."""
     scanner = Scanner()
-    scanner.feed(f"From: <a@b.fr>\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n".encode())
+    fields = "From: <a@b.fr>", "MIME-Version: 1.0", f"Content-Type: {kind}", f"Content-Transfer-Encoding: {encoding}"
+    scanner.feed("\r\n".join((*fields, "", "")).encode())
     for piece in pieces:
         scanner.feed(piece)
     return scanner.finish().may_hold_documents

@@ -74,9 +74,8 @@ def test_whatever_a_validator_finds_or_stops_it_was_asked_for(data: st.DataObjec
     encoding, coded = data.draw(encoded(content))
     kind = "text/plain" if text else data.draw(st.sampled_from(["application/pdf", "image/gif", "application/x-y"]))
     part = f"--b\nContent-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode() + coded
-    letter = to_wire(
-        b'From: a@b.fr\nContent-Type: multipart/mixed; boundary="b"\n\n--b\n\nBonjour\n' + part + b"\n--b--\n"
-    )
+    header = b'From: a@b.fr\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="b"\n\n'
+    letter = to_wire(header + b"--b\n\nBonjour\n" + part + b"\n--b--\n")
     scanner = Scanner()
     for at in range(0, len(letter), size):
         scanner.feed(letter[at : at + size])

@@ -112,6 +112,12 @@ def with_their_id() -> bytes:
     return OWN.replace(b"<patient>", theirs, 1)
 
 
+def with_their_role(old: str, new: str) -> bytes:
+    """The addressee's own, and where readers may look for it by its name alone another."""
+    theirs = f'<patientRole><id root="1.2.250.1.213.1.4.8" extension="{THEIRS}"/></patientRole>'
+    return OWN.replace(old.encode(), new.format(theirs).encode(), 1)
+
+
 def lines_of(coded: bytes) -> bytes:
     return b"".join(coded[at : at + 76] + b"\n" for at in range(0, len(coded), 76))
 
@@ -186,6 +192,8 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a letter as it stands, said to be in uuencode": lambda: part(
         INNER + uuencoded(b"Subject: s\n\nBonjour\n"), "message/rfc822", encoding="x-uuencode"
     ),
+    "as it stands, said to be in base64": lambda: part(CDA, encoding=RAW64),
+    "uuencode as it stands, said to be in base64": lambda: part(uuencoded(CDA), "image/png", encoding=RAW64),
     "as it stands, its encoding with a comment": lambda: part(CDA, encoding="base64 (x)"),
     "as it stands, its encoding in quotes": lambda: part(CDA, encoding='"base64"'),
     "in UTF-7 as it stands, all of it like base64": lambda: part(
@@ -226,6 +234,23 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a letter by its name that begins like XML": lambda: part(b"<a: x\n" + HIDDEN, EML),
     "a letter by its name that begins like a picture": lambda: part(b"MM\0*: x\n" + HIDDEN, EML),
     "a letter by a name that ends in a dot": lambda: part(INNER, 'application/octet-stream; name="lettre.eml. ."'),
+    **{
+        f"a letter by its name, {how}": partial(part, INNER, "application/octet-stream", field)
+        for how, field in (
+            ("in RFC 2231 alone", "Content-Disposition: attachment; filename=\"a.pdf\"; filename*=utf-8''a%2Eeml"),
+            ("given twice", 'Content-Disposition: attachment; filename="a.pdf"; filename="a.eml"'),
+            ("with spaces and no quotes", "Content-Disposition: attachment; filename=Lettre de sortie.eml"),
+            ("with a backslash", 'Content-Disposition: attachment; filename="a.e\\ml"'),
+            ("before NUL", "Content-Disposition: attachment; filename*=utf-8''a.eml%00.pdf"),
+            ("in a field of its own", "Content-Name: a.eml"),
+            ("as of news", "Content-Disposition: attachment; filename=a.nws"),
+        )
+    },
+    "behind a text, by its name in RFC 2231": lambda: part(
+        b"Bonjour,\n" + CDA,
+        "application/octet-stream",
+        "Content-Disposition: attachment; filename=\"a.dat\"; filename*=utf-8''cr%2Exml",
+    ),
     "a document said to be a letter": lambda: part(folded(ROOT), 'message/rfc822; name="cr.xml"', encoding="8bit"),
     "UTF-16 said to be a letter": lambda: part(CDA.decode().encode("utf-16"), 'message/rfc822; name="cr.xml"'),
     "UTF-16 behind a long comment": lambda: part(
@@ -244,6 +269,12 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     ),
     "an escape told only beside the XML": lambda: part(
         ROOT.replace(b"<Clinical", b"<r/><Clin\x1b(Bical"), "application/xml; charset=ISO-2022-JP"
+    ),
+    "a comment that begins only for who heeds an equals sign behind another": lambda: part(
+        b"<r>=g=3C!-- " + quopri.encodestring(ROOT) + b" --></r>\n", "text/plain", encoding=QP
+    ),
+    "uuencode behind a line end that some overlook": lambda: part(
+        b"Bonjour,\n" * 300 + b"==0A" + quopri.encodestring(uuencoded(CDA)), "text/plain", encoding=QP
     ),
     "soft line breaks with white space": lambda: part(
         quopri.encodestring(CDA).replace(b"<ClinicalDocument", b"<Clini= \ncalDocument"), "text/xml", encoding=QP
@@ -273,7 +304,25 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
         with_more("IHE_XDM/SUBSET01/ANNEXE.BIN", signed(INNER)), "application/zip"
     ),
     "an archive in the archive": lambda: part(with_more("MORE.ZIP", XDM), "application/zip"),
-    "an INS under a URN": lambda: part(CDA.replace(b'"1.2.250.1.213.1.4.8"', b'"urn:oid:1.2.250.1.213.1.4.8"')),
+    **{
+        f"an INS under {what}": lambda root=root: part(
+            CDA.replace(b'"1.2.250.1.213.1.4.8"', f'"{root}"'.encode()), "text/xml"
+        )
+        for what, root in (
+            ("a URN", "urn:oid:1.2.250.1.213.1.4.8"),
+            ("half a URN", "OID:1.2.250.1.213.1.4.8"),
+            ("an OID behind what nobody sees", "\u200b1.2.250.1.213.1.4.8"),
+        )
+    },
+    **{
+        f"another patient's role {where}": lambda old=old, new=new: part(with_their_role(old, new), "text/xml")
+        for where, old, new in (
+            ("before the patient", "<recordTarget", "{}<recordTarget"),
+            ("in another element", "<recordTarget", "<x>{}</x><recordTarget"),
+            ("in the patient's", "<patient>", "{}<patient>"),
+            ("beside the patient's, in another element", "<patientRole", "<x>{}</x><patientRole"),
+        )
+    },
     "a document in the document": lambda: part(OWN.replace(b"</ClinicalDocument>", ROOT + b"</ClinicalDocument>")),
     "a document in base64 in the document": lambda: part(
         re.sub(rb">[A-Za-z0-9+/=\\s]{99,}<", lambda _: b">" + base64.b64encode(CDA) + b"<", OWN).replace(
@@ -363,6 +412,13 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a message of Outlook with an archive": lambda: part(OUTLOOK + XDM + bytes(70_000), "application/octet-stream"),
     "in an appointment": lambda: part(CALENDAR % folded_base64(), "text/calendar", encoding="7bit"),
     "in an appointment in base64": lambda: part(CALENDAR % folded_base64(), "text/calendar; method=REQUEST"),
+    "in an appointment by its name": lambda: part(
+        CALENDAR % folded_base64(), 'application/octet-stream; name="invite.ics"'
+    ),
+    "in an appointment by another type": lambda: part(CALENDAR % folded_base64(), "application/ics"),
+    "in a page by its name": lambda: part(
+        b"Bonjour\n" * 300 + LINK + B64 + b'">x</a>', 'application/octet-stream; name="page.html"'
+    ),
     "in a card": lambda: part(b"BEGIN:VCARD\nATTACH:" + folded_base64() + b"\nEND:VCARD\n", "text/vcard"),
     "in a page": lambda: part(b'<html><a href="data:text/xml;base64,' + B64 + b'">x</a></html>', "text/html"),
     "in a page that is shown": lambda: part(
@@ -430,6 +486,7 @@ def test_the_same_letters_pass_with_the_patients_own_document() -> None:
         part(uuencoded(OWN_XDM), 'application/zip; name="IHE_XDM.zip"', encoding="x-uuencode"),
         part(OWN, "text/xml").replace(b"base64\n", b"base64 (RFC 2045)\n"),
         part(OWN_XDM, 'application/zip; name="IHE_XDM.zip"').replace(b"base64\n", b"base64;\n"),
+        part(letter(part(OWN)), "application/octet-stream", "Content-Disposition: attachment; filename=Lettre 1.eml"),
         part(MBOX + letter(TEXT, part(OWN), mark="inner"), "message/rfc822", encoding="8bit"),
     ):
         assert judge_letter([to_wire(letter(TEXT, own))], ORDER).verdict is not Verdict.REJECT
@@ -472,6 +529,9 @@ HONEST: dict[str, Callable[[], bytes]] = {
         )
     },
     "an appointment": lambda: part(CALENDAR % b"aHR0cDovL2EuYg==", "text/calendar; method=REQUEST"),
+    "a page whose software encodes no equals sign": lambda: part(
+        b"<html><a href=a?b=c&d==e=f>x</a>= =</html>\n", "text/html", encoding=QP
+    ),
     "a page with a picture": lambda: part(
         b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"
     ),

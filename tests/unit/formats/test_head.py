@@ -76,6 +76,8 @@ def test_subject_and_person_stay_out_of_the_repr():
         '"never ends {}',
         "(never ends {}",
         "=?utf-8?q?146026322000196=40patient.mssante.fr?=",
+        "146026322000196 @ patient.mssante.fr <x@y.fr>",
+        "146026322000196\r\n @patient.mssante.fr]",
     ],
 )
 def test_a_second_patient_in_a_list_that_cannot_be_read_is_seen_all_the_same(disguise):

@@ -103,6 +103,50 @@ def test_what_follows_the_end_may_be_a_document():
     assert not read(short("a slash", epilogue=b"\r\nBonjour\r\n")).may_hold_documents
 
 
+@pytest.mark.parametrize("header", [b"", b"Content-Type: text/plain\r\n"])
+def test_the_end_behind_a_part_that_is_but_a_header_is_none_for_some(header):
+    """Python takes that delimiter for a line of the part, and what follows for its content."""
+    field, begun = 'Content-Type: multipart/mixed; boundary="a"', b"--a\r\n" + header + b"--a--\r\n"
+    assert read(letter(field, body=begun + HIDDEN)).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(letter(field, body=begun + b"\r\n<ClinicalDocument/>\r\n")).may_hold_documents
+    plain = read(letter(field, body=begun + b"\r\nCe message est confidentiel.\r\n"))
+    assert (plain.unreadable, plain.may_hold_documents) == ((), False)
+    assert read(letter(field, body=b"--a\r\n" + header + b"\r\n--a--\r\n" + HIDDEN)).unreadable == ()
+
+
+UUENCODED = b"begin 644 cr.xml\r\n#/&$^\r\n`\r\nend\r\n"
+PARTS = b'Content-Type: multipart/mixed; boundary="o"'
+PART = b"--o\r\nContent-Type: text/plain\r\n\r\nBonjour\r\n"
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [
+        (PARTS, UUENCODED + PART + b"--o--\r\n"),
+        (PARTS, PART + b"--o--\r\n" + UUENCODED),
+        (PARTS, PART + b"--o\r\nContent-Transfer-Encoding: base64\r\n\r\n" + UUENCODED + b"--o--\r\n"),
+        (b"Content-Transfer-Encoding: base64", b"\r\n" + UUENCODED),
+        (b"Content-Transfer-Encoding: quoted-printable", UUENCODED),
+    ],
+    ids=["before the parts", "after them", "in one", "in base64", "in quoted-printable"],
+)
+def test_without_a_version_of_mime_a_file_in_the_text_is_refused(field, body):
+    """Exchange sees no parts and no encoding there, but a text with a file in it."""
+    for message in (letter(field, body=body), letter(field, body=b"Bonjour\r\n" * 9_000 + body)):
+        assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+        pieces = (message[at : at + 7] for at in range(0, len(message), 7))
+        assert read_in_pieces(pieces).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(letter(field, b"MIME-Version: 1.0", body=body)).unreadable == ()
+
+
+def test_without_a_version_of_mime_letters_are_read():
+    """Old programs forget it; what is but a text, all take for one."""
+    assert read(letter(PARTS, body=b"Bonjour\r\n" + PART + b"--o--\r\nbegin\r\n")).unreadable == ()
+    for field in ("Content-Type: text/plain", "Content-Transfer-Encoding: 8bit"):
+        plain = read(letter(field, body=UUENCODED))
+        assert (plain.unreadable, plain.may_hold_documents) == ((), True)
+
+
 def test_nested_boundaries_without_quotes_are_read():
     """As some programs write them: each begins like the other once it is cut."""
     inner = b"Content-Type: multipart/alternative; boundary=----=_Part_2\r\n\r\n------=_Part_2\r\n\r\nUn\r\n"
@@ -167,6 +211,7 @@ def test_a_boundary_that_readers_take_differently_is_none(value):
         "(message/rfc822",
         "text/plain, message/rfc822",
         "message",
+        "X-sun-attachment",
     ],
 )
 def test_a_type_that_only_some_readers_take_apart_makes_a_letter_unreadable(value):

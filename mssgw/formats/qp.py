@@ -1,0 +1,36 @@
+"""Quoted-printable as its readers undo it, who differ where it is written wrongly (RFC 2045 section 6.7)."""
+
+import binascii
+import re
+
+WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
+_CLOSE = re.compile(rb"=[^\r\n]?=")  # the first of them encodes nothing
+_STRAY = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+\r\n)")
+_THREE = re.compile(rb"(=(?:[0-9A-Fa-f]{2}|\r\n))|=..", re.S)
+
+
+def readings(octets: bytes) -> tuple[bytes, ...]:
+    """What programs read, the usual one first.
+
+    White space after the ``=`` that ends a line does not count, but for some programs it does. Of an ``=`` that encodes
+    nothing, with another one near, Python passes over ``==``; PHP and JavaMail take the first for itself, and
+    Thunderbird all three octets.
+    """
+    plain = binascii.a2b_qp(octets)
+    forms = [WHITE_AFTER_SOFT_BREAK.sub(b"=\r\n", octets)]
+    if is_doubtful(octets, plain):
+        forms += [_STRAY.sub(b"=3D", forms[0]), _STRAY.sub(b"=3D", octets), _THREE.sub(_as_three, octets)]
+    return tuple(dict.fromkeys((*map(binascii.a2b_qp, forms), plain)))
+
+
+def is_doubtful(encoded: bytes, plain: bytes) -> bool:
+    """Whether an ``=`` that encodes nothing has another one so near that programs differ in which of them they heed.
+
+    ``plain``: what a2b_qp makes of it, which is shorter than this where each encodes something: seldom has one to look.
+    """
+    whole = len(encoded) - 2 * encoded.count(b"=") - encoded.count(b"=\r\n")
+    return len(plain) != whole and _CLOSE.search(encoded) is not None
+
+
+def _as_three(found: re.Match[bytes]) -> bytes:
+    return found[1] or found[0].replace(b"=", b"=3D")
