@@ -66,7 +66,7 @@ def test_what_was_sent_comes_back_to_the_octet(letter: bytes) -> None:
 def test_of_a_letter_that_was_read_in_part_so_does_that_part(letter: bytes, length: int) -> None:
     mark = fin_mark(letter)
     begins = as_sent(shown(letter, mark)[: len(ABOVE) + len(TRACE) + 40 + length])
-    ends_in_the_mark = begins.endswith((b"[", b"[F", b"[FI")) or b"[FIN" in begins
+    ends_in_the_mark = begins.endswith((b": ", b"[", b"[F", b"[FI")) or b"[FIN" in begins
     assert mark is None or (TRACE + letter).startswith(begins) or ends_in_the_mark
 
 
