@@ -201,7 +201,7 @@ async def _effects_now(office: Office, spool_id: str) -> Effects:
     try:
         judged = await office.judge(spool_id)
     except (Gone, Undecryptable) as error:
-        how = "give its file back from a backup and release again, or `queue bounce`"
+        how = "give its file back from a backup and release again; or tell its sender (`trace`), then `bounce --untold`"
         raise no(f"queue release: {spool_id} stays held, for it cannot be read ({error}): {how}") from None
     if judged is None:
         raise no(f"queue release: {spool_id} has no held delivery")
@@ -237,7 +237,8 @@ async def bounce(office: Office, spool_id: str, *, untold: bool) -> None:
         bounced = await office.bounce(spool_id, operator=operator(), untold=untold)
     except Undecryptable:
         raise no(
-            f"queue bounce: {spool_id} is held, and cannot be read: its sender cannot be told; --untold ends it"
+            f"queue bounce: {spool_id} is held, and cannot be read: tell its sender yourself (`mssgw trace {spool_id}` "
+            "names him), for no notice can; --untold ends it"
         ) from None
     if not bounced:
         raise no(f"queue bounce: {spool_id} has no open delivery")
