@@ -401,6 +401,15 @@ def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
     assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")
 
 
+@pytest.mark.parametrize(("lost", "said"), [(0, "0 lost deliveries are held\n"), (1, "1 lost delivery is held\n")])
+def test_db_mend_has_the_store_alone_and_says_what_it_holds(office, run, lost, said):
+    """Beside a daemon it could hold a letter that has just been accepted."""
+    office.lost = lost
+    told = run("db", "mend")
+    assert (told.exit_code, told.stdout) == (0, said)
+    assert {alone for _, alone in office.opened} == {True}
+
+
 def test_the_store_is_shared_or_had_alone(tmp_path):
     """Commands go beside the daemon; a key rotation neither beside it nor beside them."""
     with store_lock(tmp_path), store_lock(tmp_path), pytest.raises(StoreBusy, match="stop it first"):

@@ -29,9 +29,13 @@ def migrate(url: str) -> None:
 
 def _revision(connection: Connection) -> str | None:
     with connection.begin():
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        there = inspect(connection)
+        found: str | None = None
+        if there.has_table("alembic_version"):
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if found is None and there.has_table("messages"):  # lost with a page: no upgrade begins from there
+            cure = f"give that row back from a backup; {HEAD} is its value, if this version of mssgw ran last"
+            raise StoreUnavailable(f"the database has lost its revision (table alembic_version): {cure}")
         return found
 
 
