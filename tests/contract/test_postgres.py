@@ -466,6 +466,14 @@ async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
     await spool.close()
 
 
+def test_a_target_that_does_not_answer_is_told_from_what_the_configuration_names(database: Path) -> None:
+    """store.url is the source's, or says nothing yet."""
+    source, target = f"sqlite:///{database}", f"postgresql+psycopg://mssgw@/x?host={database.parent}"
+    expected = "^the target: no socket where its URL says: is PostgreSQL up, is that its folder[?]$"
+    with pytest.raises(StoreUnavailable, match=expected):
+        copy_store(source, target, database.parent / "spool", lambda *_: None)
+
+
 async def test_nothing_is_copied_while_the_spool_is_elsewhere(
     open_sqlite: OpenPlace, server: PostgresServer, database: Path
 ) -> None:
