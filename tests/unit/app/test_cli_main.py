@@ -375,6 +375,8 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     missing = run("key", "rotate", "--new", str(path))
     assert missing.exit_code == 65
     assert f"`mssgw key new {path}` makes one" in missing.stderr
+    unseen = run("key", "rotate", "--new", "credential:new-key")
+    assert (unseen.exit_code, "credential:new-key is not seen here: systemd-run" in unseen.stderr) == (65, True)
     run("key", "new", str(path))
     assert run("key", "rotate", "--new", str(path)).exit_code == 0
     assert office.new_key == path.read_bytes()
