@@ -79,6 +79,19 @@ def test_a_migration_may_take_longer_than_any_letter_waits(
     server.sql("DROP DATABASE slow")
 
 
+async def test_a_node_starts_anew_beside_one_of_the_next_version(server: PostgresServer) -> None:
+    """While nodes are replaced one by one, an earlier one may lose a worker, an operator type a command there."""
+    url = server.create("rolling")
+    migrate(url)
+    server.sql("ALTER TABLE accounts ADD later text; UPDATE alembic_version SET version_num = '0999'", "rolling")
+    async with open_store(url, KEY) as opened:
+        clock = FixedClock()
+        await Place(opened.store, opened.desk, clock).keep("A")
+        assert [row.delivery.spool_id for row in await opened.desk.queue(limit=9)] == ["A"]
+    assert server.sql("SELECT version_num FROM alembic_version", "rolling") == [("0999",)]
+    server.sql("DROP DATABASE rolling")
+
+
 def test_migrations_build_exactly_the_tables(server: PostgresServer) -> None:
     engine = create_engine(server.url("contract"))
     with engine.connect() as connection:

@@ -19,7 +19,7 @@ from mssgw.edges.sql.migrations import migrate
 from mssgw.edges.sql.patients import SqlPatients
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.store import SqlStore
-from mssgw.edges.sql.tables import conversations, journal, messages, patients, store_secret
+from mssgw.edges.sql.tables import conversations, journal, messages, store_secret
 from mssgw.edges.sql.vitals import SqlVitals
 from mssgw.edges.vault import Vault
 from mssgw.ports import Clock, Meter
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "SqlDesk", "SqlDirectory", "SqlPatients", "SqlStore", "SqlVitals", "migrate", "open_store"]
 
-_SEALED = (messages, journal, conversations, patients)  # tables that the secret seals or looks up
+_SEALED = (
+    messages,
+    journal,
+    conversations,
+)  # tables that the secret seals or looks up: what else was done, is journalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
