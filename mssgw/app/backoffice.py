@@ -113,7 +113,7 @@ class BackOffice:
         except (Gone, Undecryptable):  # gone: with a page of the database
             if untold:
                 return {}
-            raise
+            raise Undecryptable("the letter cannot be read any more") from None
         outcome = Bounced(reply=BY_HAND)
         return await self._notices().send(stored, [(row.delivery, outcome) for row in rows], is_late=False)
 

@@ -222,11 +222,13 @@ def _password_now(config: Config) -> str | None:
 
 def _spool(config: Config, opened: Opened, hot: MemoryBudget, meter: Meter) -> SpoolFiles | SpoolSql:
     """Files beside SQLite; in a database that several nodes share, its own table."""
-    if opened.database.keeps_bodies:
-        spool = SpoolSql(opened.database, hot_budget=hot, meter=meter)
-        opened.vitals.probe_bodies = spool.probe
-        return spool
-    return SpoolFiles(config.spool_dir, hot_budget=hot, meter=meter)
+    spool = (
+        SpoolSql(opened.database, hot_budget=hot, meter=meter)
+        if opened.database.keeps_bodies
+        else SpoolFiles(config.spool_dir, hot_budget=hot, meter=meter)
+    )
+    opened.vitals.probe_bodies = spool.probe
+    return spool
 
 
 def _make(state_dir: Path) -> None:

@@ -32,6 +32,8 @@ def passages(entries: Iterable[Entry]) -> Sequence[Passage]:
     """One for each recipient of each letter that was accepted, in that order. ``entries``: oldest first."""
     found: dict[tuple[str, Address], Passage] = {}
     for entry in entries:
+        if entry.recipient is None and entry.event is JournalEvent.BOUNCED:  # nobody could read to whom it was
+            found.update({key: _after(each, entry) for key, each in found.items() if _open(each, entry.spool_id)})
         if not entry.spool_id or entry.recipient is None:
             continue
         key = entry.spool_id, entry.recipient
@@ -42,6 +44,10 @@ def passages(entries: Iterable[Entry]) -> Sequence[Passage]:
         else:
             found[key] = _after(known, entry)
     return tuple(found.values())
+
+
+def _open(known: Passage, spool_id: str) -> bool:
+    return known.spool_id == spool_id and known.delivered is None and known.bounced is None
 
 
 def _after(known: Passage, entry: Entry) -> Passage:

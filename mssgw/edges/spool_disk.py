@@ -3,7 +3,8 @@
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from io import FileIO
 from pathlib import Path
@@ -38,7 +39,7 @@ class SpoolFile:
 
     def append(self, sealed: Sequence[bytes]) -> None:
         started = time.monotonic()
-        with self._lock:
+        with self._lock, self._counted():
             self._write(sealed)
         self._meter.observe("spool.write", time.monotonic() - started)
 
@@ -50,7 +51,7 @@ class SpoolFile:
         given for what nobody finds again.
         """
         started = time.monotonic()
-        with self._lock:
+        with self._lock, self._counted():
             self._write(sealed)
             if self._descriptor is not None:
                 os.fsync(self._descriptor)
@@ -58,6 +59,7 @@ class SpoolFile:
                 self._check(self._descriptor, self._path)
                 self._close()
         self._meter.observe("spool.sync", time.monotonic() - started)
+        self._meter.count("body", "kept")
 
     def undo(self) -> None:
         """Remove what was made; nothing more will be."""
@@ -66,6 +68,16 @@ class SpoolFile:
             self._close()
             if self._made:
                 os.unlink(self._path)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A full disk is told by its own check: there a small body may still be kept, and the next large one not."""
+        try:
+            yield
+        except (OSError, StoreUnavailable) as error:
+            if not (isinstance(error, OSError) and is_full(error)):
+                self._meter.count("body", "failed")
+            raise
 
     def _write(self, sealed: Sequence[bytes]) -> None:
         if self._over:

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import os
 import re
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT, SpoolFile, failure, open_whole, read_segments
 from mssgw.edges.spool_folders import SpoolFolders
@@ -33,7 +35,8 @@ T = TypeVar("T")
 class SpoolFiles(Arrivals):
     """The Spool port under ``directory``, which found_spool made: ``xx/ID``, directories 0700, files 0600.
 
-    ``hot_budget``: octets that hot copies of large bodies may take together. ``clock``: see Suspects.
+    ``hot_budget``: octets that hot copies of large bodies may take together. ``meter`` hears whether bodies can be kept
+    and read. ``clock``: see Suspects.
     """
 
     def __init__(
@@ -78,6 +81,15 @@ class SpoolFiles(Arrivals):
         old = await self.in_thread(self._old_files, time.time() - older_than)
         return await self._suspects.remove(self, known, old, after=older_than)
 
+    async def probe(self) -> None:
+        """Make a file and forget it. Raises StoreFull or StoreUnavailable."""
+        await self.in_thread(self._try)
+        self._meter.count("body", "kept")
+
+    def _try(self) -> None:
+        self._folders.restore()
+        tempfile.TemporaryFile(dir=self._path("probe").parent).close()
+
     async def close(self) -> None:
         """End the threads, after what they are at."""
         await self._threads.close()
@@ -106,7 +118,11 @@ class SpoolFiles(Arrivals):
         cipher = MessageCipher(body.key, body.spool_id)
         count = -(-body.wire_size // SEGMENT)
         path = self._path(body.spool_id)
-        file = await self.in_thread(open_whole, path, body.wire_size, count, self._folders.check)
+        try:
+            file = await self.in_thread(open_whole, path, body.wire_size, count, self._folders.check)
+        except StoreUnavailable:
+            self._meter.count("body", "failed")
+            raise
         with file:
             for start in range(0, count, _AT_ONCE):
                 sealed = await self.in_thread(read_segments, file, start, min(_AT_ONCE, count - start))

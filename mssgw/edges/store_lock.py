@@ -33,7 +33,7 @@ def store_lock(state_dir: Path, *, alone: bool = False) -> Iterator[None]:
         raise StoreBusy(
             "the daemon or another command has the store open: stop it first"
             if alone
-            else "the master key is being rotated: try again when that has ended"
+            else "the master key is being rotated, or the database copied or mended: try again when that has ended"
         ) from None
     try:
         yield

@@ -76,11 +76,27 @@ class MailboxTransport:
                 if kept and not again:
                     again, opened = True, False
                     continue
+                self._tell(route, error)
                 about_it = isinstance(error, LoginBroken)  # and not about the store: the lane goes on
                 down, alarm = not opened and not about_it, about_it and delivery.attempts > 0
                 return Deferred(reply=error.reply, next_hop=route.host, down=down, alarm=alarm)
             except (LoginRefused, MailboxDistrusted) as error:
+                if isinstance(error, MailboxDistrusted):  # the reply of the other says all
+                    self._tell(route, error)
                 return Deferred(reply=error.reply, next_hop=route.host, alarm=True)
+
+    def _tell(self, route: Route, error: MailboxTrouble) -> None:
+        """As of any next hop: what is wrong with it, in words that hold nothing of anybody."""
+        self._telemetry.event(
+            "delivery.connection_failed",
+            route=route.name,
+            host=route.host,
+            port=route.port,
+            tls=str(route.tls),
+            code=error.reply.code,
+            status=error.reply.status,
+            why=str(error).removeprefix(f"{route.host}: "),
+        )
 
     async def _put(
         self,

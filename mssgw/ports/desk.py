@@ -112,6 +112,12 @@ class Desk(Protocol):
         The caller has kept the notice to the sender before.
         """
 
+    async def mend(self, *, operator: str, now: datetime) -> int:
+        """Hold the deliveries of kept letters that the store has lost, with a damaged page; returns how many.
+
+        One whose end the journal knows ends so again. The caller is alone with the store.
+        """
+
     async def conversations(
         self, *, limit: int, patient: Address | None = None, bal: Address | None = None, state: State | None = None
     ) -> Sequence[ConversationRow]:

@@ -173,6 +173,14 @@ async def test_bounce_ends_held_and_waiting_deliveries_but_not_one_being_sent(pl
 # --- conversations -----------------------------------------------------------------------------------------------
 
 
+async def test_a_queue_that_lost_nothing_needs_no_mending(place: Place) -> None:
+    await place.keep("A", recipients=(PATIENT, DOCTOR))
+    await place.keep("B", held=True)
+    before = await place.desk.queue(limit=9)
+    assert await place.desk.mend(operator="anne", now=place.clock.now()) == 0
+    assert await place.desk.queue(limit=9) == before
+
+
 async def test_conversations_are_listed_latest_change_first(place: Place) -> None:
     await place.keep("A", moves=(Event.PROFESSIONAL_WROTE,))
     first = place.clock.now()

@@ -4,11 +4,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.sql import migrate, open_store
 from mssgw.edges.sql.migrations import HEAD
@@ -52,3 +54,11 @@ async def test_a_store_of_the_revision_before_is_upgraded_with_what_it_holds(tmp
     assert schema(old) == schema(migrated)
     migrate(f"sqlite:///{old}")
     assert schema(old) == schema(migrated)
+
+
+def test_a_store_that_a_later_version_has_used_says_so(database: Path) -> None:
+    """Who goes back to an earlier version is told what to do about it."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    with pytest.raises(StoreUnavailable, match="a later version of mssgw has used this database"):
+        migrate(f"sqlite:///{database}")

@@ -79,6 +79,19 @@ def test_a_migration_may_take_longer_than_any_letter_waits(
     server.sql("DROP DATABASE slow")
 
 
+async def test_a_node_starts_anew_beside_one_of_the_next_version(server: PostgresServer) -> None:
+    """While nodes are replaced one by one, an earlier one may lose a worker, an operator type a command there."""
+    url = server.create("rolling")
+    migrate(url)
+    server.sql("ALTER TABLE accounts ADD later text; UPDATE alembic_version SET version_num = '0999'", "rolling")
+    async with open_store(url, KEY) as opened:
+        clock = FixedClock()
+        await Place(opened.store, opened.desk, clock).keep("A")
+        assert [row.delivery.spool_id for row in await opened.desk.queue(limit=9)] == ["A"]
+    assert server.sql("SELECT version_num FROM alembic_version", "rolling") == [("0999",)]
+    server.sql("DROP DATABASE rolling")
+
+
 def test_migrations_build_exactly_the_tables(server: PostgresServer) -> None:
     engine = create_engine(server.url("contract"))
     with engine.connect() as connection:
@@ -464,6 +477,14 @@ async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
         await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
         await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
     await spool.close()
+
+
+def test_a_target_that_does_not_answer_is_told_from_what_the_configuration_names(database: Path) -> None:
+    """store.url is the source's, or says nothing yet."""
+    source, target = f"sqlite:///{database}", f"postgresql+psycopg://mssgw@/x?host={database.parent}"
+    expected = "^the target: no socket where its URL says: is PostgreSQL up, is that its folder[?]$"
+    with pytest.raises(StoreUnavailable, match=expected):
+        copy_store(source, target, database.parent / "spool", lambda *_: None)
 
 
 async def test_nothing_is_copied_while_the_spool_is_elsewhere(

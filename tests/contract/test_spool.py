@@ -212,6 +212,38 @@ async def test_a_letter_is_not_gone_while_the_spool_is_elsewhere(files: SpoolFil
     assert await read(files, cold(await put(files, "C", LARGE))) == LARGE
 
 
+class Counted:
+    """A Meter that keeps what it counts."""
+
+    def __init__(self) -> None:
+        self.counts: list[tuple[str, str]] = []
+
+    def observe(self, name: str, value: float) -> None:
+        pass
+
+    def count(self, name: str, kind: str) -> None:
+        self.counts.append((name, kind))
+
+
+async def test_a_spool_that_keeps_and_gives_nothing_is_counted_so_until_a_probe_finds_it_well(tmp_path: Path) -> None:
+    """Else the gateway would say that it is ready, and answer 451 to every letter with a document."""
+    meter = Counted()
+    files = new_spool(tmp_path / "spool", meter=meter)
+    body = cold(await put(files, "A", LARGE))
+    assert meter.counts == [("body", "kept")]
+    (tmp_path / "spool").rename(tmp_path / "away")
+    for failing in (put(files, "B", LARGE), read(files, body), files.probe()):
+        meter.counts.clear()
+        with pytest.raises(StoreUnavailable):
+            await failing
+        assert ("body", "kept") not in meter.counts
+    (tmp_path / "away").rename(tmp_path / "spool")
+    await files.probe()
+    assert meter.counts == [("body", "kept")]
+    assert names(tmp_path / "spool", "*/*") == ["A"], "a probe leaves nothing behind"
+    await files.close()
+
+
 async def test_what_stands_in_the_place_of_the_spool_neither_keeps_letters_nor_lacks_them(
     files: SpoolFiles, tmp_path: Path
 ) -> None:

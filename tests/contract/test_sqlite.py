@@ -20,7 +20,9 @@ from sqlalchemy import Connection, create_engine
 
 from mssgw.core.conversation import Event
 from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
+from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
+from mssgw.edges.clock import FixedClock
 from mssgw.edges.sql import dialects, migrate, open_store
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.session import Session
@@ -280,6 +282,74 @@ async def test_a_damaged_page_is_looked_for_among_the_letters_that_were_asked_fo
         assert not await claim()
         held = [row.delivery.spool_id for row in await place.desk.queue(limit=9) if row.delivery.state == "held"]
         assert held == ["BAD"]
+
+
+async def test_a_letter_whose_row_is_lost_is_forgotten_once_it_is_bounced(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Else each sweep would find it again, for good."""
+    async with open_sqlite() as place:
+        await place.keep("BAD", held=True)
+        change(database, "DELETE FROM messages")
+        assert await place.desk.bounce("BAD", operator="root", now=place.clock.now(), reply=BUSY) == 1
+        assert await place.store.erase_finished(now=place.clock.now()) == ["BAD"]
+        assert await place.store.erase_finished(now=place.clock.now()) == []
+        assert query(database, "SELECT spool_id FROM deliveries UNION SELECT spool_id FROM data_keys") == []
+
+
+async def test_deliveries_that_a_damaged_page_took_are_held_for_a_person_after_a_repair(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Without them a letter would wait for good, where no list shows it, and its sender would not be told."""
+    async with open_sqlite() as place:
+        for name in ("LOST", "WHOLE", "HALF", "DONE", "UNREADABLE"):
+            kept = await place.keep(
+                name, recipients=(PATIENT, DOCTOR) if name == "HALF" else (PATIENT,), lease=place.lease(name)
+            )
+            if name == "DONE":
+                await place.deliver(kept)
+                ended = Entry(at=place.clock.now(), event=JournalEvent.DELIVERED, spool_id=name, recipient=PATIENT)
+                await place.store.note([ended])
+        change(database, "UPDATE messages SET sealed = zeroblob(40) WHERE spool_id = 'UNREADABLE'")
+        change(database, "DELETE FROM deliveries WHERE spool_id <> 'WHOLE' AND (spool_id <> 'HALF' OR number = 1)")
+        assert await place.desk.mend(operator="anne", now=place.clock.now()) == 3
+        rows = query(database, "SELECT spool_id, number, state, held_because FROM deliveries ORDER BY 1, 2")
+        assert rows == [
+            ("DONE", 0, "delivered", ""),
+            ("HALF", 0, "queued", ""),
+            ("HALF", 1, "held", "row-lost"),
+            ("LOST", 0, "held", "row-lost"),
+            ("UNREADABLE", 0, "held", "row-lost"),
+            ("WHOLE", 0, "queued", ""),
+        ]
+        shown = {row.delivery.spool_id: row for row in await place.desk.queue(limit=9, state="held")}
+        assert shown["LOST"].delivery.forward_path.address == PATIENT
+        assert shown["HALF"].delivery.forward_path.address == DOCTOR
+        last = (await place.desk.trace(spool_id="LOST", limit=9))[-1]
+        assert (last.event, last.recipient, last.operator, last.detail) == ("held", PATIENT, "anne", "row-lost")
+        assert await place.store.erase_finished(now=place.clock.now()) == ["DONE"]
+        assert await place.desk.release("LOST", operator="anne", now=place.clock.now(), moves=()) == 1
+        assert await place.desk.mend(operator="anne", now=place.clock.now()) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [("store_secret", "has lost its secret"), ("alembic_version", "has lost its revision")],
+)
+async def test_a_store_that_lost_what_opens_it_is_not_begun_anew(database: Path, table: str, expected: str) -> None:
+    """With a new secret every letter would be set aside and every exchange forgotten; a backup has the old one."""
+    url = f"sqlite:///{database}"
+    async with open_store(url, KEY) as opened:
+        await opened.store.note([Entry(at=FixedClock().now(), event=JournalEvent.HELD)])
+    kept = query(database, f"SELECT * FROM {table}")
+    change(database, f"DELETE FROM {table}")
+    with pytest.raises(StoreUnavailable, match=expected):
+        async with open_store(url, KEY):
+            pass
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(kept[0]))})", kept)
+    async with open_store(url, KEY):
+        pass
 
 
 async def test_a_changed_body_is_undecryptable_not_wrong(open_sqlite: OpenPlace, database: Path) -> None:

@@ -7,9 +7,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from mssgw.app.cli import paper
+from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import Code, Failure
-from mssgw.app.cli.opening import become_owner, config_option
+from mssgw.app.cli.opening import at_the_office, become_owner, config_option
+from mssgw.app.cli.people import operator
+from mssgw.app.office import Office
 
 _SQLITE, _POSTGRES = re.compile(r"sqlite:///.+"), re.compile(r"postgresql(\+psycopg)?://[^/]*/.+")
 
@@ -75,6 +77,24 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
     paper.facts(counts.items())
     if counts["missing"]:
         click.echo("mssgw: missing: letters whose spool file was not there, or cut; they will be set aside", err=True)
+
+
+@db.command()
+@at_the_office(alone=True, limit=None)
+async def mend(office: Office) -> None:
+    """Find the deliveries that a damaged page took along, after the database was repaired. Stop the daemon first.
+
+    Of a letter whose deliveries are lost nothing would ever leave, and its sender would not be told. Each one is held,
+    `row-lost`, for nobody knows whether it had left: `queue show`, then `release` or `bounce`. What the trace knows to
+    be delivered or bounced is not held. Running it again is harmless.
+
+    \b
+    Example:
+      mssgw db mend
+      mssgw queue list --state held
+    """
+    held = await office.desk.mend(operator=operator(), now=office.clock.now())
+    click.echo(f"{letters.count(held, 'lost delivery is', 'lost deliveries are')} held")
 
 
 def _progress() -> Progress:

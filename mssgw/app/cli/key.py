@@ -90,5 +90,9 @@ def read_key(file: Path) -> bytes:
     try:
         return read_master_key(file)
     except UnusableKey as error:
-        missing = isinstance(error.__cause__, FileNotFoundError) and scheme != "credential"
-        raise Failure(Code.DATA, f"{error}; `mssgw key new {file}` makes one" if missing else str(error)) from None
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise Failure(Code.DATA, str(error)) from None
+        if scheme == "credential":
+            unseen = f"credential:{credential} is not seen here: systemd-run has to pass it, as in `key rotate --help`"
+            raise Failure(Code.DATA, unseen) from None
+        raise Failure(Code.DATA, f"{error}; `mssgw key new {file}` makes one") from None

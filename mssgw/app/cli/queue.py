@@ -16,6 +16,8 @@ from mssgw.core.verdict import Admit, Finding, Hold, Refuse, strictest
 from mssgw.flow.release import Effects
 from mssgw.ports import Conflict, QueueRow
 
+_EVERYTHING = 10_000_000  # deliveries
+_AT_ONCE = 500  # letters that one transaction holds
 LOOKS = 3  # at what the rules look at, when it changes under our eyes
 
 
@@ -138,18 +140,31 @@ async def _queued(office: Office, spool_ids: Sequence[str | None]) -> bool:
 
 
 @queue.command()
-@click.argument("spool_ids", metavar="ID...", nargs=-1, required=True, type=queue_id)
-@at_the_office()
-async def hold(office: Office, spool_ids: Sequence[str]) -> None:
+@click.argument("spool_ids", metavar="[ID]...", nargs=-1, type=queue_id)
+@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
+@at_the_office(limit=None)
+async def hold(office: Office, spool_ids: Sequence[str], everything: bool) -> None:
     """Keep queued deliveries from being tried until `release`.
 
-    What is being sent at this moment is left alone. Exit code 1 when nothing could be held.
+    What is being sent at this moment is left alone. --all is for a database given back from a backup, before the daemon
+    starts: what comes later is not held. Exit code 1 when nothing could be held.
 
     \b
-    Example:
+    Examples:
       mssgw queue hold 1M8Z7Q4X9TB20KEV
+      mssgw queue hold --all
     """
-    held = await office.desk.hold(spool_ids, operator=operator(), now=office.clock.now())
+    if bool(spool_ids) == everything:
+        raise click.UsageError("expected queue ids, or --all", click.get_current_context())
+    if everything:
+        rows = await office.desk.queue(limit=_EVERYTHING, state=State.QUEUED.value)
+        spool_ids = list(dict.fromkeys(row.delivery.spool_id for row in rows))
+    held = 0
+    for start in range(0, len(spool_ids), _AT_ONCE):  # letters get in between; and no statement takes so many
+        some = spool_ids[start : start + _AT_ONCE]
+        held += await office.desk.hold(some, operator=operator(), now=office.clock.now())
+    if not held and everything:
+        raise no("queue hold: nothing waits that nobody is sending")
     if not held:
         raise no("queue hold: none of these letters has a queued delivery that nobody is sending")
     click.echo(f"{letters.count(held, 'delivery', 'deliveries')} held")
@@ -201,7 +216,7 @@ async def _effects_now(office: Office, spool_id: str) -> Effects:
     try:
         judged = await office.judge(spool_id)
     except (Gone, Undecryptable) as error:
-        how = "give its file back from a backup and release again, or `queue bounce`"
+        how = "give its file back from a backup and release again; or tell its sender (`trace`), then `bounce --untold`"
         raise no(f"queue release: {spool_id} stays held, for it cannot be read ({error}): {how}") from None
     if judged is None:
         raise no(f"queue release: {spool_id} has no held delivery")
@@ -237,7 +252,8 @@ async def bounce(office: Office, spool_id: str, *, untold: bool) -> None:
         bounced = await office.bounce(spool_id, operator=operator(), untold=untold)
     except Undecryptable:
         raise no(
-            f"queue bounce: {spool_id} is held, and cannot be read: its sender cannot be told; --untold ends it"
+            f"queue bounce: {spool_id} is held, and cannot be read: tell its sender yourself (`mssgw trace {spool_id}` "
+            "names him), for no notice can; --untold ends it"
         ) from None
     if not bounced:
         raise no(f"queue bounce: {spool_id} has no open delivery")

@@ -80,7 +80,7 @@ async def unread(
 
 def _print(rows: Sequence[UnreadRow], *, full: bool) -> None:
     if not rows:
-        click.echo("none: all letters of that age that asked for a receipt are read")
+        click.echo("none: no letter of that age, sender and domain waits for its receipt")
         return
     paper.table(
         ("id", "sent", "sender", "patient", "delivered", "account", "receipt to"),

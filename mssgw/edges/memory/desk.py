@@ -93,6 +93,9 @@ class MemoryDesk(MemoryLinks):
             row.delivery = replace(row.delivery, last_reply=reply)
         return self._acted(rows, JournalEvent.BOUNCED, "operator", operator, now, reply)
 
+    async def mend(self, *, operator: str, now: datetime) -> int:
+        return 0  # no page of it is ever damaged
+
     def _acted(
         self,
         rows: Sequence[Queued],

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 
+from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SteadyClock, machine_clock
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.sql.desk import SqlDesk
@@ -18,7 +19,7 @@ from mssgw.edges.sql.migrations import migrate
 from mssgw.edges.sql.patients import SqlPatients
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.store import SqlStore
-from mssgw.edges.sql.tables import store_secret
+from mssgw.edges.sql.tables import conversations, journal, messages, store_secret
 from mssgw.edges.sql.vitals import SqlVitals
 from mssgw.edges.vault import Vault
 from mssgw.ports import Clock, Meter
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     from mssgw.edges.sql.presence import Presence
 
 __all__ = ["Opened", "SqlDesk", "SqlDirectory", "SqlPatients", "SqlStore", "SqlVitals", "migrate", "open_store"]
+
+_SEALED = (
+    messages,
+    journal,
+    conversations,
+)  # tables that the secret seals or looks up: what else was done, is journalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +131,7 @@ def _open_keys(place: Database, vault: Vault) -> SteadyClock:
             if wrapped is not None:
                 vault.open_secret(wrapped)
             else:
+                _refuse_another_secret(connection)
                 made = vault.new_secret()
                 new = place.insert(store_secret).values(id=1, key_id=vault.key_id, wrapped=made)
                 connection.execute(new.on_conflict_do_nothing())
@@ -134,3 +142,14 @@ def _open_keys(place: Database, vault: Vault) -> SteadyClock:
             return machine_clock()
     except SQLAlchemyError as error:
         raise place.failure(error) from None
+
+
+def _refuse_another_secret(connection: Connection) -> None:
+    """Raises StoreUnavailable when the secret is gone, with a damaged page, from a store that was in use.
+
+    A new one opens nothing that the old one sealed: every letter would be set aside, every exchange forgotten.
+    """
+    used = union_all(*(select(literal(1)).select_from(table).limit(1).subquery().select() for table in _SEALED))
+    if connection.execute(used).first() is not None:
+        cure = "give that row back from a backup under this master key (the administrator's guide, Base abîmée)"
+        raise StoreUnavailable(f"the database has lost its secret (table store_secret): {cure}")

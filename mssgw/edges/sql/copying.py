@@ -42,8 +42,11 @@ def copy_store(
         raise ValueError("copies go from SQLite to PostgreSQL")
     if not source.path.exists():
         raise ValueError(f"there is no {source.path}")
-    for url in (source_url, target_url):
-        migrate(url)
+    migrate(source_url)
+    try:
+        migrate(target_url)
+    except StoreUnavailable as error:  # the configuration may name another database, or the source
+        raise StoreUnavailable(f"the target: {str(error).replace('store.url', 'its URL')}") from None
     try:
         with closing(target.connect()) as session:
             _take(session)

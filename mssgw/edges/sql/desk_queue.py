@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Move
@@ -16,6 +16,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
 from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
+from mssgw.edges.sql.mending import missing
 from mssgw.edges.sql.tables import data_keys, deliveries, messages
 from mssgw.edges.sql.units import Unit
 from mssgw.edges.sql.waiting import FINAL, HELD, IS_QUEUED, QUEUED, first, unowned
@@ -119,6 +120,19 @@ class QueueDesk(DeskPart):
             **_NO_LEASE,
         }
         return await self._change(chosen, become, entry)
+
+    async def mend(self, *, operator: str, now: datetime) -> int:
+        rows, entries = await self._session.reader.ask(
+            lambda connection: missing(connection, self._records, operator=operator, now=now)
+        )
+
+        def work(connection: Connection) -> None:
+            connection.execute(insert(deliveries), rows)
+            self._session.statements.journal.run(connection, [self._records.entry(line) for line in entries])
+
+        if rows:
+            await self._session.write(Unit(work=work, wakes=True))
+        return len(entries)
 
     async def _change(
         self,

@@ -47,8 +47,11 @@ class Erasing(StorePart):
         gone = delete(messages).where(messages.c.spool_id.in_(ids)).returning(messages.c.spool_id)
         with self._session.database.keyless(connection):
             there = list(connection.execute(gone).scalars())
+        # Of a letter whose row went with a damaged page, too: all its deliveries are final, and stay so.
+        ended = delete(deliveries).where(deliveries.c.spool_id.in_(ids)).returning(deliveries.c.spool_id)
+        there = sorted({*there, *connection.execute(ended).scalars()})
         bodies = (body_segments,) if self._session.database.keeps_bodies else ()
-        for table in (data_keys, deliveries, *bodies):
+        for table in (data_keys, *bodies):
             connection.execute(delete(table).where(table.c.spool_id.in_(there)))
         entries = [Entry(at=now, event=JournalEvent.ERASED, spool_id=spool_id) for spool_id in there]
         self._session.statements.journal.run(connection, [self._records.entry(entry) for entry in entries])

@@ -21,7 +21,7 @@ class SqlVitals:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        #: What a probe asks besides: where bodies rest in the database, whether it takes and gives them.
+        #: What a probe asks besides: whether bodies are taken and given, where they rest.
         self.probe_bodies: Callable[[], Awaitable[None]] | None = None
 
     @property

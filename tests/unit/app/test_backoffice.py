@@ -177,7 +177,7 @@ async def test_a_letter_that_cannot_be_read_ends_only_when_it_is_said_that_nobod
         raise trouble
 
     monkeypatch.setattr(store, "load", unreadable)
-    with pytest.raises(trouble):
+    with pytest.raises(Undecryptable):  # of which the command says what ends it
         await office.bounce(ID, operator="anne")
     assert await office.bounce(ID, operator="anne", untold=True) == 1
     assert [entry.event.value for entry in await store.trace(spool_id=ID, limit=10)][-1] == "bounced"

@@ -375,6 +375,8 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
     missing = run("key", "rotate", "--new", str(path))
     assert missing.exit_code == 65
     assert f"`mssgw key new {path}` makes one" in missing.stderr
+    unseen = run("key", "rotate", "--new", "credential:new-key")
+    assert (unseen.exit_code, "credential:new-key is not seen here: systemd-run" in unseen.stderr) == (65, True)
     run("key", "new", str(path))
     assert run("key", "rotate", "--new", str(path)).exit_code == 0
     assert office.new_key == path.read_bytes()
@@ -399,6 +401,15 @@ def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
     """And does not repeat it: a URL may hold a password. Nothing is opened before."""
     told = run("db", "copy", *words)
     assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")
+
+
+@pytest.mark.parametrize(("lost", "said"), [(0, "0 lost deliveries are held\n"), (1, "1 lost delivery is held\n")])
+def test_db_mend_has_the_store_alone_and_says_what_it_holds(office, run, lost, said):
+    """Beside a daemon it could hold a letter that has just been accepted."""
+    office.lost = lost
+    told = run("db", "mend")
+    assert (told.exit_code, told.stdout) == (0, said)
+    assert {alone for _, alone in office.opened} == {True}
 
 
 def test_the_store_is_shared_or_had_alone(tmp_path):

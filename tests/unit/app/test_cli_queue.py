@@ -213,6 +213,19 @@ def test_release_of_what_the_rules_refuse_by_now_says_no(office, run, verdict):
     assert office.rows[0].delivery.state is DeliveryState.HELD
 
 
+def test_hold_takes_ids_or_everything_that_waits(office, run):
+    """All at once before a restored database is started: it may be more than a command line takes."""
+    office.put()
+    office.put(OTHER_ID)
+    assert run("queue", "hold").exit_code == 64
+    assert run("queue", "hold", ID, "--all").exit_code == 64
+    told = run("queue", "hold", "--all")
+    assert (told.exit_code, told.stdout) == (0, "2 deliveries held\n")
+    assert {row.delivery.state for row in office.rows} == {DeliveryState.HELD}
+    again = run("queue", "hold", "--all")
+    assert (again.exit_code, "nothing waits" in again.stderr) == (1, True)
+
+
 def test_release_of_what_the_rules_still_hold_names_the_rule(office, run):
     """No validator could judge its documents even now: at night, somebody must know where to look."""
     office.put(verdict=HELD, state=DeliveryState.HELD)

@@ -51,6 +51,7 @@ def test_it_lists_them_masked_and_exits_with_1(office, run):
 def test_none_is_said_so_and_exits_with_0(run):
     told = run("report", "unread")
     assert (told.exit_code, told.stdout.startswith("none: ")) == (0, True)
+    assert "all" not in told.stdout, "who mistyped a sender is not told that everything is read"
 
 
 def test_in_json_one_line_a_letter_and_nothing_when_there_is_none(office, run, run_json):

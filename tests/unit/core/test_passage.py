@@ -62,6 +62,20 @@ def test_what_bounced_is_not_delivered() -> None:
     assert (found.delivered, found.bounced) == (None, at(4))
 
 
+def test_what_an_operator_ended_of_a_letter_that_cannot_be_read_waits_no_longer() -> None:
+    """Its line names no recipient; what was delivered before stays delivered, and other letters wait on."""
+    found = passages(
+        [
+            ACCEPTED,
+            line(JournalEvent.ACCEPTED, 0, to=OTHER_PATIENT),
+            line(JournalEvent.ACCEPTED, 0, of="B"),
+            DELIVERED,
+            line(JournalEvent.BOUNCED, 7, to=None),
+        ]
+    )
+    assert [(each.delivered, each.bounced) for each in found] == [(at(1), None), (None, at(7)), (None, None)]
+
+
 def test_one_that_was_held_counts_from_when_it_came() -> None:
     (found,) = passages([line(JournalEvent.HELD, 0), line(JournalEvent.RELEASED, 5), line(JournalEvent.DELIVERED, 6)])
     assert (found.accepted, found.delivered) == (NOW, at(6))

@@ -15,7 +15,7 @@ from mssgw.edges.memory.mailbox import MemoryMailStore
 from mssgw.flow.mailbox_delivery import MailboxTransport
 from mssgw.flow.mailbox_sessions import SessionLimits, Sessions
 from mssgw.ports import Mailbox
-from mssgw.ports.mailbox import Account, LetterTooBig, LoginBroken, LoginRefused, MailboxLost
+from mssgw.ports.mailbox import Account, LetterTooBig, LoginBroken, LoginRefused, MailboxDistrusted, MailboxLost
 from tests.wire.outbound import NOW, SENDER, TRACE, Shelf, hot, letter, spooled, to
 
 LOGIN, PASSWORD = "bal@x.example", "secret"
@@ -75,9 +75,11 @@ class Heard:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.fields: list[dict[str, object]] = []
 
     def event(self, name: str, **fields: object) -> None:
         self.names.append(name)
+        self.fields.append(fields)
 
 
 @dataclass
@@ -225,6 +227,26 @@ async def test_a_store_that_is_down_is_asked_once_for_all_recipients(place: Plac
     assert [isinstance(each, Deferred) and each.down for each in outcomes] == [True, True]
     assert outcomes[1].collective, "nobody asked for that mailbox: perhaps the first one is the trouble"
     assert len(place.store.opened) == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [(MailboxLost, "4.4.1"), (LoginBroken, "4.4.2"), (MailboxDistrusted, "4.7.5")],
+)
+async def test_why_a_store_could_not_be_reached_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, trouble: type[MailboxLost], status: str
+) -> None:
+    """As of a server that takes letters by SMTP: the hints of a letter that waits send an administrator there."""
+
+    def fails(account: Account) -> None:
+        raise trouble(f"{account.host}: certificate has expired")
+
+    monkeypatch.setattr(place.store, "open", fails)
+    await place.send()
+    assert place.heard.names == ["delivery.connection_failed"]
+    told = place.heard.fields[0]
+    assert (told["route"], told["host"], told["status"]) == ("store:s:1", "imap.x.example", status)
+    assert told["why"] == "certificate has expired"
 
 
 async def test_a_wrong_password_is_tried_once_and_then_rarely() -> None:

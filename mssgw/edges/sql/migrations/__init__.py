@@ -20,7 +20,9 @@ def migrate(url: str) -> None:
                 revision = _revision(connection)
                 if revision == MOVED:
                     raise StoreUnavailable("this store was moved by `mssgw db copy`: set store.url to where it went")
-                if revision != HEAD:
+                if revision is not None and revision > HEAD:  # four digits
+                    _go_on_beside_a_later(revision, shared=place.keeps_bodies)
+                elif revision != HEAD:
                     place.wait_as_needed(connection)  # an index over a year's trace
                     _upgrade(connection)
         except (SQLAlchemyError, OSError) as error:
@@ -29,10 +31,26 @@ def migrate(url: str) -> None:
 
 def _revision(connection: Connection) -> str | None:
     with connection.begin():
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        there = inspect(connection)
+        found: str | None = None
+        if there.has_table("alembic_version"):
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        if found is None and there.has_table("messages"):  # lost with a page: no upgrade begins from there
+            cure = f"give that row back from a backup; {HEAD} is its value, if this version of mssgw ran last"
+            raise StoreUnavailable(f"the database has lost its revision (table alembic_version): {cure}")
         return found
+
+
+def _go_on_beside_a_later(revision: str, *, shared: bool) -> None:
+    """While nodes are replaced one by one an earlier one may start anew, or type a command: migrations only add.
+
+    One machine alone has gone back to an earlier version. Raises StoreUnavailable there.
+    """
+    if not shared:
+        raise StoreUnavailable(
+            f"a later version of mssgw has used this database (revision {revision}, ours is {HEAD}): install that one "
+            "again, or give back the database from before the upgrade"
+        )
 
 
 def _upgrade(connection: Connection) -> None:
