@@ -29,11 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Opened", "SqlDesk", "SqlDirectory", "SqlPatients", "SqlStore", "SqlVitals", "migrate", "open_store"]
 
-_SEALED = (
-    messages,
-    journal,
-    conversations,
-)  # tables that the secret seals or looks up: what else was done, is journalled
+# Tables that the secret seals or looks up; what else was done is journalled.
+_SEALED = (messages, journal, conversations)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
