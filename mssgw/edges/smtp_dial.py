@@ -91,12 +91,16 @@ class Dialer:
         hosts = sorted(await self._hosts(route), key=lambda host: self._avoided.get(host, now) > now)
         for host in hosts[:MOST_HOSTS]:
             try:
-                return await self._dial_host(route, host)
+                connection = await self._dial_host(route, host)
             except Unreachable as exc:
                 self._log_failure(route, exc)
                 troubles.append(exc)
                 if not exc.try_next:
                     break
+            else:
+                if troubles:  # dialled before it again: to wait for them each time helps no letter
+                    self._avoided.pop(host, None)
+                return connection
         raise of_all(troubles) if troubles else Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
 
     def avoid(self, host: str) -> None:

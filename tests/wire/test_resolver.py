@@ -244,6 +244,25 @@ async def test_where_all_exchangers_put_letters_off_the_best_one_is_tried_first(
     assert (len(best.sessions), len(second.sessions)) == (2, 1)
 
 
+async def test_an_avoided_exchanger_is_dialled_first_again_where_no_other_can_be_reached() -> None:
+    """Behind a firewall the other one took half a minute of each letter, for an hour after one letter was put off."""
+    asked = []
+
+    class Alone(Pair):
+        async def addresses(self, host: str, *, mx: bool) -> tuple[str, ...]:
+            asked.append(host)
+            return await super().addresses(host, mx=mx)
+
+    async with (
+        ScriptedServer({"DOT": [b"451 4.7.1 Greylisted\r\n", *[b"250 2.0.0 ok\r\n"] * 2]}) as best,
+        transport(resolver=Alone(), limits=PoolLimits(messages=1)) as out,
+    ):
+        for _ in range(3):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert asked == ["best.example", "next.example", "best.example", "best.example"]
+    assert len(best.bodies) == 3
+
+
 async def test_an_exchanger_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smtp_dial, "AVOIDED", 0.1)
     async with (
