@@ -87,16 +87,21 @@ class Dialer:
     async def dial(self, route: Route) -> Connection:
         """Open a connection to the first host, by preference, that can be reached. Raises Unreachable."""
         troubles: list[Unreachable] = []
-        now = asyncio.get_running_loop().time()
-        hosts = sorted(await self._hosts(route), key=lambda host: self._avoided.get(host, now) > now)
-        for host in hosts[:MOST_HOSTS]:
+        now, preferred = asyncio.get_running_loop().time(), (await self._hosts(route))[:MOST_HOSTS]
+        hosts = sorted(preferred, key=lambda host: self._avoided.get(host, now) > now)
+        while hosts:
+            host = hosts.pop(0)
             try:
-                return await self._dial_host(route, host)
+                connection = await self._dial_host(route, host)
             except Unreachable as exc:
                 self._log_failure(route, exc)
                 troubles.append(exc)
-                if not exc.try_next:
-                    break
+                if not exc.try_next:  # but those before it, which are avoided: it would not have been met at all
+                    hosts = [each for each in hosts if each in preferred[: preferred.index(host)]]
+            else:
+                if troubles:  # dialled before it again: to wait for them each time helps no letter
+                    self._avoided.pop(host, None)
+                return connection
         raise of_all(troubles) if troubles else Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
 
     def avoid(self, host: str) -> None:

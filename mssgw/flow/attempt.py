@@ -181,7 +181,7 @@ class Attempts:
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
         now, retry = self._clock.now(), self._live.settings.retry
-        dice = defaultdict[int | None, float](random.random)
+        dice = defaultdict[int | tuple[int, str], float](random.random)
         results = [
             after_attempt(delivery, outcomes[delivery.number], retry, now, dice[waits_with(delivery.number, outcomes)])
             for delivery in job.deliveries

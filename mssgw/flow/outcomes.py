@@ -31,15 +31,19 @@ def after_attempt(
             return after(state=State.BOUNCED), Bounced(reply=last, next_hop=hop)
 
 
-def waits_with(number: int, outcomes: Mapping[int, Outcome]) -> int | None:
+def waits_with(number: int, outcomes: Mapping[int, Outcome]) -> int | tuple[int, str]:
     """Which recipients of one attempt are tried again at the same moment: those for whom this gives the same.
 
-    As a rule all, or each would have a transaction and a delay notice of its own. Alone is who may have been deferred
-    for another's sake: some servers take so many recipients at a time, or none beside one whom they cannot stand.
+    As a rule all who had the same answer, or each would have a transaction and a delay notice of its own. Alone is who
+    may have been deferred for another's sake: some servers take so many recipients at a time, or none beside one whom
+    they cannot stand. Nor does anybody wait with one who had another answer: some take those of one domain at a time,
+    that of the first one, and his mailbox may stay full.
     """
     outcome = outcomes[number]
     alone = isinstance(outcome, Deferred) and outcome.collective
-    return number if alone or any(isinstance(each, Delivered) for each in outcomes.values()) else None
+    if alone or any(isinstance(each, Delivered) for each in outcomes.values()):
+        return number
+    return outcome.reply.code, outcome.reply.status
 
 
 def journal_line(stored: Stored, after: Delivery, outcome: Outcome, now: datetime) -> Entry:

@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import cast
 
 import dns.message
@@ -19,9 +20,9 @@ from mssgw.edges import resolver as look_ups
 from mssgw.edges import smtp_dial
 from mssgw.edges.resolver import DnsResolver, Unreachable
 from mssgw.edges.smtp_limits import PoolLimits
-from tests.pki import Authority
+from tests.pki import Authority, server_context
 from tests.wire.outbound import ONE, letter, route, transport
-from tests.wire.scripted_server import CLOSE, Answer, Script, ScriptedServer
+from tests.wire.scripted_server import ALL, CLOSE, Answer, Script, ScriptedServer
 
 ZONE = {
     ("first.example.", "MX"): ["20 b.example.", "10 a.example.", "20 c.example."],
@@ -242,6 +243,54 @@ async def test_where_all_exchangers_put_letters_off_the_best_one_is_tried_first(
         for _ in range(3):
             await out.send(route(best, host="x.example", mx=True), letter(), ONE)
     assert (len(best.sessions), len(second.sessions)) == (2, 1)
+
+
+async def test_an_avoided_exchanger_is_dialled_first_again_where_no_other_can_be_reached() -> None:
+    """Behind a firewall the other one took half a minute of each letter, for an hour after one letter was put off."""
+    asked = []
+
+    class Alone(Pair):
+        async def addresses(self, host: str, *, mx: bool) -> tuple[str, ...]:
+            asked.append(host)
+            return await super().addresses(host, mx=mx)
+
+    async with (
+        ScriptedServer({"DOT": [b"451 4.7.1 Greylisted\r\n", *[b"250 2.0.0 ok\r\n"] * 2]}) as best,
+        transport(resolver=Alone(), limits=PoolLimits(messages=1)) as out,
+    ):
+        for _ in range(3):
+            await out.send(route(best, host="x.example", mx=True), letter(), ONE)
+    assert asked == ["best.example", "next.example", "best.example", "best.example"]
+    assert len(best.bodies) == 3
+
+
+async def test_an_avoided_exchanger_is_reached_past_one_that_may_not_have_the_letter(tmp_path: Path) -> None:
+    """Nobody had ever met that one, which offers no STARTTLS; for an hour no letter went out to the domain."""
+    authority = Authority()
+    tls, context = server_context(authority.issue(tmp_path, "best.example")), authority.trusting_context()
+    script: Script = {"DOT": [b"451 4.7.1 Greylisted\r\n", *[b"250 2.0.0 ok\r\n"] * 2]}
+    async with (
+        ScriptedServer(script, offers=(*ALL, "STARTTLS"), tls=tls) as best,
+        ScriptedServer(address="127.0.0.2", port=best.port) as second,
+        transport(resolver=Pair(), tls_contexts=lambda _: context) as out,
+    ):
+        to_both = route(best, host="x.example", mx=True, tls=TlsPolicy.REQUIRE)
+        outcomes = [(await out.send(to_both, letter(), ONE))[0] for _ in range(3)]
+    assert [type(outcome) for outcome in outcomes] == [Deferred, Delivered, Delivered]
+    assert second.bodies == []
+
+
+async def test_an_avoided_exchanger_is_reached_past_however_many_that_are_away() -> None:
+    class Many(Pair):
+        async def exchangers(self, domain: str) -> tuple[str, ...]:
+            return "best.example", *("next.example",) * smtp_dial.MOST_HOSTS
+
+    async with (
+        ScriptedServer({"DOT": [b"451 4.7.1 Greylisted\r\n", b"250 2.0.0 ok\r\n"]}) as best,
+        transport(resolver=Many()) as out,
+    ):
+        outcomes = [(await out.send(route(best, host="x.example", mx=True), letter(), ONE))[0] for _ in range(2)]
+    assert [type(outcome) for outcome in outcomes] == [Deferred, Delivered]
 
 
 async def test_an_exchanger_is_tried_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -627,6 +627,29 @@ async def test_recipients_who_may_hold_each_other_back_are_tried_apart(office, o
     assert len(office.hop.together) > 2
 
 
+async def test_a_recipient_is_not_bound_to_one_for_whose_sake_he_was_put_off_before_anybody_was_taken(office):
+    """A server of many domains takes those of one at a time, and the first one's mailbox is full for two days."""
+
+    class OneDomainAtATime(Transactions):
+        async def send(
+            self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+        ) -> Mapping[int, Outcome]:
+            await super().send(route, stored, deliveries, still_ours)
+            first = min(each.number for each in deliveries)
+            said = {each.number: one_domain for each in deliveries}
+            return said | {first: Delivered(reply=OK, next_hop="mx") if first else full}
+
+    full = Deferred(reply=Reply(452, "4.2.2", "Mailbox full"), next_hop="mx")
+    one_domain = Deferred(reply=Reply(451, "4.3.0", "Multiple destination domains per transaction"), next_hop="mx")
+    await office.keep("LETTER", recipients=WARD[:3])
+    office.hop = OneDomainAtATime(full)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: office.hop.together and flow.deliverer.idle, flow)
+        await pass_(office, flow, minutes=8)
+    assert [said for said in await office.states() if said == "LETTER delivered"] == ["LETTER delivered"] * 2
+
+
 async def test_a_letter_whose_body_is_lost_is_told_of_all_the_same(office):
     """The notice then returns nothing of it."""
     await office.keep("LETTER")
