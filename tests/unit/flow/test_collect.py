@@ -389,6 +389,33 @@ class TestLater:
             await bal.until(lambda: len(bal.arrived) == 3)
         assert sorted(bal.arrived) == [*map(letter, (1, 2, 3))]
 
+    @pytest.mark.parametrize("trouble", [MailboxLost("memory: BYE"), MailboxRefused("memory: NO")])
+    async def test_letters_that_its_store_cannot_give_come_after_all_that_were_not_tried(
+        self, bal: Bal, monkeypatch, trouble: Exception
+    ) -> None:
+        """A damaged mailbox may have many, and with each a session ends, or the third of them a look: whenever those in
+        front were due again, nothing behind them was reached.
+        """
+        real = MemoryMailbox.fetch
+
+        async def damaged(self: MemoryMailbox, uid: int):  # type: ignore[no-untyped-def]
+            if uid <= 4:
+                raise trouble
+            async for piece in real(self, uid):
+                yield piece
+
+        monkeypatch.setattr(MemoryMailbox, "fetch", damaged)
+        monkeypatch.setattr(_Pause, "next", lambda self: 0.01)
+        await bal.put(*map(letter, range(1, 6)))
+        async with bal.collecting():
+            for _ in range(5):
+                await bal.looked()
+                bal.world.clock.pass_(hours=1)
+            assert bal.arrived == [letter(5)]
+            await bal.put(letter(6))
+            await bal.until(lambda: len(bal.arrived) == 2)
+        assert bal.totals()["already"] == 0  # nor is any read twice
+
     async def test_one_that_somebody_takes_away_is_waited_for_no_more(self, bal: Bal, monkeypatch) -> None:
         """Else the folder would be looked at every second for it."""
         waits: list[float] = []
