@@ -178,6 +178,17 @@ async def test_a_source_that_is_down_changes_nothing_and_becomes_an_alarm(world,
     assert world.heard.take() == [("trust.crl_reached", False)]
 
 
+async def test_a_clock_that_went_back_keeps_no_silence_from_being_an_alarm(world):
+    """It began in a future that was none."""
+    world.intermediate.down = True
+    await world.poll()
+    world.heard.take()
+    for span in ({"days": -1}, {"minutes": 16}):
+        world.clock.pass_(**span)
+        await world.poll()
+    assert ("trust.crl_unreachable", True) in world.heard.take()
+
+
 @pytest.mark.parametrize("page", [b"<html>closed</html>", b"-----BEGIN", b"half"])
 async def test_a_page_that_stood_in_the_place_of_a_list_does_not_hide_it(world, space, page):
     """A proxy's, say, with a date: of a list from before that date its server says that it did not change."""
