@@ -439,6 +439,31 @@ class TestLater:
             await bal.until(lambda: len(waits) == 2)
         assert waits == [60.0, 60.0]
 
+    async def test_those_that_are_due_and_spared_have_nobody_look_at_the_folder_every_second(
+        self, bal: Bal, monkeypatch
+    ) -> None:
+        """Our store is full: the first three of a look tell, and the others, due as they are, wait for the next."""
+        waits: list[float] = []
+        real = MemoryMailbox.wait
+
+        async def told(self: MemoryMailbox, limit: float) -> bool:
+            waits.append(limit)
+            return await real(self, limit)
+
+        async def full(_: object) -> None:
+            raise StoreUnavailable("disk")
+
+        monkeypatch.setattr(MemoryMailbox, "wait", told)
+        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        await bal.put(*map(letter, range(1, 8)))
+        async with bal.collecting():
+            await bal.until(lambda: len(waits) == 1)
+            for count in (2, 3):
+                bal.world.clock.pass_(minutes=5)
+                await bal.looked()
+                await bal.until(lambda count=count: len(waits) == count)
+        assert waits == [60.0] * 3
+
     async def test_a_letter_that_stays_for_long_is_told_of(self, bal: Bal, monkeypatch) -> None:
         async def full(_: object) -> None:
             raise StoreUnavailable("disk")
