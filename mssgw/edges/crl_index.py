@@ -19,6 +19,7 @@ class CrlIndex:
         """``grace``: how long a list that was not renewed in time is gone by."""
         self.authorities, self._grace = authorities, grace
         self._held: Mapping[Issuer, Crl] = {}  # replaced whole: any thread may read it
+        self._anew: dict[Issuer, datetime] = {}  # the date of the list with which an authority began to count anew
 
     @property
     def held(self) -> Mapping[Issuer, Crl]:
@@ -29,10 +30,12 @@ class CrlIndex:
         if (known := self._held.get(crl.issuer)) is not None:
             if known.fingerprint == crl.fingerprint:
                 return False
-            if not crl.newer_than(known):
+            if not crl.newer_than(known) or crl.this_update < self._anew.get(crl.issuer, crl.this_update):
                 raise OlderCrl(f"it is not newer than the one in force: {crl.text}")
             if crl.next_update < now <= known.next_update:
                 raise CrlRefused(f"it has expired, and the one in force has not: {crl.text}")
+            if known.counts_above(crl):
+                self._anew[crl.issuer] = crl.this_update
         self._held = {**self._held, crl.issuer: crl}
         return True
 

@@ -56,7 +56,8 @@ class CrlNews:
 
     def out_of_reach(self, source: str, error: GatewayError) -> None:
         now = self._clock.now()
-        alarm = now - self._silent_since.setdefault(source, now) >= SILENT
+        since = self._silent_since[source] = min(now, self._silent_since.get(source, now))  # the clock may go back
+        alarm = now - since >= SILENT
         # Not by its text: servers fail in many ways, in turn, and it is one failure all the same.
         self._tell("trust.crl_unreachable", source, f"{alarm}", alarm=alarm, source=source, error=str(error))
 

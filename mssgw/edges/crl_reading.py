@@ -82,10 +82,17 @@ class Crl:
     der: bytes = field(repr=False)
 
     def newer_than(self, other: "Crl") -> bool:
-        """By number or by date: an authority that was restored, or moved, may count anew from a lower number."""
-        if self.number is not None and other.number is not None and self.number > other.number:
+        """By number or by date: an authority that was restored, or moved, may count anew from a lower number.
+
+        Then the lists from before have higher numbers and are older all the same. One that follows a list is dated
+        before it at most by as much as the authority's clock was ahead, and none is taken that is ahead by over SKEW.
+        """
+        if self.counts_above(other) and self.this_update > other.this_update - SKEW:
             return True
         return self.this_update > other.this_update
+
+    def counts_above(self, other: "Crl") -> bool:
+        return self.number is not None and other.number is not None and self.number > other.number
 
 
 def authorities(anchors: bytes, *chains: bytes) -> Authorities:

@@ -195,16 +195,17 @@ class Endings:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._told: dict[str, int] = {}  # the lowest threshold that was told, in days, by fingerprint
+        self._told: dict[str, int | None] = {}  # the threshold that was reached last, in days, by fingerprint
 
     def look(self, certificates: Iterable[Ending], now: datetime) -> None:
         """Raise the alarms that are due."""
         for each in certificates:
             left = each.not_after - now
             reached = min((days for days in THRESHOLDS if left <= days * _DAY), default=None)
-            if reached is None or reached >= self._told.get(each.fingerprint, THRESHOLDS[0] + 1):
+            told = self._told.get(each.fingerprint)
+            self._told[each.fingerprint] = reached  # a clock that was ahead is put right: it will be news again
+            if reached is None or (told is not None and reached >= told):
                 continue
-            self._told[each.fingerprint] = reached
             self._telemetry.event(
                 "trust.certificate_expired" if reached == 0 else "trust.certificate_ends",
                 alarm=True,

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.flow.fetching import Commits, Fetcher, Plan
-from mssgw.flow.folder import FolderLook, Memory
+from mssgw.flow.folder import FIRST, FolderLook, Memory
 from mssgw.flow.live import Live
 from mssgw.flow.reception import Reception
 from mssgw.ports import Clock, CollectedLetters, Mailbox, Mailboxes, Telemetry
@@ -168,6 +168,8 @@ class Collector:
         """Seconds until the next look, if nothing happens."""
         due, poll = self._memory.next_due(), self._plan.poll.total_seconds()
         left = poll if due is None else (due - self._means.clock.now()).total_seconds()
+        if left <= 0:  # it was spared, for nothing can be taken now
+            left = FIRST.total_seconds()
         return max(1.0, min(left, poll))
 
     def _failed(self, kind: str, pause: _Pause, error: Exception, *, alarm: bool = True) -> float:

@@ -106,12 +106,12 @@ class FolderLook:
         try:
             async for page in self._pages(self._memory.floor, unflagged=(self._plan.mark,) if self._marks else ()):
                 known = await self._settled_before(page)
-                for uid in page:
+                for uid in sorted(page, key=self._memory.later.__contains__):  # last those with which it may end here
                     settled = uid in known and self._to_be_marked(uid)
                     if not settled and may_take() and self._in_trouble < IN_A_ROW:
                         settled = await self._try(uid)
                     if not settled:
-                        unsettled = unsettled or uid
+                        unsettled = min(unsettled or uid, uid)
                     if uid in self._memory.later:
                         waiting[uid] = self._memory.later[uid]
                     if len(self._done) >= MARK_AT:
@@ -163,6 +163,8 @@ class FolderLook:
         now = self._clock.now()
         if (waits := self._memory.later.get(uid)) is not None and waits.due > now:
             return False
+        if waits is not None:
+            await self._mark()  # what was taken before it need not be read again if the session ends here
         try:
             return await self._take(uid, now)
         except MailboxTrouble as error:

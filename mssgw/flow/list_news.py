@@ -60,7 +60,9 @@ class ListNews:
     def age(self, age: timedelta | None) -> None:  # req: WL-7
         """Tell if it is too old; None: there is no list."""
         if age is None:
-            if self._clock.now() - self._began > _FIRST:
+            now = self._clock.now()
+            self._began = min(self._began, now)  # the clock may go back
+            if now - self._began > _FIRST:
                 self._last(self._aloud, "trust.list_missing")
         elif age > USABLE_FOR:
             self._last(self._aloud, "trust.list_expired", hours=age // _HOUR)

@@ -137,6 +137,7 @@ class ReceiptWatch:
         while uids := await self._signed(mailbox, opened, above):
             above = uids[-1]
             new = [uid for uid in uids if uid not in folder.done and not self._is_left_alone(uid)]
+            new.sort(key=folder.hard.__contains__)  # last those with which the session may end
             for start in range(0, len(new), folder.at_once):
                 failed = await self._confirm(mailbox, new[start : start + folder.at_once], opened) or failed
         folder.at_once = AT_ONCE

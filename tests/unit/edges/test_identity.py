@@ -241,6 +241,14 @@ def test_a_renewed_certificate_is_told_of_anew(events) -> None:
     assert len(events.seen) == 2
 
 
+def test_an_end_is_told_again_after_a_clock_that_was_ahead(events) -> None:
+    """Put right, it says that there is time: what was told then was about no end that came."""
+    endings = Endings(events)
+    for days in (0, 400, 0, 270, 300):
+        endings.look([ending(300)], NOW + timedelta(days=days))
+    assert [fields["days"] for _, fields in events.seen] == [0, 30, 0]
+
+
 def test_anchors_are_watched_too(space, identity) -> None:
     """Leaf, intermediate and anchors: whichever ends first stops all mail."""
     assert [each.subject.partition(",")[0] for each in identity.pair.certificates] == [

@@ -389,6 +389,33 @@ class TestLater:
             await bal.until(lambda: len(bal.arrived) == 3)
         assert sorted(bal.arrived) == [*map(letter, (1, 2, 3))]
 
+    @pytest.mark.parametrize("trouble", [MailboxLost("memory: BYE"), MailboxRefused("memory: NO")])
+    async def test_letters_that_its_store_cannot_give_come_after_all_that_were_not_tried(
+        self, bal: Bal, monkeypatch, trouble: Exception
+    ) -> None:
+        """A damaged mailbox may have many, and with each a session ends, or the third of them a look: whenever those in
+        front were due again, nothing behind them was reached.
+        """
+        real = MemoryMailbox.fetch
+
+        async def damaged(self: MemoryMailbox, uid: int):  # type: ignore[no-untyped-def]
+            if uid <= 4:
+                raise trouble
+            async for piece in real(self, uid):
+                yield piece
+
+        monkeypatch.setattr(MemoryMailbox, "fetch", damaged)
+        monkeypatch.setattr(_Pause, "next", lambda self: 0.01)
+        await bal.put(*map(letter, range(1, 6)))
+        async with bal.collecting():
+            for _ in range(5):
+                await bal.looked()
+                bal.world.clock.pass_(hours=1)
+            assert bal.arrived == [letter(5)]
+            await bal.put(letter(6))
+            await bal.until(lambda: len(bal.arrived) == 2)
+        assert bal.totals()["already"] == 0  # nor is any read twice
+
     async def test_one_that_somebody_takes_away_is_waited_for_no_more(self, bal: Bal, monkeypatch) -> None:
         """Else the folder would be looked at every second for it."""
         waits: list[float] = []
@@ -411,6 +438,31 @@ class TestLater:
             await bal.looked()
             await bal.until(lambda: len(waits) == 2)
         assert waits == [60.0, 60.0]
+
+    async def test_those_that_are_due_and_spared_have_nobody_look_at_the_folder_every_second(
+        self, bal: Bal, monkeypatch
+    ) -> None:
+        """Our store is full: the first three of a look tell, and the others, due as they are, wait for the next."""
+        waits: list[float] = []
+        real = MemoryMailbox.wait
+
+        async def told(self: MemoryMailbox, limit: float) -> bool:
+            waits.append(limit)
+            return await real(self, limit)
+
+        async def full(_: object) -> None:
+            raise StoreUnavailable("disk")
+
+        monkeypatch.setattr(MemoryMailbox, "wait", told)
+        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        await bal.put(*map(letter, range(1, 8)))
+        async with bal.collecting():
+            await bal.until(lambda: len(waits) == 1)
+            for count in (2, 3):
+                bal.world.clock.pass_(minutes=5)
+                await bal.looked()
+                await bal.until(lambda count=count: len(waits) == count)
+        assert waits == [60.0] * 3
 
     async def test_a_letter_that_stays_for_long_is_told_of(self, bal: Bal, monkeypatch) -> None:
         async def full(_: object) -> None:

@@ -282,6 +282,29 @@ async def test_a_letter_that_its_store_hangs_up_over_keeps_no_other_receipt_wait
     assert len(await place.receipts()) == 3
 
 
+async def test_letters_that_their_store_hangs_up_over_come_after_all_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged mailbox may have many: with each a session ends, and one of them is always due again."""
+    for number in range(1, 6):
+        await place.put(f"Q{number}.0", folder=DONE)
+    describe, time, watch = MemoryMailbox.describe, FixedClock(NOW), place.watch()
+    watch._clock = time
+
+    async def damaged(self: MemoryMailbox, uids: Collection[int]) -> Mapping[int, Described]:
+        if {1, 2, 3, 4} & set(uids):
+            raise MailboxLost("memory: BYE")
+        return await describe(self, uids)
+
+    monkeypatch.setattr(MemoryMailbox, "describe", damaged)
+    for _ in range(6):
+        async with place.mail.open(ACCOUNT) as mailbox:
+            with contextlib.suppress(MailboxLost):
+                await watch.look(mailbox)
+        time.pass_(hours=1)
+    assert len(await place.receipts()) == 1
+
+
 async def test_very_many_letters_without_a_receipt_to_write_are_listed_in_few_searches(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

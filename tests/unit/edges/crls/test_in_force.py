@@ -10,7 +10,7 @@ import pytest
 from mssgw.core.trust import REVOCATION_UNKNOWN, REVOKED
 from mssgw.edges.sources import PathSource, source
 from tests.pki import TrustSpace
-from tests.unit.edges.crls.node import DAY, NOW, World
+from tests.unit.edges.crls.node import DAY, NOW, Given, World
 from tests.web import Server, ok, served, status
 
 
@@ -61,8 +61,38 @@ async def test_a_list_of_an_authority_that_counts_anew_is_taken(world, space):
     assert world.reply(leaf) is REVOKED
 
 
+async def test_no_list_from_before_an_authority_counted_anew_comes_back(world, space):
+    """A mirror that lags still has it, or whoever stands between: its number is higher, and it knows less."""
+    leaf = space.operator("a.exemple.fr")
+    before = space.intermediate.crl(number=500, this_update=NOW - timedelta(hours=1))
+    world.intermediate.content = before
+    await world.poll()
+    world.heard.take()
+    for content in (space.intermediate.crl(leaf.serial, number=1, this_update=NOW), before):
+        world.intermediate.content = content
+        await world.poll()
+    assert world.reply(leaf) is REVOKED
+    assert world.heard.take() == [("trust.crl_taken", False), ("trust.crl_overtaken", False)]
+    world.intermediate.content = space.intermediate.crl(number=2, this_update=NOW + timedelta(minutes=1))
+    await world.poll()
+    assert world.heard.take() == [("trust.crl_taken", False)]
+
+
+async def test_nor_does_one_from_long_before_after_a_restart(world, space):
+    """Nobody remembers then that the authority counted anew; its clock cannot have been wrong by so much."""
+    leaf = space.operator("a.exemple.fr")
+    world.intermediate.content = space.intermediate.crl(leaf.serial, number=1, this_update=NOW)
+    await world.poll()
+    world.crls._files.leave()
+    source = Given("intermediate", space.intermediate.crl(number=500, this_update=NOW - timedelta(hours=3)))
+    restarted = world.another(source)
+    restarted.load()
+    await world.poll(restarted)
+    assert world.reply(leaf, restarted) is REVOKED
+
+
 @pytest.mark.parametrize("minutes", [0, 30])
-async def test_a_list_with_a_higher_number_is_newer_whatever_its_date(world, space, minutes):
+async def test_a_list_with_a_higher_number_is_newer_though_dated_a_little_earlier(world, space, minutes):
     """Two of one second, or a clock of the authority that was put right."""
     leaf = space.operator("a.exemple.fr")
     held = world.crls.status()[-1].this_update
@@ -146,6 +176,17 @@ async def test_a_source_that_is_down_changes_nothing_and_becomes_an_alarm(world,
     world.intermediate.down = False
     await world.poll()
     assert world.heard.take() == [("trust.crl_reached", False)]
+
+
+async def test_a_clock_that_went_back_keeps_no_silence_from_being_an_alarm(world):
+    """It began in a future that was none."""
+    world.intermediate.down = True
+    await world.poll()
+    world.heard.take()
+    for span in ({"days": -1}, {"minutes": 16}):
+        world.clock.pass_(**span)
+        await world.poll()
+    assert ("trust.crl_unreachable", True) in world.heard.take()
 
 
 @pytest.mark.parametrize("page", [b"<html>closed</html>", b"-----BEGIN", b"half"])

@@ -47,6 +47,15 @@ async def test_without_any_list_there_is_an_alarm_after_a_minute(node: Node) -> 
     assert keeper.usable() is None
 
 
+async def test_nor_does_a_clock_that_went_back_keep_that_alarm(node: Node) -> None:
+    """The gateway began in a future that was none."""
+    keeper = node.worker()
+    for span in ({"days": -1}, {"minutes": 2}):
+        node.clock.pass_(**span)
+        await keeper.look()
+    assert node.events.alarms == ["trust.list_missing"]
+
+
 async def test_a_clock_that_went_back_keeps_no_list_for_ever(node: Node) -> None:
     """What was verified in the future was verified now at the latest."""
     node.source.file = published()
