@@ -326,18 +326,24 @@ class Walk:
         self._takers = []
         self._start = self._seen = self._blank = self._content = end
         if closing:
-            multipart.closed = True
             self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
-            if multipart.short or self._is_header_only:  # or one has begun
+            if multipart.short or self._is_header_only:  # or one has begun, and another one behind each further end
+                self._count(multipart.closed)
                 self._offer(Parameters(multipart.default) if multipart.default else _TEXT, Header())
+            multipart.closed = True
             return
         multipart.parts += 1
-        self._parts += 1
         if multipart.closed:
             self._troubles.append(Unreadable.BAD_BOUNDARY)
-        elif self._parts > MAX_PARTS:
-            self._troubles.append(Unreadable.TOO_MANY_PARTS)
+        else:
+            self._count(1)
         self._step = self._part_header
+
+    def _count(self, more: int) -> None:
+        """Of parts, each of which costs some time."""
+        self._parts += more
+        if self._parts > MAX_PARTS:
+            self._troubles.append(Unreadable.TOO_MANY_PARTS)
 
     def _close(self, depth: int) -> None:
         """Leave all multiparts deeper than ``depth``."""

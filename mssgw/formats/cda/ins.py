@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from mssgw.core.clinical import Environment, Rule, Weight
 from mssgw.core.document_patients import DocumentPatient, PersonId
@@ -56,19 +56,32 @@ def patients_of(root: Element) -> tuple[DocumentPatient, ...]:
     """Whom a document is about: one for each recordTarget, wherever it stands (a valid document has one, in its
     header), and in whatever namespace: some readers look for the name alone. So do some for patientRole: one that
     stands elsewhere, with an INS, counts as well."""
-    found = []
+    held, found = _ids_by_holder(root), []
     for element in root.iter("{*}recordTarget", "{*}patientRole"):
+        ids = held.get(element, [])
         if element.tag.endswith("recordTarget"):
-            found.append(_Target(element).patient())
-        elif next(element.iterancestors("{*}recordTarget"), None) is None:
-            stray = DocumentPatient(ids=_person_ids(_ids_in([element])))
+            found.append(_Target(element, ids).patient())
+        elif ids:
+            stray = DocumentPatient(ids=_person_ids(ids))
             found += [stray] if stray.ins else []
     return tuple(found)
 
 
-def _ids_in(roles: list[Element]) -> list[Element]:
-    people = [each for role in roles for each in role.iter("{*}patient")]  # whose ids CDA R2 deprecates
-    return [each for holder in (*roles, *people) for each in holder.iterchildren("{*}id")]
+def _ids_by_holder(within: Element) -> dict[Element, list[Element]]:
+    """The ids of patients by the innermost recordTarget around them, or patientRole where there is none.
+
+    Each once, however deep these stand in one another: time is in proportion to the document.
+    """
+    found: dict[Element, list[Element]] = {}
+    for each in within.iter("{*}id"):
+        parent = each.getparent()
+        name = parent.tag.rpartition("}")[2] if parent is not None else ""
+        if name not in ("patientRole", "patient"):  # whose ids CDA R2 deprecates
+            continue
+        role = parent if name == "patientRole" else next(parent.iterancestors("{*}patientRole"), None)
+        if role is not None:
+            found.setdefault(next(role.iterancestors("{*}recordTarget"), role), []).append(each)
+    return found
 
 
 def _person_ids(elements: list[Element]) -> tuple[PersonId, ...]:
@@ -78,9 +91,9 @@ def _person_ids(elements: list[Element]) -> tuple[PersonId, ...]:
 class _Target:
     """A recordTarget, taken apart once. What stands there twice is read from the first, ids from everywhere."""
 
-    def __init__(self, target: Element) -> None:
+    def __init__(self, target: Element, ids: list[Element]) -> None:
         self.element = target
-        self.ids = _ids_in([*target.iter("{*}patientRole")])
+        self.ids = ids
         self.who = _first(target, "patientRole", "patient")
         names = [] if self.who is None else [*self.who.iterchildren(*hl7("name"))]
         self.families = [each for name in names for each in name.iterchildren(*hl7("family"))]
@@ -134,7 +147,7 @@ def check_ins(report: Report) -> None:  # req: INS-1, INS-2, INS-5, INS-7
         if element.tag not in hl7("recordTarget"):
             report.add(ONE, element, found="un recordTarget d'un autre espace de noms", expected="1")
     for element in islice(report.root.iterchildren(*hl7("recordTarget")), _MOST):
-        target = _Target(element)
+        target = _Target(element, [*chain.from_iterable(_ids_by_holder(element).values())])
         patient = target.patient()
         _check_place(report, target, patient)
         _check_roots(report, target)

@@ -150,3 +150,28 @@ def test_more_marks_never_open_a_way(marks: set[Mark], to_patient: bool, profess
         alone |= rules(check_hidden({mark}, STANDARD, patients=patients, to_professionals=professionals, today=TODAY))
     together = check_hidden(marks, STANDARD, patients=patients, to_professionals=professionals, today=TODAY)
     assert rules(together) == alone
+
+
+def test_patients_in_one_another_are_counted_once() -> None:
+    """Readers that look for names alone see the identifiers however deep: not again for each element around them."""
+    depth, ids = 48, 2_000
+    id_ = f'<id root="{InsAuthority.NIR}" extension="{OTHER.value}"/>'
+    content = (
+        '<ClinicalDocument xmlns="urn:hl7-org:v3">'
+        + f"{'<recordTarget>' * depth}{'<patientRole>' * depth}{f'<patient>{id_}</patient>' * ids}"
+        + f"{'</patientRole>' * depth}{'</recordTarget>' * depth}</ClinicalDocument>"
+    )
+    patients = patients_of(safexml.parse(content.encode(), limit=len(content)))
+    assert sum(len(each.ids) for each in patients) == ids
+    assert rules(check_address(patients, MATRICULE, OBSERVE)) == {"CDA-COH-001"}
+
+
+def test_a_patient_in_a_patient_is_another_one() -> None:
+    """Whichever of them a reader shows."""
+    root = root_of()
+    first = at(root, "recordTarget")
+    second = copy.deepcopy(first)
+    at(second, "patientRole/id").set("extension", OTHER.value)
+    first.append(second)
+    assert rules(check_address(patients_of(root), MATRICULE, OBSERVE)) == {"CDA-COH-001"}
+    assert rules(check_one_patient(patients_of(root), OBSERVE)) == {"CDA-COH-004"}

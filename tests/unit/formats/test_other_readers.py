@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from mssgw.core.message import Unreadable
+from mssgw.formats.mime import MAX_PARTS
 from mssgw.formats.parameters import content_type
 from tests.unit.formats.reading import letter, read, read_in_pieces
 from tests.watchdog import watchdog
@@ -145,6 +146,16 @@ def test_without_a_version_of_mime_letters_are_read():
     for field in ("Content-Type: text/plain", "Content-Transfer-Encoding: 8bit"):
         plain = read(letter(field, body=UUENCODED))
         assert (plain.unreadable, plain.may_hold_documents) == ((), True)
+
+
+@pytest.mark.parametrize("boundary", ["a", "a=b"])
+def test_many_ends_one_after_the_other_are_too_many_parts(boundary):
+    """Behind each of them a part may begin for some, which costs as much as one: a letter may hold a million."""
+    end = f"--{boundary}--\r\n".encode()
+    begun = end.replace(b"--\r\n", b"\r\nContent-Type: text/plain\r\n")
+    field = f"Content-Type: multipart/mixed; boundary={boundary}"
+    assert read(letter(field, body=begun + end * 3)).unreadable == ()
+    assert read(letter(field, body=begun + end * (MAX_PARTS + 1))).unreadable == (Unreadable.TOO_MANY_PARTS,)
 
 
 def test_nested_boundaries_without_quotes_are_read():

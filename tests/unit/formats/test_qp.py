@@ -1,5 +1,7 @@
 """Quoted-printable that encodes nothing in places: every program's reading is among ours."""
 
+import tracemalloc
+
 import pytest
 
 from mssgw.formats.qp import readings
@@ -24,3 +26,21 @@ def test_what_all_read_alike_has_one_reading(encoded):
 )
 def test_each_programs_reading_is_among_them(encoded, read):
     assert read in readings(encoded)
+
+
+@pytest.mark.parametrize(("encoded", "read"), [(b"==3C", b"=<"), (b"=g=3C!\r\n", b"=g<!\r\n"), (b"== \r\n=3C", b"=<")])
+def test_what_is_long_is_read_like_what_is_short(encoded, read):
+    """It is taken in pieces."""
+    assert read * 100_000 in readings(encoded * 100_000)
+    assert b"." + read * 100_000 in readings(b"." + encoded * 100_000)
+
+
+def test_what_encodes_nothing_takes_little_memory():
+    """Some times its own size, not a hundred: a validator has none for that."""
+    hostile = b"=x" * 1_000_000
+    tracemalloc.start()
+    try:
+        readings(hostile)
+        assert tracemalloc.get_traced_memory()[1] < 30 * len(hostile)
+    finally:
+        tracemalloc.stop()
