@@ -81,10 +81,11 @@ async def test_no_list_from_before_an_authority_counted_anew_comes_back(world, s
 async def test_nor_does_one_from_long_before_after_a_restart(world, space):
     """Nobody remembers then that the authority counted anew; its clock cannot have been wrong by so much."""
     leaf = space.operator("a.exemple.fr")
-    world.intermediate.content = space.intermediate.crl(leaf.serial, number=1, this_update=NOW)
+    anew = world.crls.status()[-1].this_update + timedelta(minutes=1)
+    world.intermediate.content = space.intermediate.crl(leaf.serial, number=1, this_update=anew)
     await world.poll()
     world.crls._files.leave()
-    source = Given("intermediate", space.intermediate.crl(number=500, this_update=NOW - timedelta(hours=3)))
+    source = Given("intermediate", space.intermediate.crl(number=500, this_update=anew - timedelta(hours=3)))
     restarted = world.another(source)
     restarted.load()
     await world.poll(restarted)
