@@ -24,7 +24,7 @@ from mssgw.formats.data_phase import Problem
 from mssgw.formats.wire import to_wire
 from mssgw.ports import INLINE_LIMIT, Acceptance, Conflict
 from tests import clinical_letters
-from tests.unit.flow.test_deliver import Office, broken, until
+from tests.unit.flow.delivering.office import Office, broken, until
 
 DOCTOR, COLLEAGUE = Address.parse("dr.martin@ch.mssante.fr"), Address.parse("dr.durand@ch.mssante.fr")
 CLIENT = Client(name="ch", role=Role.ESTABLISHMENT, domains=frozenset({"ch.mssante.fr"}))

@@ -53,6 +53,25 @@ async def accepted(bal: Bal, number: int) -> Entry:
     return entry
 
 
+def fill_our_store(bal: Bal, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(_: object) -> None:
+        raise StoreUnavailable("disk")
+
+    monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+
+
+def waits_told(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The list to which each wait in a folder adds its limit."""
+    waits, real = list[float](), MemoryMailbox.wait
+
+    async def told(self: MemoryMailbox, limit: float) -> bool:
+        waits.append(limit)
+        return await real(self, limit)
+
+    monkeypatch.setattr(MemoryMailbox, "wait", told)
+    return waits
+
+
 class TestTaken:
     async def test_a_letter_is_delivered_and_marked_and_stays_where_it_is(self, bal: Bal) -> None:
         await bal.put(letter(1))
@@ -322,10 +341,7 @@ class TestRefused:
 
 class TestLater:
     async def test_what_our_store_cannot_keep_stays_and_is_tried_again(self, bal: Bal, monkeypatch) -> None:
-        async def full(_: object) -> None:
-            raise StoreUnavailable("disk")
-
-        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        fill_our_store(bal, monkeypatch)
         await bal.put(letter(1), letter(2))
         async with bal.collecting():
             await bal.until(lambda: bal.totals()["later"] == 2)
@@ -339,10 +355,7 @@ class TestLater:
         assert bal.totals()["collected"] == 2
 
     async def test_in_our_own_trouble_most_letters_are_not_even_fetched(self, bal: Bal, monkeypatch) -> None:
-        async def full(_: object) -> None:
-            raise StoreUnavailable("disk")
-
-        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        fill_our_store(bal, monkeypatch)
         await bal.put(*map(letter, range(50)))
         async with bal.collecting():
             await bal.until(lambda: bal.totals()["later"])
@@ -418,18 +431,8 @@ class TestLater:
 
     async def test_one_that_somebody_takes_away_is_waited_for_no_more(self, bal: Bal, monkeypatch) -> None:
         """Else the folder would be looked at every second for it."""
-        waits: list[float] = []
-        real = MemoryMailbox.wait
-
-        async def told(self: MemoryMailbox, limit: float) -> bool:
-            waits.append(limit)
-            return await real(self, limit)
-
-        async def full(_: object) -> None:
-            raise StoreUnavailable("disk")
-
-        monkeypatch.setattr(MemoryMailbox, "wait", told)
-        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        waits = waits_told(monkeypatch)
+        fill_our_store(bal, monkeypatch)
         await bal.put(letter(1))
         async with bal.collecting():
             await bal.until(lambda: bal.totals()["later"] == 1)
@@ -443,18 +446,8 @@ class TestLater:
         self, bal: Bal, monkeypatch
     ) -> None:
         """Our store is full: the first three of a look tell, and the others, due as they are, wait for the next."""
-        waits: list[float] = []
-        real = MemoryMailbox.wait
-
-        async def told(self: MemoryMailbox, limit: float) -> bool:
-            waits.append(limit)
-            return await real(self, limit)
-
-        async def full(_: object) -> None:
-            raise StoreUnavailable("disk")
-
-        monkeypatch.setattr(MemoryMailbox, "wait", told)
-        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        waits = waits_told(monkeypatch)
+        fill_our_store(bal, monkeypatch)
         await bal.put(*map(letter, range(1, 8)))
         async with bal.collecting():
             await bal.until(lambda: len(waits) == 1)
@@ -465,10 +458,7 @@ class TestLater:
         assert waits == [60.0] * 3
 
     async def test_a_letter_that_stays_for_long_is_told_of(self, bal: Bal, monkeypatch) -> None:
-        async def full(_: object) -> None:
-            raise StoreUnavailable("disk")
-
-        monkeypatch.setattr(bal.world.store, "accept", full, raising=False)
+        fill_our_store(bal, monkeypatch)
         await bal.put(letter(1))
         async with bal.collecting():
             for tries in range(1, 7):

@@ -15,7 +15,7 @@ from mssgw.flow import sweep
 from mssgw.flow.live import Live
 from mssgw.flow.sweep import Sweeper
 from tests.contract.letters import DOCTOR, Place, letter
-from tests.unit.flow.test_deliver import Events
+from tests.unit.flow.delivering.office import Events
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), FileNotFoundError()], ids=["store", "file system"])
