@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# Tests and benchmarks start Python a thousand times: what it compiled is kept, as an installation keeps it.
+unexport PYTHONDONTWRITEBYTECODE
 # The system's own where it will do: production runs on it, and Debian builds it with profile-guided optimisation,
 # which a Python compiled at home mostly lacks.
 PYTHON ?= $(shell for each in /usr/bin/python3 python3; do "$$each" -c 'import sys, ensurepip, venv; \

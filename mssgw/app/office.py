@@ -12,11 +12,11 @@ from mssgw.core.facts import Facts
 from mssgw.core.journal import Entry
 from mssgw.core.settings import Settings
 from mssgw.core.verdict import Verdict
-from mssgw.flow.release import Judgement
 from mssgw.ports import Clock, Desk, Directory, Patients, Purges, Store
 
 if TYPE_CHECKING:
     from mssgw.app.trust_desk import TrustDesk
+    from mssgw.flow.release import Judgement
 
 
 class Office(Protocol):
@@ -62,7 +62,7 @@ class Office(Protocol):
         Undecryptable. Raises Gone when the letter is unknown or erased, or being sent: what was not stays held then.
         """
 
-    async def judge(self, spool_id: str) -> Judgement | None:
+    async def judge(self, spool_id: str) -> "Judgement | None":
         """What is decided of a held letter as things stand now; nothing is kept. None: no delivery of it is held.
 
         Raises Gone and Undecryptable when what there was to send is missing or damaged (SD-10, SD-12).

@@ -14,8 +14,7 @@ from mssgw.app.collecting import plans
 from mssgw.app.config import Config, ConfigErrors, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
-from mssgw.app.mailboxes import kept, watched
-from mssgw.app.patient_mailboxes import patient_watch
+from mssgw.app.mailboxes import kept, patient_watch, watched
 from mssgw.app.seat import Seat
 from mssgw.app.telemetry.events import Silence
 from mssgw.core.envelope import Role

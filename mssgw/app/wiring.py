@@ -9,8 +9,7 @@ from mssgw.app.config.collector import Collector
 from mssgw.app.config.files import password
 from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
 from mssgw.app.config.values import Network
-from mssgw.app.mailboxes import retained, to_mailboxes
-from mssgw.app.patient_mailboxes import route_to_patients
+from mssgw.app.mailbox_routes import route_to_patients, to_mailboxes
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, PatientSpace
 from mssgw.core.clients import Client
@@ -20,6 +19,7 @@ from mssgw.core.document_policy import DocumentPolicies, DocumentPolicy
 from mssgw.core.envelope import Role
 from mssgw.core.notifying import Notifications
 from mssgw.core.patients import HOUSEHOLD
+from mssgw.core.retention import Retained
 from mssgw.core.routes import PATIENTS_HEAR, Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.core.trust import LIST_UNUSABLE, Check, Distrust
@@ -265,6 +265,20 @@ def mailboxes(config: Config) -> dict[str, Bal]:
         )
         for each in config.mailboxes
     }
+
+
+def retained(config: Config) -> Sequence[Retained]:
+    """The mailboxes that letters leave when their time is over (TRC-3)."""
+    return tuple(
+        Retained(
+            mailbox=mailbox.address,
+            folders=mailbox.kept_in,
+            after=mailbox.purge_after,
+            notice=config.retention.purge_notice,
+        )
+        for mailbox in config.mailboxes
+        if mailbox.mail_store is not None and mailbox.purge_after is not None
+    )
 
 
 def owners(config: Config) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,8 +14,10 @@ from mssgw.app.office import Office
 from mssgw.core.delivery import State
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, strictest
-from mssgw.flow.release import Effects
 from mssgw.ports import Conflict, QueueRow
+
+if TYPE_CHECKING:
+    from mssgw.flow.release import Effects
 
 _EVERYTHING = 10_000_000  # deliveries
 _AT_ONCE = 500  # letters that one transaction holds
@@ -199,7 +202,7 @@ async def release(office: Office, spool_id: str) -> None:
     click.echo(f"{letters.count(released, 'delivery', 'deliveries')} released")
 
 
-async def _release(office: Office, spool_id: str, effects: Effects) -> int:
+async def _release(office: Office, spool_id: str, effects: "Effects") -> int:
     return await office.desk.release(
         spool_id,
         operator=operator(),
@@ -211,7 +214,7 @@ async def _release(office: Office, spool_id: str, effects: Effects) -> int:
     )
 
 
-async def _effects_now(office: Office, spool_id: str) -> Effects:
+async def _effects_now(office: Office, spool_id: str) -> "Effects":
     """What the release brings about. Raises Failure when the letter stays held, with the rule that refuses it."""
     try:
         judged = await office.judge(spool_id)

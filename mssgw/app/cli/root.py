@@ -3,27 +3,54 @@
 import os
 import sys
 import traceback
+from collections import UserDict
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import click
 
 from mssgw.app.cli import exits
-from mssgw.app.cli.cda import cda
-from mssgw.app.cli.check import check
-from mssgw.app.cli.conversation import conversation
-from mssgw.app.cli.db import db
-from mssgw.app.cli.directory import directory
-from mssgw.app.cli.explain import explain
-from mssgw.app.cli.ins import ins
-from mssgw.app.cli.key import key
-from mssgw.app.cli.mailbox import mailbox
-from mssgw.app.cli.password import password
-from mssgw.app.cli.patient import patient
-from mssgw.app.cli.queue import queue
-from mssgw.app.cli.report import report
-from mssgw.app.cli.serve import serve
-from mssgw.app.cli.trace import trace
-from mssgw.app.cli.trust import trust
+
+# Each is a room beside this one that has a command of the same name.
+ROOMS = (
+    "cda",
+    "check",
+    "conversation",
+    "db",
+    "directory",
+    "explain",
+    "ins",
+    "key",
+    "mailbox",
+    "password",
+    "patient",
+    "queue",
+    "report",
+    "serve",
+    "trace",
+    "trust",
+)
+
+
+class Commands(UserDict[str, click.Command]):
+    """The commands by name, each loaded when it is first asked for: half of a short one's time would go to others."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in ROOMS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(ROOMS)
+
+    def __len__(self) -> int:
+        return len(ROOMS)
+
+    def __missing__(self, name: str) -> click.Command:
+        if name not in ROOMS:
+            raise KeyError(name)
+        command: click.Command = getattr(import_module(f"mssgw.app.cli.{name}"), name)
+        self.data[name] = command
+        return command
 
 
 class _ReaderLeftError(Exception):
@@ -75,6 +102,7 @@ def _reader_left() -> exits.Code:
 
 @click.group(
     cls=Gateway,
+    commands=Commands(),
     epilog=exits.HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -85,24 +113,3 @@ def main(debug: bool) -> None:
 
     Commands that read print tables, or JSON lines with --json.
     """
-
-
-for command in (
-    serve,
-    check,
-    ins,
-    cda,
-    queue,
-    conversation,
-    trace,
-    report,
-    explain,
-    directory,
-    mailbox,
-    trust,
-    key,
-    db,
-    password,
-    patient,
-):
-    main.add_command(command)

@@ -144,6 +144,21 @@ def test_help_documents_exit_codes_and_every_command_has_an_example():
         assert "Example" in told.stdout, words
 
 
+def test_a_command_that_is_mistyped_is_guessed(run):
+    told = run("qeue")
+    assert told.exit_code == 64
+    assert "Did you mean 'queue'?" in told.stderr
+
+
+def test_looking_into_the_queue_loads_neither_listeners_nor_document_checks():
+    """They would take a third of the time that an operator waits for the command."""
+    program = "import sys; from mssgw.app.cli.queue import queue; import mssgw.app.backoffice; print(*sys.modules)"
+    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    loaded = set(asked.stdout.split())
+    assert "mssgw.edges.sql" in loaded
+    assert not loaded & {"aiosmtpd", "lxml", "mssgw.edges.smtp_in", "mssgw.edges.validators", "mssgw.app.cli.trust"}
+
+
 def every_command(group, words=()):
     for name, command in group.commands.items():
         if isinstance(command, click.Group):

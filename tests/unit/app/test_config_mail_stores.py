@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
-from mssgw.app.mailboxes import kept, retained, watched
+from mssgw.app.mailboxes import kept, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
 from mssgw.ports.mailbox import SEEN
@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_told(tmp_path: Path, mailbox: str, store: str, kin
 
 def test_letters_leave_a_mailbox_where_it_is_asked_for(tmp_path: Path) -> None:
     """Off by default (TRC-3); what its program moved aside need not be read."""
-    assert retained(load(tmp_path, OWN)) == kept(load(tmp_path, OWN)) == ()
+    assert wiring.retained(load(tmp_path, OWN)) == kept(load(tmp_path, OWN)) == ()
     loaded = load(tmp_path, OWN + 'purge_after = "90d"\nprocessed_folder = "Integres"\n', kind="APP")
     (term,) = wiring.settings(loaded).retained
     assert (term.folders, term.after.days, term.notice.days) == (("INBOX", "Integres"), 90, 14)
@@ -175,7 +175,7 @@ def test_two_addresses_may_lead_to_one_mailbox(tmp_path: Path) -> None:
     """Where nobody looks into it, or one of them says for both when letters leave."""
     for first in ("", 'purge_after = "90d"\n'):
         loaded = load(tmp_path, OWN + 'user = "accueil"\n' + first, STORE + SECOND + 'user = "accueil"\n')
-        assert len(retained(loaded)) == bool(first)
+        assert len(wiring.retained(loaded)) == bool(first)
 
 
 def test_a_patients_mailbox_is_never_purged(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from mssgw.app import config, wiring
 from mssgw.app.config.advice import blemishes
 from mssgw.app.config.reload import reloaded
-from mssgw.app.patient_mailboxes import patient_watch
+from mssgw.app.mailboxes import patient_watch
 from mssgw.core.addresses import Address
 from mssgw.core.envelope import Role
 from mssgw.core.routes import PATIENTS_HEAR, RouteKind, TlsPolicy
