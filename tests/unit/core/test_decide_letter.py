@@ -63,6 +63,28 @@ def test_an_application_mailboxs_generated_letter_is_a_letter():
     assert may_be_answered(letter)
 
 
+@pytest.mark.parametrize("kind", [BalKind.UNKNOWN, BalKind.ORG, BalKind.PER])
+def test_that_a_programs_letter_did_not_arrive_is_told_whatever_mailbox_it_comes_from(kind):
+    """DSN-1: a result would be lost without a word. Only an answer by a machine may be (RFC 3834)."""
+    generated = head(DOCTOR, auto_submitted="auto-generated")
+    result = facts(DOCTOR, exchange(DOCTOR, COLLEAGUE), head=generated, sender_bal=Bal(kind=kind))
+    assert may_be_answered(result)
+    assert not may_be_answered(replace(result, head=head(DOCTOR, auto_submitted="auto-replied")))
+    assert not may_be_answered(replace(result, envelope=replace(result.envelope, reverse_path=None)))
+
+
+@pytest.mark.parametrize("content", [Content.MDN, Content.DSN])
+def test_no_notice_is_written_about_a_receipt_or_a_report(content):
+    """DSN-1."""
+    assert not may_be_answered(facts(DOCTOR, exchange(DOCTOR, COLLEAGUE), head=head(DOCTOR, content=content)))
+
+
+def test_a_notice_of_the_patient_space_is_never_answered():
+    """NDR-7: also one that a robot sends under its own address, without a part for machines."""
+    notice = head(ROBOT, notice=Notice(account=AccountState.CLOSED, about=PATIENT))
+    assert not may_be_answered(facts(ROBOT, exchange(ROBOT, DOCTOR), head=notice))
+
+
 def receipt(**more):
     mdn = Mdn(original_message_id="<1@ch-test.mssante.fr>", final_recipient=PATIENT, disposition="displayed")
     return head(PATIENT, content=Content.MDN, mdn=mdn, **more)
