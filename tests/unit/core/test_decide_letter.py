@@ -85,6 +85,20 @@ def test_a_notice_of_the_patient_space_is_never_answered():
     assert not may_be_answered(facts(ROBOT, exchange(ROBOT, DOCTOR), head=notice))
 
 
+@pytest.mark.parametrize("content", [Content.MDN, Content.DSN])
+def test_an_application_mailboxs_generated_receipt_is_no_letter(content):
+    """SD-4: it would open again what was closed while the patient's letter was taken in."""
+    letter = facts(
+        DOCTOR,
+        exchange(DOCTOR, PATIENT, CLOSED),
+        head=head(DOCTOR, auto_submitted="auto-generated", content=content),
+        sender_bal=Bal(kind=BalKind.APP),
+    )
+    assert admitted(decide(letter)) == ()
+    closing = replace(letter, sender_bal=Bal(kind=BalKind.APP, closes_on_send=True))
+    assert admitted(decide(closing)) == ()
+
+
 def receipt(**more):
     mdn = Mdn(original_message_id="<1@ch-test.mssante.fr>", final_recipient=PATIENT, disposition="displayed")
     return head(PATIENT, content=Content.MDN, mdn=mdn, **more)
