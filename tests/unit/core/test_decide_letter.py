@@ -255,6 +255,23 @@ def test_observing_never_softens_fin_or_patient_to_patient(to):
     assert refusal(decide(letter))[0] == 550
 
 
+@pytest.mark.parametrize("conversation", [ABSENT, OPEN])
+def test_observing_admits_a_receipt_for_a_letter_that_an_earlier_server_carried(conversation):
+    """SD-9, SD-4: he might as well write; it moves nothing."""
+    observing = Policy(enforcing=False)
+    late = facts(PATIENT, exchange(PATIENT, DOCTOR, conversation), head=receipt(), null_path=True, policy=observing)
+    verdict = decide(late)
+    assert admitted(verdict) == ()
+    assert [(each.rule, each.severity) for each in verdict.findings] == [("receipt-is-expected", Severity.WOULD_REFUSE)]
+
+
+def test_observing_lets_no_unknown_receipt_past_a_fin():
+    """SD-9: FIN always holds, and a receipt may say what its writer wants."""
+    observing = Policy(enforcing=False)
+    letter = facts(PATIENT, exchange(PATIENT, DOCTOR, CLOSED), head=receipt(), null_path=True, policy=observing)
+    assert refusal(decide(letter)) == (550, "5.7.1", "receipt-is-expected")
+
+
 def test_a_held_letter_moves_nothing_except_its_fin():
     """SD-10."""
     why = Finding(rule="inspection-in-time", requirement="SD-10", severity=Severity.HOLD)
