@@ -3,6 +3,7 @@
 The table is the documentation: ``python -m mssgw.core.conversation`` prints it for docs/flow.md.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,6 +74,15 @@ class Conversation:
     state: State = State.ABSENT
     since: datetime | None = None
     blocked: bool = False
+
+
+def answers_what_was_closed(state: State, cited: Collection[bool]) -> bool:  # req: SD-3, FIN-5
+    """Whether a letter is a reply to a closed thread of its pair, which is in this state.
+
+    ``cited``: of each letter of the pair that it names, whether that was seen before the last FIN. Once the pair is
+    open again, what was written since may be answered: programs name all of the thread beside it.
+    """
+    return any(cited) and (state is not State.OPEN or all(cited))
 
 
 def table() -> str:

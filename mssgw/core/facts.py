@@ -39,7 +39,7 @@ class Exchange:
 
     ``pair`` is None between two professionals. ``relayable``: a route exists and this client may use it.
     ``unlisted``: there is none, for the white list does not name the domain (WL-8).
-    ``in_closed_thread``: the letter answers one that this pair saw before its last FIN (SD-3).
+    ``in_closed_thread``: the letter answers one that this pair saw before its last FIN, and none since (SD-3).
     ``receipt_due``: the MDN at hand answers a letter relayed to that patient which asked this recipient to be told,
     and no receipt was seen for it yet (SD-4). ``account``: what an earlier notice said of this patient.
     ``bal``: as configured, as set by hand, or as the directory has it when a patient writes; ``directory_unusable``:

@@ -6,6 +6,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.bal import BalKind, Party
 from mssgw.core.conversation import Event, Move, Pair, State
 from mssgw.core.facts import Exchange, Facts
+from mssgw.core.message import Content
 
 
 def moves(facts: Facts) -> tuple[Move, ...]:
@@ -23,6 +24,7 @@ def counts_as_letter(facts: Facts) -> bool:  # req: SD-4
         and facts.sender_bal.kind is BalKind.APP
         and facts.head is not None
         and facts.head.auto_submitted == "auto-generated"
+        and facts.head.content is Content.ORDINARY  # its receipts say the same of themselves, and are none
     )
 
 

@@ -1,22 +1,23 @@
 """Which notice or receipt a sender is due (DSN-1, RFC 3461; SD-13; backscatter: RFC 3834)."""
 
 from mssgw.core.addresses import Address
+from mssgw.core.bal import Party
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Notify
 from mssgw.core.facts import Facts
 from mssgw.core.message import Content, MessageHead
-from mssgw.core.moves import counts_as_letter
 
 
 def may_be_answered(facts: Facts) -> bool:
     """Never a notice to ``<>``, about a notice, a receipt or an automatic answer.
 
-    An APP mailbox's auto-generated letter is a letter: that it did not arrive must be told (SD-4).
+    What a program sends of its own accord (``auto-generated``) is a letter like any other here, whichever mailbox it
+    comes from: a result that did not arrive must not be lost without a word (RFC 5321 section 6.1).
     """
-    if facts.envelope.reverse_path is None:
+    if facts.envelope.reverse_path is None or facts.sender_party is Party.PATIENT_SPACE:  # req: NDR-7
         return False
-    content = facts.head.content if facts.head else Content.ORDINARY
-    return content is Content.ORDINARY and counts_as_letter(facts)
+    head = facts.head
+    return head is None or (head.content is Content.ORDINARY and head.auto_submitted != "auto-replied")
 
 
 def told_of_opening(head: MessageHead | None, back: Address | None) -> Address | None:  # req: MDN-2, MDN-4, SD-13

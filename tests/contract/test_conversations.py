@@ -116,6 +116,24 @@ async def test_a_fin_closes_the_threads_of_its_pair(place: Place) -> None:
     assert not await closed(other, "<1>")
 
 
+async def test_on_a_pair_that_is_open_again_a_letter_that_was_seen_since_may_be_answered(place: Place) -> None:
+    """Whatever else of the thread is named beside it (SD-3, FIN-5)."""
+
+    async def closed(*thread: str) -> bool:
+        return bool((await place.known(thread=thread)).in_closed_thread)
+
+    await place.keep("A", letters=(letter("<1>"),), moves=(WROTE,))
+    await place.keep("B", letters=(letter("<2>", closes=True),), moves=(CLOSED,))
+    await place.keep("C", letters=(letter("<3>"),))
+    assert await closed("<1>", "<3>"), "a robot's, perhaps: it is closed still"
+    await place.keep("D", letters=(letter("<4>"),), moves=(WROTE,))
+    assert not await closed("<1>", "<2>", "<4>")
+    assert await closed("<1>", "<2>")
+    assert await closed("<1>", "<unknown>")
+    await place.keep("E", letters=(letter("<5>", closes=True),), moves=(CLOSED,))
+    assert await closed("<1>", "<4>")
+
+
 async def test_an_operators_close_closes_threads_too(place: Place) -> None:
     await place.keep("A", letters=(letter("<1>"),), moves=(WROTE,))
     await place.desk.set_state(

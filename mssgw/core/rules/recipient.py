@@ -58,10 +58,19 @@ def no_patient_to_patient(facts: Facts, exchange: Exchange) -> Finding | None:  
 
 
 def receipt_is_expected(facts: Facts, exchange: Exchange) -> Finding | None:  # req: SD-4
-    """An automatic receipt passes only as the answer to a letter that asked for it, once."""
+    """An automatic receipt passes only as the answer to a letter that asked for it, once.
+
+    Before the date it may answer a letter that an earlier server carried (SD-9); not past a FIN, which always holds.
+    """
     if not _is_patient_mdn(facts) or facts.envelope.reverse_path is not None or exchange.receipt_due:
         return None
-    finding = refuse("receipt-is-expected", "SD-4 MDN-4", not_allowed("Aucun accuse de lecture n'est attendu"))
+    enforcing = facts.policy.enforcing or exchange.conversation.state is State.CLOSED
+    finding = Finding(
+        rule="receipt-is-expected",
+        requirement="SD-4 MDN-4" if enforcing else "SD-4 SD-9",
+        severity=Severity.REFUSE if enforcing else Severity.WOULD_REFUSE,
+        reply=not_allowed("Aucun accuse de lecture n'est attendu"),
+    )
     return _judged_or_observed(facts, finding)
 
 

@@ -64,6 +64,7 @@ def _patient_signs_as_himself(facts: Facts, head: MessageHead, author: Address) 
     shown += [who for who in head.reply_to if _is_a_patients(space, who)]
     if facts.sender_party is Party.PATIENT:
         shown += [author, facts.envelope.reverse_path or author]
+    if at_our_door:
         shown += [who for who in head.reply_to if space.is_patient(who)]
     if all(who == facts.sender for who in shown):
         return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from mssgw.core.closing import Silence, is_silent
-from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.conversation import Conversation, Pair, State, answers_what_was_closed
 from mssgw.core.delivery import Delivery, Lease
 from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.errors import Gone
@@ -47,13 +47,12 @@ class MemoryStore(
     def _known(self, question: Question, pair: Pair) -> Known:
         has = self._has
         state, since = has.conversations.get(pair, (State.ABSENT, None))
+        mine = [each for each in has.letters if each.letter.pair == pair]
+        cited = [each.closed for each in mine if each.letter.message_id in question.thread]
         blocked = (pair.patient, None) in has.blocks or (pair.patient, pair.bal) in has.blocks
         return Known(
             conversation=Conversation(state=state, since=since, blocked=blocked),
-            in_closed_thread=any(
-                each.closed and each.letter.pair == pair and each.letter.message_id in question.thread
-                for each in has.letters
-            ),
+            in_closed_thread=answers_what_was_closed(state, cited),
             receipt_due=question.receipt_for is not None
             and any(
                 each.answers_to(pair.patient, question.receipt_for)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mssgw.core.bal import BalKind
-from mssgw.core.conversation import Conversation, Pair, State
+from mssgw.core.conversation import Conversation, Pair, State, answers_what_was_closed
 from mssgw.core.directory import NOTHING, Listing, Word
 from mssgw.core.message import AccountState
 from mssgw.edges.codec import moment
@@ -110,9 +110,10 @@ class _Table:
 
     def known(self, question: Question, pair: Pair) -> Known:
         patient = self._records.address(pair.patient)
+        conversation = self._conversation(pair, patient)
         return Known(
-            conversation=self._conversation(pair, patient),
-            in_closed_thread=self._in_closed_thread(question, pair),
+            conversation=conversation,
+            in_closed_thread=answers_what_was_closed(conversation.state, self._cited_of(question, pair)),
             receipt_due=self._receipt_due(question, patient, self._records.address(pair.bal)),
             account=self._accounts.get(patient),
             word=self._words.get(pair.bal.key, NOTHING) if question.directory else None,
@@ -125,9 +126,10 @@ class _Table:
             return Conversation(blocked=blocked)
         return Conversation(state=State(row.state), since=moment(row.since), blocked=blocked)
 
-    def _in_closed_thread(self, question: Question, pair: Pair) -> bool:  # req: SD-3
+    def _cited_of(self, question: Question, pair: Pair) -> list[bool]:  # req: SD-3
+        """Of each letter of the pair in the thread, whether a FIN closed it."""
         mine = self._records.pair(pair)
-        return any(row.closed and row.pair == mine for cited in question.thread for row in self._citing(cited))
+        return [bool(row.closed) for cited in question.thread for row in self._citing(cited) if row.pair == mine]
 
     def _receipt_due(self, question: Question, patient: bytes, bal: bytes) -> bool:  # req: SD-4
         """By patient, not by pair: a service may ask to be told of a letter that another mailbox sent (SD-13)."""

@@ -63,6 +63,42 @@ def test_an_application_mailboxs_generated_letter_is_a_letter():
     assert may_be_answered(letter)
 
 
+@pytest.mark.parametrize("kind", [BalKind.UNKNOWN, BalKind.ORG, BalKind.PER])
+def test_that_a_programs_letter_did_not_arrive_is_told_whatever_mailbox_it_comes_from(kind):
+    """DSN-1: a result would be lost without a word. Only an answer by a machine may be (RFC 3834)."""
+    generated = head(DOCTOR, auto_submitted="auto-generated")
+    result = facts(DOCTOR, exchange(DOCTOR, COLLEAGUE), head=generated, sender_bal=Bal(kind=kind))
+    assert may_be_answered(result)
+    assert not may_be_answered(replace(result, head=head(DOCTOR, auto_submitted="auto-replied")))
+    assert not may_be_answered(replace(result, envelope=replace(result.envelope, reverse_path=None)))
+
+
+@pytest.mark.parametrize("content", [Content.MDN, Content.DSN])
+def test_no_notice_is_written_about_a_receipt_or_a_report(content):
+    """DSN-1."""
+    assert not may_be_answered(facts(DOCTOR, exchange(DOCTOR, COLLEAGUE), head=head(DOCTOR, content=content)))
+
+
+def test_a_notice_of_the_patient_space_is_never_answered():
+    """NDR-7: also one that a robot sends under its own address, without a part for machines."""
+    notice = head(ROBOT, notice=Notice(account=AccountState.CLOSED, about=PATIENT))
+    assert not may_be_answered(facts(ROBOT, exchange(ROBOT, DOCTOR), head=notice))
+
+
+@pytest.mark.parametrize("content", [Content.MDN, Content.DSN])
+def test_an_application_mailboxs_generated_receipt_is_no_letter(content):
+    """SD-4: it would open again what was closed while the patient's letter was taken in."""
+    letter = facts(
+        DOCTOR,
+        exchange(DOCTOR, PATIENT, CLOSED),
+        head=head(DOCTOR, auto_submitted="auto-generated", content=content),
+        sender_bal=Bal(kind=BalKind.APP),
+    )
+    assert admitted(decide(letter)) == ()
+    closing = replace(letter, sender_bal=Bal(kind=BalKind.APP, closes_on_send=True))
+    assert admitted(decide(closing)) == ()
+
+
 def receipt(**more):
     mdn = Mdn(original_message_id="<1@ch-test.mssante.fr>", final_recipient=PATIENT, disposition="displayed")
     return head(PATIENT, content=Content.MDN, mdn=mdn, **more)
@@ -217,6 +253,23 @@ def test_observing_never_softens_fin_or_patient_to_patient(to):
     """SD-9."""
     letter = facts(PATIENT, exchange(PATIENT, to, CLOSED), policy=Policy(enforcing=False))
     assert refusal(decide(letter))[0] == 550
+
+
+@pytest.mark.parametrize("conversation", [ABSENT, OPEN])
+def test_observing_admits_a_receipt_for_a_letter_that_an_earlier_server_carried(conversation):
+    """SD-9, SD-4: he might as well write; it moves nothing."""
+    observing = Policy(enforcing=False)
+    late = facts(PATIENT, exchange(PATIENT, DOCTOR, conversation), head=receipt(), null_path=True, policy=observing)
+    verdict = decide(late)
+    assert admitted(verdict) == ()
+    assert [(each.rule, each.severity) for each in verdict.findings] == [("receipt-is-expected", Severity.WOULD_REFUSE)]
+
+
+def test_observing_lets_no_unknown_receipt_past_a_fin():
+    """SD-9: FIN always holds, and a receipt may say what its writer wants."""
+    observing = Policy(enforcing=False)
+    letter = facts(PATIENT, exchange(PATIENT, DOCTOR, CLOSED), head=receipt(), null_path=True, policy=observing)
+    assert refusal(decide(letter)) == (550, "5.7.1", "receipt-is-expected")
 
 
 def test_a_held_letter_moves_nothing_except_its_fin():
