@@ -201,6 +201,22 @@ async def test_what_its_readers_keep_in_time_stays(place: Place) -> None:
     assert await place.letters() == ["Q1", "Q2", "notice", "notice"]
 
 
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)  # pymap keeps no keywords
+@pytest.mark.parametrize("label", ["$label1", "$LABEL1", "$Important", "$Labelimportant"])
+async def test_what_a_mail_program_labels_important_stays(place: Place, label: str) -> None:
+    """The notice says so. Thunderbird, Evolution and some webmails have a keyword for it, beside the star."""
+    await place.put("LABELLED.0", SEEN, label, days=200)
+    await place.put("Q1.0", days=100)
+    await place.put("Q2.0", days=100)
+    assert await place.look() == [("retention.announced", 2)]
+    async with place.mailbox() as mailbox:
+        await mailbox.open("INBOX")
+        _, labelled, *_ = await mailbox.search()
+        await mailbox.mark([labelled], add=(label,))
+    assert ("retention.purged", 1) in await place.look(later=15)
+    assert await place.letters() == ["LABELLED", "Q1", "notice"]
+
+
 async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(place: Place) -> None:
     """Nobody was told of it: who opens a letter the day before does not lose it the day after."""
     await place.put("UNREAD.0", "$Other", days=200)
