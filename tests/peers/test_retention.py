@@ -16,6 +16,7 @@ from mssgw.core.retention import Retained
 from mssgw.core.routes import RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
+from mssgw.edges.imap import ImapMailbox
 from mssgw.edges.memory.mailbox import MemoryMailbox
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow import retention
@@ -230,6 +231,29 @@ async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(plac
         await mailbox.mark([flagged], remove=(FLAGGED,))
     assert await place.look(later=15) == [("retention.purged", 1), ("retention.announced", 2)]
     assert await place.letters() == ["FLAGGED", "UNREAD", "notice", "notice"]
+
+
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)
+async def test_what_a_lost_connection_left_marked_goes_with_the_next_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Marked as deleted and not expunged: somebody's next EXPUNGE would remove it, and no journal would say so."""
+    await place.put("Q1.0", days=100)
+    await place.look()
+
+    async def half_way(self: Mailbox, uids: list[int]) -> None:
+        await self.mark(uids, add=(r"\Deleted",))
+        raise MailboxLost("the connection is lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "delete", half_way)
+        broken.setattr(ImapMailbox, "delete", half_way)
+        with pytest.raises(MailboxLost):
+            await place.look(later=15)
+    assert [line.event for line in place.journal] == [JournalEvent.ANNOUNCED]
+    assert await place.look() == [("retention.purged", 1)]
+    assert await place.letters() == ["notice"]
+    assert [line.spool_id for line in place.journal] == ["", "Q1"]
 
 
 async def test_the_notice_need_not_stay(twin: Place) -> None:
