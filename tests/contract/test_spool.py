@@ -1,6 +1,7 @@
 """The contract of ports.Spool, for every spool; then what the files promise beyond it."""
 
 import asyncio
+import itertools
 import os
 import resource
 import shutil
@@ -160,6 +161,29 @@ async def test_sweep_spares_what_is_being_received(tmp_path: Path) -> None:
     assert await read(files, cold(body)) == LARGE
     with pytest.raises(Gone):
         await read(files, cold(old))
+
+
+async def test_what_cannot_be_removed_keeps_nothing_else_there(tmp_path: Path) -> None:
+    """A damaged disk, a file that somebody made immutable: the others go, and it is told each time."""
+    clock = itertools.count(step=3600.0)
+    files = new_spool(tmp_path / "spool", clock=lambda: next(clock))
+
+    for name in "ABC":
+        await put(files, name, LARGE)
+        age(file_of(name, tmp_path))
+    jammed = file_of("A", tmp_path)
+    jammed.unlink()
+    jammed.mkdir()  # not even root unlinks one
+    age(jammed)
+    with pytest.raises(StoreUnavailable):
+        await files.remove("A", "B")
+    assert sorted(names(tmp_path, "[ABC]")) == ["A", "C"]
+    assert await files.sweep(MemoryStore(), older_than=3600) == 0
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await files.sweep(MemoryStore(), older_than=3600)
+        assert names(tmp_path, "[ABC]") == ["A"]
+    await files.close()
 
 
 async def test_a_clock_that_is_set_forward_makes_no_file_garbage(tmp_path: Path) -> None:
