@@ -78,6 +78,7 @@ class Retention:
         self._kept, self._mailboxes, self._purges, self._store = kept, mailboxes, purges, store
         self._live, self._clock, self._telemetry = live, clock, telemetry
         self._deleting = self._ending = False
+        self._owed: list[Entry] = []  # journal lines of what is gone already
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds. Never raises but when cancelled."""
@@ -109,6 +110,7 @@ class Retention:
 
     async def look(self, mailbox: Mailbox) -> None:
         """Delete what is due, and announce what is next. Raises MailboxTrouble, StoreUnavailable."""
+        await self._pay()
         standing = False
         for shelf in self._kept.shelves:
             try:
@@ -166,11 +168,18 @@ class Retention:
             left = (await mailbox.describe(uids)).keys()  # a server may say OK and do nothing, for lack of rights
             gone = [each for each in those if each.uid not in left]
             now = self._clock.now()
-            await self._store.note([self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone])
+            self._owed += [self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone]
+            await self._pay()
         finally:
             self._deleting = False
         if left:
             raise MailboxRefused(f"{self._kept.account.host}: letters that were deleted are still there")
+
+    async def _pay(self) -> None:
+        """Nothing is deleted while the journal has not heard of what was. Raises StoreUnavailable."""
+        if self._owed:
+            await self._store.note(self._owed)
+            self._owed = []
 
     def _line(self, event: JournalEvent, now: datetime, letter_id: str = "", detail: str = "") -> Entry:  # req: TRC-1
         about = letter_id.partition(".")[0]

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mssgw.core.addresses import Address
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.retention import Retained
 from mssgw.core.routes import RouteTable
@@ -254,6 +255,29 @@ async def test_what_a_lost_connection_left_marked_goes_with_the_next_look(
     assert await place.look() == [("retention.purged", 1)]
     assert await place.letters() == ["notice"]
     assert [line.spool_id for line in place.journal] == ["", "Q1"]
+
+
+async def test_the_journal_hears_of_what_went_while_the_store_was_away(
+    twin: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await twin.put("Q1.0", days=100)
+    await twin.look()
+    twin.clock.pass_(days=15)
+    looks = twin.retention()
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable
+
+    async with twin.mailbox() as mailbox:
+        with monkeypatch.context() as broken:
+            broken.setattr(MemoryStore, "note", away)
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await looks.look(mailbox)
+        assert await twin.letters() == ["notice"]
+        for _ in range(2):
+            await looks.look(mailbox)
+    assert [line.spool_id for line in twin.journal] == ["", "Q1"]
 
 
 async def test_the_notice_need_not_stay(twin: Place) -> None:
