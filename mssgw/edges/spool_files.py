@@ -138,9 +138,17 @@ def _as_name(spool_id: str) -> str:
 
 
 def _unlink(paths: Sequence[Path]) -> None:
+    """All that can be: one that the disk does not let go must not keep the others."""
+    failed = None
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
+        try:
             os.unlink(path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            failed = error
+    if failed is not None:
+        raise failed
 
 
 class SegmentSpool(Protocol):

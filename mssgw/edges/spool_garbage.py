@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 
-from mssgw.core.errors import Gone, Undecryptable
+from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.ports import Spool, Store
 
 Stamp = tuple[int, int]  # of a file: time of change (ns), inode
@@ -32,18 +32,27 @@ class Suspects:
         self._seen: dict[str, tuple[Stamp, float]] = {}
 
     async def remove(self, spool: Spool, known: Store, old: Mapping[str, Stamp], *, after: float) -> int:
-        """Remove those of ``old`` that were suspects ``after`` seconds ago; return how many."""
+        """Remove those of ``old`` that were suspects ``after`` seconds ago; return how many.
+
+        Raises what was wrong with one that could not be removed, when the others are.
+        """
         now, before, self._seen = self._clock(), self._seen, {}
-        removed = 0
+        removed, failed = 0, None
         for spool_id, stamp in old.items():
             if await _has_row(known, spool_id):
                 continue
             earlier, since = before.get(spool_id, (None, now))
+            self._seen[spool_id] = stamp, since if earlier == stamp else now
             if earlier == stamp and now - since >= after:
-                await spool.remove(spool_id)
+                try:
+                    await spool.remove(spool_id)
+                except StoreUnavailable as error:
+                    failed = error
+                    continue
+                del self._seen[spool_id]
                 removed += 1
-            else:
-                self._seen[spool_id] = stamp, since if earlier == stamp else now
+        if failed is not None:
+            raise failed
         return removed
 
 

@@ -38,6 +38,9 @@ from mssgw.ports.mailbox import INBOX, MDN_SENT, SEEN, MailboxRefused, MailboxTr
 # Since it was first missed: a store may not show it to every session yet, be repairing its folder, or show it in
 # neither of two that it is moved between while we look.
 GONE_AFTER = timedelta(minutes=2)
+# The same where the inbox is another one than the letter was put into: its disk may not be mounted, or it is being
+# given back from a backup, and the letter comes back with it.
+GONE_AFTER_ANEW = timedelta(hours=12)
 _LONG_AGO = timedelta(days=60)
 
 
@@ -54,13 +57,16 @@ class _Place:
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """A patient's mailbox, with the letters in it that are waited for, by their ids. ``missed``: since when."""
+    """A patient's mailbox, with the letters in it that are waited for, by their ids.
+
+    ``missed``: in an inbox of which UIDVALIDITY, and since when.
+    """
 
     address: Address
     account: Account
     letters: dict[str, Unopened] = field(default_factory=dict)
     places: dict[str, _Place] = field(default_factory=dict)
-    missed: dict[str, datetime] = field(default_factory=dict)
+    missed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
 
     @property
     def latest(self) -> datetime:
@@ -92,14 +98,15 @@ class PatientReading:
     async def _locate(self, mailbox: Mailbox, case: Case) -> None:
         """Find letters whose place is not known: in the inbox, else wherever the patient put them."""
         lost = [each for letter_id, each in case.letters.items() if letter_id not in case.places]
-        if lost:
-            await mailbox.open(INBOX)  # else nobody is looked for: a store in trouble shows no letter, and has them all
+        if not lost:
+            return
+        opened = await mailbox.open(INBOX)  # else nobody is looked for: a store in trouble shows none, and has them all
         for letter in lost:
             place, now = await self._find(mailbox, letter), self._clock.now()
             if place is not None:
                 case.places[letter.letter_id] = place
                 case.missed.pop(letter.letter_id, None)
-            elif now >= case.missed.setdefault(letter.letter_id, now) + GONE_AFTER:
+            elif _is_gone(case, letter, opened.uid_validity, now):
                 await self._done(case, letter)
                 self._telemetry.event("receipts.letter_gone", queue_id=letter.spool_id, route=case.account.name)
 
@@ -213,3 +220,11 @@ class PatientReading:
     async def _done(self, case: Case, letter: Unopened) -> None:
         await self._memory.opened(letter)
         case.forget(letter.letter_id)
+
+
+def _is_gone(case: Case, letter: Unopened, uid_validity: int, now: datetime) -> bool:
+    """Whether it has been missed for long enough in the inbox that is there now; ``case`` remembers since when."""
+    if case.missed.get(letter.letter_id, (0, now))[0] != uid_validity:
+        case.missed[letter.letter_id] = uid_validity, now
+    same = letter.place is None or letter.place[0] == uid_validity
+    return now >= case.missed[letter.letter_id][1] + (GONE_AFTER if same else GONE_AFTER_ANEW)

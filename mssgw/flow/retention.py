@@ -37,6 +37,10 @@ from mssgw.ports.mailbox import (
 EVERY = 6 * 3_600.0  # seconds between looks
 AT_ONCE = 200  # letters
 MOST = 5_000  # letters that one announcement holds, and that one look deletes
+# What readers mark a letter with that they want to keep. Those of Thunderbird have a label called "Important" as well,
+# those of Evolution and of webmails too (RFC 8457): all of it is what the notice calls important.
+KEEPING = (FLAGGED, "$Important", "$label1", "$Labelimportant")
+_KEEPING = frozenset(map(str.lower, KEEPING))
 _LOST, _SHUT = 1_800.0, 3 * 3_600.0  # seconds until the next look after trouble
 
 
@@ -74,6 +78,7 @@ class Retention:
         self._kept, self._mailboxes, self._purges, self._store = kept, mailboxes, purges, store
         self._live, self._clock, self._telemetry = live, clock, telemetry
         self._deleting = self._ending = False
+        self._owed: list[Entry] = []  # journal lines of what is gone already
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds. Never raises but when cancelled."""
@@ -105,6 +110,7 @@ class Retention:
 
     async def look(self, mailbox: Mailbox) -> None:
         """Delete what is due, and announce what is next. Raises MailboxTrouble, StoreUnavailable."""
+        await self._pay()
         standing = False
         for shelf in self._kept.shelves:
             try:
@@ -136,16 +142,18 @@ class Retention:
 
     async def _purge(self, mailbox: Mailbox, shelf: Shelf, announced: Announced) -> bool:
         """Whether all of it is done: at most MOST at once, and none when asked to end."""
-        gone = 0
+        gone, due = 0, sorted(announced.uids)
         try:
-            async for some in self._over(mailbox, shelf, announced.before):
-                those = [each for each in some if announced.covers(each.uid, each.received_at)]
+            for start in range(0, len(due), AT_ONCE):
+                # By their numbers, and not by a search, which leaves out what is marked as deleted: so a look leaves
+                # letters whose connection was lost before they were expunged, and nobody would journal their end.
+                known = await mailbox.describe(due[start : start + AT_ONCE])
+                those = [each for each in known.values() if announced.covers(each.uid, each.received_at)]
+                those = [each for each in those if _is_over(each, shelf.done, announced.before)]
                 if self._ending or gone + len(those) > MOST:
                     return False
                 await self._delete(mailbox, those)
                 gone += len(those)
-                if some[-1].uid >= max(announced.uids):
-                    break
         finally:
             self._telemetry.event("retention.purged", route=self._kept.account.name, count=gone)
         return True
@@ -160,11 +168,18 @@ class Retention:
             left = (await mailbox.describe(uids)).keys()  # a server may say OK and do nothing, for lack of rights
             gone = [each for each in those if each.uid not in left]
             now = self._clock.now()
-            await self._store.note([self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone])
+            self._owed += [self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone]
+            await self._pay()
         finally:
             self._deleting = False
         if left:
             raise MailboxRefused(f"{self._kept.account.host}: letters that were deleted are still there")
+
+    async def _pay(self) -> None:
+        """Nothing is deleted while the journal has not heard of what was. Raises StoreUnavailable."""
+        if self._owed:
+            await self._store.note(self._owed)
+            self._owed = []
 
     def _line(self, event: JournalEvent, now: datetime, letter_id: str = "", detail: str = "") -> Entry:  # req: TRC-1
         about = letter_id.partition(".")[0]
@@ -174,7 +189,7 @@ class Retention:
         """Letters of ours that arrived before, and that its readers have done with, some at a time, none of them []."""
         above = 0
         while uids := await mailbox.search(
-            above=above, flagged=shelf.done, unflagged=(FLAGGED,), before=before, limit=AT_ONCE
+            above=above, flagged=shelf.done, unflagged=KEEPING, before=before, limit=AT_ONCE
         ):
             above = uids[-1]
             known = await mailbox.describe(uids)
@@ -252,7 +267,8 @@ def notice_id(mailbox: Address, due_at: datetime) -> str:
 def _is_over(letter: Described, done: Collection[str], before: datetime) -> bool:
     """As the search said, to the second; flags may have changed since."""
     arrived = letter.received_at is not None and letter.received_at < before
-    return arrived and letter.letter_id is not None and letter.flags >= set(done) and FLAGGED not in letter.flags
+    wanted = not _KEEPING.isdisjoint(map(str.lower, letter.flags))
+    return arrived and letter.letter_id is not None and letter.flags >= set(done) and not wanted
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -59,7 +59,8 @@ class Extraction:
     def listings(self) -> Iterator[Listing]:
         """Each row as far as it matters; whether a structure is a pharmacy is not among it.
 
-        Raises UnusableDirectory: at once when a column is missing, at the end when too many rows are unreadable.
+        Raises UnusableDirectory: at once when a column is missing, at the end when it breaks off there, or too many
+        rows are unreadable.
         """
         lines = self._table.lines()
         width, at = _header(next(lines, b""))
@@ -68,8 +69,10 @@ class Extraction:
                 self.rows += 1
                 if self.rows > MOST_ROWS:
                     raise UnusableDirectory(f"more than {MOST_ROWS} rows: the extraction has about 536 000")
+                row = cells(decoded(line), SEPARATOR, width)
+                self._table.check_whole(len(row), width)
                 try:
-                    yield _listing(cells(decoded(line), SEPARATOR, width), width, at)
+                    yield _listing(row, width, at)
                 except (ValueError, MalformedAddress):
                     self.unreadable += 1
         if not self.rows:

@@ -24,13 +24,15 @@ _OF_SIZE = {ZIP[name].id for name in ("size", "entry-size", "total")}
 class Published:
     """An opened table. ``name``: of the file, or of the one in the zip. ``size``: of its text in octets, if known.
 
-    ``read``: octets of text so far. Its lines come once.
+    ``read``: octets of text so far. Its lines come once. ``open_ended``: the line at hand is the last one and has no
+    end, which some do not write, and a download that breaks off leaves out.
     """
 
     name: str = field(repr=False)
     size: int | None
     pieces: Iterator[bytes] = field(repr=False)
     read: int = 0
+    open_ended: bool = False
     _digest: "hashlib._Hash" = field(default_factory=hashlib.sha256, repr=False)
 
     @property
@@ -60,7 +62,13 @@ class Published:
         except Stopped as stopped:
             raise _unusable(stopped) from None
         if rest:
+            self.open_ended = True
             yield rest.removesuffix(b"\r")
+
+    def check_whole(self, cells: int, expected: int) -> None:
+        """The line at hand has so many cells. Raises UnusableDirectory when it is where the text breaks off."""
+        if self.open_ended and cells < expected:
+            raise UnusableDirectory("it breaks off in its last line: not all of it is there")
 
     def _count(self, piece: bytes) -> None:
         self.read += len(piece)

@@ -44,13 +44,23 @@ def from_csv(table: Published) -> frozenset[str]:
 
 def from_finess(table: Published) -> frozenset[str]:
     """The pharmacies of an extraction of FINESS, by FINESS and SIRET. Raises UnusableDirectory."""
-    rows = (cells(decoded(line), SEPARATOR) for line in table.lines())
+    rows = _whole_rows(table)
     first = next(rows, [])
     named = places(first)
     if _NUMBER in named and _CATEGORY in named:
         return _some(_pharmacies(rows, {name: named[name] for name in _PLACES if name in named}))
     marked = (row for row in chain([first], rows) if row[:1] == [_ROW])  # others place them on a map
     return _some(_pharmacies(marked, _PLACES))
+
+
+def _whole_rows(table: Published) -> Iterator[Sequence[str]]:
+    """All of them; the last one is as wide as the one before, for rows of a kind stand together."""
+    width = 0
+    for line in table.lines():
+        row = cells(decoded(line), SEPARATOR)
+        table.check_whole(len(row), width)
+        width = len(row)
+        yield row
 
 
 def _pharmacies(rows: Iterator[Sequence[str]], at: Mapping[str, int]) -> set[str]:

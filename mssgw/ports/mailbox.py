@@ -172,7 +172,8 @@ class Mailbox(Protocol):
         limit: int = 1_000,
     ) -> Sequence[int]:
         """UIDs, ascending, the first ``limit`` at most, of messages that have all flags ``flagged`` and none of
-        ``unflagged``, a UID greater than ``above``, one ``among`` those, and were received ``before`` that day.
+        ``unflagged``, a UID greater than ``above``, one ``among`` those, and were received ``before`` that day. Not of
+        those that are marked as deleted.
         """
 
     async def describe(self, uids: Collection[int]) -> Mapping[int, Described]:

@@ -198,6 +198,16 @@ class TestSearch:
         assert await mailbox.search(among=[three], flagged=[SEEN]) == []
         assert await mailbox.search(among=[]) == []
 
+    @pytest.mark.parametrize("owner", ["memory", "dovecot"], indirect=True)  # by a session that keeps keywords
+    async def test_not_what_is_marked_as_deleted(self, owner: Owner, mailbox: Mailbox) -> None:
+        """It is described all the same, as long as it is there."""
+        await owner.put(LETTER, LETTER)
+        await mailbox.open(INBOX)
+        first, second = await mailbox.search()
+        await mailbox.mark([first], add=(r"\Deleted",))
+        assert list(await mailbox.search()) == [second]
+        assert list(await mailbox.describe([first, second])) == [first, second]
+
     async def test_by_age(self, mailbox: Mailbox) -> None:
         """What retention asks; whole days."""
         placed = await append(mailbox)

@@ -1,6 +1,7 @@
 """The contract of ports.Spool, for every spool; then what the files promise beyond it."""
 
 import asyncio
+import itertools
 import os
 import resource
 import shutil
@@ -118,7 +119,7 @@ async def test_sweep_removes_files_without_a_row_and_no_others(spool: Spool) -> 
     kept = await put(spool, "KEPT", LARGE)
     await place.keep("KEPT", body=kept)
     garbage = await put(spool, "GARBAGE", LARGE)
-    assert sum([await spool.sweep(store, older_than=-1) for _ in range(2)]) == 1  # the files' first one only looks
+    assert sum([await spool.sweep(store, older_than=-1) for _ in range(2)]) == 1  # the first one only looks
     assert await read(spool, cold(kept)) == LARGE
     with pytest.raises(Gone):
         await read(spool, cold(garbage))
@@ -162,6 +163,29 @@ async def test_sweep_spares_what_is_being_received(tmp_path: Path) -> None:
         await read(files, cold(old))
 
 
+async def test_what_cannot_be_removed_keeps_nothing_else_there(tmp_path: Path) -> None:
+    """A damaged disk, a file that somebody made immutable: the others go, and it is told each time."""
+    clock = itertools.count(step=3600.0)
+    files = new_spool(tmp_path / "spool", clock=lambda: next(clock))
+
+    for name in "ABC":
+        await put(files, name, LARGE)
+        age(file_of(name, tmp_path))
+    jammed = file_of("A", tmp_path)
+    jammed.unlink()
+    jammed.mkdir()  # not even root unlinks one
+    age(jammed)
+    with pytest.raises(StoreUnavailable):
+        await files.remove("A", "B")
+    assert sorted(names(tmp_path, "[ABC]")) == ["A", "C"]
+    assert await files.sweep(MemoryStore(), older_than=3600) == 0
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await files.sweep(MemoryStore(), older_than=3600)
+        assert names(tmp_path, "[ABC]") == ["A"]
+    await files.close()
+
+
 async def test_a_clock_that_is_set_forward_makes_no_file_garbage(tmp_path: Path) -> None:
     """It goes only when a sweep of this process saw it just so, long enough ago by a clock that nobody sets."""
     clock = iter((0.0, 3599.0, 3600.0, 7199.0, 7200.0))
@@ -177,6 +201,33 @@ async def test_a_clock_that_is_set_forward_makes_no_file_garbage(tmp_path: Path)
     age(file_of("A", tmp_path))  # looks old again, but was written to in between: counted from here
     assert [await sweep(), await sweep(), await sweep()] == [0, 0, 1]
     await files.close()
+
+
+async def test_a_database_clock_that_is_set_forward_makes_no_body_garbage(server: PostgresServer) -> None:
+    """By hours, where it began wrong, or on the standby that took over: a letter that is coming in has no row yet."""
+    wipe(server)
+    clock = iter((0.0, 3599.0, 3600.0, 7199.0, 7200.0))
+    shared = SpoolSql(database(server.url("contract")), clock=lambda: next(clock))
+
+    def set_forward() -> None:
+        server.sql("UPDATE body_segments SET written_at = written_at - 86400000000", "contract")
+
+    async def sweep() -> int:
+        return await shared.sweep(MemoryStore(), older_than=3600)
+
+    sink = shared.create("A")
+    await sink.write(LARGE * 2)
+    async with asyncio.timeout(10):
+        while not server.sql("SELECT 1 FROM body_segments", "contract"):  # noqa: ASYNC110 - a thread writes it
+            await asyncio.sleep(0.01)
+    set_forward()
+    assert [await sweep(), await sweep()] == [0, 0]
+    body = await sink.close(size=1)
+    set_forward()  # looks old again, but was written to in between: counted from here
+    assert [await sweep(), await sweep()] == [0, 0]
+    assert await read(shared, cold(body)) == LARGE * 2
+    assert await sweep() == 1
+    await shared.close()
 
 
 async def test_a_body_whose_file_was_removed_meanwhile_is_not_accepted(files: SpoolFiles, tmp_path: Path) -> None:

@@ -284,6 +284,21 @@ async def test_a_damaged_page_is_looked_for_among_the_letters_that_were_asked_fo
         assert held == ["BAD"]
 
 
+async def test_oppositions_are_listed_though_one_row_is_damaged(open_sqlite: OpenPlace, database: Path) -> None:
+    """The list is what an operator compares with his register after a repair: of the damaged one the rest is shown."""
+    async with open_sqlite() as place:
+        now = place.clock.now()
+        for bal in (DOCTOR, SECRETARIAT):
+            await place.desk.set_block(PATIENT, bal, blocked=True, operator="root", now=now)
+        await place.keep("A", moves=(Event.PROFESSIONAL_WROTE,))
+        change(database, "UPDATE blocks SET sealed_patient = x'00' WHERE bal = (SELECT min(bal) FROM blocks)")
+        change(database, "UPDATE conversations SET sealed_bal = x'00'")
+        rows = await place.desk.conversations(limit=9)
+        assert len(rows) == 2
+        assert all(row.blocked for row in rows)
+        assert "?@?" in {row.patient.text for row in rows} | {row.bal.text for row in rows if row.bal}
+
+
 async def test_a_letter_whose_row_is_lost_is_forgotten_once_it_is_bounced(
     open_sqlite: OpenPlace, database: Path
 ) -> None:

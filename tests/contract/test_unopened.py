@@ -1,7 +1,10 @@
 """The contract of ports.UnopenedLetters, for every store: which letters patients have not opened."""
 
+import contextlib
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from mssgw.core.ins import Matricule
@@ -116,3 +119,18 @@ async def test_it_outlives_the_process(open_sql: OpenPlace) -> None:
         letter = await deliver(place, "A")
     async with open_sql() as place:
         assert await unopened(place) == [letter]
+
+
+async def test_a_damaged_patient_keeps_no_other_letter_from_being_waited_for(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Else one row of the registry would end the receipts of all patients."""
+    async with open_sqlite() as place:
+        for patient in (PATIENT, CORSICAN):
+            await register(place, PatientState.ACTIVE, patient)
+        first, second = [await deliver(place, name, patient) for name, patient in (("A", PATIENT), ("B", CORSICAN))]
+        with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute(
+                "UPDATE patients SET sealed_matricule = x'00' WHERE patient = (SELECT min(patient) FROM patients)"
+            )
+        assert await unopened(place) in ([first], [second])

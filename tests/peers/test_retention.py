@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mssgw.core.addresses import Address
+from mssgw.core.errors import StoreUnavailable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.retention import Retained
 from mssgw.core.routes import RouteTable
 from mssgw.core.settings import Settings
 from mssgw.edges.clock import FixedClock
+from mssgw.edges.imap import ImapMailbox
 from mssgw.edges.memory.mailbox import MemoryMailbox
 from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow import retention
@@ -201,6 +203,22 @@ async def test_what_its_readers_keep_in_time_stays(place: Place) -> None:
     assert await place.letters() == ["Q1", "Q2", "notice", "notice"]
 
 
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)  # pymap keeps no keywords
+@pytest.mark.parametrize("label", ["$label1", "$LABEL1", "$Important", "$Labelimportant"])
+async def test_what_a_mail_program_labels_important_stays(place: Place, label: str) -> None:
+    """The notice says so. Thunderbird, Evolution and some webmails have a keyword for it, beside the star."""
+    await place.put("LABELLED.0", SEEN, label, days=200)
+    await place.put("Q1.0", days=100)
+    await place.put("Q2.0", days=100)
+    assert await place.look() == [("retention.announced", 2)]
+    async with place.mailbox() as mailbox:
+        await mailbox.open("INBOX")
+        _, labelled, *_ = await mailbox.search()
+        await mailbox.mark([labelled], add=(label,))
+    assert ("retention.purged", 1) in await place.look(later=15)
+    assert await place.letters() == ["LABELLED", "Q1", "notice"]
+
+
 async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(place: Place) -> None:
     """Nobody was told of it: who opens a letter the day before does not lose it the day after."""
     await place.put("UNREAD.0", "$Other", days=200)
@@ -214,6 +232,52 @@ async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(plac
         await mailbox.mark([flagged], remove=(FLAGGED,))
     assert await place.look(later=15) == [("retention.purged", 1), ("retention.announced", 2)]
     assert await place.letters() == ["FLAGGED", "UNREAD", "notice", "notice"]
+
+
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)
+async def test_what_a_lost_connection_left_marked_goes_with_the_next_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Marked as deleted and not expunged: somebody's next EXPUNGE would remove it, and no journal would say so."""
+    await place.put("Q1.0", days=100)
+    await place.look()
+
+    async def half_way(self: Mailbox, uids: list[int]) -> None:
+        await self.mark(uids, add=(r"\Deleted",))
+        raise MailboxLost("the connection is lost")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "delete", half_way)
+        broken.setattr(ImapMailbox, "delete", half_way)
+        with pytest.raises(MailboxLost):
+            await place.look(later=15)
+    assert [line.event for line in place.journal] == [JournalEvent.ANNOUNCED]
+    assert await place.look() == [("retention.purged", 1)]
+    assert await place.letters() == ["notice"]
+    assert [line.spool_id for line in place.journal] == ["", "Q1"]
+
+
+async def test_the_journal_hears_of_what_went_while_the_store_was_away(
+    twin: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await twin.put("Q1.0", days=100)
+    await twin.look()
+    twin.clock.pass_(days=15)
+    looks = twin.retention()
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable
+
+    async with twin.mailbox() as mailbox:
+        with monkeypatch.context() as broken:
+            broken.setattr(MemoryStore, "note", away)
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await looks.look(mailbox)
+        assert await twin.letters() == ["notice"]
+        for _ in range(2):
+            await looks.look(mailbox)
+    assert [line.spool_id for line in twin.journal] == ["", "Q1"]
 
 
 async def test_the_notice_need_not_stay(twin: Place) -> None:

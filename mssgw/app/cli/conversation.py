@@ -49,7 +49,7 @@ async def list_(
     \b
     Examples:
       mssgw conversation list --bal officine@pharmacie.mssante.fr
-      mssgw conversation list --state closed --json | wc -l
+      mssgw conversation list --state closed --json --limit 1000000 | wc -l
     """
     rows = await office.desk.conversations(
         limit=limit,
@@ -62,7 +62,7 @@ async def list_(
             paper.json_line(pairs.as_json(row), full=full)
     else:
         pairs.print_rows(rows, full=full)
-        click.echo(letters.count(len(rows), "conversation", "conversations"), err=True)
+    letters.tell_listed(len(rows), limit, "conversation", "conversations", as_json=as_json)
 
 
 @conversation.command()

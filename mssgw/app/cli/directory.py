@@ -9,7 +9,7 @@ import click
 from mssgw.app.cli import paper
 from mssgw.app.cli.directory_import import import_
 from mssgw.app.cli.exits import Code, no
-from mssgw.app.cli.letters import count
+from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import at_the_office, json_option
 from mssgw.app.cli.people import operator, professional
 from mssgw.app.office import Office
@@ -121,10 +121,8 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
     _print_found(found, as_json=as_json)
     if mailbox is not None:
         await _print_answer(office, mailbox, found, as_json=as_json)
-    elif not as_json:
-        click.echo(
-            count(len(found), "mailbox", "mailboxes") + ("; see --limit" if len(found) == limit else ""), err=True
-        )
+    else:
+        tell_listed(len(found), limit, "mailbox", "mailboxes", as_json=as_json)
     if not found:
         what = "no mailbox holds that" if mailbox is None else "nothing is known of this mailbox"
         raise no(f"directory find: {what}")

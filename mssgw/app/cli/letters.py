@@ -277,3 +277,10 @@ def next_try(row: QueueRow, now: datetime) -> str:
 def count(number: int, one: str, many: str) -> str:
     """``1 delivery``, ``3 deliveries``."""
     return f"{number} {one if number == 1 else many}"
+
+
+def tell_listed(found: int, limit: int, one: str, many: str, *, as_json: bool) -> None:
+    """On stderr: how many a listing has, and that there may be more. A script that counts lines must hear of that."""
+    more = "; there may be more, see --limit" if found >= limit else ""
+    if more or not as_json:
+        click.echo(f"{count(found, one, many)}{more}", err=True)

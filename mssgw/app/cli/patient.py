@@ -1,6 +1,5 @@
 """``mssgw patient``: the registry of the patients whose mailboxes we keep ([patient_space])."""
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,7 @@ import click
 
 from mssgw.app.cli import paper, patient_import
 from mssgw.app.cli.exits import Failure, no
-from mssgw.app.cli.letters import count
+from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import matricule, operator, ordinary, shown
 from mssgw.app.office import Office
@@ -108,7 +107,7 @@ async def list_(office: Office, limit: int, state: str | None, text: str | None,
     Examples:
       mssgw patient list --state opposed
       mssgw patient list --patient 279035121518989
-      mssgw patient list --json | jq -r .state | sort | uniq -c
+      mssgw patient list --json --limit 1000000 | jq -r .state | sort | uniq -c
     """
     _warn_without_a_space(office)
     found: Sequence[Patient]
@@ -122,6 +121,7 @@ async def list_(office: Office, limit: int, state: str | None, text: str | None,
             paper.json_line(_as_json(each, office, full=full), full=full)
     else:
         _print(found, office, full=full)
+    tell_listed(len(found), limit if text is None else 2, "patient", "patients", as_json=as_json)
     if text is not None and not found:
         raise no("patient list: not registered, or not in that state")
 
@@ -228,5 +228,3 @@ def _print(found: Sequence[Patient], office: Office, *, full: bool) -> None:
         for each in found
     ]
     paper.table(("patient", "state", "since", "notified", "password"), rows)
-    click.echo(count(len(found), "patient", "patients"), err=True)
-    sys.stdout.flush()

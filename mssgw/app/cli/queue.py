@@ -45,14 +45,19 @@ async def list_(office: Office, limit: int, state: str | None, domain: str | Non
     Examples:
       mssgw queue list
       mssgw queue list --domain patient.mssante.fr --state held
-      mssgw queue list --json | jq -r 'select(.attempts > 3) | .id' | sort -u
+      mssgw queue list --json --limit 1000000 | jq -r 'select(.attempts > 3) | .id' | sort -u
     """
     now = office.clock.now()
     rows = await office.desk.queue(limit=limit, state=state, domain=domain.lower() if domain else None)
     if as_json:
         for row in rows:
             paper.json_line(letters.delivery_json(row, now), full=full)
-        return
+    else:
+        _print(rows, now, full)
+    letters.tell_listed(len(rows), limit, "delivery", "deliveries", as_json=as_json)
+
+
+def _print(rows: Sequence[QueueRow], now: datetime, full: bool) -> None:
     columns = ("id", "no", "state", "age", "attempts", "next try", "size", "domain", "last reply")
     people = ("sender", "recipient") if full else ()
     paper.table(
@@ -60,8 +65,6 @@ async def list_(office: Office, limit: int, state: str | None, domain: str | Non
         [_list_cells(row, now, full) for row in rows],
         right=("no", "age", "attempts", "size"),
     )
-    more = "; there may be more, see --limit" if len(rows) == limit else ""
-    click.echo(f"{letters.count(len(rows), 'delivery', 'deliveries')}{more}", err=True)
 
 
 def _list_cells(row: QueueRow, now: datetime, full: bool) -> tuple[object, ...]:

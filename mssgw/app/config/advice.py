@@ -6,6 +6,7 @@ from pathlib import Path
 from mssgw.app.config.file_advice import FILE_ADVICE
 from mssgw.app.config.files import path_readable
 from mssgw.app.config.listener_advice import listener_certificates
+from mssgw.app.config.mail_stores import is_same_place
 from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.bal import BalKind
@@ -31,6 +32,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _logins,
         _directory,
         _closing,
+        _retention,
         _reports,
         _going_live,
         _documents,
@@ -205,6 +207,16 @@ def _closing(config: Config) -> Found:  # req: FIN-4
         if mailbox.close_after is not None and mailbox.close_after < timedelta(days=7):
             message = "a patient who opens the letter after some days could not answer any more (FIN-7)"
             yield Complaint(("mailbox", n, "close_after"), message)
+
+
+def _retention(config: Config) -> Found:  # req: TRC-3
+    """What lies there does not say for which address it came."""
+    ours = [(n, each) for n, each in enumerate(config.mailboxes) if each.mail_store is not None]
+    emptied = [each for _, each in ours if each.purge_after is not None]
+    for n, mailbox in ours:
+        if mailbox.purge_after is None and any(is_same_place(mailbox, each) for each in emptied):
+            message = "the same mailbox as another [[mailbox]], whose purge_after deletes the letters of this one too"
+            yield Complaint(("mailbox", n), message)
 
 
 def _reports(config: Config) -> Found:  # req: TRC-2

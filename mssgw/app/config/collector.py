@@ -100,11 +100,19 @@ def collectors_are_no_patients(collectors: Collectors, gateway: Any) -> Found:
                 yield Complaint(("collector", n, key), "a patient's mailbox is not collected from")
 
 
+def _place(collector: Any, folder: str | None) -> tuple[object, ...]:
+    return collector.host, collector.usual_port, collector.user, folder
+
+
 def one_collector_a_folder(collectors: Collectors) -> Found:
     seen: set[object] = set()
+    sources = {_place(each, each.folder) for each in collectors}
     for n, each in enumerate(collectors):
         at: lines.Path = ("collector", n)
-        place = (each.host, each.usual_port, each.user, each.folder)
+        place = _place(each, each.folder)
+        for key in ("done_folder", "refused_folder"):  # its letters would be taken, and delivered, once more
+            if getattr(each, key) != each.folder and _place(each, getattr(each, key)) in sources:
+                yield Complaint((*at, key), "another [[collector]] collects from this folder")
         if place in seen:
             yield Complaint((*at, "folder"), "another [[collector]] collects from this folder")
         seen.add(place)

@@ -108,7 +108,7 @@ def what_is_shared_is_looked_into_once(mailboxes: Sequence[Any]) -> Found:  # re
     """
     ours = [(n, each) for n, each in enumerate(mailboxes) if each.mail_store is not None]
     for n, mailbox in ours:
-        others = [other for at, other in ours if at != n and _is_same_place(mailbox, other)]
+        others = [other for at, other in ours if at != n and is_same_place(mailbox, other)]
         if mailbox.is_watched and others:
             key = "processed_folder" if mailbox.processed_folder is not None else "processed_keyword"
             message = "another [[mailbox]] is the same one of its [[mail_store]]: receipts would go out in a wrong name"
@@ -118,7 +118,9 @@ def what_is_shared_is_looked_into_once(mailboxes: Sequence[Any]) -> Found:  # re
             yield Complaint(("mailbox", n, "purge_after"), message)
 
 
-def _is_same_place(one: Any, other: Any) -> bool:
+def is_same_place(one: Any, other: Any) -> bool:
+    """Whether letters for two [[mailbox]], each with a mail_store, lie in one folder."""
+
     def account(mailbox: Any) -> tuple[str, str]:
         return mailbox.mail_store, (mailbox.user or mailbox.address.text).lower()
 

@@ -23,7 +23,8 @@ from mssgw.ports.mailbox import (
     Placed,
 )
 
-_STANDARD = frozenset({r"\Seen", r"\Answered", r"\Flagged", r"\Draft"})
+_DELETED = r"\Deleted"
+_STANDARD = frozenset({r"\Seen", r"\Answered", r"\Flagged", r"\Draft", _DELETED})
 
 
 @dataclass(slots=True)
@@ -188,7 +189,7 @@ class MemoryMailbox:
             for uid, each in folder.messages.items()
             if uid > above
             if among is None or uid in among
-            if each.flags >= set(flagged) and not each.flags & set(unflagged)
+            if each.flags >= set(flagged) and not each.flags & {_DELETED, *unflagged}
             if before is None or _day(each.received_at) < before.date()
         ][:limit]
 

@@ -6,6 +6,7 @@ without a row are garbage of a crash. A few threads with a connection each, so t
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, local
@@ -17,7 +18,7 @@ from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.edges.metering import UNMETERED
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import FileSink
-from mssgw.edges.spool_garbage import remove_garbage
+from mssgw.edges.spool_garbage import Stamp, Suspects
 from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
@@ -45,7 +46,11 @@ _REMOVE = delete(body_segments).where(
     .exists(),
 )
 _GARBAGE = (
-    select(body_segments.c.spool_id)
+    select(
+        body_segments.c.spool_id,
+        func.max(body_segments.c.written_at).label("written_at"),
+        func.count().label("segments"),
+    )
     .where(~select(messages.c.spool_id).where(messages.c.spool_id == body_segments.c.spool_id).exists())
     .group_by(body_segments.c.spool_id)
     .having(func.max(body_segments.c.written_at) < _NOW - bindparam("age"))
@@ -55,15 +60,21 @@ T = TypeVar("T")
 
 
 class SpoolSql(Arrivals):
-    """The Spool port over the table ``body_segments``. ``hot_budget``: as of SpoolFiles."""
+    """The Spool port over the table ``body_segments``. ``hot_budget``: as of SpoolFiles. ``clock``: see Suspects."""
 
     def __init__(
-        self, database: Database, *, hot_budget: int | MemoryBudget = 32 * 1024 * 1024, meter: Meter = UNMETERED
+        self,
+        database: Database,
+        *,
+        hot_budget: int | MemoryBudget = 32 * 1024 * 1024,
+        meter: Meter = UNMETERED,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``meter`` hears whether bodies can be kept and read."""
         self._database, self._meter = database, meter
         self._engine = database.engine(writing=True)
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
+        self._suspects = Suspects(clock)
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mssgw-bodies")
         self._own = local()
         self._open: list[Connection] = []
@@ -92,8 +103,9 @@ class SpoolSql(Arrivals):
             await self.in_thread(self._tried, lambda connection: _remove(connection, spool_ids))
 
     async def sweep(self, known: Store, *, older_than: float) -> int:
+        """As of SpoolFiles: the database's clock can be set, too, or be another one after a switch to a standby."""
         old = await self.in_thread(self._tried, lambda connection: self._garbage(connection, older_than))
-        return await remove_garbage(self, known, old)
+        return await self._suspects.remove(self, known, old, after=older_than) if old is not None else 0
 
     async def probe(self) -> None:
         """Ask the table something. Raises StoreUnavailable."""
@@ -154,10 +166,12 @@ class SpoolSql(Arrivals):
                 connection.close()
             raise
 
-    def _garbage(self, connection: Connection, older_than: float) -> list[str]:
+    def _garbage(self, connection: Connection, older_than: float) -> dict[str, Stamp] | None:
+        """None while another node looks."""
         if not self._database.leads_briefly(connection):
-            return []
-        return list(connection.execute(_GARBAGE, {"age": int(older_than * 1_000_000)}).scalars())
+            return None
+        rows = connection.execute(_GARBAGE, {"age": int(older_than * 1_000_000)})
+        return {row.spool_id: (row.written_at, row.segments) for row in rows}
 
     async def _read_rows(self, body: Body) -> AsyncIterator[bytes]:
         cipher = MessageCipher(body.key, body.spool_id)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, 
 
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
+from mssgw.core.errors import GatewayError
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
@@ -16,6 +17,7 @@ from mssgw.edges.sql.tables import blocks, conversations
 from mssgw.edges.sql.units import Unit
 from mssgw.ports import ConversationRow
 
+_UNREADABLE = Address(text="?@?", key="?@?", domain="?")
 _AT_ONCE = 500  # pairs that one transaction imports
 _KEPT = tuple(state for state in State if state is not State.ABSENT)  # an absent one has no row
 
@@ -41,8 +43,8 @@ class PairsDesk(DeskPart):
         blocked = _blocked(connection, {row.patient for row in found})
         rows = [
             ConversationRow(
-                patient=self._records.unsealed_address(row.sealed_patient),
-                bal=self._records.unsealed_address(row.sealed_bal),
+                patient=self._unsealed(row.sealed_patient),
+                bal=self._unsealed(row.sealed_bal),
                 state=State(row.state),
                 since=moment(row.since),
                 blocked=not blocked.isdisjoint({(row.patient, row.bal), (row.patient, b"")}),
@@ -65,14 +67,21 @@ class PairsDesk(DeskPart):
         alone = select(blocks).where(~pair.exists(), *of).order_by(blocks.c.since.desc()).limit(limit)
         return [
             ConversationRow(
-                patient=self._records.unsealed_address(row.sealed_patient),
-                bal=self._records.unsealed_address(row.sealed_bal) if row.sealed_bal else None,
+                patient=self._unsealed(row.sealed_patient),
+                bal=self._unsealed(row.sealed_bal) if row.sealed_bal else None,
                 state=State.ABSENT,
                 since=moment(row.since),
                 blocked=True,
             )
             for row in connection.execute(alone)
         ]
+
+    def _unsealed(self, sealed: bytes) -> Address:
+        """Of a damaged row the rest is shown: after a repair the list is what operators go by."""
+        try:
+            return self._records.unsealed_address(sealed)
+        except (GatewayError, ValueError):
+            return _UNREADABLE
 
     async def set_state(
         self, pairs: Sequence[tuple[Pair, State, datetime]], *, operator: str, only_absent: bool

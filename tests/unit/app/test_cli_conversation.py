@@ -65,6 +65,17 @@ def test_show_stops_at_a_limit_and_says_so(office, run, run_json):
     assert run("conversation", "show", MATRICULE).stdout.count("operator op") == 1000
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_list_that_stopped_says_so(office, run, as_json):
+    """Whoever compares oppositions with his register would think that the others are lost."""
+    for number in range(2):
+        office.pairs[Pair(a_pair().patient, Address.parse(f"n{number}@cabinet.mssante.fr"))] = State.OPEN, EARLIER
+    listed = len(run("conversation", "list").stdout.splitlines()) - 1
+    stopped = run("conversation", "list", "--limit", str(listed), *as_json)
+    assert "there may be more, see --limit" in stopped.stderr
+    assert "more" not in run("conversation", "list", "--limit", str(listed + 1), *as_json).stderr
+
+
 def test_show_of_the_unknown_says_no(run):
     assert run("conversation", "show", MATRICULE).exit_code == 1
 

@@ -137,8 +137,9 @@ def test_an_import_without_any_pharmacy_warns(place):
         zipped(table(*ROWS))[:200],
         b"",
         table(*["PER|damaged"] * 50, *ROWS),
+        table(*ROWS)[:-20],
     ],
-    ids=["columns missing", "no row", "zip cut", "zip cut short", "empty", "damaged"],
+    ids=["columns missing", "no row", "zip cut", "zip cut short", "empty", "damaged", "text cut"],
 )
 def test_a_file_that_is_not_whole_changes_nothing(place, content):
     place.take()

@@ -66,6 +66,16 @@ def test_a_patient_is_added_once(office, run):
     )
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_list_that_stopped_says_so(office, run, as_json):
+    """Whoever counts its lines would take a thousand patients for all."""
+    for each in (ANNE, BRUNO):
+        run("patient", "add", each)
+    assert "there may be more, see --limit" in run("patient", "list", "--limit", "2", *as_json).stderr
+    for words in (("--limit", "3"), ("--limit", "1", "--patient", ANNE)):
+        assert "more" not in run("patient", "list", *words, *as_json).stderr
+
+
 @pytest.mark.parametrize("wrong", [BAD_MATRICULES[0], "123", "dr.martin@cabinet.mssante.fr"])
 def test_who_is_no_patient_is_refused_without_being_named(run, wrong):
     """65: the input is wrong, whichever command it is given to."""

@@ -68,6 +68,15 @@ def test_list_narrows_by_state_domain_and_limit(office, run_json):
     assert len(run_json("queue", "list", "--limit", "1")) == 1
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_listing_that_stopped_says_so(office, run, as_json):
+    """Whoever counts its lines would take a thousand for all."""
+    office.put()
+    office.put(OTHER_ID)
+    assert "there may be more, see --limit" in run("queue", "list", "--limit", "2", *as_json).stderr
+    assert "more" not in run("queue", "list", "--limit", "3", *as_json).stderr
+
+
 def test_an_empty_queue_is_a_good_answer(run):
     listed = run("queue", "list")
     assert listed.exit_code == 0

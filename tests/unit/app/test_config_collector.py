@@ -26,6 +26,10 @@ MISTAKES = [
     ('folder = "a\\u0007"', "", "", "folder", "expected the name of a folder"),
     ('poll = "1s"', "", "", "poll", "expected at least 5s"),
     (SECOND, "", "", "folder", "another [[collector]] collects from this folder"),
+    *(
+        (f'{key} = "Ailleurs"\n{SECOND}folder = "Ailleurs"', "", "", key, "another [[collector]] collects from this")
+        for key in ("done_folder", "refused_folder")
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mssgw.app import config, wiring
+from mssgw.app.config.advice import blemishes
 from mssgw.app.mailboxes import kept, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
@@ -56,6 +57,15 @@ def test_a_master_opens_it_in_place_of_its_password(tmp_path: Path) -> None:
     own = wiring.routes(load(tmp_path, INTO + 'user = "acc"\n', STORE + MASTER)).by_address
     (route,) = own.values()
     assert (route.login, route.master, route.mailbox) == ("mssgw", True, "acc")
+
+
+def test_who_shares_a_mailbox_that_letters_leave_is_warned(tmp_path: Path) -> None:
+    """`mailbox list` says "never" of such a one, for nothing is said of it."""
+    other = STORE + SECOND + 'user = "{}"\n'
+    for user, warned in (("accueil", ["mailbox.1"]), ("ailleurs", [])):
+        loaded = load(tmp_path, OWN + 'user = "Accueil"\npurge_after = "90d"\n', other.format(user))
+        found = [each for each in blemishes(loaded) if "purge_after" in each.message]
+        assert [".".join(map(str, each.path)) for each in found] == warned
 
 
 @pytest.mark.parametrize(

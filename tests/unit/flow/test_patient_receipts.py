@@ -313,6 +313,31 @@ async def test_a_letter_that_is_removed_unopened_is_forgotten(place: Place) -> N
     assert (place.receipts, place.heard.names) == ([], ["receipts.letter_gone"])
 
 
+async def test_no_letter_is_taken_for_gone_while_another_inbox_stands_in_its_place(place: Place) -> None:
+    """An empty one that the store made, for its disk is not mounted: hours later the letters may be back."""
+    await place.patient()
+    uid = await place.deliver("Q1")
+    await place.deliver("Q2")
+    folders = place.mail.boxes[login_of(PATIENT)].folders
+    away = folders.pop(INBOX)
+    place.mail.make(login_of(PATIENT), INBOX)
+    async with running(place.watch()):
+        await until(lambda: place.mail.open_now)
+        await asyncio.sleep(0.1)
+        place.clock.pass_(hours=11)
+        await asyncio.sleep(0.1)
+        assert place.waiting == 2
+        away.messages = {uid: away.messages[uid]}
+        folders[INBOX] = away
+        await place.open_letter(uid)
+        await until(lambda: len(place.receipts) == 1)
+        await asyncio.sleep(0.1)
+        assert place.waiting == 1, "the other one is missed in the inbox that it was put into only now"
+        place.clock.pass_(minutes=3)
+        await until(lambda: not place.waiting)
+    assert place.heard.names.count("receipts.letter_gone") == 1
+
+
 @pytest.mark.parametrize("trouble", [MailboxRefused, NoSuchFolder])
 async def test_no_letter_is_taken_for_gone_while_the_inbox_cannot_be_opened(
     place: Place, monkeypatch: pytest.MonkeyPatch, trouble: type[MailboxTrouble]

@@ -141,6 +141,13 @@ def test_a_zip_that_breaks_off_is_refused(octets: int) -> None:
     assert refusal(whole[:octets]).startswith("the zip cannot be taken")
 
 
+@pytest.mark.parametrize("octets", [-30, -100, -400, -2_000])
+def test_text_that_breaks_off_in_a_row_is_refused(octets: int) -> None:
+    """As a download that is piped in leaves it: the rows that are missing may be pharmacies, shut from then on."""
+    whole = table(*extractions.mailboxes(400))
+    assert refusal(whole[:octets]) == "it breaks off in its last line: not all of it is there"
+
+
 def test_a_zip_with_a_damaged_octet_is_refused_at_the_latest_at_its_end() -> None:
     """The rows before it were read, and are not taken."""
     whole = bytearray(zipped(table(*extractions.mailboxes(3_000))))

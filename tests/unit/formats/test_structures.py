@@ -57,6 +57,15 @@ def test_finess_names_them_by_category_with_number_and_siret() -> None:
     assert theirs(finess(*rows)) == {"750000001", "82012345600012", "750000002", "2A0000003"}
 
 
+@pytest.mark.parametrize("octets", [-20, -40, -60, -100])
+def test_finess_that_breaks_off_is_refused(octets: int) -> None:
+    """The pharmacies after it would be closed to patients."""
+    whole = finess(*(establishment(f"75000000{n}", "620") for n in range(9)))
+    assert len(theirs(whole)) == len(theirs(whole.rstrip(b"\n"))) == 9
+    with pytest.raises(UnusableDirectory, match="breaks off"):
+        theirs(whole[:octets])
+
+
 def test_finess_with_headings_is_read_by_them() -> None:
     """In another order than the bare rows."""
     content = b"nofinesset;rs;categetab\n750000001;PHARMACIE;620\n750000002;CH;355\n"
