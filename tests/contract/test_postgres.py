@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -30,6 +31,7 @@ from mssgw.edges.sql import (
     postgres,
     postgres_leader,
     presence,
+    rotation,
 )
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
@@ -187,6 +189,30 @@ async def test_a_node_with_the_old_key_keeps_nothing_after_a_rotation(open_postg
             else:
                 assert isinstance(result, StoreUnavailable)
         assert (await command.store.load("A")).body.inline == PDF
+
+
+async def test_a_master_key_is_changed_however_many_letters_wait(
+    open_postgres: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a million take a minute, and the server ends who says nothing within a transaction for a quarter of one."""
+    monkeypatch.setattr(postgres, "_IDLE_LIMIT", 1)
+    monkeypatch.setattr(rotation, "_AT_ONCE", 2)
+    unwrap = Vault.unwrap
+
+    def slowly(vault: Vault, wrapped: bytes, spool_id: str) -> bytes:
+        time.sleep(0.3)
+        return unwrap(vault, wrapped, spool_id)
+
+    names = [f"L{number}" for number in range(5)]
+    async with open_postgres() as place:
+        for name in names:
+            await place.keep(name)
+        with monkeypatch.context() as slow:
+            slow.setattr(Vault, "unwrap", slowly)
+            assert await place.desk.rotate(NEW_KEY) == len(names)
+    async with open_postgres(NEW_KEY) as place:
+        for name in names:
+            assert (await place.store.load(name)).body.inline == PDF
 
 
 async def test_the_store_comes_back_by_itself_when_the_server_does(
