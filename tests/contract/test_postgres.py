@@ -17,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
@@ -42,6 +43,7 @@ from mssgw.ports import Conflict
 from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool, wipe
 from tests.contract.letters import (
     DOCTOR,
+    PAIR,
     PATIENT,
     PDF,
     SECRETARIAT,
@@ -134,6 +136,44 @@ async def test_every_commit_waits_for_the_disk_even_where_the_server_says_otherw
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar() == "on"
     finally:
         server.sql("ALTER DATABASE contract RESET synchronous_commit")
+
+
+async def test_who_waited_for_another_node_sees_what_that_did_even_where_the_server_says_otherwise(
+    open_postgres: OpenPlace, server: PostgresServer
+) -> None:  # req: FIN-4
+    """An exchange in which a professional writes just now is not silent, though nothing changes in its own row."""
+    bal, since = PAIR.bal, timedelta(days=30)
+    server.sql("ALTER DATABASE contract SET default_transaction_isolation = 'repeatable read'")
+    try:
+        async with open_postgres() as node, open_postgres() as sweeper:
+            await node.keep("OLD", moves=(Event.PROFESSIONAL_WROTE,))
+            node.clock.pass_(days=60)
+            silent = Silence(bal=bal, before=node.clock.now() - since, lasted=since)
+            written, free = threading.Event(), threading.Event()
+
+            def hold_up(connection: Connection) -> None:
+                written.set()
+                free.wait(10)
+
+            unit = node.store._intake.unit(
+                acceptance("NEW", node.clock, moves=(Event.PROFESSIONAL_WROTE,), letters=(letter("<new>"),))
+            )
+            keeping = node.store._session.writer.put(replace(unit, work=hold_up))
+            await asyncio.to_thread(written.wait)
+            closing = asyncio.create_task(sweeper.store.close_silent([silent], now=node.clock.now()))
+            await _somebody_waits(server)
+            free.set()
+            await keeping
+            assert await closing == 0
+            assert await node.state() == "open"
+    finally:
+        server.sql("ALTER DATABASE contract RESET default_transaction_isolation")
+
+
+async def _somebody_waits(server: PostgresServer) -> None:
+    async with asyncio.timeout(10):
+        while not server.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - it sends no event
+            await asyncio.sleep(0.05)
 
 
 async def test_nodes_that_move_the_same_pairs_do_not_block_each_other_for_good(open_postgres: OpenPlace) -> None:

@@ -284,6 +284,7 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'),
 
 
 def _prepare_writer(driver: "psycopg.Connection[Any]", record: Any) -> None:
+    driver.isolation_level = IsolationLevel.READ_COMMITTED  # who waited for a lock sees what it was held for
     driver.add_notice_handler(lambda notice: _hear(notice, record.info))
     fsync, pages, commit = driver.execute(_DURABLE).fetchone() or ("", "", "")
     driver.commit()
