@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 
-CONFIRM_LIMIT = 5  # seconds
+CONFIRM_LIMIT = 3  # seconds: less than a database that hangs is waited for, so that it is told what it is
 
 # No limit of the server's ends the wait of a COMMIT, but for one that a statement around it has set: so the COMMIT is
 # within a statement. What it writes is in the WAL only: nodes that ask at once do not wait for each other.
