@@ -23,6 +23,7 @@ from mssgw.ports import Clock, Spool, Store, Stored, Telemetry
 ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
 
 Result = tuple[Delivery, Outcome]
+Kept = dict[Notify | int, list[tuple[int, Entry]]]  # by kind, and by delivery: lines with the numbers of theirs
 
 
 class Notices:
@@ -34,12 +35,14 @@ class Notices:
         self._own = OwnLetters(store=store, spool=spool, live=live)
 
     async def send(
-        self, stored: Stored, results: Sequence[Result], *, is_late: bool
+        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: Kept | None = None
     ) -> Mapping[int, tuple[Entry, ...]]:
         """Keep the notices that are due, one for each kind; journal lines by delivery number say so.
 
+        ``kept``: filled with those that are; given again with the same results, these are not kept twice.
         Raises StoreUnavailable: then the outcomes must not be recorded either, so that the notice is not lost.
         """
+        kept = {} if kept is None else kept
         due: dict[Notify, list[Result]] = {}
         for delivery, outcome in results:
             if kind := notice_due(delivery, outcome, is_late=is_late):
@@ -49,13 +52,12 @@ class Notices:
         if not may_be_answered(stored.facts):
             self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=" ".join(due))
             return {}
-        return {
-            delivery.number: (entry,)
-            for kind, group in due.items()
-            for delivery, entry in await self._send_one(stored, kind, group)
-        }
+        for kind, group in due.items():
+            if kind not in kept:
+                kept[kind] = await self._send_one(stored, kind, group)
+        return {number: (entry,) for kind in due for number, entry in kept[kind]}
 
-    async def _send_one(self, stored: Stored, kind: Notify, group: Sequence[Result]) -> list[tuple[Delivery, Entry]]:
+    async def _send_one(self, stored: Stored, kind: Notify, group: Sequence[Result]) -> list[tuple[int, Entry]]:
         sender = stored.envelope.reverse_path
         assert sender is not None
         if self._live.settings.routes.to(sender) is None:
@@ -85,7 +87,7 @@ class Notices:
         notice = OwnLetter(spool_id=spool_id, message_id=message_id, written=written, to=sender, content=Content.DSN)
         await self._own.keep(notice, now)
         self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=kind.value, notice=spool_id)
-        return [(delivery, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
+        return [(delivery.number, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
 
     async def _original(self, stored: Stored, action: dsn.Action) -> bytes:
         """The letter, or as much of it as the notice returns; nothing when it cannot be read any more."""

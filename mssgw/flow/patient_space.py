@@ -26,7 +26,7 @@ from mssgw.core.settings import Settings
 from mssgw.core.unopened import Unopened
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
-from mssgw.flow.notices import Notices, Result
+from mssgw.flow.notices import Kept, Notices, Result
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.formats.patient_notices import NotDelivered, write_not_delivered, write_something_waits
 from mssgw.ports import Clock, Patients, StillOurs, Stored, Telemetry, Transport, always
@@ -81,20 +81,30 @@ class PatientNotices:
         self._notices, self._patients, self._own = notices, patients, own
         self._clock, self._telemetry, self._live = clock, telemetry, live
 
-    async def send(self, stored: Stored, results: Sequence[Result], *, is_late: bool) -> Entries:
+    async def send(
+        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: Kept | None = None
+    ) -> Entries:
         """See Notices.send: a delivery that the registry ended has its own notice instead of a failure notice."""
-        told: dict[int, tuple[Entry, ...]] = {}
+        kept = {} if kept is None else kept
         others: list[Result] = []
         for delivery, outcome in results:
-            if isinstance(outcome, Bounced) and outcome.account is not None:
-                told[delivery.number] = await self._answer(stored, delivery, outcome.account)
-                continue
-            others.append((delivery, outcome))
-            if isinstance(outcome, Delivered) and self._is_a_patients(delivery):
-                told[delivery.number] = await self._announce(stored, delivery)
-        for number, entries in (await self._notices.send(stored, others, is_late=is_late)).items():
-            told[number] = (*told.get(number, ()), *entries)
+            ended = isinstance(outcome, Bounced) and outcome.account is not None
+            if not ended:
+                others.append((delivery, outcome))
+            if delivery.number not in kept:
+                lines = await self._tell(stored, delivery, outcome)
+                kept[delivery.number] = [(delivery.number, line) for line in lines]
+        told = {delivery.number: tuple(line for _, line in kept[delivery.number]) for delivery, _ in results}
+        for number, entries in (await self._notices.send(stored, others, is_late=is_late, kept=kept)).items():
+            told[number] = (*told[number], *entries)
         return told
+
+    async def _tell(self, stored: Stored, delivery: Delivery, outcome: Outcome) -> tuple[Entry, ...]:
+        if isinstance(outcome, Bounced) and outcome.account is not None:
+            return await self._answer(stored, delivery, outcome.account)
+        if isinstance(outcome, Delivered) and self._is_a_patients(delivery):
+            return await self._announce(stored, delivery)
+        return ()
 
     def _is_a_patients(self, delivery: Delivery) -> bool:
         route = self._live.settings.routes.of(delivery)

@@ -214,7 +214,6 @@ async def test_no_regular_question_scans_a_table_of_sqlite(database: Path) -> No
             found = await looks_at_all(opened, clock, heard, lambda text, values: scans(database, text, values))
     assert found == {
         COUNTING: ["SCAN deliveries"],
-        FORGETTING: ["SCAN letters"],
         **{name: ["SCAN blocks USING INDEX blocks_since"] for name in OPPOSITIONS},
         PATIENTS: ["SCAN patients USING INDEX patients_since"],
         FIRST: ["SCAN notifications USING INDEX notifications_due"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -16,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
+from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
@@ -30,6 +32,7 @@ from mssgw.edges.sql import (
     postgres,
     postgres_leader,
     presence,
+    rotation,
 )
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.copying import copy_store
@@ -40,6 +43,7 @@ from mssgw.ports import Conflict
 from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool, wipe
 from tests.contract.letters import (
     DOCTOR,
+    PAIR,
     PATIENT,
     PDF,
     SECRETARIAT,
@@ -134,6 +138,44 @@ async def test_every_commit_waits_for_the_disk_even_where_the_server_says_otherw
         server.sql("ALTER DATABASE contract RESET synchronous_commit")
 
 
+async def test_who_waited_for_another_node_sees_what_that_did_even_where_the_server_says_otherwise(
+    open_postgres: OpenPlace, server: PostgresServer
+) -> None:  # req: FIN-4
+    """An exchange in which a professional writes just now is not silent, though nothing changes in its own row."""
+    bal, since = PAIR.bal, timedelta(days=30)
+    server.sql("ALTER DATABASE contract SET default_transaction_isolation = 'repeatable read'")
+    try:
+        async with open_postgres() as node, open_postgres() as sweeper:
+            await node.keep("OLD", moves=(Event.PROFESSIONAL_WROTE,))
+            node.clock.pass_(days=60)
+            silent = Silence(bal=bal, before=node.clock.now() - since, lasted=since)
+            written, free = threading.Event(), threading.Event()
+
+            def hold_up(connection: Connection) -> None:
+                written.set()
+                free.wait(10)
+
+            unit = node.store._intake.unit(
+                acceptance("NEW", node.clock, moves=(Event.PROFESSIONAL_WROTE,), letters=(letter("<new>"),))
+            )
+            keeping = node.store._session.writer.put(replace(unit, work=hold_up))
+            await asyncio.to_thread(written.wait)
+            closing = asyncio.create_task(sweeper.store.close_silent([silent], now=node.clock.now()))
+            await _somebody_waits(server)
+            free.set()
+            await keeping
+            assert await closing == 0
+            assert await node.state() == "open"
+    finally:
+        server.sql("ALTER DATABASE contract RESET default_transaction_isolation")
+
+
+async def _somebody_waits(server: PostgresServer) -> None:
+    async with asyncio.timeout(10):
+        while not server.sql("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - it sends no event
+            await asyncio.sleep(0.05)
+
+
 async def test_nodes_that_move_the_same_pairs_do_not_block_each_other_for_good(open_postgres: OpenPlace) -> None:
     """The same conversations in opposite orders, many letters at once: all are kept."""
     pairs = [Pair(PATIENT, DOCTOR), Pair(PATIENT, SECRETARIAT)]
@@ -187,6 +229,30 @@ async def test_a_node_with_the_old_key_keeps_nothing_after_a_rotation(open_postg
             else:
                 assert isinstance(result, StoreUnavailable)
         assert (await command.store.load("A")).body.inline == PDF
+
+
+async def test_a_master_key_is_changed_however_many_letters_wait(
+    open_postgres: OpenPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a million take a minute, and the server ends who says nothing within a transaction for a quarter of one."""
+    monkeypatch.setattr(postgres, "_IDLE_LIMIT", 1)
+    monkeypatch.setattr(rotation, "_AT_ONCE", 2)
+    unwrap = Vault.unwrap
+
+    def slowly(vault: Vault, wrapped: bytes, spool_id: str) -> bytes:
+        time.sleep(0.3)
+        return unwrap(vault, wrapped, spool_id)
+
+    names = [f"L{number}" for number in range(5)]
+    async with open_postgres() as place:
+        for name in names:
+            await place.keep(name)
+        with monkeypatch.context() as slow:
+            slow.setattr(Vault, "unwrap", slowly)
+            assert await place.desk.rotate(NEW_KEY) == len(names)
+    async with open_postgres(NEW_KEY) as place:
+        for name in names:
+            assert (await place.store.load(name)).body.inline == PDF
 
 
 async def test_the_store_comes_back_by_itself_when_the_server_does(

@@ -2,13 +2,15 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event
 
 from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable, Undecryptable
+from mssgw.edges.sql import store
 from tests.contract.conftest import NEW_KEY, OpenPlace
-from tests.contract.letters import PDF, Place, acceptance, settlement
+from tests.contract.letters import DOCTOR, PDF, Place, acceptance, letter, settlement
 
 
 async def test_another_master_key_is_recognised_at_start(open_sql: OpenPlace) -> None:
@@ -102,6 +104,30 @@ async def test_whoever_stops_waiting_does_not_undo_a_commit(open_sql: OpenPlace)
         await asyncio.gather(waiting, return_exceptions=True)
         await place.keep("B")
         assert (await place.store.load("A")).body.inline == PDF
+
+
+async def test_letters_are_forgotten_some_at_a_time(open_sql: OpenPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL ends a statement after half a minute: of a region's letters of a year none could look at all."""
+    monkeypatch.setattr(store, "_SPAN", 3)
+    async with open_sql() as place:
+        for number in range(8):
+            await place.keep(f"OLD{number}", letters=(letter(f"<{number}>"),))
+        limit = place.clock.pass_(days=1)
+        await place.keep("NEW", letters=(letter("<new>", receipt_to=(DOCTOR.key,)),))
+        surveyor, seen = place.store._session.surveyor, []
+        ask = surveyor.ask
+
+        async def asked(what: Any) -> Any:
+            seen.append(await ask(what))
+            return seen[-1]
+
+        monkeypatch.setattr(surveyor, "ask", asked)
+        assert await place.store.forget(before=limit) >= 8
+        assert max(len(found) for found in seen) <= 3
+        assert await place.store.forget(before=limit) == 0
+        assert (await place.known(receipt_for="<new>")).receipt_due
+        assert await place.store.forget(before=place.clock.pass_(days=1)) >= 1
+        assert await place.store.forget(before=place.clock.now()) == 0, "nothing is left to look at"
 
 
 async def test_a_closed_store_refuses(open_sql: OpenPlace) -> None:

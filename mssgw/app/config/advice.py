@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from mssgw.app.config.file_advice import FILE_ADVICE
 from mssgw.app.config.files import path_readable
@@ -17,6 +18,7 @@ from mssgw.edges.identity import in_file
 WIDEST = {4: 16, 6: 48}  # bits that say whose addresses they are: a hospital has no more
 LONGEST_WAIT, SHORTEST_LOOK = timedelta(seconds=10), timedelta(milliseconds=500)
 SOON = 30  # days before a certificate ends
+LOCAL = ("/", "%2F", "localhost", "127.", "[::1]")  # a socket, or the machine itself
 
 
 def blemishes(config: Config) -> list[Complaint]:
@@ -38,6 +40,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _documents,
         _products,
         _trace,
+        _database,
         listener_certificates,
         *FILE_ADVICE,
     )
@@ -266,3 +269,18 @@ def _products(config: Config) -> Found:  # req: FMT-9
 def _trace(config: Config) -> Found:  # req: TRC-2
     if config.retention.trace < timedelta(days=180):
         yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
+
+
+def _database(config: Config) -> Found:
+    """libpq proves by itself neither that there is TLS nor whose it is: it says ``sslmode=prefer``."""
+    parts = urlsplit(config.store.url)
+    asked = parse_qs(parts.query)
+    hosts = [*parts.netloc.rpartition("@")[2].split(","), *asked.get("host", ())]
+    far = [host for host in hosts if host and not host.startswith(LOCAL)]
+    proven = not {"verify-full", "verify-ca"}.isdisjoint(asked.get("sslmode", ()))
+    if parts.scheme.startswith("postgresql") and far and not proven:
+        message = (
+            "nothing proves that the server which answers is the database: whoever is on the way may answer, and "
+            "letters with a 250 are kept nowhere; add ?sslmode=verify-full (and sslrootcert=FILE, its authority)"
+        )
+        yield Complaint(("store", "url"), message)

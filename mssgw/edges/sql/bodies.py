@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, local
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, func, select, text
+from sqlalchemy import Connection, bindparam, delete, event, func, select, text
 
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.edges.metering import UNMETERED
@@ -73,6 +73,7 @@ class SpoolSql(Arrivals):
         """``meter`` hears whether bodies can be kept and read."""
         self._database, self._meter = database, meter
         self._engine = database.engine(writing=True)
+        event.listen(self._engine, "connect", _wait_for_no_standby)
         self._budget = MemoryBudget(hot_budget) if isinstance(hot_budget, int) else hot_budget
         self._suspects = Suspects(clock)
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mssgw-bodies")
@@ -208,7 +209,7 @@ class SegmentRows:
             self._next += len(sealed)
 
     def finish(self, sealed: Sequence[bytes]) -> None:
-        """Durable: every commit waits for the disk, see postgres._DURABLE."""
+        """Durable: every commit waits for the disk, see postgres._DURABLE; for standbys, the letter's own."""
         self.append(sealed)
 
     def undo(self) -> None:
@@ -216,6 +217,15 @@ class SegmentRows:
             self._over = True
             if self._next:
                 self._spool.within(lambda connection: connection.execute(_REMOVE, {"of": self._id}))
+
+
+def _wait_for_no_standby(driver: Any, _record: object) -> None:
+    """The commit that accepts the letter waits for them, and they have by then what was committed before.
+
+    While they are away each piece of a letter would else wait for them, in a process of the server that nothing ends.
+    """
+    driver.execute("SET synchronous_commit = local")
+    driver.commit()
 
 
 def _remove(connection: Connection, spool_ids: Sequence[str]) -> None:

@@ -100,6 +100,9 @@ class Database(Protocol):
     def committed(self, connection: Connection) -> bool:
         """Whether the COMMIT that came back without an error did all that it should."""
 
+    def confirms(self, connection: Connection) -> bool:
+        """Whether a COMMIT would do all that it should: one of nothing is tried. In no transaction."""
+
     def bury(self, connection: Connection) -> None:
         """Commit something harmless in the place of a commit that failed, lest a recovery read that one back."""
 
@@ -248,6 +251,8 @@ class Sqlite:
 
     def committed(self, connection: Connection) -> bool:
         return True
+
+    confirms = committed
 
     def bury(self, connection: Connection) -> None:
         """The next frames in the WAL overwrite those of the failed commit, and its checksums no longer follow."""

@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from mssgw.core.errors import StoreFull, StoreUnavailable
-from mssgw.edges.sql import postgres_leader
+from mssgw.edges.sql import postgres_leader, postgres_standby
 from mssgw.edges.sql.patience import ImpatientConnection, Patience
 from mssgw.edges.sql.postgres_trouble import no_connection
 from mssgw.edges.sql.under_way import UnderWay
@@ -202,6 +202,12 @@ class Postgres:
         """Where an operator cancels the wait for a standby, COMMIT succeeds, and only warns."""
         return _WARNED not in connection.info
 
+    def confirms(self, connection: Connection) -> bool:
+        """A standby that is away lets COMMIT wait until it is back, whatever our limits: see postgres_standby."""
+        self.committing(connection)
+        postgres_standby.ask(_driver(connection), _STATEMENT_LIMIT)
+        return self.committed(connection)
+
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """No delete overwrites anything here; see scrub()."""
         return nullcontext()
@@ -278,6 +284,7 @@ SELECT current_setting('fsync'), current_setting('full_page_writes'),
 
 
 def _prepare_writer(driver: "psycopg.Connection[Any]", record: Any) -> None:
+    driver.isolation_level = IsolationLevel.READ_COMMITTED  # who waited for a lock sees what it was held for
     driver.add_notice_handler(lambda notice: _hear(notice, record.info))
     fsync, pages, commit = driver.execute(_DURABLE).fetchone() or ("", "", "")
     driver.commit()

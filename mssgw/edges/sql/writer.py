@@ -24,8 +24,16 @@ _HURRY = 60.0  # seconds in which a lock that was waited for in vain is taken to
 _TRIES = 8  # of a transaction that meets another node's
 
 
+class Unconfirmed(StoreUnavailable):
+    """Commits are in doubt since one was: nothing was kept."""
+
+
 class Writer(Worker):
-    """Commits units. ``admit`` runs first in every transaction and raises to stop all of it."""
+    """Commits units. ``admit`` runs first in every transaction and raises to stop all of it.
+
+    After a commit in doubt nothing is kept until one is confirmed: who hears that a letter may not have been kept sends
+    it again, and each attempt would leave a copy more, all to be delivered when the standby is back.
+    """
 
     def __init__(
         self, engine: Engine, database: Database, admit: Callable[[Connection], None], meter: Meter = UNMETERED
@@ -34,6 +42,7 @@ class Writer(Worker):
         self._woke = float("-inf")
         self._hurried = float("-inf")
         self._in_doubt = False  # COMMIT was sent, and no answer has come
+        self._unconfirmed = False  # the last COMMIT was in doubt
         super().__init__("writer", engine, database)
 
     def is_awaited(self, jobs: Sequence[Job]) -> bool:
@@ -49,10 +58,11 @@ class Writer(Worker):
             self._again_if_conflicted(lambda: self._commit(connection, units))
         except Apart:
             locked = 0
+            ends_all: tuple[type[Exception], ...] = (*self.database.errors, Unconfirmed)
             for position, job in enumerate(units):
                 try:
                     locked += self._alone(connection, job, may_wait=locked < _MOST_LOCKED)
-                except self.database.errors as error:  # those before it are committed, those after it cannot be
+                except ends_all as error:  # those before it are committed, those after it cannot be
                     upkeep = [job for job in jobs if isinstance(job.what, Upkeep)]
                     self.fail([*units[position:], *upkeep], error)
                     return
@@ -109,7 +119,7 @@ class Writer(Worker):
         self._meter.count("commit", "failed")
         super().fail(jobs, error)
         if self._in_doubt:
-            self._in_doubt = False
+            self._in_doubt, self._unconfirmed = False, True
             for job in jobs:
                 if isinstance(job.error, StoreUnavailable) and not isinstance(job.error, StoreFull):
                     job.error = CommitInDoubt(str(job.error))
@@ -153,12 +163,17 @@ class Writer(Worker):
     @contextmanager
     def _transaction(self, connection: Connection) -> Iterator[None]:
         self._in_doubt = False
+        if self._unconfirmed:
+            if not self.database.confirms(connection):
+                raise Unconfirmed("no standby confirms a COMMIT: see synchronous_standby_names")
+            self._unconfirmed = False
         with connection.begin():
             self._admit(connection)
             yield
             self.database.committing(connection)
             self._in_doubt = True
         if not self.database.committed(connection):
+            self._unconfirmed = True
             raise CommitInDoubt("it is committed, but perhaps on no standby: a failover may lose it")
         self._in_doubt = False
 
@@ -189,6 +204,8 @@ class Writer(Worker):
                 raise
             job.error = self.database.failure(error)
             return True
+        except Unconfirmed:
+            raise
         except Exception as error:
             job.error = error
         return False

@@ -547,3 +547,21 @@ def test_the_password_of_the_database_comes_from_its_file(
     url = with_password("postgresql+psycopg://mssgw@db1,db2/mssgw?sslmode=verify-full", loaded)
     assert url == "postgresql+psycopg://mssgw:a%2Fb%40c%3A%25@db1,db2/mssgw?sslmode=verify-full"
     assert with_password("sqlite:////x/mssgw.db", loaded) == "sqlite:////x/mssgw.db"
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("postgresql+psycopg://mssgw@db.chu.fr/mssgw", True),
+        ("postgresql+psycopg://mssgw@db1,db2:5433/mssgw?sslmode=require", True),
+        ("postgresql+psycopg://mssgw@/mssgw?host=db.chu.fr", True),
+        ("postgresql+psycopg://mssgw@db1,db2/mssgw?sslmode=verify-full", False),
+        ("postgresql+psycopg://mssgw@db1/mssgw?sslmode=verify-ca&sslrootcert=/etc/ssl/db.pem", False),
+        ("postgresql+psycopg://mssgw@/mssgw?host=/run/postgresql", False),
+        ("postgresql+psycopg://mssgw@localhost/mssgw", False),
+        ("sqlite:///{state_dir}/mssgw.db", False),
+    ],
+)
+def test_a_database_across_the_network_is_to_prove_which_one_it_is(load: Load, url: str, warned: bool) -> None:
+    loaded = load(old="[policy]", new=f'[store]\nurl = "{url}"\n\n[policy]')
+    assert ("store.url" in {each.key for each in config.warnings(loaded)}) is warned

@@ -9,16 +9,18 @@ from typing import Any
 import pytest
 
 from mssgw.core.addresses import Address
-from mssgw.core.delivery import Delivery, Lease, Outcome, State
+from mssgw.core.delivery import Delivered, Delivery, Lease, Outcome, State
 from mssgw.core.errors import Gone, NoLongerOurs, StoreUnavailable
+from mssgw.core.journal import JournalEvent
 from mssgw.core.routes import Route
 from mssgw.edges.clock import FixedClock
 from mssgw.flow import deliver
 from mssgw.flow.leases import LEASE
-from mssgw.ports import StillOurs, Stored, always
+from mssgw.ports import Settlement, StillOurs, Stored, always
 from tests.contract.letters import acceptance
 from tests.unit.flow.delivering.office import (
     DOCTOR,
+    OK,
     TO_PATIENTS,
     ByTurns,
     Hop,
@@ -97,6 +99,28 @@ async def test_a_letter_that_is_claimed_anew_waits_for_none_that_was_claimed_wit
         await until(lambda: flow.deliverer.idle, flow)
     assert sorted(await office.states()) == ["FIRST delivered", "SECOND delivered", "SLOW delivered"]
     assert len(office.hop.seen) == 3
+
+
+async def test_a_letter_that_another_took_over_and_sent_is_not_set_aside_by_who_comes_back(office, monkeypatch):
+    """A node that was cut off from the store finds nothing of it: content is erased half a minute after the end."""
+    monkeypatch.setattr(deliver, "GRACE", 0.0)
+    await office.keep("A")
+    flow, load = office.flow(), office.store.load
+
+    async def cut_off(spool_id: str) -> Stored:
+        office.clock.at += LEASE * 2
+        other = Lease(token="other.1-0", until=office.clock.now() + LEASE)
+        (taken,) = await office.store.claim(now=office.clock.now(), lease=other, limit=1)
+        sent, outcome = replace(taken, state=State.DELIVERED), Delivered(reply=OK, next_hop="mx")
+        await office.store.settle([Settlement(after=sent, lease=other, outcome=outcome)])
+        await office.store.erase_finished(now=office.clock.now())
+        return await load(spool_id)
+
+    monkeypatch.setattr(office.store, "load", cut_off)
+    async with running(flow):
+        await until(lambda: office.events.seen and flow.deliverer.idle, flow)
+    assert office.events.seen == ["delivery.waited_too_long"], "no alarm"
+    assert JournalEvent.HELD not in [entry.event for entry in await office.store.trace(spool_id="A", limit=9)]
 
 
 async def test_a_letter_that_cannot_even_be_set_aside_stops_no_other(office):

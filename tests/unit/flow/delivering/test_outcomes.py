@@ -17,7 +17,7 @@ from mssgw.core.replies import Reply
 from mssgw.core.routes import Route
 from mssgw.edges.memory import MemorySpool
 from mssgw.flow import attempt
-from mssgw.ports import Body, HalfSettled, Settlement, StillOurs, Stored, always
+from mssgw.ports import Acceptance, Body, HalfSettled, Settlement, StillOurs, Stored, always
 from tests.contract.letters import PATIENT
 from tests.unit.flow.delivering.office import (
     COLLEAGUE,
@@ -133,6 +133,27 @@ WARD = tuple(Address.parse(f"service{n}@chu-exemple.mssante.fr") for n in range(
 
 
 BUSY = Deferred(reply=Reply(451, "4.3.2", "Maintenance"), next_hop="mx")
+
+
+async def test_a_notice_that_the_store_took_before_it_was_away_is_not_kept_again(office, monkeypatch):
+    """Its sender would hear the same each second, for as long as there is no room for the next, longer one."""
+    monkeypatch.setattr(attempt, "PAUSE", 0.0)
+    await office.keep("LETTER", recipients=(PATIENT, COLLEAGUE))
+    office.hop = Transactions(Delivered(reply=OK, next_hop="mx"), Bounced(reply=NO, next_hop="mx"))
+    accept, asked = office.store.accept, 0
+
+    async def full(acceptance: Acceptance) -> None:
+        nonlocal asked
+        asked += 1
+        if asked in (2, 3, 4):
+            raise StoreUnavailable
+        await accept(acceptance)
+
+    monkeypatch.setattr(office.store, "accept", full)
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: "delivery.bounced" in office.events.seen and flow.deliverer.idle, flow)
+    assert office.events.seen.count("notice.sent") == 2, "that it was relayed, and that it failed"
 
 
 async def pass_(office: Office, flow: Flow, **time: float) -> None:
