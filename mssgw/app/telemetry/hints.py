@@ -46,6 +46,7 @@ HINTS: Mapping[str, str] = {
     "letter.inspection_timed_out": "the sender tries again; the third time it is held: mssgw queue list --state held",
     "letter.set_aside": "it is held, unreadable: mssgw queue show ID; give its file back from a backup, or tell its "
     "sender (mssgw trace ID), then mssgw queue bounce --untold ID",
+    "log.missed": "mail passed, the trace has it: who did not read our lines? journald, its disk, a pipe",
     "metrics.unavailable": "mail passes; ss -ltnp tells who has that port, or change [metrics] address",
     "notice.failed": f"a failure stays in the queue, its sender is not told yet; {_DEFECT}",
     "notice.no_route": "tell the sender yourself, mssgw trace ID names him; then give his domain a route",
