@@ -68,6 +68,9 @@ class Supervisor:
     _told: list[int] = field(default_factory=list)  # signals that came
     _announced: bool = False
     _end: Exception | None = None
+    _turned: float = field(default_factory=time.monotonic)  # when the last turn ended
+    _line: str = ""  # the STATUS line of the first worker
+    _shown: str = ""  # what systemd was told last
 
     def supervise(self) -> None:
         """Run until SIGTERM or SIGINT, then until all workers have left. Raises what is ``hopeless``."""
@@ -83,6 +86,7 @@ class Supervisor:
                 self._listen(wake, min(interval, BEAT))
                 self._reap()
                 self._kill_the_hanging()
+                self._show_status()
                 self.each_turn()
                 systemd.notify(systemd.WATCHDOG)
         finally:
@@ -162,7 +166,7 @@ class Supervisor:
             said = _read(descriptor)
             if (worker := pipes.get(descriptor)) is not None and said:
                 worker.heard = time.monotonic()
-                said = _STATUS.sub(_hand_on, said)
+                said = _STATUS.sub(self._keep_line, said)
                 worker.ready = worker.ready or READY in said
         if not self._announced and len(self._alive) == self.workers and all(w.ready for w in self._alive.values()):
             self._announced = True
@@ -190,11 +194,34 @@ class Supervisor:
         return min(self.again * (1 << min(self._early[died.number], 10)), LONGEST_PAUSE)
 
     def _kill_the_hanging(self) -> None:
+        """While we stood still, or read a configuration, nobody listened: that is no silence.
+
+        After a machine or a container was suspended, all workers would else be killed, at letters that then go twice.
+        """
+        now = time.monotonic()
+        deaf, self._turned = max(0.0, now - self._turned - 2 * BEAT), now
         for worker in self._alive.values():
-            if time.monotonic() - worker.heard > self.hang and not worker.killed:
+            worker.heard = min(now, worker.heard + deaf)
+            if now - worker.heard > self.hang and not worker.killed:
                 worker.killed = True
                 self.telemetry.event("gateway.worker_hangs", alarm=True, worker=worker.number)
                 os.kill(worker.pid, signal.SIGKILL)
+
+    # --- systemctl status --------------------------------------------------------------------------------------
+
+    def _keep_line(self, found: "re.Match[bytes]") -> bytes:
+        """The first worker may not send it itself (NotifyAccess=main)."""
+        self._line = found[0].decode().rstrip()
+        return b""
+
+    def _show_status(self) -> None:
+        """The first worker's line, as long as all serve: it knows of itself alone, and dead it says what was."""
+        serving = sum(worker.ready for worker in self._alive.values())
+        missing = systemd.status(f"NOT READY (workers): {serving} of {self.workers} serve")
+        line = self._line if serving == self.workers else missing
+        if self._announced and line and line != self._shown:
+            self._shown = line
+            systemd.notify(line)
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -226,12 +253,6 @@ _STATUS = re.compile(rb"STATUS=[^\n]*\n")
 
 def _status(message: str) -> bytes:
     return f"{message}\n".encode() if message.startswith("STATUS=") else b""
-
-
-def _hand_on(found: "re.Match[bytes]") -> bytes:
-    """The first worker's STATUS line, which it may not send to systemd itself (NotifyAccess=main)."""
-    systemd.notify(found[0].decode().rstrip())
-    return b""
 
 
 _BYTES = {systemd.READY: READY, systemd.WATCHDOG: ALIVE}

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -138,6 +139,56 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary
         wait_for(lambda: pid_of(tmp_path, 1) not in (0, hanging))
         assert diary.has("gateway.worker_hangs 1")
         assert not is_alive(hanging)
+
+
+def test_workers_are_not_killed_because_all_stood_still(tmp_path: Path, diary: Diary) -> None:
+    """A machine or a container that was suspended: they hang no more than the supervisor did."""
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=3.5) as pid:
+        everybody = pid, pid_of(tmp_path, 1), pid_of(tmp_path, 2)
+        for each in everybody:
+            os.kill(each, signal.SIGSTOP)
+        time.sleep(4.5)
+        for each in everybody:
+            os.kill(each, signal.SIGCONT)
+        time.sleep(0.5)
+        assert everybody[1:] == (pid_of(tmp_path, 1), pid_of(tmp_path, 2))
+    assert "hangs" not in diary.path.read_text()
+
+
+def test_systemd_is_not_told_that_all_is_well_while_a_worker_is_missing(
+    tmp_path: Path, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first worker said last stood there for as long as it could not start."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    well = "STATUS=ready: 0 waiting, 0 sending, 0 held, oldest 0 s"
+    missing = "STATUS=NOT READY (workers): 1 of 2 serve"
+
+    def run(seat: Seat) -> int:
+        if (tmp_path / "fall").exists():
+            return 70
+        if seat.number == 1:
+            seat.say(well)
+        return beat_until_told(seat, tmp_path)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(LIMIT)
+
+        def next_status(but: str) -> str:
+            end = time.monotonic() + LIMIT
+            while True:
+                assert time.monotonic() < end, "it never came"
+                said = heard.recv(1000).decode()
+                if said.startswith("STATUS=") and said != but:
+                    return said
+
+        with supervised(run, diary):
+            assert next_status("") == well
+            (tmp_path / "fall").touch()
+            os.kill(pid_of(tmp_path, 1), signal.SIGKILL)
+            assert next_status(well) == missing
+            (tmp_path / "fall").unlink()
+            assert next_status(missing) == well
 
 
 def test_a_reload_reaches_every_worker(tmp_path: Path, diary: Diary) -> None:
