@@ -65,6 +65,11 @@ def test_the_credentials_of_the_trust_space_are_proposed_as_the_example_names_th
     assert proposed == set(re.findall(r'^#\w+ = "credential:(trust-[\w-]+)"', example, re.MULTILINE)) != set()
 
 
+def test_a_process_that_the_kernel_kills_for_its_memory_takes_no_other_along() -> None:
+    """By default systemd stops the whole service then; the supervisor replaces a worker, a worker its validator."""
+    assert "\nOOMPolicy=continue\n" in (UNITS / "mssgw.service").read_text()
+
+
 def test_the_state_directory_is_the_default_one() -> None:
     """StateDirectory=mssgw is /var/lib/mssgw."""
     assert "StateDirectory=mssgw\n" in (UNITS / "mssgw.service").read_text()
