@@ -36,6 +36,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _documents,
         _products,
         _trace,
+        _log,
         listener_certificates,
         *FILE_ADVICE,
     )
@@ -254,3 +255,9 @@ def _products(config: Config) -> Found:  # req: FMT-9
 def _trace(config: Config) -> Found:  # req: TRC-2
     if config.retention.trace < timedelta(days=180):
         yield Complaint(("retention", "trace"), "6 months or more are recommended (TRC-2)")
+
+
+def _log(config: Config) -> Found:
+    if config.log.level == "error":
+        message = 'alarms are warnings: none would be in the log; "warning" is the least that has them'
+        yield Complaint(("log", "level"), message)
