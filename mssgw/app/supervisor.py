@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 
 from mssgw.app import signals
 from mssgw.app.seat import Seat
+from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
 from mssgw.ports import Telemetry
 
@@ -120,7 +121,8 @@ class Supervisor:
                 if not self._alive:
                     raise
                 self._due[number] = now + LONGEST_PAUSE
-                self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+                why = error.strerror
+                self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, error=why, failure=error)
 
     def _fork(self, number: int, now: float) -> None:
         hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -154,7 +156,7 @@ class Supervisor:
             seat = Seat(number=number, of=self.workers, sockets=self.sockets, say=say, interval=BEAT)
             code = self.run(seat)
         except BaseException as error:
-            self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+            self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, error=_said(error), failure=error)
         finally:
             os._exit(code)
 
@@ -253,6 +255,17 @@ _STATUS = re.compile(rb"STATUS=[^\n]*\n")
 
 def _status(message: str) -> bytes:
     return f"{message}\n".encode() if message.startswith("STATUS=") else b""
+
+
+def _said(error: BaseException) -> str | None:
+    """Which file is to be mended: one that went, or was spoilt, since the start is no defect of ours."""
+    match error:
+        case GatewayError() | FileNotFoundError(errno=None):  # the latter: a credential
+            return str(error)
+        case OSError(filename=str()):
+            return f"{error.filename}: {error.strerror}"
+        case _:
+            return None
 
 
 _BYTES = {systemd.READY: READY, systemd.WATCHDOG: ALIVE}

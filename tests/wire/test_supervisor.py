@@ -30,8 +30,9 @@ class Diary:
         self.path = path
 
     def event(self, name: str, **fields: object) -> None:
+        error = f" {fields['error']}" if fields.get("error") else ""
         with self.path.open("a") as file:
-            file.write(f"{name} {fields.get('worker') or ''}\n")
+            file.write(f"{name} {fields.get('worker') or ''}{error}\n")
 
     def has(self, line: str, times: int = 1) -> bool:
         return self.path.exists() and self.path.read_text().splitlines().count(line) >= times
@@ -130,6 +131,19 @@ def test_what_another_worker_would_only_repeat_ends_them_all(tmp_path: Path, dia
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 3
     assert not is_alive(pid_of(tmp_path, 2))
+
+
+def test_a_worker_that_misses_a_file_says_which(tmp_path: Path, diary: Diary) -> None:
+    """One that was there at the start: who is told of a defect of ours does not look for it."""
+
+    def run(seat: Seat) -> int:
+        if (tmp_path / "pid-2").exists() and seat.number == 2:
+            (tmp_path / "password").read_bytes()
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary):
+        os.kill(pid_of(tmp_path, 2), signal.SIGKILL)
+        wait_for(lambda: diary.has(f"gateway.worker_failed 2 {tmp_path}/password: No such file or directory"))
 
 
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary) -> None:
@@ -274,5 +288,5 @@ def test_a_fork_that_fails_is_tried_again_while_the_other_worker_goes_on(
         first, second = pid_of(tmp_path, 1), pid_of(tmp_path, 2)
         os.kill(second, signal.SIGKILL)
         wait_for(lambda: pid_of(tmp_path, 2) not in (0, second))
-        assert diary.has("gateway.worker_failed 2")
+        assert diary.has("gateway.worker_failed 2 Resource temporarily unavailable")
         assert pid_of(tmp_path, 1) == first

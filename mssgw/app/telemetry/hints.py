@@ -36,7 +36,7 @@ HINTS: Mapping[str, str] = {
     "gateway.name_taken": "the gateway stops, and starts again when no other node has its name: [gateway] node",
     "gateway.task_fell": f"the gateway stops, and systemd starts it again; {_DEFECT}",
     "gateway.worker_died": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
-    "gateway.worker_failed": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
+    "gateway.worker_failed": f"no letter is lost, it is tried again: mend what error names; nothing? {_DEFECT}",
     "gateway.worker_hangs": f"it is killed and replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_killed": "it did not stop in time; what it was sending may go out twice; nothing to do",
     "hop.spared": "its letters wait, and one of them looks again every 30 s: see why of delivery.connection_failed",
