@@ -3,7 +3,8 @@
 The supervisor has no event loop and no threads, so that it can fork at any time and nothing in it can hang:
 
 1. fork one worker for each number, over listeners that are bound already (descriptors.py);
-2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed;
+2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed, or ``starting``
+   before it is ready;
 3. one that dies is reaped, and a new one is forked with the same number: it frees the leases of the old one;
 4. SIGHUP goes on to all; SIGTERM too, and those who do not leave in time are killed.
 """
@@ -59,6 +60,7 @@ class Supervisor:
     reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
     each_turn: Callable[[], None] = lambda: None  # once a second or more: what workers to come inherit stays fresh
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
+    starting: float = 120.0  # the same until it is ready: a database that fails over, a machine that boots, take longer
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
     hopeless: Mapping[int, Exception] = field(default_factory=dict)  # exit codes after which another would end alike
     again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death
@@ -204,7 +206,7 @@ class Supervisor:
         deaf, self._turned = max(0.0, now - self._turned - 2 * BEAT), now
         for worker in self._alive.values():
             worker.heard = min(now, worker.heard + deaf)
-            if now - worker.heard > self.hang and not worker.killed:
+            if now - worker.heard > (self.hang if worker.ready else self.starting) and not worker.killed:
                 worker.killed = True
                 self.telemetry.event("gateway.worker_hangs", alarm=True, worker=worker.number)
                 os.kill(worker.pid, signal.SIGKILL)

@@ -155,6 +155,26 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary
         assert not is_alive(hanging)
 
 
+def test_a_worker_may_take_longer_to_start_than_to_say_that_it_lives(tmp_path: Path, diary: Diary) -> None:
+    """A database that fails over: killed each time, it would never be there. But it is not waited for without end."""
+
+    def run(seat: Seat) -> int:
+        slow = tmp_path / "slow"
+        if seat.number == 2 and not slow.exists():
+            slow.touch()
+            time.sleep(1.5)
+        if seat.number == 1 and slow.exists() and not (tmp_path / "hung").exists() and (tmp_path / "pid-1").exists():
+            (tmp_path / "hung").touch()
+            time.sleep(60)
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary, hang=0.5, starting=4.0):
+        assert not diary.has("gateway.worker_hangs 2")
+        os.kill(pid_of(tmp_path, 1), signal.SIGKILL)
+        wait_for((tmp_path / "hung").exists)
+        wait_for(lambda: diary.has("gateway.worker_hangs 1"))
+
+
 def test_workers_are_not_killed_because_all_stood_still(tmp_path: Path, diary: Diary) -> None:
     """A machine or a container that was suspended: they hang no more than the supervisor did."""
     with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=3.5) as pid:
