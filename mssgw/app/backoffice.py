@@ -88,8 +88,11 @@ class BackOffice:
         # Held first: what nobody may begin to send is neither delivered after its notice nor bounced without one.
         await self.desk.hold([spool_id], operator=operator, now=self.clock.now())
         rows = await self.desk.queue(limit=_EVERY_RECIPIENT, spool_id=spool_id)
-        if not rows or any(row.delivery.state is not State.HELD for row in rows):
-            raise Gone("no open delivery of that letter, or it is being sent at this moment")
+        if not rows:
+            raise Gone("no open delivery of that letter")
+        if going := [row for row in rows if row.delivery.state is not State.HELD]:
+            rest = "; the rest of it is held now, until `queue bounce` again or `queue release`"
+            raise Gone(f"it is being sent at this moment: try again{rest if len(going) < len(rows) else ''}")
         # The notice first: a crash in between may repeat it, never lose it.
         said = await self._tell(spool_id, rows, untold=untold)
         bounced = await self.desk.bounce(spool_id, operator=operator, now=self.clock.now(), reply=BY_HAND)

@@ -53,7 +53,7 @@ def serve(config_path: Path) -> None:
 
 
 def _serve(config_path: Path, config: Config) -> None:
-    sockets = bind(config)
+    sockets = bind(config, LogTelemetry())
     workers = config.gateway.workers or len(os.sched_getaffinity(0))
     sockets |= bind_eyes(config.metrics, workers, LogTelemetry())
     if signals.stop_was_asked():

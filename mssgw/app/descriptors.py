@@ -6,18 +6,20 @@ import socket
 from mssgw.app.config import Config
 from mssgw.app.config.model import Listener
 from mssgw.edges import systemd
+from mssgw.ports import Telemetry
 
 OPEN_FILES = 65_536  # as in systemd/mssgw.service
 
 
-def bind(config: Config) -> dict[str, list[socket.socket]]:
+def bind(config: Config, telemetry: Telemetry) -> dict[str, list[socket.socket]]:
     """The listening sockets by listener name: systemd's where it passed them, else our own.
 
     Raises OSError, with the name of the listener that could not be opened.
     """
     passed = systemd.listen_sockets()
     found = {entry.name: passed.pop(entry.socket or entry.name, []) or [_bound(entry)] for entry in config.listeners}
-    for sockets in passed.values():  # that no listener asked for
+    for name, sockets in passed.items():  # that no listener asked for: systemd keeps them open, and nobody would answer
+        telemetry.event("gateway.socket_unused", alarm=True, socket=name)
         for each in sockets:
             each.close()
     return found

@@ -3,7 +3,8 @@
 The supervisor has no event loop and no threads, so that it can fork at any time and nothing in it can hang:
 
 1. fork one worker for each number, over listeners that are bound already (descriptors.py);
-2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed;
+2. every worker writes a byte a second to its pipe; one that is silent for ``hang`` seconds is killed, or ``starting``
+   before it is ready;
 3. one that dies is reaped, and a new one is forked with the same number: it frees the leases of the old one;
 4. SIGHUP goes on to all; SIGTERM too, and those who do not leave in time are killed.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 
 from mssgw.app import signals
 from mssgw.app.seat import Seat
+from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
 from mssgw.ports import Telemetry
 
@@ -58,6 +60,7 @@ class Supervisor:
     reload: Callable[[], None] = lambda: None  # so that workers to come start with what the others take now
     each_turn: Callable[[], None] = lambda: None  # once a second or more: what workers to come inherit stays fresh
     hang: float = 30.0  # seconds of silence after which a worker is taken for dead
+    starting: float = 120.0  # the same until it is ready: a database that fails over, a machine that boots, take longer
     leave: float = 29.0  # seconds that workers have to finish after SIGTERM
     hopeless: Mapping[int, Exception] = field(default_factory=dict)  # exit codes after which another would end alike
     again: float = 1.0  # seconds before a worker that died is replaced; twice as many after each early death
@@ -68,6 +71,9 @@ class Supervisor:
     _told: list[int] = field(default_factory=list)  # signals that came
     _announced: bool = False
     _end: Exception | None = None
+    _turned: float = field(default_factory=time.monotonic)  # when the last turn ended
+    _line: str = ""  # the STATUS line of the first worker
+    _shown: str = ""  # what systemd was told last
 
     def supervise(self) -> None:
         """Run until SIGTERM or SIGINT, then until all workers have left. Raises what is ``hopeless``."""
@@ -83,6 +89,7 @@ class Supervisor:
                 self._listen(wake, min(interval, BEAT))
                 self._reap()
                 self._kill_the_hanging()
+                self._show_status()
                 self.each_turn()
                 systemd.notify(systemd.WATCHDOG)
         finally:
@@ -116,7 +123,8 @@ class Supervisor:
                 if not self._alive:
                     raise
                 self._due[number] = now + LONGEST_PAUSE
-                self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+                why = error.strerror
+                self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, error=why, failure=error)
 
     def _fork(self, number: int, now: float) -> None:
         hear, tell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -150,7 +158,7 @@ class Supervisor:
             seat = Seat(number=number, of=self.workers, sockets=self.sockets, say=say, interval=BEAT)
             code = self.run(seat)
         except BaseException as error:
-            self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, failure=error)
+            self.telemetry.event("gateway.worker_failed", alarm=True, worker=number, error=_said(error), failure=error)
         finally:
             os._exit(code)
 
@@ -162,7 +170,7 @@ class Supervisor:
             said = _read(descriptor)
             if (worker := pipes.get(descriptor)) is not None and said:
                 worker.heard = time.monotonic()
-                said = _STATUS.sub(_hand_on, said)
+                said = _STATUS.sub(self._keep_line, said)
                 worker.ready = worker.ready or READY in said
         if not self._announced and len(self._alive) == self.workers and all(w.ready for w in self._alive.values()):
             self._announced = True
@@ -190,11 +198,34 @@ class Supervisor:
         return min(self.again * (1 << min(self._early[died.number], 10)), LONGEST_PAUSE)
 
     def _kill_the_hanging(self) -> None:
+        """While we stood still, or read a configuration, nobody listened: that is no silence.
+
+        After a machine or a container was suspended, all workers would else be killed, at letters that then go twice.
+        """
+        now = time.monotonic()
+        deaf, self._turned = max(0.0, now - self._turned - 2 * BEAT), now
         for worker in self._alive.values():
-            if time.monotonic() - worker.heard > self.hang and not worker.killed:
+            worker.heard = min(now, worker.heard + deaf)
+            if now - worker.heard > (self.hang if worker.ready else self.starting) and not worker.killed:
                 worker.killed = True
                 self.telemetry.event("gateway.worker_hangs", alarm=True, worker=worker.number)
                 os.kill(worker.pid, signal.SIGKILL)
+
+    # --- systemctl status --------------------------------------------------------------------------------------
+
+    def _keep_line(self, found: "re.Match[bytes]") -> bytes:
+        """The first worker may not send it itself (NotifyAccess=main)."""
+        self._line = found[0].decode().rstrip()
+        return b""
+
+    def _show_status(self) -> None:
+        """The first worker's line, as long as all serve: it knows of itself alone, and dead it says what was."""
+        serving = sum(worker.ready for worker in self._alive.values())
+        missing = systemd.status(f"NOT READY (workers): {serving} of {self.workers} serve")
+        line = self._line if serving == self.workers else missing
+        if self._announced and line and line != self._shown:
+            self._shown = line
+            systemd.notify(line)
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -228,10 +259,15 @@ def _status(message: str) -> bytes:
     return f"{message}\n".encode() if message.startswith("STATUS=") else b""
 
 
-def _hand_on(found: "re.Match[bytes]") -> bytes:
-    """The first worker's STATUS line, which it may not send to systemd itself (NotifyAccess=main)."""
-    systemd.notify(found[0].decode().rstrip())
-    return b""
+def _said(error: BaseException) -> str | None:
+    """Which file is to be mended: one that went, or was spoilt, since the start is no defect of ours."""
+    match error:
+        case GatewayError() | FileNotFoundError(errno=None):  # the latter: a credential
+            return str(error)
+        case OSError(filename=str()):
+            return f"{error.filename}: {error.strerror}"
+        case _:
+            return None
 
 
 _BYTES = {systemd.READY: READY, systemd.WATCHDOG: ALIVE}

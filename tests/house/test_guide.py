@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
 SOCKETS = sorted(path.name for path in (ROOT / "systemd").glob("*.socket"))
 _FAMILIES = (
-    "collector|config|delivery|directory|disk|gateway|hop|letter|metrics|notice|notification|queue|receipts|report|retention|smtp"
+    "collector|config|delivery|directory|disk|gateway|hop|letter|log|metrics|notice|notification|queue|receipts|report|retention|smtp"
     "|store|sweep|trust|validator"
 )
 _EVENT = re.compile(rf"(?:{_FAMILIES})\.[a-z_.]+")

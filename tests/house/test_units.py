@@ -65,6 +65,20 @@ def test_the_credentials_of_the_trust_space_are_proposed_as_the_example_names_th
     assert proposed == set(re.findall(r'^#\w+ = "credential:(trust-[\w-]+)"', example, re.MULTILINE)) != set()
 
 
+def test_a_process_that_the_kernel_kills_for_its_memory_takes_no_other_along() -> None:
+    """By default systemd stops the whole service then; the supervisor replaces a worker, a worker its validator."""
+    assert "\nOOMPolicy=continue\n" in (UNITS / "mssgw.service").read_text()
+
+
+def test_the_journal_takes_what_the_gateway_says_at_its_full_rate() -> None:
+    """By default 10 000 lines in 30 s are kept and the others dropped, alarms like any: a hundred letters a second."""
+    unit = RawConfigParser(strict=False)
+    unit.read(UNITS / "mssgw.service")
+    lines, letters = 4, 500  # a letter, a second
+    seconds = int(unit["Service"]["LogRateLimitIntervalSec"].removesuffix("s"))
+    assert int(unit["Service"]["LogRateLimitBurst"]) >= lines * letters * seconds
+
+
 def test_the_state_directory_is_the_default_one() -> None:
     """StateDirectory=mssgw is /var/lib/mssgw."""
     assert "StateDirectory=mssgw\n" in (UNITS / "mssgw.service").read_text()

@@ -18,7 +18,7 @@ from mssgw.app.descriptors import bind
 from mssgw.app.eyes.eyes import Eyes
 from mssgw.app.seat import Seat
 from mssgw.app.stores import at_rest
-from mssgw.app.telemetry.events import FanOut
+from mssgw.app.telemetry.events import FanOut, Silence
 from mssgw.edges import vault
 from tests.installation import DOCTOR, PATIENT, install
 from tests.pki import Authority
@@ -133,7 +133,7 @@ async def here(folder: Path) -> AsyncIterator[tuple[int, InProcess, Eyes, Hop]]:
 
     path = install(folder, hop=await hop.listen())
     loaded = configuration.load(path)
-    seat = Seat(sockets=bind(loaded))
+    seat = Seat(sockets=bind(loaded, Silence()))
     eyes = Eyes(loaded, seat)
     eyes.telemetry = FanOut(Heard())  # the log would be what grows
     async with at_rest(loaded, founds=True, meter=eyes.meter) as rest:

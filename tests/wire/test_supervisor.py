@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +30,9 @@ class Diary:
         self.path = path
 
     def event(self, name: str, **fields: object) -> None:
+        error = f" {fields['error']}" if fields.get("error") else ""
         with self.path.open("a") as file:
-            file.write(f"{name} {fields.get('worker') or ''}\n")
+            file.write(f"{name} {fields.get('worker') or ''}{error}\n")
 
     def has(self, line: str, times: int = 1) -> bool:
         return self.path.exists() and self.path.read_text().splitlines().count(line) >= times
@@ -131,6 +133,19 @@ def test_what_another_worker_would_only_repeat_ends_them_all(tmp_path: Path, dia
     assert not is_alive(pid_of(tmp_path, 2))
 
 
+def test_a_worker_that_misses_a_file_says_which(tmp_path: Path, diary: Diary) -> None:
+    """One that was there at the start: who is told of a defect of ours does not look for it."""
+
+    def run(seat: Seat) -> int:
+        if (tmp_path / "pid-2").exists() and seat.number == 2:
+            (tmp_path / "password").read_bytes()
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary):
+        os.kill(pid_of(tmp_path, 2), signal.SIGKILL)
+        wait_for(lambda: diary.has(f"gateway.worker_failed 2 {tmp_path}/password: No such file or directory"))
+
+
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary) -> None:
     with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=1.0):
         hanging = pid_of(tmp_path, 1)
@@ -138,6 +153,76 @@ def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary
         wait_for(lambda: pid_of(tmp_path, 1) not in (0, hanging))
         assert diary.has("gateway.worker_hangs 1")
         assert not is_alive(hanging)
+
+
+def test_a_worker_may_take_longer_to_start_than_to_say_that_it_lives(tmp_path: Path, diary: Diary) -> None:
+    """A database that fails over: killed each time, it would never be there. But it is not waited for without end."""
+
+    def run(seat: Seat) -> int:
+        slow = tmp_path / "slow"
+        if seat.number == 2 and not slow.exists():
+            slow.touch()
+            time.sleep(1.5)
+        if seat.number == 1 and slow.exists() and not (tmp_path / "hung").exists() and (tmp_path / "pid-1").exists():
+            (tmp_path / "hung").touch()
+            time.sleep(60)
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary, hang=0.5, starting=4.0):
+        assert not diary.has("gateway.worker_hangs 2")
+        os.kill(pid_of(tmp_path, 1), signal.SIGKILL)
+        wait_for((tmp_path / "hung").exists)
+        wait_for(lambda: diary.has("gateway.worker_hangs 1"))
+
+
+def test_workers_are_not_killed_because_all_stood_still(tmp_path: Path, diary: Diary) -> None:
+    """A machine or a container that was suspended: they hang no more than the supervisor did."""
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=3.5) as pid:
+        everybody = pid, pid_of(tmp_path, 1), pid_of(tmp_path, 2)
+        for each in everybody:
+            os.kill(each, signal.SIGSTOP)
+        time.sleep(4.5)
+        for each in everybody:
+            os.kill(each, signal.SIGCONT)
+        time.sleep(0.5)
+        assert everybody[1:] == (pid_of(tmp_path, 1), pid_of(tmp_path, 2))
+    assert "hangs" not in diary.path.read_text()
+
+
+def test_systemd_is_not_told_that_all_is_well_while_a_worker_is_missing(
+    tmp_path: Path, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first worker said last stood there for as long as it could not start."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    well = "STATUS=ready: 0 waiting, 0 sending, 0 held, oldest 0 s"
+    missing = "STATUS=NOT READY (workers): 1 of 2 serve"
+
+    def run(seat: Seat) -> int:
+        if (tmp_path / "fall").exists():
+            return 70
+        if seat.number == 1:
+            seat.say(well)
+        return beat_until_told(seat, tmp_path)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(LIMIT)
+
+        def next_status(but: str) -> str:
+            end = time.monotonic() + LIMIT
+            while True:
+                assert time.monotonic() < end, "it never came"
+                said = heard.recv(1000).decode()
+                if said.startswith("STATUS=") and said != but:
+                    return said
+
+        with supervised(run, diary):
+            assert next_status("") == well
+            (tmp_path / "fall").touch()
+            os.kill(pid_of(tmp_path, 1), signal.SIGKILL)
+            assert next_status(well) == missing
+            (tmp_path / "fall").unlink()
+            assert next_status(missing) == well
 
 
 def test_a_reload_reaches_every_worker(tmp_path: Path, diary: Diary) -> None:
@@ -223,5 +308,5 @@ def test_a_fork_that_fails_is_tried_again_while_the_other_worker_goes_on(
         first, second = pid_of(tmp_path, 1), pid_of(tmp_path, 2)
         os.kill(second, signal.SIGKILL)
         wait_for(lambda: pid_of(tmp_path, 2) not in (0, second))
-        assert diary.has("gateway.worker_failed 2")
+        assert diary.has("gateway.worker_failed 2 Resource temporarily unavailable")
         assert pid_of(tmp_path, 1) == first

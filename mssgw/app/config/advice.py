@@ -41,6 +41,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _products,
         _trace,
         _database,
+        _log,
         listener_certificates,
         *FILE_ADVICE,
     )
@@ -284,3 +285,9 @@ def _database(config: Config) -> Found:
             "letters with a 250 are kept nowhere; add ?sslmode=verify-full (and sslrootcert=FILE, its authority)"
         )
         yield Complaint(("store", "url"), message)
+
+
+def _log(config: Config) -> Found:
+    if config.log.level == "error":
+        message = 'alarms are warnings: none would be in the log; "warning" is the least that has them'
+        yield Complaint(("log", "level"), message)

@@ -51,5 +51,14 @@ def together(expositions: Sequence[tuple[int, bytes]]) -> bytes:
     return b"".join(line + b"\n" for lines in families.values() for line in lines)
 
 
+def of_one_missing(sibling: bytes) -> bytes:
+    """What is shown of a worker that does not answer: an alert on ``mssgw_ready == 0`` needs a series to fire on.
+
+    ``sibling``: the exposition of one that does.
+    """
+    heads = (b"# HELP mssgw_ready ", b"# TYPE mssgw_ready ")
+    return b"".join(line + b"\n" for line in sibling.splitlines() if line.startswith(heads)) + b"mssgw_ready 0.0\n"
+
+
 def _labelled(label: bytes, found: "re.Match[bytes]") -> bytes:
     return found[1] + b"{" + label + (b"," if found[2] else b"}")

@@ -4,7 +4,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from mssgw.app.eyes.family import Family, together
+from mssgw.app.eyes.family import Family, of_one_missing, together
 from mssgw.app.eyes.health import Health
 from mssgw.app.telemetry.metrics import CONTENT_TYPE, Metrics
 from mssgw.edges.status_http import Page, Pages
@@ -45,9 +45,10 @@ class Whole:
         self._own, self._number, self._family = own, number, family
 
     async def metrics(self) -> Page:
-        """The series of all workers, each with its number; those of a worker that does not answer are missing."""
+        """The series of all workers, each with its number; of a worker that does not answer, that it is not ready."""
         own, others = await self._own.metrics(), await self._family.ask("/metrics")
-        told = {self._number: own.body} | {number: page.body for number, page in others.items() if page}
+        told = {number: page.body if page else of_one_missing(own.body) for number, page in others.items()}
+        told[self._number] = own.body
         return Page(content_type=CONTENT_TYPE, body=together(sorted(told.items())))
 
     async def livez(self) -> Page:

@@ -7,6 +7,7 @@ a letter by its queue id, a patient by the keyed hash. Every line passes ``redac
 import json
 import logging
 import re
+import select
 import sys
 import threading
 from collections.abc import MutableMapping
@@ -34,6 +35,8 @@ LIBRARIES = {
     "sqlalchemy": logging.WARNING,  # at INFO the engine prints parameters
     "alembic": logging.WARNING,
 }
+
+PATIENCE = 2.0  # seconds that whoever reads our lines may keep us waiting, before they go without them
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=redact.safe).encode
 _key = lru_cache(1024)(redact.scrub)
@@ -76,11 +79,18 @@ class _Logger:
 
 
 class _Output:
-    """Turns an event into one line and writes it. Trouble with the stream costs the line, never a letter."""
+    """Turns an event into one line and writes it. Trouble with the stream costs the line, never a letter.
+
+    A reader that has stopped (journald over a disk that hangs, a terminal after Ctrl-S) is waited for once; what it
+    then misses is counted, and told when it reads again. To wait for it at each line would stop the event loop.
+    """
 
     def __init__(self, stream: TextIO, *, console: bool) -> None:
         self.stream = stream
-        self.lock = threading.Lock()
+        # The collector may end a task that fell while a line is written, by the same thread, and that makes a line too.
+        self.lock = threading.RLock()
+        self.room = _room(stream)
+        self.missed = 0
         self.console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else None
 
     def render(self, logger: _Logger, level: str, event: EventDict) -> str:
@@ -112,16 +122,41 @@ class _Output:
     def write(self, line: str) -> None:
         try:
             with self.lock:
-                try:
-                    self.stream.write(line + "\n")
-                except UnicodeEncodeError:  # a terminal without our characters
-                    self.stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
-                self.stream.flush()
-        except (OSError, ValueError):  # journald restarts, or the terminal is gone
+                patience = 0.0 if self.missed else PATIENCE
+                if self.missed and self._is_read(within=0.0):
+                    missed, self.missed = self.missed, 0
+                    told = {"event": "log.missed", "alarm": True, "count": missed}
+                    self._put(self.render(_Logger(self, "mssgw"), "warning", told))
+                if self.missed or not self._is_read(within=patience):
+                    self.missed += 1
+                    return
+                self._put(line)
+        except (OSError, ValueError, RuntimeError):  # journald restarts, or the terminal is gone; see ``lock``
             pass
+
+    def _is_read(self, *, within: float) -> bool:
+        return self.room is None or bool(self.room.poll(within * 1000))
+
+    def _put(self, line: str) -> None:
+        try:
+            self.stream.write(line + "\n")
+        except UnicodeEncodeError:  # a terminal without our characters
+            self.stream.write(line.encode("ascii", "backslashreplace").decode() + "\n")
+        self.stream.flush()
 
     def emit(self, logger: str, level: str, event: str, **values: Any) -> None:
         self.write(self.render(_Logger(self, logger), level, {"event": event, **values}))
+
+
+def _room(stream: TextIO) -> "select.poll | None":
+    """Whether the stream takes a line now, for whoever asks it; None for one that is no file."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):
+        return None
+    room = select.poll()
+    room.register(descriptor, select.POLLOUT)
+    return room
 
 
 def _failure(exc_info: object) -> BaseException | None:

@@ -59,13 +59,13 @@ def office(store: MemoryStore, tmp_path: Path) -> BackOffice:
     return BackOffice(loaded, rest)
 
 
-async def hold_an_answer(office: BackOffice, store: MemoryStore) -> None:
+async def hold_an_answer(office: BackOffice, store: MemoryStore, *others: Address) -> None:
     """The patient's answer to the doctor, held because the store did not say in time what it knows of the pair."""
     clock = SystemClock()
     client = Client(name="mes", role=Role.TRUST_SPACE, domains=frozenset({PATIENT.domain}))
     envelope = Envelope(
         reverse_path=PATIENT,
-        forward_paths=(ForwardPath(address=DOCTOR),),
+        forward_paths=tuple(ForwardPath(address=each) for each in (DOCTOR, *others)),
         origin=Origin(role=Role.TRUST_SPACE, client="mes"),
     )
     head = MessageHead(message_id="<r@patient.mssante.fr>", from_fields=1, from_=(PATIENT,))
@@ -162,8 +162,19 @@ async def test_a_letter_that_is_being_sent_is_not_given_up(office, store):
     now = SystemClock().now()
     await store.release(ID, operator="anne", now=now, moves=())
     await store.claim(now=now + timedelta(seconds=1), lease=Lease("node.1", now + timedelta(hours=1)), limit=9)
-    with pytest.raises(Gone):
+    with pytest.raises(Gone, match=r"^it is being sent at this moment: try again$"):
         await office.bounce(ID, operator="anne")
+
+
+async def test_who_gives_up_a_letter_of_which_a_part_is_being_sent_hears_that_the_rest_is_held(office, store):
+    """It would wait for good if he took "no" for "nothing changed"."""
+    await hold_an_answer(office, store, Address.parse("dr.durand@chu.mssante.fr"))
+    now = SystemClock().now()
+    await store.release(ID, operator="anne", now=now, moves=())
+    await store.claim(now=now + timedelta(seconds=1), lease=Lease("node.1", now + timedelta(hours=1)), limit=1)
+    with pytest.raises(Gone, match="the rest of it is held now, until `queue bounce` again or `queue release`"):
+        await office.bounce(ID, operator="anne")
+    assert sorted(row.delivery.state.value for row in await store.queue(limit=9)) == ["held", "queued"]
 
 
 @pytest.mark.parametrize("trouble", [Undecryptable, Gone])

@@ -40,6 +40,19 @@ def mssgw(*words, **how):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, **how)
 
 
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_was_closed_changes_no_answer_and_its_number_is_nobodys(tmp_path, closed):
+    """`mssgw ... >&-` in a crontab: what was done is no internal error, and no file of ours is written to instead."""
+    script = (
+        "import os, sys; from mssgw.app.cli import main; there = os.readlink(f'/proc/self/fd/{sys.argv.pop()}'); "
+        "open(sys.argv.pop(), 'w').write(there); main()"
+    )
+    command = [sys.executable, "-c", script, "ins", "check", VALID[0], str(tmp_path / "there"), str(closed)]
+    told = subprocess.run(["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command], timeout=30, check=False)
+    assert told.returncode == 0
+    assert (tmp_path / "there").read_text() == "/dev/null"
+
+
 @pytest.mark.parametrize("matricule", VALID)
 def test_ins_check_says_yes(run, matricule):
     """All good vectors of INS-4, bare or as addresses, in either case."""

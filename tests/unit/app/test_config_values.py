@@ -83,6 +83,13 @@ def test_a_sound_file_gives_the_warnings_that_it_deserves(load: Load) -> None:
     ]
 
 
+@pytest.mark.parametrize(("level", "silent"), [("info", False), ("warning", False), ("error", True)])
+def test_a_log_without_alarms_is_warned_of(load: Load, level: str, silent: bool) -> None:
+    """They are warnings: who wants fewer lines would be woken by nothing any more."""
+    told = config.warnings(load(old="[policy]", new=f'[log]\nlevel = "{level}"\n[policy]'))
+    assert ("log.level" in {each.key for each in told}) is silent
+
+
 def test_a_shared_mailbox_whose_person_nobody_knows_is_warned_of(load: Load) -> None:
     """The journal would say "person unknown" (SD-6)."""
     old = 'establishment = "chu"|conversations = "enforce"'

@@ -16,7 +16,9 @@ from mssgw.app.cli.exits import Code, code_and_lines
 from mssgw.app.config import Config
 from mssgw.app.descriptors import bind
 from mssgw.app.seat import Seat
+from mssgw.app.telemetry.events import Silence
 from mssgw.core.errors import NameTaken
+from mssgw.edges import systemd
 from tests.installation import IN_CLEAR, install
 
 NOBODY = 65534
@@ -26,7 +28,7 @@ def said_before_the_sockets(
     path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
 ) -> tuple[Code, list[str]]:
     """How ``mssgw serve`` ends, and what it says."""
-    monkeypatch.setattr(crew, "bind", lambda _: pytest.fail("it went on to the sockets"))
+    monkeypatch.setattr(crew, "bind", lambda *_: pytest.fail("it went on to the sockets"))
     monkeypatch.setattr(crew, "allow_open_files", lambda: None)
     try:
         with pytest.raises(kind) as refused:
@@ -82,12 +84,31 @@ def test_a_port_that_is_taken_is_said_with_the_name_of_its_listener(tmp_path: Pa
         port = other.getsockname()[1]
         config = configuration.load(install(tmp_path, hop=25, port=port))
         with pytest.raises(OSError) as refused:
-            bind(config)
+            bind(config, Silence())
     code, (line,) = code_and_lines(refused.value)
     assert code is Code.UNAVAILABLE
     assert line.startswith("listener house: Address already in use")
     assert str(port) in line
     assert line.endswith("`ss -ltnp` tells who listens there")
+
+
+def test_a_port_that_systemd_holds_and_no_listener_asks_for_is_an_alarm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd goes on listening there: who connects is never answered, while the gateway says that it is ready."""
+    config = configuration.load(install(tmp_path, hop=25))
+    told: list[tuple[str, dict[str, object]]] = []
+
+    class Ears(Silence):
+        def event(self, name: str, **fields: object) -> None:  # type: ignore[override]
+            told.append((name, fields))
+
+    with socket.create_server(("127.0.0.1", 0)) as held, socket.create_server(("127.0.0.1", 0)) as asked:
+        monkeypatch.setattr(systemd, "listen_sockets", lambda: {"home": [held.dup()], "house": [asked.dup()]})
+        bound = bind(config, Ears())
+        assert [each.getsockname() for each in bound["house"]] == [asked.getsockname()]
+        bound["house"][0].close()
+    assert told == [("gateway.socket_unused", {"alarm": True, "socket": "home"})]
 
 
 def test_a_name_that_another_node_has_is_said_before_there_are_workers(

@@ -1,7 +1,11 @@
 """Several workers' expositions as one."""
 
-from mssgw.app.eyes.family import together
+from typing import cast
+
+from mssgw.app.eyes.family import Family, together
+from mssgw.app.eyes.pages import Own, Whole
 from mssgw.app.telemetry.metrics import Metrics
+from mssgw.edges.status_http import Page
 from tests.wire.running import samples
 
 
@@ -23,6 +27,30 @@ def test_each_sample_keeps_its_value_and_gets_its_worker() -> None:
     assert len(heads) == len(set(heads))
     of_one = len(samples(one.exposition().decode()))
     assert len(seen) == of_one + len(samples(two.exposition().decode()))
+
+
+class Alone:
+    """A worker whose sibling is gone."""
+
+    async def metrics(self) -> Page:
+        metrics = Metrics()
+        metrics.ready.set(1)
+        return Page(body=metrics.exposition())
+
+    async def ask(self, _path: str) -> dict[int, Page | None]:
+        return {2: None}
+
+
+async def test_a_worker_that_does_not_answer_is_shown_as_not_ready() -> None:
+    """/readyz says 503 then. Without a series the alert on ``mssgw_ready == 0`` would stay silent for as long as it is
+    gone, with the queue and the sweeps if it was the first."""
+    whole = Whole(cast(Own, Alone()), 1, cast(Family, Alone()))
+    text = (await whole.metrics()).body.decode()
+    seen = samples(text)
+    assert seen['mssgw_ready{worker="1"}'] == 1
+    assert seen['mssgw_ready{worker="2"}'] == 0
+    assert [name for name in seen if 'worker="2"' in name] == ['mssgw_ready{worker="2"}']
+    assert text.count("# HELP mssgw_ready ") == text.count("# TYPE mssgw_ready ") == 1
 
 
 def test_families_are_not_torn_apart() -> None:

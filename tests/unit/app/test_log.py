@@ -1,14 +1,17 @@
 """Log lines: JSON for machines, readable for people, and nothing that a library or a crash would give away."""
 
 import asyncio
+import fcntl
 import io
 import json
 import logging
+import os
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 import structlog
@@ -103,6 +106,55 @@ def test_a_broken_stream_costs_the_line_and_never_the_letter() -> None:
 
     log.configure("info", "json", Broken())
     structlog.get_logger().info("delivery.delivered")
+
+
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, TextIO]]:
+    """A small pipe that nobody reads: where to read it after all, and the stream over its other end."""
+    monkeypatch.setattr(log, "PATIENCE", 0.2)
+    there, here = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(here, fcntl.F_SETPIPE_SZ, 8192)
+    os.set_blocking(there, False)
+    with open(there, "rb", closefd=True), open(here, "w", closefd=True) as stream:
+        yield there, stream
+
+
+def test_a_reader_that_has_stopped_keeps_the_gateway_waiting_once(unread: tuple[int, TextIO]) -> None:
+    """journald over a disk that hangs: an event loop that waits for it delivers nothing, and is killed for hanging."""
+    there, stream = unread
+    log.configure("info", "json", stream)
+    written = threading.Thread(target=lambda: [structlog.get_logger().info("x", n=n) for n in range(500)], daemon=True)
+    started = time.monotonic()
+    written.start()
+    written.join(5)
+    assert not written.is_alive()
+    assert time.monotonic() - started < 2
+    kept = os.read(there, 1 << 20).splitlines()
+    structlog.get_logger().info("y")
+    told, last = (json.loads(line) for line in os.read(there, 1 << 20).splitlines())
+    assert (told["event"], told["level"], told["alarm"]) == ("log.missed", "warning", True)
+    assert len(kept) + told["count"] == 500
+    assert all(json.loads(line) for line in kept)
+    assert "journald" in told["hint"]
+    assert last["event"] == "y"
+
+
+def test_a_task_that_is_found_fallen_while_a_line_is_written_makes_a_line_too() -> None:
+    """The collector runs when it likes, in the thread that writes: a lock against others must not stop that one."""
+
+    class Collecting(io.StringIO):
+        def write(self, text: str) -> int:
+            if "first" in text:
+                logging.getLogger("asyncio").error("Task exception was never retrieved")
+            return super().write(text)
+
+    stream = Collecting()
+    log.configure("info", "json", stream)
+    writing = threading.Thread(target=lambda: structlog.get_logger().info("first"), daemon=True)
+    writing.start()
+    writing.join(5)
+    assert not writing.is_alive()
+    assert sorted(json.loads(line)["event"] for line in stream.getvalue().splitlines()) == ["first", "library.message"]
 
 
 def test_a_terminal_without_our_characters_still_gets_the_line() -> None:
