@@ -263,10 +263,11 @@ async def test_a_damaged_message_is_held_aside_and_the_queue_goes_on(
         assert await place.desk.bounce("BAD", operator="root", now=place.clock.now(), reply=BUSY) == 1
 
 
+@pytest.mark.parametrize("domains", [(DOCTOR.domain,), (PATIENT.domain, DOCTOR.domain)])
 async def test_a_damaged_page_is_looked_for_among_the_letters_that_were_asked_for(
-    open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch
+    open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch, domains: tuple[str, ...]
 ) -> None:
-    """Not among those of another domain that were due before: none of them stands in the way."""
+    """Those of another domain that were due before stand in nobody's way, asked for or not: else no claim would end."""
     async with open_sqlite() as place:
         for name in "ABC":
             await place.keep(name)
@@ -278,7 +279,7 @@ async def test_a_damaged_page_is_looked_for_among_the_letters_that_were_asked_fo
             raise StoreDamaged("a page")
 
         monkeypatch.setattr(Session, "write", meets_it)
-        claim = partial(place.store.claim_for, [DOCTOR.domain], now=place.clock.now(), lease=place.lease(), limit=1)
+        claim = partial(place.store.claim_for, domains, now=place.clock.now(), lease=place.lease(), limit=1)
         assert not await claim()
         held = [row.delivery.spool_id for row in await place.desk.queue(limit=9) if row.delivery.state == "held"]
         assert held == ["BAD"]

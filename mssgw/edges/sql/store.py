@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
@@ -34,7 +34,16 @@ from mssgw.edges.sql.tables import (
 )
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.unopened import SqlUnopened
-from mssgw.edges.sql.waiting import HELD, IS_QUEUED, claiming, domains_due, earliest, freed, renewed, unowned
+from mssgw.edges.sql.waiting import (
+    HELD,
+    IS_QUEUED,
+    claiming,
+    domains_due,
+    due_and_free,
+    earliest,
+    freed,
+    renewed,
+)
 from mssgw.ports import Acceptance, HalfSettled, Known, Question, Settlement, Stored
 
 _AT_ONCE = 500  # rows that one transaction forgets, so that letters get in between
@@ -110,18 +119,22 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, Sql
         return stored
 
     async def claim(self, *, now: datetime, lease: Lease, limit: int, lapsed: bool = True) -> Sequence[Delivery]:
-        return await self._claim([claiming(micros(now), lease, limit, lapsed=lapsed)], now, limit)
+        return await self._claim(
+            [claiming(micros(now), lease, limit, lapsed=lapsed)], now, [due_and_free(micros(now)).limit(limit)]
+        )
 
     async def claim_for(
         self, domains: Sequence[str], *, now: datetime, lease: Lease, limit: int, lapsed: bool = True
     ) -> Sequence[Delivery]:
         mine = [claiming(micros(now), lease, limit, lapsed=lapsed, domain=domain) for domain in domains]
-        return await self._claim(mine, now, limit * len(domains), deliveries.c.domain.in_(domains))
+        theirs = [due_and_free(micros(now)).where(deliveries.c.domain == domain).limit(limit) for domain in domains]
+        return await self._claim(mine, now, theirs)
 
-    async def _claim(
-        self, mine: Sequence[Any], now: datetime, limit: int, *among: ColumnElement[bool]
-    ) -> Sequence[Delivery]:
-        """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on."""
+    async def _claim(self, mine: Sequence[Any], now: datetime, among: Sequence[Select[Any]]) -> Sequence[Delivery]:
+        """A message that cannot be read is held aside in the same commit, with a journal line; the rest goes on.
+
+        ``among``: the queue ids that ``mine`` may look at.
+        """
 
         def work(connection: Connection) -> tuple[list[Delivery], list[str]]:
             rows = [row for statement in mine for row in connection.execute(statement)]
@@ -134,7 +147,7 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, Sql
         try:
             claimed, unreadable = await self._session.write(Unit(work=work))
         except StoreDamaged:
-            claimed, unreadable = [], await self._set_damaged_aside(now, limit, *among)
+            claimed, unreadable = [], await self._set_damaged_aside(now, among)
             if not unreadable:
                 raise  # some other page
         for spool_id in unreadable:
@@ -157,14 +170,14 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, Sql
                 unreadable.add(row.spool_id)
         return [delivery for delivery in claimed if delivery.spool_id not in unreadable], sorted(unreadable)
 
-    async def _set_damaged_aside(self, now: datetime, limit: int, *among: ColumnElement[bool]) -> list[str]:
-        """Hold the due letters ``among`` these whose rows lie on a damaged page; the next claim gets the others.
+    async def _set_damaged_aside(self, now: datetime, among: Sequence[Select[Any]]) -> list[str]:
+        """Hold the letters ``among`` these whose rows lie on a damaged page; the next claim gets the others.
 
         Not within the claim: after meeting such a page a transaction of SQLite can write nothing more.
         """
-        due = select(deliveries.c.spool_id).where(IS_QUEUED, deliveries.c.due_at <= micros(now), unowned(micros(now)))
-        first = due.where(*among).order_by(deliveries.c.due_at).limit(limit)
-        ids = await self._session.reader.ask(lambda connection: sorted(set(connection.execute(first).scalars())))
+        ids = await self._session.reader.ask(
+            lambda connection: sorted({each for some in among for each in connection.execute(some).scalars()})
+        )
         damaged = []
         for spool_id in ids:
             try:

@@ -45,6 +45,12 @@ def unowned(now: int) -> ColumnElement[bool]:
     return or_(_FREE, deliveries.c.lease_until <= now)
 
 
+def due_and_free(now: int) -> Select[Any]:
+    """The queue ids of what claiming() may look at, oldest due first."""
+    due = select(deliveries.c.spool_id).where(IS_QUEUED, deliveries.c.due_at <= now, unowned(now))
+    return due.order_by(deliveries.c.due_at)
+
+
 def claiming(now: int, lease: Lease, limit: int, *, lapsed: bool = True, domain: str | None = None) -> Any:
     """Lease the oldest due deliveries that nobody holds, and return them. ``lapsed``: those held until now, too.
 
