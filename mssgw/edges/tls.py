@@ -41,8 +41,14 @@ def client_context(*, ca_file: Path | None = None, public: bool = True) -> ssl.S
 
     ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4); without ``public``, in their place.
     Raises TlsMisconfigured.
+
+    The same on each Python: not ssl.create_default_context(), which from 3.13 on refuses what lacks a key identifier
+    (mail servers below authorities made at home often do: their mail would stop with an upgrade of the system), and
+    takes an intermediate authority for a root.
     """
-    context = ssl.create_default_context() if public else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    if public:
+        context.load_default_certs()
     _harden(context)
     if ca_file is not None:
         _load_anchors(context, ca_file)
