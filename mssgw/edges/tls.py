@@ -11,6 +11,9 @@ from mssgw.core.errors import GatewayError
 TLS_BUFFER = 65_536
 sslproto.SSLProtocol.max_size = TLS_BUFFER
 
+# SSL_OP_NO_RX_CERTIFICATE_COMPRESSION of OpenSSL 3.2 (RFC 8879): a stranger's certificate is not unpacked, and can be
+# told when it is refused (tls_mutual). Python has no name for it.
+_PLAIN_CERTIFICATES = 1 << 33
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; those of 1.3 are all of this kind.  req: TLS-2
 
 
@@ -89,6 +92,8 @@ def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION
+    if ssl.OPENSSL_VERSION_INFO >= (3, 2):
+        context.options |= _PLAIN_CERTIFICATES
 
 
 def _no_passphrase() -> str:
