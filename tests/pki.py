@@ -102,7 +102,9 @@ class Authority:
 
     def trusting_context(self) -> ssl.SSLContext:
         """A client context that trusts this authority alone."""
-        return ssl.create_default_context(cadata=self.pem)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cadata=self.pem)
+        return context
 
 
 def server_context(pem: Path) -> ssl.SSLContext:

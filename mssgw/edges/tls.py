@@ -11,6 +11,9 @@ from mssgw.core.errors import GatewayError
 TLS_BUFFER = 65_536
 sslproto.SSLProtocol.max_size = TLS_BUFFER
 
+# SSL_OP_NO_RX_CERTIFICATE_COMPRESSION of OpenSSL 3.2 (RFC 8879): a stranger's certificate is not unpacked, and can be
+# told when it is refused (tls_mutual). Python has no name for it.
+_PLAIN_CERTIFICATES = 1 << 33
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; those of 1.3 are all of this kind.  req: TLS-2
 
 
@@ -41,8 +44,14 @@ def client_context(*, ca_file: Path | None = None, public: bool = True) -> ssl.S
 
     ``ca_file``: PEM with more trust anchors beside the system's (IGC-Santé: TLS-4); without ``public``, in their place.
     Raises TlsMisconfigured.
+
+    The same on each Python: not ssl.create_default_context(), which from 3.13 on refuses what lacks a key identifier
+    (mail servers below authorities made at home often do: their mail would stop with an upgrade of the system), and
+    takes an intermediate authority for a root.
     """
-    context = ssl.create_default_context() if public else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+    if public:
+        context.load_default_certs()
     _harden(context)
     if ca_file is not None:
         _load_anchors(context, ca_file)
@@ -83,6 +92,8 @@ def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION
+    if ssl.OPENSSL_VERSION_INFO >= (3, 2):
+        context.options |= _PLAIN_CERTIFICATES
 
 
 def _no_passphrase() -> str:

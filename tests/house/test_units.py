@@ -101,6 +101,25 @@ def test_postfix_knows_every_line_of_our_example(tmp_path: Path) -> None:
     assert known == set(re.findall(r"^(\w+) = ", everything, re.MULTILINE))
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["imap", "lmtp"])
+def test_dovecot_knows_every_line_of_our_guide(number: int, tmp_path: Path) -> None:
+    """In the language of the version that is installed; of the other one the guide has as much to say."""
+    if shutil.which("dovecot") is None:
+        pytest.skip("Dovecot is not installed")
+    said = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    guide = (ROOT / "docs" / "mailboxes.md").read_text("utf-8")
+    written = re.findall(r"^```\n# /etc/dovecot/.+, Dovecot ([\d.]+) .+\n([^`]+)^```$", guide, re.MULTILINE)
+    assert [version for version, _ in written] == ["2.3", "2.4"] * 2
+    version = "2.3" if said.startswith("2.3.") else "2.4"
+    first = "" if version == "2.3" else "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
+    text = [text for of, text in written if of == version][number]
+    (tmp_path / "dovecot.conf").write_text(first + text)
+    command = ["doveconf", "-c", str(tmp_path / "dovecot.conf"), "-n"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert ("master = yes" if number == 0 else "unix_listener lmtp {") in shown.stdout
+
+
 def test_the_size_limits_of_the_examples_fit_ours() -> None:
     """SD-1: whoever stands before or behind us takes what we take, and the trace headers that come on top."""
     ours = config.load(ROOT / "config" / "mssgw.toml").limits.message_size + 65_536

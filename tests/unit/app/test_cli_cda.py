@@ -336,7 +336,10 @@ def test_the_bar_is_on_the_terminal_and_never_in_the_report():
     """Standard error a terminal, standard output a pipe: a script reads clean JSON while somebody looks on."""
     ours, theirs = os.openpty()
     command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", "cda", "check", "--json"]
-    with subprocess.Popen([*command, str(SAMPLES / "valid")], stdout=subprocess.PIPE, stderr=theirs) as process:
+    environment = {**os.environ, "TERM": "xterm"}  # on a "dumb" one, as many a CI names it, there is no bar
+    with subprocess.Popen(
+        [*command, str(SAMPLES / "valid")], stdout=subprocess.PIPE, stderr=theirs, env=environment
+    ) as process:
         os.close(theirs)
         assert process.stdout is not None
         told = [json.loads(line) for line in process.stdout.read().splitlines()]

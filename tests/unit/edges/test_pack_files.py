@@ -4,7 +4,8 @@ import fcntl
 import json
 import os
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -156,14 +157,15 @@ def test_one_installs_at_a_time(files: PackFiles, folder: Path) -> None:
 
 
 def test_whoever_reads_meanwhile_sees_the_old_pack_or_the_new_one(files: PackFiles, folder: Path) -> None:
-    """Never a mixture, never a damaged one."""
+    """Never a mixture, never a damaged one. Two may come and go between two looks: their labels have other times."""
     files.install(PACK, label_of(PACK))
     over = threading.Event()
 
     def install() -> None:
-        for _ in range(30):
-            for pack in (OTHER, PACK):
-                PackFiles(folder.parent).install(pack, label_of(pack))
+        for number in range(60):
+            pack = PACK if number % 2 else OTHER
+            label = replace(label_of(pack), installed_at=NOW + timedelta(seconds=number))
+            PackFiles(folder.parent).install(pack, label)
         over.set()
 
     installing = threading.Thread(target=install)

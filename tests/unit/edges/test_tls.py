@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from mssgw.edges.tls import TlsMisconfigured, client_context, server_context
-from tests.pki import Authority
+from tests.pki import Authority, TrustSpace, pem_of
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +35,44 @@ def test_a_client_verifies_certificate_and_name(authority, tmp_path):
         ca["serialNumber"] == f"{authority.certificate.serial_number:X}".zfill(len(ca["serialNumber"]))
         for ca in context.get_ca_certs()
     )
+
+
+def test_an_authority_made_at_home_is_believed_on_every_python(authority, tmp_path):
+    """Its certificates name no key of their issuer. Python 3.13's own contexts refuse that; Debian 12's do not."""
+    anchors = tmp_path / "ca.pem"
+    anchors.write_text(authority.pem)
+    told = _handshake(client_context(ca_file=anchors), server_context(authority.issue(tmp_path, "imap.example")))
+    assert told == ""
+
+
+def test_an_intermediate_authority_is_no_root_on_any_python(tmp_path):
+    """Python 3.13's own contexts take it for one."""
+    space = TrustSpace()
+    anchors = tmp_path / "ca.pem"
+    server = server_context(space.operator("imap.example").write(tmp_path))
+    anchors.write_bytes(pem_of(space.intermediate.certificate))
+    assert "unable to get issuer certificate" in _handshake(client_context(ca_file=anchors), server)
+    anchors.write_bytes(pem_of(space.root.certificate))
+    assert _handshake(client_context(ca_file=anchors), server) == ""
+
+
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext) -> str:
+    """Between imap.example and who calls it, in memory: "", or why the caller ends it."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname="imap.example"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for _ in range(4):
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                return error.verify_message
+    assert ends[0].version() is not None
+    return ""
 
 
 def test_no_certificate_file(tmp_path):
