@@ -6,18 +6,23 @@ from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.envelope import Notify
 from mssgw.core.facts import Facts
 from mssgw.core.message import Content, MessageHead
+from mssgw.core.patients import ROBOT
 
 
 def may_be_answered(facts: Facts) -> bool:
     """Never a notice to ``<>``, about a notice, a receipt or an automatic answer.
 
     What a program sends of its own accord (``auto-generated``) is a letter like any other here, whichever mailbox it
-    comes from: a result that did not arrive must not be lost without a word (RFC 5321 section 6.1).
+    comes from: a result that did not arrive must not be lost without a word (RFC 5321 section 6.1). But not what it
+    sends to a server's own name: many programs say so of an answer, here to a notice, and would answer the next one.
     """
     if facts.envelope.reverse_path is None or facts.sender_party is Party.PATIENT_SPACE:  # req: NDR-7
         return False
     head = facts.head
-    return head is None or (head.content is Content.ORDINARY and head.auto_submitted != "auto-replied")
+    if head is None or head.content is not Content.ORDINARY:
+        return head is None
+    to_a_server = any(path.address.key.partition("@")[0] == ROBOT for path in facts.envelope.forward_paths)
+    return head.auto_submitted == "no" or not (head.auto_submitted == "auto-replied" or to_a_server)
 
 
 def told_of_opening(head: MessageHead | None, back: Address | None) -> Address | None:  # req: MDN-2, MDN-4, SD-13

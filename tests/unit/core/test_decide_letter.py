@@ -9,7 +9,7 @@ from mssgw.core.bal import Bal, BalKind
 from mssgw.core.clients import Client
 from mssgw.core.conversation import Event, Move
 from mssgw.core.decide import decide, hold_undecided
-from mssgw.core.envelope import Role
+from mssgw.core.envelope import ForwardPath, Role
 from mssgw.core.facts import Policy
 from mssgw.core.message import AccountState, Content, Mdn, Notice, Unreadable
 from mssgw.core.receipts import may_be_answered
@@ -71,6 +71,16 @@ def test_that_a_programs_letter_did_not_arrive_is_told_whatever_mailbox_it_comes
     assert may_be_answered(result)
     assert not may_be_answered(replace(result, head=head(DOCTOR, auto_submitted="auto-replied")))
     assert not may_be_answered(replace(result, envelope=replace(result.envelope, reverse_path=None)))
+
+
+@pytest.mark.parametrize("robot", ["mailer-daemon@patient.mssante.fr", "MAILER-DAEMON@ch-test.mssante.fr"])
+def test_a_program_that_answers_a_notice_gets_no_other_one(robot):
+    """DSN-1, NDR-7: many programs say auto-generated of their answers, and would answer that, too, for ever."""
+    generated = facts(DOCTOR, exchange(DOCTOR, COLLEAGUE), head=head(DOCTOR, auto_submitted="auto-generated"))
+    to_robot = (ForwardPath(address=Address.parse(robot)),)
+    answer = replace(generated, envelope=replace(generated.envelope, forward_paths=to_robot))
+    assert not may_be_answered(answer)
+    assert may_be_answered(replace(answer, head=head(DOCTOR))), "a person learns that nobody is there"
 
 
 @pytest.mark.parametrize("content", [Content.MDN, Content.DSN])
