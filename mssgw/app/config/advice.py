@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from mssgw.app.config.collector import collected_once_more
 from mssgw.app.config.file_advice import FILE_ADVICE
 from mssgw.app.config.files import path_readable
 from mssgw.app.config.listener_advice import listener_certificates
@@ -35,6 +36,7 @@ def blemishes(config: Config) -> list[Complaint]:
         _directory,
         _closing,
         _retention,
+        _collectors,
         _reports,
         _going_live,
         _documents,
@@ -221,6 +223,10 @@ def _retention(config: Config) -> Found:  # req: TRC-3
         if mailbox.purge_after is None and any(is_same_place(mailbox, each) for each in emptied):
             message = "the same mailbox as another [[mailbox]], whose purge_after deletes the letters of this one too"
             yield Complaint(("mailbox", n), message)
+
+
+def _collectors(config: Config) -> Found:
+    yield from collected_once_more(config.collectors)
 
 
 def _reports(config: Config) -> Found:  # req: TRC-2

@@ -106,13 +106,13 @@ def _place(collector: Any, folder: str | None) -> tuple[object, ...]:
 
 def one_collector_a_folder(collectors: Collectors) -> Found:
     seen: set[object] = set()
-    sources = {_place(each, each.folder) for each in collectors}
+    sources = {(_place(each, each.folder), each.recipient) for each in collectors}
     for n, each in enumerate(collectors):
         at: lines.Path = ("collector", n)
         place = _place(each, each.folder)
-        for key in ("done_folder", "refused_folder"):  # its letters would be taken, and delivered, once more
-            if getattr(each, key) != each.folder and _place(each, getattr(each, key)) in sources:
-                yield Complaint((*at, key), "another [[collector]] collects from this folder")
+        if each.done_folder != each.folder and (_place(each, each.done_folder), each.recipient) in sources:
+            message = "another [[collector]] collects from this folder: its recipient would get each letter twice"
+            yield Complaint((*at, "done_folder"), message)
         if place in seen:
             yield Complaint((*at, "folder"), "another [[collector]] collects from this folder")
         seen.add(place)
@@ -122,6 +122,15 @@ def one_collector_a_folder(collectors: Collectors) -> Found:
             yield Complaint((*at, "done_folder"), "expected another folder than the one that is collected from")
         if each.done_folder is not None and "mark" in each.model_fields_set:
             yield Complaint((*at, "mark"), "either done_folder or mark: what is moved needs no mark")
+
+
+def collected_once_more(collectors: Collectors) -> Found:
+    """Meant, perhaps: one letter for two recipients, or the notes on what was refused."""
+    sources = {_place(each, each.folder) for each in collectors}
+    for n, each in enumerate(collectors):
+        for key in ("done_folder", "refused_folder"):
+            if _place(each, getattr(each, key)) in sources:
+                yield Complaint(("collector", n, key), "what is put there is collected by another [[collector]]")
 
 
 def collectors_leave_servers_in_peace(collectors: Collectors) -> Found:

@@ -26,10 +26,7 @@ MISTAKES = [
     ('folder = "a\\u0007"', "", "", "folder", "expected the name of a folder"),
     ('poll = "1s"', "", "", "poll", "expected at least 5s"),
     (SECOND, "", "", "folder", "another [[collector]] collects from this folder"),
-    *(
-        (f'{key} = "Ailleurs"\n{SECOND}folder = "Ailleurs"', "", "", key, "another [[collector]] collects from this")
-        for key in ("done_folder", "refused_folder")
-    ),
+    (f'done_folder = "Faits"\n{SECOND}folder = "Faits"', "", "", "done_folder", "would get each letter twice"),
 ]
 
 
@@ -44,6 +41,18 @@ def test_a_mistake_is_told_with_its_key(
     assert expected in problem.message
     assert problem.line > 0
     assert "@" not in problem.message, "addresses may hold a matricule"
+
+
+@pytest.mark.parametrize(
+    ("key", "recipient"), [("done_folder", "accueil"), ("refused_folder", "accueil"), ("refused_folder", "officine")]
+)
+def test_a_folder_that_two_collectors_pass_on_is_a_warning(tmp_path: Path, key: str, recipient: str) -> None:
+    """It has worked so far: one letter for two recipients, or what was refused, with the notes on it, for a person."""
+    second = f'{SECOND}folder = "Suite"\nrefused_folder = "Reste"'.replace("officine@chu", f"{recipient}@chu")
+    told = config.warnings(configured(tmp_path, f'{key} = "Suite"\n{second}'))
+    assert [(each.key, each.message) for each in told if each.key.startswith("collector")] == [
+        (f"collector[0].{key}", "what is put there is collected by another [[collector]]")
+    ]
 
 
 def test_letters_are_not_put_back_where_they_came_from(tmp_path: Path) -> None:
