@@ -62,7 +62,7 @@ class Published:
         except Stopped as stopped:
             raise _unusable(stopped) from None
         if rest:
-            self.open_ended = True
+            self.open_ended = not rest.isspace()  # what the last row ended with, and a blank more, is not cut
             yield rest.removesuffix(b"\r")
 
     def check_whole(self, cells: int, expected: int) -> None:

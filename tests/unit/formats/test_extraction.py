@@ -148,6 +148,11 @@ def test_text_that_breaks_off_in_a_row_is_refused(octets: int) -> None:
     assert refusal(whole[:octets]) == "it breaks off in its last line: not all of it is there"
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"\n\n\n", b"\r\n\r\n", b"\n ", b"\n\r"])
+def test_text_is_whole_however_its_last_row_ends(end: bytes) -> None:
+    assert read(table(OFFICINE, PERSON).rstrip(b"\r\n") + end) == EXPECTED
+
+
 def test_a_zip_with_a_damaged_octet_is_refused_at_the_latest_at_its_end() -> None:
     """The rows before it were read, and are not taken."""
     whole = bytearray(zipped(table(*extractions.mailboxes(3_000))))

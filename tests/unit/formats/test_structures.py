@@ -66,6 +66,12 @@ def test_finess_that_breaks_off_is_refused(octets: int) -> None:
         theirs(whole[:octets])
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\r", b"\n\n\n", b"\r\n\r\n", b"\n ", b"\n\r"])
+def test_finess_is_whole_however_its_last_row_ends(end: bytes) -> None:
+    whole = finess(establishment("750000001", "620"), establishment("750000002", "355"))
+    assert theirs(whole.rstrip(b"\r\n") + end) == theirs(whole)
+
+
 def test_finess_with_headings_is_read_by_them() -> None:
     """In another order than the bare rows."""
     content = b"nofinesset;rs;categetab\n750000001;PHARMACIE;620\n750000002;CH;355\n"
