@@ -38,9 +38,8 @@ EVERY = 6 * 3_600.0  # seconds between looks
 AT_ONCE = 200  # letters
 MOST = 5_000  # letters that one announcement holds, and that one look deletes
 # What readers mark a letter with that they want to keep. Those of Thunderbird have a label called "Important" as well,
-# those of Evolution and of webmails too (RFC 8457): all of it is what the notice calls important.
-KEEPING = (FLAGGED, "$Important", "$label1", "$Labelimportant")
-_KEEPING = frozenset(map(str.lower, KEEPING))
+# those of Evolution and of webmails too (RFC 8457): all of it is what the notice calls important. In lower case.
+_KEEPING = frozenset({FLAGGED.lower(), "$important", "$label1", "$labelimportant"})
 _LOST, _SHUT = 1_800.0, 3 * 3_600.0  # seconds until the next look after trouble
 
 
@@ -188,8 +187,9 @@ class Retention:
     async def _over(self, mailbox: Mailbox, shelf: Shelf, before: datetime) -> AsyncIterator[Sequence[Described]]:
         """Letters of ours that arrived before, and that its readers have done with, some at a time, none of them []."""
         above = 0
+        # Not for labels, which _is_over sees: not every server takes a keyword that it does not know in a SEARCH.
         while uids := await mailbox.search(
-            above=above, flagged=shelf.done, unflagged=KEEPING, before=before, limit=AT_ONCE
+            above=above, flagged=shelf.done, unflagged=(FLAGGED,), before=before, limit=AT_ONCE
         ):
             above = uids[-1]
             known = await mailbox.describe(uids)
@@ -265,10 +265,10 @@ def notice_id(mailbox: Address, due_at: datetime) -> str:
 
 
 def _is_over(letter: Described, done: Collection[str], before: datetime) -> bool:
-    """As the search said, to the second; flags may have changed since."""
+    """As the search said, to the second; flags may have changed since. Their case means nothing."""
     arrived = letter.received_at is not None and letter.received_at < before
-    wanted = not _KEEPING.isdisjoint(map(str.lower, letter.flags))
-    return arrived and letter.letter_id is not None and letter.flags >= set(done) and not wanted
+    flags = set(map(str.lower, letter.flags))
+    return arrived and letter.letter_id is not None and flags.issuperset(map(str.lower, done)) and not flags & _KEEPING
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -173,7 +173,7 @@ class Mailbox(Protocol):
     ) -> Sequence[int]:
         """UIDs, ascending, the first ``limit`` at most, of messages that have all flags ``flagged`` and none of
         ``unflagged``, a UID greater than ``above``, one ``among`` those, and were received ``before`` that day. Not of
-        those that are marked as deleted.
+        those that are marked as deleted. Flags in whatever case.
         """
 
     async def describe(self, uids: Collection[int]) -> Mapping[int, Described]:

@@ -3,10 +3,11 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -217,6 +218,36 @@ async def test_what_a_mail_program_labels_important_stays(place: Place, label: s
         await mailbox.mark([labelled], add=(label,))
     assert ("retention.purged", 1) in await place.look(later=15)
     assert await place.letters() == ["LABELLED", "Q1", "notice"]
+
+
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)  # pymap keeps no keywords
+async def test_a_keyword_in_another_case_is_the_same(place: Place) -> None:
+    """A server shows it as it was first written, and searches for it without regard to that (RFC 3501 section 2.3.2)."""
+    shelves = (Shelf(folder="INBOX", done=("$integre",)),)
+    place.kept = replace(place.kept, shelves=shelves)
+    await place.put("Q1.0", "$Integre", days=100)
+    assert await place.look() == [("retention.announced", 1)]
+    assert ("retention.purged", 1) in await place.look(later=15)
+    assert await place.letters() == ["notice"]
+
+
+async def test_a_server_that_searches_for_no_label_is_looked_into_as_well(
+    twin: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not all that keep keywords, or do not say whether they do, know them in a SEARCH."""
+    really = MemoryMailbox.search
+
+    async def by_standard_flags(self: MemoryMailbox, **keys: Any) -> Sequence[int]:
+        if not all(each.startswith("\\") for each in (*keys.get("flagged", ()), *keys.get("unflagged", ()))):
+            raise MailboxRefused("memory: BAD")
+        return await really(self, **keys)
+
+    monkeypatch.setattr(MemoryMailbox, "search", by_standard_flags)
+    await twin.put("LABELLED.0", SEEN, "$label1", days=200)
+    await twin.put("Q1.0", days=100)
+    assert await twin.look() == [("retention.announced", 1)]
+    assert ("retention.purged", 1) in await twin.look(later=15)
+    assert await twin.letters() == ["LABELLED", "notice"]
 
 
 async def test_what_was_unread_or_flagged_when_it_was_announced_does_not_go(place: Place) -> None:

@@ -189,7 +189,8 @@ class MemoryMailbox:
             for uid, each in folder.messages.items()
             if uid > above
             if among is None or uid in among
-            if each.flags >= set(flagged) and not each.flags & {_DELETED, *unflagged}
+            if _in_any_case(each.flags) >= _in_any_case(flagged)
+            if not _in_any_case(each.flags) & _in_any_case({_DELETED, *unflagged})
             if before is None or _day(each.received_at) < before.date()
         ][:limit]
 
@@ -255,6 +256,11 @@ class MemoryMailbox:
         await self._store.tell(self._login)
         if own:
             self._seen = self._box().changes
+
+
+def _in_any_case(flags: Collection[str]) -> set[str]:
+    """Case says nothing in them (RFC 3501 section 2.3.2)."""
+    return {each.lower() for each in flags}
 
 
 def _day(when: datetime) -> date:
