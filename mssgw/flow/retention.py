@@ -20,6 +20,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.retention import Announced, Retained
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
+from mssgw.flow.untold import Place, Untold
 from mssgw.formats.purge_notice import PurgeNotice, write_purge_notice
 from mssgw.ports import Account, Clock, Mailbox, Mailboxes, Purges, Store, Telemetry
 from mssgw.ports.mailbox import (
@@ -61,7 +62,7 @@ class Kept:
 
 
 class Retention:
-    """Looks after one mailbox."""
+    """Looks after one mailbox. ``untold``: what is left by those before it; they may have lost their lease over it."""
 
     def __init__(
         self,
@@ -73,11 +74,12 @@ class Retention:
         live: Live,
         clock: Clock,
         telemetry: Telemetry,
+        untold: Untold | None = None,
     ) -> None:
         self._kept, self._mailboxes, self._purges, self._store = kept, mailboxes, purges, store
         self._live, self._clock, self._telemetry = live, clock, telemetry
         self._deleting = self._ending = False
-        self._owed: list[Entry] = []  # journal lines of what is gone already
+        self._untold = untold if untold is not None else Untold()
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds. Never raises but when cancelled."""
@@ -109,7 +111,7 @@ class Retention:
 
     async def look(self, mailbox: Mailbox) -> None:
         """Delete what is due, and announce what is next. Raises MailboxTrouble, StoreUnavailable."""
-        await self._pay()
+        await self._untold.tell(self._store)
         standing = False
         for shelf in self._kept.shelves:
             try:
@@ -146,39 +148,48 @@ class Retention:
             for start in range(0, len(due), AT_ONCE):
                 # By their numbers, and not by a search, which leaves out what is marked as deleted: so a look leaves
                 # letters whose connection was lost before they were expunged, and nobody would journal their end.
-                known = await mailbox.describe(due[start : start + AT_ONCE])
+                some = due[start : start + AT_ONCE]
+                known = await mailbox.describe(some)
+                await self._tell_gone(announced, some, known)
                 those = [each for each in known.values() if announced.covers(each.uid, each.received_at)]
                 those = [each for each in those if _is_over(each, shelf.done, announced.before)]
                 if self._ending or gone + len(those) > MOST:
                     return False
-                await self._delete(mailbox, those)
+                await self._delete(mailbox, announced, those)
                 gone += len(those)
         finally:
             self._telemetry.event("retention.purged", route=self._kept.account.name, count=gone)
         return True
 
-    async def _delete(self, mailbox: Mailbox, those: Sequence[Described]) -> None:
+    async def _delete(self, mailbox: Mailbox, announced: Announced, those: Sequence[Described]) -> None:
         if not those:
             return
+        uids = [each.uid for each in those]
+        begun = {_place(announced, each.uid): each.letter_id or "" for each in those}
+        self._untold.begun |= begun
         self._deleting = True
         try:
-            uids = [each.uid for each in those]
-            await mailbox.delete(uids)
+            try:
+                await mailbox.delete(uids)
+            except MailboxRefused:  # all are left: of one that goes later its reader made an end
+                for place in begun:
+                    del self._untold.begun[place]
+                raise
             left = (await mailbox.describe(uids)).keys()  # a server may say OK and do nothing, for lack of rights
-            gone = [each for each in those if each.uid not in left]
-            now = self._clock.now()
-            self._owed += [self._line(JournalEvent.PURGED, now, each.letter_id or "") for each in gone]
-            await self._pay()
+            await self._tell_gone(announced, uids, left)
         finally:
             self._deleting = False
         if left:
             raise MailboxRefused(f"{self._kept.account.host}: letters that were deleted are still there")
 
-    async def _pay(self) -> None:
-        """Nothing is deleted while the journal has not heard of what was. Raises StoreUnavailable."""
-        if self._owed:
-            await self._store.note(self._owed)
-            self._owed = []
+    async def _tell_gone(self, announced: Announced, uids: Collection[int], left: Collection[int]) -> None:
+        """Of these letters those whose deletion was begun, and that are not left, are gone."""
+        now = self._clock.now()
+        for uid in uids:
+            letter_id = self._untold.begun.pop(_place(announced, uid), None)
+            if letter_id is not None and uid not in left:
+                self._untold.lines.append(self._line(JournalEvent.PURGED, now, letter_id))
+        await self._untold.tell(self._store)
 
     def _line(self, event: JournalEvent, now: datetime, letter_id: str = "", detail: str = "") -> Entry:  # req: TRC-1
         about = letter_id.partition(".")[0]
@@ -257,6 +268,10 @@ class Retention:
         )
         content = written.content
         await mailbox.append(folder, letter_id, _once(content), size=len(content), received_at=now)
+
+
+def _place(announced: Announced, uid: int) -> Place:
+    return announced.mailbox, announced.folder, announced.uid_validity, uid
 
 
 def notice_id(mailbox: Address, due_at: datetime) -> str:

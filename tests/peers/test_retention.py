@@ -24,6 +24,7 @@ from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow import retention
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.retention import Kept, Retention, Shelf
+from mssgw.flow.untold import Untold
 from mssgw.ports import Mailbox
 from mssgw.ports.mailbox import FLAGGED, SEEN, MailboxLost, MailboxRefused
 from tests.contract.mailboxes import ImapOwner, MemoryOwner, Owner, pieces
@@ -66,6 +67,7 @@ class Place:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FixedClock = field(default_factory=lambda: FixedClock(datetime.now(UTC).replace(microsecond=0)))
     heard: Heard = field(default_factory=Heard)
+    untold: Untold = field(default_factory=Untold)
 
     def __post_init__(self) -> None:
         settings = Settings(hostname="gw.example", routes=RouteTable({}))
@@ -75,6 +77,7 @@ class Place:
         self.kept = Kept(account=self.owner.account, term=term, shelves=shelves)
 
     def retention(self) -> Retention:
+        """Whoever looks after it next, in the same process."""
         return Retention(
             self.kept,
             mailboxes=self.owner.mailboxes,
@@ -83,6 +86,7 @@ class Place:
             live=self.live,
             clock=self.clock,
             telemetry=self.heard,
+            untold=self.untold,
         )
 
     @asynccontextmanager
@@ -222,7 +226,7 @@ async def test_what_a_mail_program_labels_important_stays(place: Place, label: s
 
 @pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)  # pymap keeps no keywords
 async def test_a_keyword_in_another_case_is_the_same(place: Place) -> None:
-    """A server shows it as it was first written, and searches for it without regard to that (RFC 3501 section 2.3.2)."""
+    """A server shows it as it was first written, and finds it in any (RFC 3501 section 2.3.2)."""
     shelves = (Shelf(folder="INBOX", done=("$integre",)),)
     place.kept = replace(place.kept, shelves=shelves)
     await place.put("Q1.0", "$Integre", days=100)
@@ -291,24 +295,94 @@ async def test_what_a_lost_connection_left_marked_goes_with_the_next_look(
 async def test_the_journal_hears_of_what_went_while_the_store_was_away(
     twin: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And it deletes no more until then. Who looked lost its lease over it: another one of this process goes on."""
+    monkeypatch.setattr(retention, "AT_ONCE", 1)
     await twin.put("Q1.0", days=100)
+    await twin.put("Q2.0", days=100)
     await twin.look()
     twin.clock.pass_(days=15)
-    looks = twin.retention()
 
     async def away(*_: object) -> None:
         raise StoreUnavailable
 
-    async with twin.mailbox() as mailbox:
-        with monkeypatch.context() as broken:
-            broken.setattr(MemoryStore, "note", away)
-            for _ in range(2):
-                with pytest.raises(StoreUnavailable):
-                    await looks.look(mailbox)
-        assert await twin.letters() == ["notice"]
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryStore, "note", away)
         for _ in range(2):
-            await looks.look(mailbox)
+            with pytest.raises(StoreUnavailable):
+                await twin.look()
+    assert await twin.letters() == ["Q2", "notice"]
+    for _ in range(2):
+        await twin.look()
+    assert [line.spool_id for line in twin.journal] == ["", "Q1", "Q2"]
+
+
+@pytest.mark.parametrize("place", ["memory", "dovecot"], indirect=True)
+async def test_the_journal_hears_of_what_went_though_the_answer_was_lost(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow server goes on with what it was told, after we have given up waiting."""
+    await place.put("Q1.0", days=100)
+    await place.put("Q2.0", days=100)
+    await place.look()
+    really = {each: each.delete for each in (MemoryMailbox, ImapMailbox)}
+
+    async def unanswered(self: MemoryMailbox | ImapMailbox, uids: list[int]) -> None:
+        await really[type(self)](self, uids[:1])
+        raise MailboxLost("no answer in time")
+
+    with monkeypatch.context() as broken:
+        for each in really:
+            broken.setattr(each, "delete", unanswered)
+        with pytest.raises(MailboxLost):
+            await place.look(later=15)
+    assert await place.letters() == ["Q2", "notice"]
+    assert await place.look() == [("retention.purged", 1)]
+    assert await place.letters() == ["notice"]
+    assert [line.spool_id for line in place.journal] == ["", "Q1", "Q2"]
+
+
+async def test_the_journal_hears_of_what_went_though_the_server_would_not_say_so(
+    twin: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await twin.put("Q1.0", days=100)
+    await twin.look()
+    really = MemoryMailbox.delete
+
+    async def refused(*_: object) -> None:
+        raise MailboxRefused("memory: NO")
+
+    with monkeypatch.context() as broken:
+
+        async def deleted(self: MemoryMailbox, uids: list[int]) -> None:
+            await really(self, uids)
+            broken.setattr(MemoryMailbox, "describe", refused)
+
+        broken.setattr(MemoryMailbox, "delete", deleted)
+        with pytest.raises(MailboxRefused):
+            await twin.look(later=15)
+    await twin.look()
     assert [line.spool_id for line in twin.journal] == ["", "Q1"]
+
+
+async def test_what_the_server_refused_to_delete_is_no_deletion_when_it_goes_later(
+    twin: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reader did that."""
+    await twin.put("Q1.0", days=100)
+    await twin.look()
+
+    async def refused(*_: object) -> None:
+        raise MailboxRefused("memory: NO")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MemoryMailbox, "delete", refused)
+        with pytest.raises(MailboxRefused):
+            await twin.look(later=15)
+    async with twin.mailbox() as mailbox:
+        await mailbox.open("INBOX")
+        await mailbox.delete([min(await mailbox.search())])
+    await twin.look()
+    assert [line.event for line in twin.journal] == [JournalEvent.ANNOUNCED]
 
 
 async def test_the_notice_need_not_stay(twin: Place) -> None:
