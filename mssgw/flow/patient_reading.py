@@ -59,14 +59,14 @@ class _Place:
 class Case:
     """A patient's mailbox, with the letters in it that are waited for, by their ids.
 
-    ``missed``: in an inbox of which UIDVALIDITY, and since when.
+    ``missed``: whether in the inbox that it was put into, and since when.
     """
 
     address: Address
     account: Account
     letters: dict[str, Unopened] = field(default_factory=dict)
     places: dict[str, _Place] = field(default_factory=dict)
-    missed: dict[str, tuple[int, datetime]] = field(default_factory=dict)
+    missed: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
 
     @property
     def latest(self) -> datetime:
@@ -223,8 +223,11 @@ class PatientReading:
 
 
 def _is_gone(case: Case, letter: Unopened, uid_validity: int, now: datetime) -> bool:
-    """Whether it has been missed for long enough in the inbox that is there now; ``case`` remembers since when."""
-    if case.missed.get(letter.letter_id, (0, now))[0] != uid_validity:
-        case.missed[letter.letter_id] = uid_validity, now
+    """Whether it has been missed for long enough in such an inbox; ``case`` remembers since when.
+
+    A store that numbers its inbox anew for each session keeps nobody waiting for longer.
+    """
     same = letter.place is None or letter.place[0] == uid_validity
+    if case.missed.get(letter.letter_id, (not same, now))[0] != same:
+        case.missed[letter.letter_id] = same, now
     return now >= case.missed[letter.letter_id][1] + (GONE_AFTER if same else GONE_AFTER_ANEW)

@@ -338,6 +338,21 @@ async def test_no_letter_is_taken_for_gone_while_another_inbox_stands_in_its_pla
     assert place.heard.names.count("receipts.letter_gone") == 1
 
 
+async def test_a_letter_is_gone_in_the_end_where_each_look_finds_another_inbox(place: Place) -> None:
+    """As of a server that cannot write its index down: a letter that was removed would be looked for for ever."""
+    await place.patient()
+    await place.deliver("Q1")
+    inbox = place.mail.boxes[login_of(PATIENT)].folders[INBOX]
+    inbox.messages.clear()
+    async with running(place.watch()):
+        for hours in (0, 5, 5, 5):
+            inbox.uid_validity += 1
+            place.clock.pass_(hours=hours)
+            await until(lambda: place.mail.open_now)
+            await asyncio.sleep(0.1)
+    assert place.heard.names == ["receipts.letter_gone"]
+
+
 @pytest.mark.parametrize("trouble", [MailboxRefused, NoSuchFolder])
 async def test_no_letter_is_taken_for_gone_while_the_inbox_cannot_be_opened(
     place: Place, monkeypatch: pytest.MonkeyPatch, trouble: type[MailboxTrouble]
