@@ -113,3 +113,26 @@ async def test_the_pieces_of_a_large_letter_wait_for_no_standby_and_the_letter_i
         await gives_up_waiting(server)
         with pytest.raises(CommitInDoubt):
             await asked
+
+
+async def test_the_body_of_a_letter_whose_commit_is_in_doubt_is_no_garbage(
+    open_postgres: OpenPlace, bodies: SpoolSql, server: PostgresServer
+) -> None:
+    """Nobody sees the letter before the standby is back: kept then without its body, it would never arrive."""
+    count = "SELECT count(*) FROM body_segments"
+    async with open_postgres() as place, standby_away(server):
+        sink = bodies.create("LARGE")
+        await sink.write(PDF * 2000)
+        body = await sink.close(size=1)
+        stored = server.sql(count, "contract")
+        asked = asyncio.create_task(place.store.accept(acceptance("LARGE", place.clock, body=body)))
+        async with asyncio.timeout(30):
+            while not server.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        async with asyncio.timeout(5):
+            await bodies.remove("LARGE")  # as a sweep does, after an hour
+        await gives_up_waiting(server)
+        with pytest.raises(CommitInDoubt):
+            await asked
+        assert server.sql(count, "contract") == stored
+        assert (await place.store.load("LARGE")).body.spool_id == "LARGE"

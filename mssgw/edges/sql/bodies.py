@@ -38,7 +38,10 @@ _SOME = (
     .where(_OF, body_segments.c.number >= bindparam("start"), body_segments.c.number < bindparam("end"))
     .order_by(body_segments.c.number)
 )
-# Not while a delivery is open: a commit may have succeeded although its answer was lost with the connection.
+# Not while a delivery is open: a commit may have succeeded although its answer was lost with the connection. Nor while
+# one that waits for a standby holds them (Intake._require_body): its deliveries are seen only when that is back. What
+# is locked first is not held any more, so the look at the deliveries, after it, sees all of a letter or none.
+_FREE = select(body_segments.c.number).where(_OF).with_for_update(skip_locked=True)
 _REMOVE = delete(body_segments).where(
     _OF,
     ~select(deliveries.c.spool_id)
@@ -216,7 +219,7 @@ class SegmentRows:
         with self._lock:
             self._over = True
             if self._next:
-                self._spool.within(lambda connection: connection.execute(_REMOVE, {"of": self._id}))
+                self._spool.within(lambda connection: _remove(connection, [self._id]))
 
 
 def _wait_for_no_standby(driver: Any, _record: object) -> None:
@@ -230,7 +233,8 @@ def _wait_for_no_standby(driver: Any, _record: object) -> None:
 
 def _remove(connection: Connection, spool_ids: Sequence[str]) -> None:
     for spool_id in spool_ids:  # no executemany: NOT IN has as many parameters as it has values
-        connection.execute(_REMOVE, {"of": spool_id})
+        if connection.execute(_FREE, {"of": spool_id}).first() is not None:
+            connection.execute(_REMOVE, {"of": spool_id})
 
 
 def _insert(connection: Connection, insert: Any, rows: list[dict[str, Any]], spool_id: str, start: int) -> None:
