@@ -136,3 +136,26 @@ async def test_the_body_of_a_letter_whose_commit_is_in_doubt_is_no_garbage(
             await asked
         assert server.sql(count, "contract") == stored
         assert (await place.store.load("LARGE")).body.spool_id == "LARGE"
+
+
+@pytest.mark.parametrize(
+    "condition", ["feature_not_supported", "invalid_transaction_termination", "object_not_in_prerequisite_state"]
+)
+async def test_where_a_server_does_not_let_itself_be_asked_mail_goes_on_after_a_commit_in_doubt(
+    open_postgres: OpenPlace, server: PostgresServer, monkeypatch: pytest.MonkeyPatch, condition: str
+) -> None:
+    """As before it was asked: a connection that broke once must not end all mail until the next start."""
+    monkeypatch.setattr(postgres_standby, "_ASK", f"DO $$ BEGIN RAISE {condition}; END $$")
+    async with open_postgres() as place:
+        place.store._session.writer._unconfirmed = True
+        await place.keep("A")
+
+
+async def test_a_warning_of_something_else_does_not_say_that_a_standby_is_away(
+    open_postgres: OpenPlace, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An extension may warn of any statement, each time."""
+    monkeypatch.setattr(postgres_standby, "_ASK", "DO $$ BEGIN RAISE WARNING 'old'; END $$")
+    async with open_postgres() as place:
+        place.store._session.writer._unconfirmed = True
+        await place.keep("A")

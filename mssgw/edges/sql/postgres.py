@@ -205,8 +205,8 @@ class Postgres:
     def confirms(self, connection: Connection) -> bool:
         """A standby that is away lets COMMIT wait until it is back, whatever our limits: see postgres_standby."""
         self.committing(connection)
-        postgres_standby.ask(_driver(connection), _STATEMENT_LIMIT)
-        return self.committed(connection)
+        in_time = postgres_standby.ask(_driver(connection), _STATEMENT_LIMIT)
+        return in_time or self.committed(connection)  # an extension may warn of any statement
 
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """No delete overwrites anything here; see scrub()."""
