@@ -12,6 +12,7 @@ from mssgw.core.errors import CommitInDoubt, StoreUnavailable
 from mssgw.edges.sql import database, postgres_standby
 from mssgw.edges.sql.bodies import SpoolSql
 from mssgw.edges.sql.units import Unit
+from mssgw.ports import Body
 from tests.contract.conftest import OpenPlace
 from tests.contract.letters import PDF, acceptance
 from tests.peers.postgresql import PostgresServer
@@ -113,6 +114,34 @@ async def test_the_pieces_of_a_large_letter_wait_for_no_standby_and_the_letter_i
         await gives_up_waiting(server)
         with pytest.raises(CommitInDoubt):
             await asked
+
+
+async def test_while_no_standby_confirms_a_commit_no_piece_of_a_large_letter_is_stored(
+    open_postgres: OpenPlace, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt of its sender, each try at a notice, would swell the WAL that the primary keeps for the standby."""
+    monkeypatch.setattr(postgres_standby, "CONFIRM_LIMIT", 1)
+    async with open_postgres() as place:
+        bodies = SpoolSql(place.store._session.database)
+
+        async def stored(name: str) -> Body:
+            sink = bodies.create(name)
+            await sink.write(PDF * 2000)
+            return await sink.close(size=1)
+
+        async with standby_away(server):
+            asked = asyncio.create_task(place.store.accept(acceptance("FIRST", place.clock)))
+            await gives_up_waiting(server)
+            with pytest.raises(CommitInDoubt):
+                await asked
+            with pytest.raises(StoreUnavailable):
+                await place.keep("SECOND")
+            with pytest.raises(StoreUnavailable, match="no standby confirms"):
+                await stored("LARGE")
+            assert not server.sql("SELECT 1 FROM body_segments", "contract")
+        await place.keep("B")
+        await place.store.accept(acceptance("LARGE", place.clock, body=await stored("LARGE")))
+        await bodies.close()
 
 
 async def test_the_body_of_a_letter_whose_commit_is_in_doubt_is_no_garbage(

@@ -23,6 +23,7 @@ from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
 from mssgw.edges.sql.waiting import FINAL
+from mssgw.edges.sql.writer import NO_STANDBY
 from mssgw.edges.vault import SEGMENT_OVERHEAD, MessageCipher
 from mssgw.ports import Body, Meter, Store
 
@@ -142,6 +143,14 @@ class SpoolSql(Arrivals):
         self._meter.count("body", "kept")
         return done
 
+    def refuse_unconfirmed(self) -> None:
+        """Raise StoreUnavailable while no letter is kept: each attempt would swell the WAL that a standby lacks.
+
+        The writer asks again with the next commit that is wanted, a lease's within seconds.
+        """
+        if self._database.unconfirmed:
+            raise StoreUnavailable(NO_STANDBY)
+
     def _tried(self, work: Callable[[Connection], T]) -> T:
         """The same for what no letter waits for."""
         stale = getattr(self._own, "connection", None) is not None
@@ -203,6 +212,7 @@ class SegmentRows:
         with self._lock:
             if self._over or not sealed:
                 return
+            self._spool.refuse_unconfirmed()
             insert = body_segments.insert().values(written_at=_NOW)
             rows = [
                 {"spool_id": self._id, "number": number, "sealed": segment}

@@ -75,6 +75,7 @@ class Postgres:
         False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
     )
     reads_in_autocommit = False
+    unconfirmed = False
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
 
     def __init__(self, url: URL) -> None:
