@@ -38,9 +38,14 @@ def the_database_is_known(store: StoreSettings) -> Found:
 
 
 def _postgres(url: str) -> Found:
-    parts = urlsplit(url)
+    expected = 'expected "postgresql+psycopg://user@host/database"'
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets; its text may quote a password
+        yield Complaint(("store", "url"), expected)
+        return
     if parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/"):
-        yield Complaint(("store", "url"), 'expected "postgresql+psycopg://user@host/database"')
+        yield Complaint(("store", "url"), expected)
     elif parts.password is not None:
         message = 'expected no password here: put it in a file, and password_file = "credential:database-password"'
         yield Complaint(("store", "url"), message)

@@ -23,6 +23,7 @@ from mssgw.edges.spool_memory import Arrivals, MemoryBudget
 from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.tables import body_segments, deliveries, messages
 from mssgw.edges.sql.waiting import FINAL
+from mssgw.edges.sql.writer import NO_STANDBY
 from mssgw.edges.vault import SEGMENT_OVERHEAD, MessageCipher
 from mssgw.ports import Body, Meter, Store
 
@@ -38,7 +39,10 @@ _SOME = (
     .where(_OF, body_segments.c.number >= bindparam("start"), body_segments.c.number < bindparam("end"))
     .order_by(body_segments.c.number)
 )
-# Not while a delivery is open: a commit may have succeeded although its answer was lost with the connection.
+# Not while a delivery is open: a commit may have succeeded although its answer was lost with the connection. Nor while
+# one that waits for a standby holds them (Intake._require_body): its deliveries are seen only when that is back. What
+# is locked first is not held any more, so the look at the deliveries, after it, sees all of a letter or none.
+_FREE = select(body_segments.c.number).where(_OF).with_for_update(skip_locked=True)
 _REMOVE = delete(body_segments).where(
     _OF,
     ~select(deliveries.c.spool_id)
@@ -139,6 +143,14 @@ class SpoolSql(Arrivals):
         self._meter.count("body", "kept")
         return done
 
+    def refuse_unconfirmed(self) -> None:
+        """Raise StoreUnavailable while no letter is kept: each attempt would swell the WAL that a standby lacks.
+
+        The writer asks again with the next commit that is wanted, a lease's within seconds.
+        """
+        if self._database.unconfirmed:
+            raise StoreUnavailable(NO_STANDBY)
+
     def _tried(self, work: Callable[[Connection], T]) -> T:
         """The same for what no letter waits for."""
         stale = getattr(self._own, "connection", None) is not None
@@ -200,6 +212,7 @@ class SegmentRows:
         with self._lock:
             if self._over or not sealed:
                 return
+            self._spool.refuse_unconfirmed()
             insert = body_segments.insert().values(written_at=_NOW)
             rows = [
                 {"spool_id": self._id, "number": number, "sealed": segment}
@@ -216,7 +229,7 @@ class SegmentRows:
         with self._lock:
             self._over = True
             if self._next:
-                self._spool.within(lambda connection: connection.execute(_REMOVE, {"of": self._id}))
+                self._spool.within(lambda connection: _remove(connection, [self._id]))
 
 
 def _wait_for_no_standby(driver: Any, _record: object) -> None:
@@ -230,7 +243,8 @@ def _wait_for_no_standby(driver: Any, _record: object) -> None:
 
 def _remove(connection: Connection, spool_ids: Sequence[str]) -> None:
     for spool_id in spool_ids:  # no executemany: NOT IN has as many parameters as it has values
-        connection.execute(_REMOVE, {"of": spool_id})
+        if connection.execute(_FREE, {"of": spool_id}).first() is not None:
+            connection.execute(_REMOVE, {"of": spool_id})
 
 
 def _insert(connection: Connection, insert: Any, rows: list[dict[str, Any]], spool_id: str, start: int) -> None:

@@ -60,6 +60,8 @@ class Database(Protocol):
     present: tuple[ColumnElement[datetime], ...]
     #: What its threads are at.
     under_way: UnderWay
+    #: No standby confirmed a COMMIT when last asked: nothing is kept, so nothing need be stored for it.
+    unconfirmed: bool
     #: Asked at each connect, where there are passwords; None: as the URL says.
     password: Callable[[], str | None]
 
@@ -151,6 +153,7 @@ class Sqlite:
     scrubs_at_once = True
     may_resurrect = True
     reads_in_autocommit = True
+    unconfirmed = False
     present: tuple[ColumnElement[datetime], ...] = ()
 
     def __init__(self, url: URL) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from mssgw.core.conversation import TRANSITIONS, Event, Move, Pair, State
 from mssgw.core.errors import Gone
@@ -104,9 +104,13 @@ class Intake:
                 raise Conflict("the conversation was closed meanwhile")
 
     def _require_body(self, connection: Connection, body: Body) -> None:
-        """A failover may have lost what a server that is gone had called durable: better no 250 than no letter."""
-        there = select(func.count()).where(body_segments.c.spool_id == body.spool_id)
-        if connection.execute(there).scalar() != -(-body.wire_size // SEGMENT):
+        """A failover may have lost what a server that is gone had called durable: better no 250 than no letter.
+
+        What is there stays until the commit has ended: while it is in doubt the body looks like garbage.
+        """
+        segments = select(body_segments.c.number).where(body_segments.c.spool_id == body.spool_id)
+        there = segments.with_for_update(read=True, key_share=True)
+        if len(connection.execute(there).all()) != -(-body.wire_size // SEGMENT):
             raise Gone("the body of the letter is not in the database any more")
 
     def _receipt(self, connection: Connection, receipt: ReceiptSeen, at: datetime) -> None:

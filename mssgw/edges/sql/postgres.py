@@ -75,6 +75,7 @@ class Postgres:
         False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
     )
     reads_in_autocommit = False
+    unconfirmed = False
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
 
     def __init__(self, url: URL) -> None:
@@ -205,8 +206,8 @@ class Postgres:
     def confirms(self, connection: Connection) -> bool:
         """A standby that is away lets COMMIT wait until it is back, whatever our limits: see postgres_standby."""
         self.committing(connection)
-        postgres_standby.ask(_driver(connection), _STATEMENT_LIMIT)
-        return self.committed(connection)
+        in_time = postgres_standby.ask(_driver(connection), _STATEMENT_LIMIT)
+        return in_time or self.committed(connection)  # an extension may warn of any statement
 
     def keyless(self, connection: Connection) -> AbstractContextManager[None]:
         """No delete overwrites anything here; see scrub()."""

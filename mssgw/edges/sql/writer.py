@@ -23,6 +23,8 @@ _MOST_LOCKED = 5  # units of a batch that may wait for a lock each: then it is n
 _HURRY = 60.0  # seconds in which a lock that was waited for in vain is taken to be there still
 _TRIES = 8  # of a transaction that meets another node's
 
+NO_STANDBY = "no standby confirms a COMMIT: see synchronous_standby_names"
+
 
 class Unconfirmed(StoreUnavailable):
     """Commits are in doubt since one was: nothing was kept."""
@@ -164,8 +166,9 @@ class Writer(Worker):
     def _transaction(self, connection: Connection) -> Iterator[None]:
         self._in_doubt = False
         if self._unconfirmed:
-            if not self.database.confirms(connection):
-                raise Unconfirmed("no standby confirms a COMMIT: see synchronous_standby_names")
+            self.database.unconfirmed = not self.database.confirms(connection)
+            if self.database.unconfirmed:
+                raise Unconfirmed(NO_STANDBY)
             self._unconfirmed = False
         with connection.begin():
             self._admit(connection)

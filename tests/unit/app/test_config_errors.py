@@ -231,6 +231,13 @@ MISTAKES = [
         "store.url",
         "user@host/database",
     ),
+    (
+        'state_dir = "state"',
+        'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://mssgw@[2001:db8::1/mssgw"',
+        5,
+        "store.url",
+        "user@host/database",
+    ),
     ('message_size = "10 MiB"', "recipients = 99", 50, "limits.recipients", "at least 100"),
     ('message_size = "10 MiB"', "recipients = true", 50, "limits.recipients", "a whole number"),
     (
