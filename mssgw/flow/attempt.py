@@ -106,10 +106,11 @@ class Attempts:
         await self._store.settle(settlements)
 
     async def give_back(self, job: Job) -> None:
-        """Give a job back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
+        """Give a job that waited too long back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
 
         Left to lapse, its lease would be renewed as long as other letters are in memory that were claimed with it.
         """
+        self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
         outcome = Deferred(reply=INTERNAL_ERROR)
         await self._store.settle([Settlement(after=each, lease=job.lease, outcome=outcome) for each in job.deliveries])
 
