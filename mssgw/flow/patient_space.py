@@ -111,7 +111,7 @@ class PatientNotices:
         return route is not None and route.patients
 
     async def _answer(self, stored: Stored, delivery: Delivery, account: AccountState) -> tuple[Entry, ...]:
-        """Mon espace santé's notice to the sender; none to automatic mail, none that was not wanted (RFC 3461)."""
+        """Mon espace santé's notice to the sender; none where may_be_answered() forbids it, or he wants none."""
         sender, path, settings = stored.envelope.reverse_path, delivery.forward_path, self._live.settings
         if sender is None or not may_be_answered(stored.facts) or not path.wants(Notify.FAILURE):  # req: NDR-7
             self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=account.value)
