@@ -15,7 +15,7 @@ from mssgw.flow.receipt_posts import ReceiptPosts
 from mssgw.flow.receipts_watch import ReceiptWatch, Watched
 from mssgw.flow.retention import Kept, Retention
 from mssgw.flow.retention_posts import RetentionPosts
-from mssgw.flow.untold import Untold
+from mssgw.flow.unjournalled import Unjournalled
 from mssgw.ports import Mailboxes, Telemetry
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class MailboxWork:
     ) -> None:
         self._rest, self._mailboxes, self._live, self._telemetry = rest, mailboxes, live, telemetry
         self._own = OwnLetters(store=rest.store, spool=rest.spool, live=live)
-        self._collectors, self._untold = collectors, Untold()
+        self._collectors, self._unjournalled = collectors, Unjournalled()
 
         def leases() -> NamedLeases:
             return NamedLeases(rest.leases, clock=rest.clock, node=node, lasting=lasting)
@@ -105,5 +105,5 @@ class MailboxWork:
             live=self._live,
             clock=self._rest.clock,
             telemetry=self._telemetry,
-            untold=self._untold,
+            unjournalled=self._unjournalled,
         )

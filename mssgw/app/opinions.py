@@ -22,8 +22,8 @@ from mssgw.core.verdict import Verdict
 from mssgw.edges.validators import ProcessValidators
 from mssgw.flow.documents import Documents, order_of
 from mssgw.flow.inspect import Inspector
+from mssgw.flow.reading import scanner_for
 from mssgw.flow.release import Judge, Judgement
-from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire, unstuffed
 
 _DEADLINE = 20.0  # seconds for the documents of one letter
@@ -55,12 +55,7 @@ class Opinions:
     ) -> tuple[Facts, Verdict]:
         wire = to_wire(content)
         who = self._client(client, sender)
-        scanner = Scanner(
-            hostname=self._settings.hostname,
-            collected=who.role is Role.COLLECTED,
-            person_header=who.person_header,
-            person_received=who.person_received,
-        )
+        scanner = scanner_for(who, self._settings.hostname)
         scanner.feed(wire)
         envelope = Envelope(
             reverse_path=sender,

@@ -19,10 +19,12 @@ def may_be_answered(facts: Facts) -> bool:
     if facts.envelope.reverse_path is None or facts.sender_party is Party.PATIENT_SPACE:  # req: NDR-7
         return False
     head = facts.head
-    if head is None or head.content is not Content.ORDINARY:
-        return head is None
+    if head is None:
+        return True
+    if head.content is not Content.ORDINARY or head.auto_submitted == "auto-replied":
+        return False
     to_a_server = any(path.address.key.partition("@")[0] == ROBOT for path in facts.envelope.forward_paths)
-    return head.auto_submitted == "no" or not (head.auto_submitted == "auto-replied" or to_a_server)
+    return head.auto_submitted == "no" or not to_a_server
 
 
 def told_of_opening(head: MessageHead | None, back: Address | None) -> Address | None:  # req: MDN-2, MDN-4, SD-13

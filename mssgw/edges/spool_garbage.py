@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.ports import Spool, Store
 
-Stamp = tuple[int, int]  # of a file: time of change (ns), inode
+Stamp = tuple[int, int]  # of a file: time of change (ns), inode; of rows: when the last was written, how many they are
 
 
 async def remove_garbage(spool: Spool, known: Store, old: Iterable[str]) -> int:
@@ -20,10 +20,10 @@ async def remove_garbage(spool: Spool, known: Store, old: Iterable[str]) -> int:
 
 
 class Suspects:
-    """Files that look old and have no row, and since when they are known to rest: memory of a few names.
+    """Bodies that look old and have no row, and since when they are known to rest: memory of a few names.
 
-    How old a file looks is told by a clock that can be set, forward by hours too, and a letter that is coming in has no
-    row yet. So a file goes only when an earlier sweep saw it just so, long enough ago by ``clock``: seconds that nobody
+    How old a body looks is told by a clock that can be set, forward by hours too, and a letter that is coming in has no
+    row yet. So a body goes only when an earlier sweep saw it just so, long enough ago by ``clock``: seconds that nobody
     sets, those by which the listener limits its senders.
     """
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from mssgw.core.clients import Client
 from mssgw.core.decide import decide, hold_undecided
-from mssgw.core.envelope import Envelope, Role
+from mssgw.core.envelope import Envelope
 from mssgw.core.errors import CommitInDoubt, GatewayError, StoreUnavailable
 from mssgw.core.facts import Facts
 from mssgw.core.message import MessageHead
@@ -29,9 +29,8 @@ from mssgw.flow.deliver import Deliverer
 from mssgw.flow.documents import Documents
 from mssgw.flow.ids import new_id
 from mssgw.flow.inspect import Inspector
-from mssgw.flow.reading import READING_TOO_LONG, Reading, Turns
+from mssgw.flow.reading import READING_TOO_LONG, Reading, Turns, scanner_for
 from mssgw.formats.data_phase import Problem
-from mssgw.formats.mime import Scanner
 from mssgw.ports import Acceptance, Body, Clock, Collected, Conflict, Spool, Store, Stored, Telemetry
 
 STRIKES_BEFORE_HOLD = 3  # req: SD-10
@@ -59,13 +58,7 @@ class IncomingLetter:
     def __init__(self, means: Means, settings: Settings, client: Client, envelope: Envelope) -> None:
         self._means, self._settings, self._client, self._envelope = means, settings, client, envelope
         self.spool_id = new_id(means.clock.now())
-        scanner = Scanner(
-            hostname=settings.hostname,
-            collected=client.role is Role.COLLECTED,
-            person_header=client.person_header,
-            person_received=client.person_received,
-        )
-        self._reading = Reading(scanner, means.turns)
+        self._reading = Reading(scanner_for(client, settings.hostname), means.turns)
         self._sink = means.spool.create(self.spool_id)
         self._body: Body | None = None
         self._report: Report | None = None

@@ -18,7 +18,7 @@ from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.core.routes import Route
 from mssgw.flow.lanes import Job, Lane
 from mssgw.flow.live import Live
-from mssgw.flow.notices import Kept, Notices, Result
+from mssgw.flow.notices import KeptNotices, Notices, Result
 from mssgw.flow.outcomes import after_attempt, are_last_words, journal_line, waits_with
 from mssgw.flow.patient_space import PatientNotices, to_be_opened
 from mssgw.ports import Clock, HalfSettled, Settlement, Spool, StillOurs, Store, Stored, Telemetry, Transport
@@ -106,10 +106,11 @@ class Attempts:
         await self._store.settle(settlements)
 
     async def give_back(self, job: Job) -> None:
-        """Give a job back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
+        """Give a job that waited too long back as it was claimed, as far as it is still ours. Raises StoreUnavailable.
 
         Left to lapse, its lease would be renewed as long as other letters are in memory that were claimed with it.
         """
+        self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
         outcome = Deferred(reply=INTERNAL_ERROR)
         await self._store.settle([Settlement(after=each, lease=job.lease, outcome=outcome) for each in job.deliveries])
 
@@ -242,7 +243,7 @@ class Attempts:
         self, stored: Stored, job: Job, results: Sequence[Result], *, late: bool
     ) -> Mapping[int, tuple[Entry, ...]] | None:
         """Keep the notices that are due; journal lines by delivery number, or None when we failed to write one."""
-        kept: Kept = {}  # what the store took before it was away is not told twice
+        kept: KeptNotices = {}  # what the store took before it was away is not told twice
         try:
             return await self._insist(job, lambda: self._notices.send(stored, results, is_late=late, kept=kept))
         except StoreUnavailable:

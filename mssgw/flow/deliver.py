@@ -279,12 +279,12 @@ class Deliverer:
                 raise NoLongerOurs  # the store did not answer for long: soon the lease lapses
             if not self._moved(route_name, job, stored):
                 await self._attempts.make(lane, stored, job, partial(self._leases.lasts, job.lease))
-        except (Gone, Undecryptable, NoLongerOurs) as error:
-            # Under a lease that lapsed, what is missing may have been sent by somebody else, and erased since.
-            if not isinstance(error, NoLongerOurs) and self._leases.lasts(job.lease):
+        except NoLongerOurs:
+            await self._attempts.give_back(job)
+        except (Gone, Undecryptable) as error:
+            if self._leases.lasts(job.lease):
                 await self._attempts.set_aside(job, error)
-            else:
-                self._telemetry.event("delivery.waited_too_long", queue_id=job.spool_id)
+            else:  # what is missing may have been sent by somebody else, and erased since
                 await self._attempts.give_back(job)
 
     def _moved(self, route_name: str, job: Job, stored: Stored) -> bool:

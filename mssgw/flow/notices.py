@@ -23,7 +23,7 @@ from mssgw.ports import Clock, Spool, Store, Stored, Telemetry
 ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
 
 Result = tuple[Delivery, Outcome]
-Kept = dict[Notify | int, list[tuple[int, Entry]]]  # by kind, and by delivery: lines with the numbers of theirs
+KeptNotices = dict[Notify | int, list[tuple[int, Entry]]]  # by kind, and by delivery: lines with the numbers of theirs
 
 
 class Notices:
@@ -35,7 +35,7 @@ class Notices:
         self._own = OwnLetters(store=store, spool=spool, live=live)
 
     async def send(
-        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: Kept | None = None
+        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: KeptNotices | None = None
     ) -> Mapping[int, tuple[Entry, ...]]:
         """Keep the notices that are due, one for each kind; journal lines by delivery number say so.
 

@@ -73,6 +73,17 @@ class Case:
         """When the last of them was delivered. There is one at least."""
         return max(each.delivered_at for each in self.letters.values())
 
+    def miss(self, letter: Unopened, uid_validity: int, now: datetime) -> bool:
+        """Remember that it was not found, the inbox having that number; whether that is so for long enough: it is gone.
+
+        All inboxes but the one that it was put into are one: a store that numbers its inbox anew for each session would
+        else begin the wait with each.
+        """
+        same = letter.place is None or letter.place[0] == uid_validity
+        if self.missed.get(letter.letter_id, (not same, now))[0] != same:
+            self.missed[letter.letter_id] = same, now
+        return now >= self.missed[letter.letter_id][1] + (GONE_AFTER if same else GONE_AFTER_ANEW)
+
     def forget(self, letter_id: str) -> None:
         self.letters.pop(letter_id, None)
         self.places.pop(letter_id, None)
@@ -106,7 +117,7 @@ class PatientReading:
             if place is not None:
                 case.places[letter.letter_id] = place
                 case.missed.pop(letter.letter_id, None)
-            elif _is_gone(case, letter, opened.uid_validity, now):
+            elif case.miss(letter, opened.uid_validity, now):
                 await self._done(case, letter)
                 self._telemetry.event("receipts.letter_gone", queue_id=letter.spool_id, route=case.account.name)
 
@@ -220,14 +231,3 @@ class PatientReading:
     async def _done(self, case: Case, letter: Unopened) -> None:
         await self._memory.opened(letter)
         case.forget(letter.letter_id)
-
-
-def _is_gone(case: Case, letter: Unopened, uid_validity: int, now: datetime) -> bool:
-    """Whether it has been missed for long enough in such an inbox; ``case`` remembers since when.
-
-    A store that numbers its inbox anew for each session keeps nobody waiting for longer.
-    """
-    same = letter.place is None or letter.place[0] == uid_validity
-    if case.missed.get(letter.letter_id, (not same, now))[0] != same:
-        case.missed[letter.letter_id] = same, now
-    return now >= case.missed[letter.letter_id][1] + (GONE_AFTER if same else GONE_AFTER_ANEW)

@@ -26,7 +26,7 @@ from mssgw.core.settings import Settings
 from mssgw.core.unopened import Unopened
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
-from mssgw.flow.notices import Kept, Notices, Result
+from mssgw.flow.notices import KeptNotices, Notices, Result
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
 from mssgw.formats.patient_notices import NotDelivered, write_not_delivered, write_something_waits
 from mssgw.ports import Clock, Patients, StillOurs, Stored, Telemetry, Transport, always
@@ -82,7 +82,7 @@ class PatientNotices:
         self._clock, self._telemetry, self._live = clock, telemetry, live
 
     async def send(
-        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: Kept | None = None
+        self, stored: Stored, results: Sequence[Result], *, is_late: bool, kept: KeptNotices | None = None
     ) -> Entries:
         """See Notices.send: a delivery that the registry ended has its own notice instead of a failure notice."""
         kept = {} if kept is None else kept
@@ -111,7 +111,7 @@ class PatientNotices:
         return route is not None and route.patients
 
     async def _answer(self, stored: Stored, delivery: Delivery, account: AccountState) -> tuple[Entry, ...]:
-        """Mon espace santé's notice to the sender; none to automatic mail, none that was not wanted (RFC 3461)."""
+        """Mon espace santé's notice to the sender; none where may_be_answered() forbids it, or he wants none."""
         sender, path, settings = stored.envelope.reverse_path, delivery.forward_path, self._live.settings
         if sender is None or not may_be_answered(stored.facts) or not path.wants(Notify.FAILURE):  # req: NDR-7
             self._telemetry.event("notice.not_due", queue_id=stored.spool_id, kinds=account.value)

@@ -10,6 +10,8 @@ from functools import partial
 from time import monotonic
 from typing import TypeVar
 
+from mssgw.core.clients import Client
+from mssgw.core.envelope import Role
 from mssgw.core.errors import GatewayError
 from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
@@ -20,6 +22,16 @@ LONG = 16_384  # octets of a header; shorter ones are read at once: up to 15 ms
 BREATH = 0.005  # seconds that all readings together may take before everybody else has a turn
 READING_TOO_LONG = Reply(451, "4.3.0", "Examen du message trop long, reessayez plus tard")
 Read = TypeVar("Read")
+
+
+def scanner_for(client: Client, hostname: str) -> Scanner:
+    """What a letter of this client is read with, on its way in or when somebody asks what would be decided of it."""
+    return Scanner(
+        hostname=hostname,
+        collected=client.role is Role.COLLECTED,
+        person_header=client.person_header,
+        person_received=client.person_received,
+    )
 
 
 class TooManyLong(GatewayError):

@@ -20,7 +20,7 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.retention import Announced, Retained
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
-from mssgw.flow.untold import Place, Untold
+from mssgw.flow.unjournalled import Place, Unjournalled
 from mssgw.formats.purge_notice import PurgeNotice, write_purge_notice
 from mssgw.ports import Account, Clock, Mailbox, Mailboxes, Purges, Store, Telemetry
 from mssgw.ports.mailbox import (
@@ -62,7 +62,7 @@ class Kept:
 
 
 class Retention:
-    """Looks after one mailbox. ``untold``: what is left by those before it; they may have lost their lease over it."""
+    """Looks after one mailbox. ``unjournalled``: left by those before it, who may have lost their lease over it."""
 
     def __init__(
         self,
@@ -74,12 +74,12 @@ class Retention:
         live: Live,
         clock: Clock,
         telemetry: Telemetry,
-        untold: Untold | None = None,
+        unjournalled: Unjournalled,
     ) -> None:
         self._kept, self._mailboxes, self._purges, self._store = kept, mailboxes, purges, store
         self._live, self._clock, self._telemetry = live, clock, telemetry
         self._deleting = self._ending = False
-        self._untold = untold if untold is not None else Untold()
+        self._unjournalled = unjournalled
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds. Never raises but when cancelled."""
@@ -88,7 +88,7 @@ class Retention:
             delay = await self._session() * random.uniform(0.9, 1.1)  # noqa: S311 - so that many do not come at once
 
     def end(self) -> bool:
-        """Delete no more; whether the journal still has to hear of what was deleted."""
+        """Delete no more; whether a deletion is under way, which the journal has to hear of."""
         self._ending = True
         return self._deleting
 
@@ -111,7 +111,7 @@ class Retention:
 
     async def look(self, mailbox: Mailbox) -> None:
         """Delete what is due, and announce what is next. Raises MailboxTrouble, StoreUnavailable."""
-        await self._untold.tell(self._store)
+        await self._unjournalled.note(self._store)
         standing = False
         for shelf in self._kept.shelves:
             try:
@@ -150,7 +150,7 @@ class Retention:
                 # letters whose connection was lost before they were expunged, and nobody would journal their end.
                 some = due[start : start + AT_ONCE]
                 known = await mailbox.describe(some)
-                await self._tell_gone(announced, some, known)
+                await self._note_gone(announced, some, known)
                 those = [each for each in known.values() if announced.covers(each.uid, each.received_at)]
                 those = [each for each in those if _is_over(each, shelf.done, announced.before)]
                 if self._ending or gone + len(those) > MOST:
@@ -166,30 +166,30 @@ class Retention:
             return
         uids = [each.uid for each in those]
         begun = {_place(announced, each.uid): each.letter_id or "" for each in those}
-        self._untold.begun |= begun
+        self._unjournalled.begun |= begun
         self._deleting = True
         try:
             try:
                 await mailbox.delete(uids)
             except MailboxRefused:  # all are left: of one that goes later its reader made an end
                 for place in begun:
-                    del self._untold.begun[place]
+                    del self._unjournalled.begun[place]
                 raise
             left = (await mailbox.describe(uids)).keys()  # a server may say OK and do nothing, for lack of rights
-            await self._tell_gone(announced, uids, left)
+            await self._note_gone(announced, uids, left)
         finally:
             self._deleting = False
         if left:
             raise MailboxRefused(f"{self._kept.account.host}: letters that were deleted are still there")
 
-    async def _tell_gone(self, announced: Announced, uids: Collection[int], left: Collection[int]) -> None:
+    async def _note_gone(self, announced: Announced, uids: Collection[int], left: Collection[int]) -> None:
         """Of these letters those whose deletion was begun, and that are not left, are gone."""
         now = self._clock.now()
         for uid in uids:
-            letter_id = self._untold.begun.pop(_place(announced, uid), None)
+            letter_id = self._unjournalled.begun.pop(_place(announced, uid), None)
             if letter_id is not None and uid not in left:
-                self._untold.lines.append(self._line(JournalEvent.PURGED, now, letter_id))
-        await self._untold.tell(self._store)
+                self._unjournalled.lines.append(self._line(JournalEvent.PURGED, now, letter_id))
+        await self._unjournalled.note(self._store)
 
     def _line(self, event: JournalEvent, now: datetime, letter_id: str = "", detail: str = "") -> Entry:  # req: TRC-1
         about = letter_id.partition(".")[0]

@@ -13,7 +13,7 @@ from mssgw.ports import Clock, Desk, Spool, Store, Telemetry
 
 ERASE_EVERY = 30.0  # seconds; the promise is ten minutes
 GARBAGE_EVERY = 3600.0
-# Seconds since it was last written to; a file of that age without a row was never answered with 250: the slowest
+# Seconds since it was last written to; a body of that age without a row was never answered with 250: the slowest
 # sender that the listener bears fills the next MiB in 35 minutes, and five minutes after the final dot
 # (Listener.end_within) the peer has been told 451, whatever the commit does. It goes when two sweeps as far apart have
 # found it just so (edges/spool_garbage.Suspects): two to three hours after a crash.
@@ -60,7 +60,7 @@ class Sweeper:
         return len(erased)
 
     async def garbage(self) -> int:
-        """Remove spool files that no row knows. Returns how many."""
+        """Remove bodies that no letter has. Returns how many."""
         return await self._spool.sweep(self._store, older_than=GARBAGE_AGE)
 
     async def forget(self) -> int:  # req: TRC-2

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable, Undecryptable
-from mssgw.edges.sql import store
+from mssgw.edges.sql import forgetting
 from tests.contract.conftest import NEW_KEY, OpenPlace
 from tests.contract.letters import DOCTOR, PDF, Place, acceptance, letter, settlement
 
@@ -108,7 +108,7 @@ async def test_whoever_stops_waiting_does_not_undo_a_commit(open_sql: OpenPlace)
 
 async def test_letters_are_forgotten_some_at_a_time(open_sql: OpenPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL ends a statement after half a minute: of a region's letters of a year none could look at all."""
-    monkeypatch.setattr(store, "_SPAN", 3)
+    monkeypatch.setattr(forgetting, "_SPAN", 3)
     async with open_sql() as place:
         for number in range(8):
             await place.keep(f"OLD{number}", letters=(letter(f"<{number}>"),))

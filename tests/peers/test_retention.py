@@ -24,7 +24,7 @@ from mssgw.edges.memory.store import MemoryStore
 from mssgw.flow import retention
 from mssgw.flow.live import Live, nobody_fits
 from mssgw.flow.retention import Kept, Retention, Shelf
-from mssgw.flow.untold import Untold
+from mssgw.flow.unjournalled import Unjournalled
 from mssgw.ports import Mailbox
 from mssgw.ports.mailbox import FLAGGED, SEEN, MailboxLost, MailboxRefused
 from tests.contract.mailboxes import ImapOwner, MemoryOwner, Owner, pieces
@@ -67,7 +67,7 @@ class Place:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: FixedClock = field(default_factory=lambda: FixedClock(datetime.now(UTC).replace(microsecond=0)))
     heard: Heard = field(default_factory=Heard)
-    untold: Untold = field(default_factory=Untold)
+    unjournalled: Unjournalled = field(default_factory=Unjournalled)
 
     def __post_init__(self) -> None:
         settings = Settings(hostname="gw.example", routes=RouteTable({}))
@@ -86,7 +86,7 @@ class Place:
             live=self.live,
             clock=self.clock,
             telemetry=self.heard,
-            untold=self.untold,
+            unjournalled=self.unjournalled,
         )
 
     @asynccontextmanager

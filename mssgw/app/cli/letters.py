@@ -279,8 +279,11 @@ def count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def tell_listed(found: int, limit: int, one: str, many: str, *, as_json: bool) -> None:
-    """On stderr: how many a listing has, and that there may be more. A script that counts lines must hear of that."""
-    more = "; there may be more, see --limit" if found >= limit else ""
+def tell_listed(found: int, limit: int | None, one: str, many: str, *, as_json: bool) -> None:
+    """On stderr: how many a listing has, and that there may be more. A script that counts lines must hear of that.
+
+    ``limit`` None: these are all.
+    """
+    more = "; there may be more, see --limit" if limit is not None and found >= limit else ""
     if more or not as_json:
         click.echo(f"{count(found, one, many)}{more}", err=True)

@@ -121,7 +121,7 @@ async def list_(office: Office, limit: int, state: str | None, text: str | None,
             paper.json_line(_as_json(each, office, full=full), full=full)
     else:
         _print(found, office, full=full)
-    tell_listed(len(found), limit if text is None else 2, "patient", "patients", as_json=as_json)
+    tell_listed(len(found), limit if text is None else None, "patient", "patients", as_json=as_json)
     if text is not None and not found:
         raise no("patient list: not registered, or not in that state")
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, select, update
 
 from mssgw.edges.codec import micros
 from mssgw.edges.sql.store_part import StorePart
@@ -12,7 +12,7 @@ from mssgw.edges.sql.tables import collected
 from mssgw.edges.sql.units import Unit
 from mssgw.ports.collecting import Collected
 
-_AT_ONCE = 500  # numbers in one IN list; rows that one transaction forgets
+_AT_ONCE = 500  # numbers in one IN list
 _AGAIN = timedelta(hours=12)  # what is seen again so long after is remembered anew
 
 
@@ -43,14 +43,6 @@ class SqlCollecting(StorePart):
     async def recognise(self, message: Collected, *, now: datetime) -> None:
         row, statement = self._records.collected(message, micros(now)), self._session.statements.collected
         await self._session.write(Unit(work=lambda connection: statement.run(connection, [row])))
-
-    async def _forget_collected(self, before: int) -> None:
-        """What has not been seen in its folder since."""
-        old = collected.c.seen_at < before
-        while True:
-            some = select(collected.c.content).where(old).limit(_AT_ONCE)
-            if not await self._do(delete(collected).where(old, collected.c.content.in_(some))):
-                return
 
     async def _do(self, statement: Any) -> int:
         touched: int = await self._session.write(Unit(work=lambda connection: connection.execute(statement).rowcount))

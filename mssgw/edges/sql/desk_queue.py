@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -168,15 +169,7 @@ class QueueDesk(DeskPart):
             with contextlib.suppress(Undecryptable, IndexError):  # what cannot be read can still be held or bounced
                 envelope = self._records.read_envelope(spool_id, row.wrapped, row.sealed)
                 recipient = envelope.forward_paths[number].address
-        return Entry(
-            at=entry.at,
-            event=entry.event,
-            spool_id=spool_id,
-            recipient=recipient,
-            operator=entry.operator,
-            reply=entry.reply,
-            detail=entry.detail,
-        )
+        return replace(entry, spool_id=spool_id, recipient=recipient)
 
 
 def _unreadable(row: Any) -> Envelope:

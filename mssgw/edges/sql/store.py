@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, select, update
+from sqlalchemy import Connection, Select, and_, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
@@ -17,21 +16,13 @@ from mssgw.edges.sql.closing import Closing
 from mssgw.edges.sql.collecting import SqlCollecting
 from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.erasing import Erasing
+from mssgw.edges.sql.forgetting import Forgetting
 from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.leases import SqlLeases
 from mssgw.edges.sql.notifications import SqlNotifications
 from mssgw.edges.sql.retention import SqlPurges
 from mssgw.edges.sql.session import Session
-from mssgw.edges.sql.tables import (
-    conversations,
-    data_keys,
-    deliveries,
-    journal,
-    letters,
-    messages,
-    strikes,
-    unopened,
-)
+from mssgw.edges.sql.tables import data_keys, deliveries, messages, strikes
 from mssgw.edges.sql.units import Step, Unit
 from mssgw.edges.sql.unopened import SqlUnopened
 from mssgw.edges.sql.waiting import (
@@ -46,15 +37,14 @@ from mssgw.edges.sql.waiting import (
 )
 from mssgw.ports import Acceptance, HalfSettled, Known, Question, Settlement, Stored
 
-_AT_ONCE = 500  # rows that one transaction forgets, so that letters get in between
-_SPAN = 100_000  # letters that one statement looks at
+_AT_ONCE = 500  # leases that one statement renews
 
 
 class LeaseLost(Exception):
     """The delivery belongs to somebody else now."""
 
 
-class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, SqlUnopened, SqlPurges):
+class SqlStore(Closing, Erasing, Forgetting, SqlNotifications, SqlCollecting, SqlLeases, SqlUnopened, SqlPurges):
     """See ports.Store. Made by ``open_store``."""
 
     def __init__(self, session: Session, damaged: Callable[[str], None]) -> None:
@@ -238,57 +228,6 @@ class SqlStore(Closing, Erasing, SqlNotifications, SqlCollecting, SqlLeases, Sql
             lambda connection: [connection.execute(statement).scalar() for statement in earliest()]
         )
         return min((moment(each) for each in due if each is not None), default=None)
-
-    async def forget(self, *, before: datetime) -> int:
-        if not await self.leads():
-            return 0
-        limit = micros(before)
-        closed = and_(conversations.c.state == "closed", conversations.c.since < limit)
-        old: list[tuple[Any, Any]] = [
-            (journal.c.id, journal.c.at < limit),
-            (conversations.c.pair, closed),  # an open pair never expires (SD-9)
-        ]
-        forgotten = await self._forget_letters(limit)
-        for key, condition in old:
-            while gone := await self._delete_some(key, condition):
-                forgotten += gone
-        while await self._delete_some(strikes.c.message_id, strikes.c.at < limit):
-            pass
-        await self._forget_collected(limit)
-        while await self._delete_some(unopened.c.spool_id, unopened.c.delivered_at < limit):
-            pass
-        return forgotten
-
-    async def _forget_letters(self, before: int) -> int:
-        """An index by time would cost every letter more than this look at all of them, once a day, costs a reader.
-
-        Some at a time: of a year of a region's letters no statement would come to an end in the time that it has.
-        """
-        ends = select(*(select(end(letters.c.id)).scalar_subquery() for end in (func.min, func.max)))
-        first, last = await self._session.surveyor.ask(lambda connection: connection.execute(ends).one())
-        gone = 0
-        for start in range(first or 0, (last or -1) + 1, _SPAN):
-            of = letters.c.id
-            old = select(of).where(of >= start, of < start + _SPAN, letters.c.seen_at < before)
-            ids: list[int] = await self._session.surveyor.ask(partial(_scalars, statement=old))
-            for some in range(0, len(ids), _AT_ONCE):
-                these = delete(letters).where(of.in_(ids[some : some + _AT_ONCE]))
-                await self._session.write(Unit(work=partial(_execute, statement=these)))
-            gone += len(ids)
-        return gone
-
-    async def _delete_some(self, key: Any, condition: Any) -> int:
-        some = delete(key.table).where(key.in_(select(key).where(condition).limit(_AT_ONCE)))
-        gone: int = await self._session.write(Unit(work=lambda connection: connection.execute(some).rowcount))
-        return gone
-
-
-def _execute(connection: Connection, *, statement: Any) -> None:
-    connection.execute(statement)
-
-
-def _scalars(connection: Connection, *, statement: Any) -> list[Any]:
-    return list(connection.execute(statement).scalars())
 
 
 async def _ended(asked: asyncio.Future[Any]) -> Any:

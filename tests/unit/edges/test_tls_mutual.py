@@ -77,8 +77,8 @@ def test_a_new_round_needs_no_file(listening, calling, tmp_path, monkeypatch):
     monkeypatch.setattr(tls_mutual, "MOST_SESSIONS", 2)
     for path in tmp_path.iterdir():
         path.unlink()
-    for _ in range(5):
-        shake_hands(listening, calling)
+    contexts = {shake_hands(listening, calling).context for _ in range(5)}
+    assert len(contexts) == 3, "where a file was missed, the old one would serve all"
 
 
 def test_where_no_other_context_can_be_made_the_old_one_serves(listening, calling, monkeypatch):

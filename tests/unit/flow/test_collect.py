@@ -100,7 +100,7 @@ class TestTaken:
             await bal.put(letter(1))
             await bal.until(lambda: bal.arrived)
 
-    async def test_five_thousand_are_taken_in_pages_each_once(self, bal: Bal) -> None:
+    async def test_thousands_are_taken_in_pages_each_once(self, bal: Bal) -> None:
         await bal.put(*map(letter, range(2_500)))
         async with bal.collecting():
             await bal.until(lambda: len(bal.world.arrivals) == 2_500)

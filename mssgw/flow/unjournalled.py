@@ -11,7 +11,7 @@ Place: TypeAlias = "tuple[Address, str, int, int]"  # mailbox, folder, UIDVALIDI
 
 
 @dataclass(slots=True)
-class Untold:
+class Unjournalled:
     """Of all mailboxes that this process looks after: who does so loses its lease when the store is away for long.
 
     ``lines``: of what is gone. ``begun``: letters, by their ids, whose deletion was begun and its end not seen: the
@@ -21,8 +21,8 @@ class Untold:
     lines: list[Entry] = field(default_factory=list)
     begun: dict[Place, str] = field(default_factory=dict)
 
-    async def tell(self, store: Store) -> None:
-        """Nothing is deleted while the journal has not heard of what was. Raises StoreUnavailable."""
+    async def note(self, store: Store) -> None:
+        """Write the lines. Raises StoreUnavailable: they stay, and nothing more is to be deleted before."""
         lines, self.lines = self.lines, []
         try:
             if lines:
