@@ -69,7 +69,7 @@ def _serve(config_path: Path, config: Config) -> None:
         workers,
         LogTelemetry(),
         reload=crew.reload,
-        each_turn=machine_clock().keep_up,
+        each_turn=crew.each_turn,
         hopeless={NAME_TAKEN: NameTaken(config.node)},
     ).supervise()
 
@@ -89,6 +89,11 @@ class Crew:
         except NameTaken:
             return NAME_TAKEN
         return 0
+
+    def each_turn(self) -> None:
+        """What is not to wait for the next event."""
+        machine_clock().keep_up()
+        log.catch_up()
 
     def reload(self) -> None:
         """As the workers do. They say what they refuse and why; whatever it is, the supervisor goes on."""

@@ -24,6 +24,7 @@ from mssgw.app import signals
 from mssgw.app.seat import Seat
 from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
+from mssgw.edges.vault import UnusableKey
 from mssgw.ports import Telemetry
 
 BEAT = 1.0  # seconds between signs of life
@@ -220,12 +221,11 @@ class Supervisor:
 
     def _show_status(self) -> None:
         """The first worker's line, as long as all serve: it knows of itself alone, and dead it says what was."""
-        serving = sum(worker.ready for worker in self._alive.values())
+        serving = sum(worker.ready and not worker.killed for worker in self._alive.values())
         missing = systemd.status(f"NOT READY (workers): {serving} of {self.workers} serve")
         line = self._line if serving == self.workers else missing
-        if self._announced and line and line != self._shown:
+        if self._announced and line and line != self._shown and systemd.notify(line):  # again when its queue was full
             self._shown = line
-            systemd.notify(line)
 
     # --- the end -----------------------------------------------------------------------------------------------
 
@@ -262,7 +262,7 @@ def _status(message: str) -> bytes:
 def _said(error: BaseException) -> str | None:
     """Which file is to be mended: one that went, or was spoilt, since the start is no defect of ours."""
     match error:
-        case GatewayError() | FileNotFoundError(errno=None):  # the latter: a credential
+        case GatewayError() | UnusableKey() | FileNotFoundError(errno=None):  # the latter: a credential
             return str(error)
         case OSError(filename=str()):
             return f"{error.filename}: {error.strerror}"

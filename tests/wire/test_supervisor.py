@@ -18,6 +18,7 @@ from mssgw.app.seat import Seat
 from mssgw.app.supervisor import Supervisor
 from mssgw.core.errors import NameTaken
 from mssgw.edges import systemd
+from mssgw.edges.vault import UnusableKey
 
 LIMIT = 20.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -146,6 +147,20 @@ def test_a_worker_that_misses_a_file_says_which(tmp_path: Path, diary: Diary) ->
         wait_for(lambda: diary.has(f"gateway.worker_failed 2 {tmp_path}/password: No such file or directory"))
 
 
+def test_a_worker_that_may_not_use_the_master_key_says_so(tmp_path: Path, diary: Diary) -> None:
+    """Whoever changed the mode of its file is not told to report a defect of ours."""
+
+    def run(seat: Seat) -> int:
+        if (tmp_path / "pid-2").exists() and seat.number == 2:
+            raise UnusableKey("/etc/mssgw/master.key: everybody may read or change it; chmod 0400 it")
+        return beat_until_told(seat, tmp_path)
+
+    with supervised(run, diary):
+        os.kill(pid_of(tmp_path, 2), signal.SIGKILL)
+        said = "/etc/mssgw/master.key: everybody may read or change it; chmod 0400 it"
+        wait_for(lambda: diary.has(f"gateway.worker_failed 2 {said}"))
+
+
 def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path, diary: Diary) -> None:
     with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=1.0):
         hanging = pid_of(tmp_path, 1)
@@ -223,6 +238,26 @@ def test_systemd_is_not_told_that_all_is_well_while_a_worker_is_missing(
             assert next_status(well) == missing
             (tmp_path / "fall").unlink()
             assert next_status(missing) == well
+
+
+def test_a_worker_that_not_even_its_kill_ends_counts_as_missing(
+    tmp_path: Path, diary: Diary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for a disk which hangs stays as it is, and so did what the first worker had said last."""
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    end = os.kill
+    monkeypatch.setattr(os, "kill", lambda pid, number: None if number == signal.SIGKILL else end(pid, number))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(LIMIT)
+        with supervised(lambda seat: beat_until_told(seat, tmp_path), diary, hang=1.0):
+            waiting = pid_of(tmp_path, 1)
+            os.kill(waiting, signal.SIGSTOP)
+            try:
+                wait_for(lambda: diary.has("gateway.worker_hangs 1"))
+                wait_for(lambda: heard.recv(1000) == b"STATUS=NOT READY (workers): 1 of 2 serve")
+            finally:
+                os.kill(waiting, signal.SIGCONT)
 
 
 def test_a_reload_reaches_every_worker(tmp_path: Path, diary: Diary) -> None:

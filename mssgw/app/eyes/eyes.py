@@ -88,7 +88,10 @@ class Eyes:
             asyncio.create_task(self._disk.run(), name="disk"),
             asyncio.create_task(self._store.run(rest.vitals), name="store"),
         ]
-        others = [asyncio.create_task(sampling.measure_lag(self.metrics), name="measure-lag")]
+        others = [
+            asyncio.create_task(sampling.measure_lag(self.metrics), name="measure-lag"),
+            asyncio.create_task(sampling.catch_up_with_the_log(), name="catch-up-with-the-log"),
+        ]
         if self._seat.first:
             counting = sampling.count_queue(rest.vitals, rest.clock, self.metrics)
             unread = sampling.count_unread(rest.desk, rest.clock, self.metrics, lambda: self._unread_after)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from mssgw.app.eyes.health import Health
+from mssgw.app.telemetry import log
 from mssgw.app.telemetry.metrics import AGES, Metrics
 from mssgw.core.errors import GatewayError
 from mssgw.edges import systemd
@@ -16,6 +17,7 @@ UNREAD_EVERY = 600.0  # seconds
 _SHARE = 20
 TICK = 0.05  # seconds: a stall of that length or more is never missed
 _STATUS_EVERY = 1.0
+_CATCH_UP_EVERY = 1.0
 
 
 async def count_queue(vitals: Vitals, clock: Clock, metrics: Metrics) -> None:
@@ -52,6 +54,13 @@ async def measure_lag(metrics: Metrics) -> None:
         due = loop.time() + TICK
         await asyncio.sleep(TICK)
         metrics.observe("loop.lag", max(0.0, loop.time() - due))
+
+
+async def catch_up_with_the_log() -> None:
+    """Until cancelled: what whoever reads the log has missed is told as soon as he reads again."""
+    while True:
+        await asyncio.sleep(_CATCH_UP_EVERY)
+        log.catch_up()
 
 
 async def tell_systemd(health: Health, metrics: Metrics, say: Callable[[str], object]) -> None:

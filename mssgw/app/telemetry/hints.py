@@ -34,7 +34,8 @@ HINTS: Mapping[str, str] = {
     "directory.stale": "patients' first letters will wait (451) when it is twice as old: mssgw directory import FILE",
     "disk.reserve_reached": "new letters get 452 until there is room under state_dir again: df -h, make room",
     "gateway.name_taken": "the gateway stops, and starts again when no other node has its name: [gateway] node",
-    "gateway.socket_unused": "nobody answers there: name it in socket of a [[listener]], or disable its unit",
+    "gateway.socket_unused": "nobody answers there: name it in socket of a [[listener]], or disable its unit, but "
+    "take it out of mssgw.service before, which ends with it",
     "gateway.task_fell": f"the gateway stops, and systemd starts it again; {_DEFECT}",
     "gateway.worker_died": f"it is replaced, no accepted letter is lost; {_DEFECT} if it comes again",
     "gateway.worker_failed": f"no letter is lost, it is tried again: mend what error names; nothing? {_DEFECT}",

@@ -63,6 +63,16 @@ def configure(level: str = "info", form: Format = "auto", stream: TextIO | None 
     _install_hooks(output)
 
 
+def catch_up() -> None:
+    """Tell what was missed as soon as somebody reads again: where only alarms are written, the next may be days away.
+
+    To be called every second or so; it costs nothing while nothing is missed.
+    """
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _LibraryHandler) and handler.output.missed:
+            handler.output.catch_up()
+
+
 class _Logger:
     """What structlog calls with a finished line."""
 
@@ -123,16 +133,27 @@ class _Output:
         try:
             with self.lock:
                 patience = 0.0 if self.missed else PATIENCE
-                if self.missed and self._is_read(within=0.0):
-                    missed, self.missed = self.missed, 0
-                    told = {"event": "log.missed", "alarm": True, "count": missed}
-                    self._put(self.render(_Logger(self, "mssgw"), "warning", told))
+                self._tell_missed()
                 if self.missed or not self._is_read(within=patience):
                     self.missed += 1
                     return
                 self._put(line)
         except (OSError, ValueError, RuntimeError):  # journald restarts, or the terminal is gone; see ``lock``
             pass
+
+    def catch_up(self) -> None:
+        """Tell what was missed, if somebody reads again; never raises."""
+        try:
+            with self.lock:
+                self._tell_missed()
+        except (OSError, ValueError, RuntimeError):  # as above
+            pass
+
+    def _tell_missed(self) -> None:
+        if self.missed and self._is_read(within=0.0):
+            missed, self.missed = self.missed, 0
+            told = {"event": "log.missed", "alarm": True, "count": missed}
+            self._put(self.render(_Logger(self, "mssgw"), "warning", told))
 
     def _is_read(self, *, within: float) -> bool:
         return self.room is None or bool(self.room.poll(within * 1000))
@@ -205,6 +226,8 @@ def _template(record: logging.LogRecord) -> str:
 def _route_standard_library(output: _Output, threshold: int) -> None:
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, _LibraryHandler)]:
+        if handler.output.stream is output.stream:  # after a reload: what was missed before is told all the same
+            output.missed += handler.output.missed
         root.removeHandler(handler)
     root.addHandler(_LibraryHandler(output))
     root.setLevel(max(threshold, logging.WARNING))

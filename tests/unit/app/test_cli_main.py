@@ -53,6 +53,17 @@ def test_a_stream_that_was_closed_changes_no_answer_and_its_number_is_nobodys(tm
     assert (tmp_path / "there").read_text() == "/dev/null"
 
 
+def test_who_closed_standard_input_has_given_nothing():
+    """`mssgw ... <&-`: no internal error, as with an input that is empty."""
+    command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", "ins", "check", "-"]
+    told = [
+        subprocess.run(["sh", "-c", f'exec "$@" {given}', "sh", *command], timeout=30, check=False, capture_output=True)
+        for given in ("<&-", "</dev/null")
+    ]
+    assert told[0].returncode == told[1].returncode == exits.Code.NO
+    assert told[0].stderr == told[1].stderr
+
+
 @pytest.mark.parametrize("matricule", VALID)
 def test_ins_check_says_yes(run, matricule):
     """All good vectors of INS-4, bare or as addresses, in either case."""

@@ -2,6 +2,9 @@
 
 from typing import cast
 
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
 from mssgw.app.eyes.family import Family, together
 from mssgw.app.eyes.pages import Own, Whole
 from mssgw.app.telemetry.metrics import Metrics
@@ -51,6 +54,24 @@ async def test_a_worker_that_does_not_answer_is_shown_as_not_ready() -> None:
     assert seen['mssgw_ready{worker="2"}'] == 0
     assert [name for name in seen if 'worker="2"' in name] == ['mssgw_ready{worker="2"}']
     assert text.count("# HELP mssgw_ready ") == text.count("# TYPE mssgw_ready ") == 1
+
+
+@pytest.mark.parametrize("missing", [{1: None}, {1: None, 3: None}])
+async def test_with_workers_missing_it_is_still_what_prometheus_reads(missing: dict[int, None]) -> None:
+    """It throws all of a scrape away for one line that it cannot take: every alert would be silent."""
+
+    class Left(Alone):
+        async def ask(self, _path: str) -> dict[int, Page | None]:
+            return dict(missing)
+
+    text = (await Whole(cast(Own, Left()), 2, cast(Family, Left())).metrics()).body.decode()
+    families = list(text_string_to_metric_families(text))
+    assert len({each.name for each in families}) == len(families)
+    (ready,) = (each for each in families if each.name == "mssgw_ready")
+    assert ready.type == "gauge"
+    assert {sample.labels["worker"]: sample.value for sample in ready.samples} == {"2": 1} | dict.fromkeys(
+        map(str, missing), 0
+    )
 
 
 def test_families_are_not_torn_apart() -> None:

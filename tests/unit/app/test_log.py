@@ -139,6 +139,35 @@ def test_a_reader_that_has_stopped_keeps_the_gateway_waiting_once(unread: tuple[
     assert last["event"] == "y"
 
 
+def test_what_was_missed_is_told_although_no_line_follows(unread: tuple[int, TextIO]) -> None:
+    """With log.level = "warning" it was an alarm that is missing, and the next may come in a week."""
+    there, stream = unread
+    log.configure("warning", "json", stream)
+    for n in range(100):
+        structlog.get_logger().warning("x", n=n)
+    log.catch_up()
+    kept = os.read(there, 1 << 20).splitlines()
+    assert json.loads(kept[-1])["event"] == "x"
+    log.catch_up()
+    log.catch_up()
+    (told,) = (json.loads(line) for line in os.read(there, 1 << 20).splitlines())
+    assert (told["event"], len(kept) + told["count"]) == ("log.missed", 100)
+
+
+def test_a_reload_forgets_no_line_that_was_missed(unread: tuple[int, TextIO]) -> None:
+    """An alarm may be among them."""
+    there, stream = unread
+    log.configure("info", "json", stream)
+    for n in range(100):
+        structlog.get_logger().info("x", n=n)
+    log.configure("warning", "json", stream)
+    kept = os.read(there, 1 << 20).splitlines()
+    structlog.get_logger().warning("y")
+    told, _ = (json.loads(line) for line in os.read(there, 1 << 20).splitlines())
+    assert told["event"] == "log.missed"
+    assert len(kept) + told["count"] == 100
+
+
 def test_a_task_that_is_found_fallen_while_a_line_is_written_makes_a_line_too() -> None:
     """The collector runs when it likes, in the thread that writes: a lock against others must not stop that one."""
 
