@@ -55,9 +55,12 @@ def _source(at: lines.Path, source: str, schemes: Sequence[str]) -> Found:
 
     A file that is missing today is for advice.py: what was kept of it serves meanwhile, and mail must go on.
     """
-    url = urlsplit(source) if "://" in source else None
-    if url is None:
+    if "://" not in source:
         return
+    try:
+        url = urlsplit(source)
+    except ValueError:  # a bracket that nothing closes
+        url = urlsplit("")
     if url.scheme not in schemes or not url.hostname:
         yield Complaint(at, f"expected a file, or a URL with {' or '.join(f'{each}://' for each in schemes)}")
     elif url.password is not None:

@@ -73,6 +73,7 @@ MISTAKES = [
     ('"mx"', '"192.0.2.9:25"\nnext_hop_tls = "none"', "trusted_domain[0].next_hop_tls", "none"),
     ('"list.xml"', '"http://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"ftp://liste.exemple.fr/l.xml"', "trust.white_list", "with https://"),
+    ('"list.xml"', '"https://[fd00::1/l.xml"', "trust.white_list", "with https://"),
     ('"list.xml"', '"https://u:p@liste.exemple.fr/l.xml"', "trust.white_list", "no password"),
     ('"root.crl"', '"ldap://crl.exemple.fr/x"', "trust.crls[0]", "https:// or http://"),
     ('["root.crl", "intermediate.crl"]', "[]", "trust.crls", "at least one"),
