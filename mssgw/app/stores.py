@@ -1,7 +1,7 @@
 """Opening what the configuration names: keys, store and spool, under the lock that a key rotation wants alone."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
-from mssgw.edges.sql.dialects import Sqlite, database
+from mssgw.edges.sql.dialects import Database, Sqlite, database
 from mssgw.edges.store_lock import serving_lock, store_lock
 from mssgw.edges.vault import UnusableKey, read_master_key
 from mssgw.ports import (
@@ -36,6 +36,10 @@ from mssgw.ports import (
     UnopenedLetters,
     Vitals,
 )
+
+_WORD = """{file} is here, with exchanges, oppositions and trace: should it be missing, give it back from a backup.
+As long as this file is here none is made in its place; to begin anew, remove this one, too.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,7 @@ async def at_rest(
             meter=meter,
             password=lambda: _password_now(config),
         ) as opened:
+            _remember_it(opened.database)
             hot = MemoryBudget(config.store.hot_bodies if hot_bodies is None else hot_bodies)
             spool = _spool(config, opened, hot, meter)
             try:
@@ -180,10 +185,21 @@ def _master_key(config: Config, new: Path | None) -> bytes:
     )
 
 
+def _remember_it(where: Database) -> None:
+    """Leave a word beside a database that is a file: gone, it is not to be taken for one that never was."""
+    if isinstance(where, Sqlite) and not (word := _word_of(where.path)).exists():
+        with suppress(OSError):  # a disk that is full: the next start leaves it
+            word.write_text(_WORD.format(file=where.path.name))
+
+
+def _word_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.made")
+
+
 def _left_of_one(file: Path, spool: Path) -> list[str]:
     """Where something is left of a store whose database is gone."""
-    wal = file.with_name(f"{file.name}-wal")
-    return [str(place) for place in (wal, spool) if any(path.is_file() for path in (place, *place.rglob("*")))]
+    places = (file.with_name(f"{file.name}-wal"), _word_of(file), spool)
+    return [str(place) for place in places if any(path.is_file() for path in (place, *place.rglob("*")))]
 
 
 def _refuse_to_make(file: Path, spool: Path, *, founds: bool) -> None:

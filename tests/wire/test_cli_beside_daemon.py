@@ -253,6 +253,18 @@ def test_no_new_store_is_made_over_the_letters_of_one_whose_database_is_gone(ane
     anew.stop(anew.start())
 
 
+def test_no_new_store_is_made_where_one_was_though_no_letter_waited_in_it(anew):
+    """It would know no exchange, no opposition, and nothing of what has passed; whoever wants that says so."""
+    anew.stop(anew.start())
+    state = anew.folder / "state"
+    (state / "mssgw.db").rename(anew.folder / "aside.db")
+    told = anew.refused()
+    assert f"no {state / 'mssgw.db'}, but what belongs to one, {state / 'mssgw.db.made'}" in told.stderr
+    assert "give it back from a backup" in told.stderr
+    (state / "mssgw.db.made").unlink()
+    anew.stop(anew.start())
+
+
 def test_no_command_puts_another_spool_in_the_place_of_one_that_was_moved(anew):
     """The daemon would take letters into it, and they would be out of sight when the spool is back."""
     daemon = anew.start()
