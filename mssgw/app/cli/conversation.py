@@ -111,15 +111,20 @@ async def show(office: Office, patient_text: str, bal_text: str | None, limit: i
 @conversation.command()
 @PATIENT
 @BAL
+@click.option("--create", is_flag=True, help="Close it also when none of these two is known.")
 @at_the_office()
-async def close(office: Office, patient_text: str, bal_text: str) -> None:
+async def close(office: Office, patient_text: str, bal_text: str, *, create: bool) -> None:
     """Close a conversation, as the mailbox's own [FIN] would: the patient can no longer answer.
 
+    Exit code 1 when none of these two is known, and nothing is changed: of a mistyped mailbox one would be closed that
+    is nobody's, and the one meant stay open. --create closes one that the gateway has never seen.
+
     \b
-    Example:
+    Examples:
       mssgw conversation close 279035121518989 dr.martin@cabinet.mssante.fr
+      mssgw conversation close 279035121518989 accueil@cabinet.mssante.fr --create
     """
-    await _put(office, patient_text, bal_text, State.CLOSED)
+    await _put(office, patient_text, bal_text, State.CLOSED, create=create)
 
 
 @conversation.command()
@@ -199,12 +204,13 @@ def _is_about_all_mailboxes(entry: Entry) -> bool:
     return entry.event is JournalEvent.CONVERSATION and entry.sender is None
 
 
-async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool = True) -> None:
+async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool) -> None:
     pair = Pair(patient(patient_text, office.space), professional(bal_text, office.space))
     _warn_of_a_stranger(office, pair.bal)
     if not create and not await _is_known(office, pair):
-        more = "see `conversation list --patient PATIENT`, or --create to open a new one"
-        raise no(f"conversation reopen: no exchange of these two is known: mistyped? {more}")
+        what, to = ("reopen", "open") if state is State.OPEN else ("close", "close")
+        more = f"see `conversation list --patient PATIENT`, or --create to {to} a new one"
+        raise no(f"conversation {what}: no exchange of these two is known: mistyped? {more}")
     changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
     click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
 
