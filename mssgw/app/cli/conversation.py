@@ -53,7 +53,7 @@ async def list_(
     """
     rows = await office.desk.conversations(
         limit=limit,
-        patient=patient(patient_text, office.space) if patient_text else None,
+        patient=_patient(patient_text, office, "--patient") if patient_text else None,
         bal=_bal(bal_text, office),
         state=pairs.STATES[state] if state else None,
     )
@@ -83,7 +83,7 @@ async def show(office: Office, patient_text: str, bal_text: str | None, limit: i
       mssgw conversation show 279035121518989
       mssgw conversation show 279035121518989 dr.martin@cabinet.mssante.fr --json
     """
-    who = patient(patient_text, office.space)
+    who = _patient(patient_text, office)
     bal = _bal(bal_text, office)
     rows = [
         row
@@ -205,7 +205,7 @@ def _is_about_all_mailboxes(entry: Entry) -> bool:
 
 
 async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool) -> None:
-    pair = Pair(patient(patient_text, office.space), professional(bal_text, office.space))
+    pair = Pair(_patient(patient_text, office), professional(bal_text, office.space))
     _warn_of_a_stranger(office, pair.bal)
     if not create and not await _is_known(office, pair):
         what, to = ("reopen", "open") if state is State.OPEN else ("close", "close")
@@ -222,7 +222,7 @@ async def _is_known(office: Office, pair: Pair) -> bool:
 
 
 async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:
-    who = patient(patient_text, office.space)
+    who = _patient(patient_text, office)
     bal = _bal(bal_text, office)
     _warn_of_a_stranger(office, bal)
     changed = await office.desk.set_block(who, bal, blocked=blocked, operator=operator(), now=datetime.now(UTC))
@@ -249,6 +249,19 @@ def _warn_of_a_stranger(office: Office, bal: Address | None) -> None:
     """A mistyped mailbox would make a conversation, or an opposition, that is never looked up."""
     if bal is not None and not office.ours(bal):
         click.echo("warning: that BAL is of no [[establishment]] in the configuration; mistyped?", err=True)
+
+
+def _patient(text: str, office: Office, named: str = "PATIENT") -> Address:
+    """The patient meant, by the argument or option ``named``. Raises MalformedMatricule or MalformedAddress.
+
+    Raises BadParameter for a professional: the journal of one names all his patients, and an opposition or exchange of
+    his, as a patient, is never looked up.
+    """
+    who = patient(text, office.space)
+    if who.domain != office.space.domain:
+        why = "expected a patient, not a mailbox: `mssgw conversation list --bal ADDRESS` lists those of a mailbox"
+        raise click.BadParameter(why, ctx=click.get_current_context(), param_hint=f"'{named}'")
+    return who
 
 
 def _bal(text: str | None, office: Office) -> Address | None:

@@ -80,6 +80,27 @@ def test_show_of_the_unknown_says_no(run):
     assert run("conversation", "show", MATRICULE).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("show", DOCTOR), "PATIENT"),
+        (("show", DOCTOR, DOCTOR, "--json"), "PATIENT"),
+        (("list", "--patient", DOCTOR), "--patient"),
+        (("close", DOCTOR, DOCTOR, "--create"), "PATIENT"),
+        (("block", DOCTOR), "PATIENT"),
+    ],
+)
+def test_a_mailbox_in_the_place_of_a_patient_is_refused_with_the_command_that_is_meant(office, run, words, named):
+    """Its journal holds the addresses of all its patients, and `show` prints them in full."""
+    office.pairs[a_pair()] = State.OPEN, EARLIER
+    office.entries.append(an_entry(JournalEvent.CONVERSATION, ""))
+    refused = run("conversation", *words)
+    assert (refused.exit_code, refused.stdout) == (64, "")
+    assert f"conversation {words[0]}: Invalid value for '{named}': expected a patient" in refused.stderr
+    assert "`mssgw conversation list --bal ADDRESS`" in refused.stderr
+    assert (set(office.pairs), office.blocked) == ({a_pair()}, set())
+
+
 def test_close_and_reopen_put_the_pair_in_a_state(office, run):
     office.pairs[a_pair()] = State.OPEN, EARLIER
     assert run("conversation", "close", MATRICULE, DOCTOR).exit_code == 0
