@@ -105,7 +105,7 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
     """Say what is known of a mailbox, or list those that hold a text.
 
     In their address, structure (FINESS, SIRET), name or place. Of one address it also says whether patients may write
-    to it first. Exit code 1: nothing is known of it, which is no reason to refuse its mail.
+    to it first. Exit code 1: nothing is known of it, nor is it in [[mailbox]], which is no reason to refuse its mail.
 
     \b
     Examples:
@@ -114,16 +114,20 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
       mssgw directory find 750000001 --json
     """
     mailbox = _address(text, office)
+    configured = office.settings.mailboxes.get(mailbox.key) if mailbox is not None else None
     if mailbox is None:
         found = await office.directory.find(text.strip(), limit=limit)
     else:
         found = await office.directory.look_up(mailbox)
     _print_found(found, as_json=as_json)
+    if mailbox is not None and configured is not None and not found and as_json:
+        alone = Listing(mailbox=mailbox.key, kind=configured.kind, pharmacy=configured.pharmacy)
+        paper.json_line(_as_json(alone) | {"said_by": "configuration"})
     if mailbox is not None:
         await _print_answer(office, mailbox, found, as_json=as_json)
     else:
         tell_listed(len(found), limit, "mailbox", "mailboxes", as_json=as_json)
-    if not found:
+    if not found and configured is None:
         what = "no mailbox holds that" if mailbox is None else "nothing is known of this mailbox"
         raise no(f"directory find: {what}")
 
