@@ -37,6 +37,7 @@ class Code(IntEnum):
     DATA = 65
     UNAVAILABLE = 69
     INTERNAL = 70
+    OUTPUT = 74
     NO_PERMISSION = 77
     CONFIG = 78
     INTERRUPTED = 130  # 128 + SIGINT
@@ -52,6 +53,7 @@ Exit codes:
   65   bad input data: a file or a value that cannot be read; cda check: no clinical document in it
   69   the store is unavailable, or somebody else has it open; or a published file is; serve: a port is taken
   70   internal error (run again with `mssgw --debug`)
+  74   standard output cannot be written, as on a full disk
   77   no permission
   78   configuration error (see `mssgw check`)
   130  interrupted (Ctrl-C)

@@ -277,6 +277,29 @@ def test_a_reader_that_leaves_is_no_error():
         assert process.wait(30) == exits.Code.READER_LEFT
 
 
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("words", [("ins", "check", VALID[0]), ("--version",), ("queue", "list", "--help")])
+def test_an_output_that_takes_no_more_is_told_from_a_store_that_is_full(words, buffered):
+    """`mssgw queue list > /mnt/full/list`: whoever reads 69 looks for the trouble in the store."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", *words]
+        how = {"stdout": full, "stderr": subprocess.PIPE, "env": environ | buffered}
+        told = subprocess.run(command, text=True, timeout=30, check=False, **how)
+    assert told.returncode == exits.Code.OUTPUT
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("mssgw: standard output cannot be written: No space left on device")
+
+
+def test_a_store_on_a_full_disk_is_not_taken_for_our_output(monkeypatch, office, run):
+    async def fails(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(office, "queue", fails)
+    told = run("queue", "list")
+    assert (told.exit_code, told.stderr) == (exits.Code.UNAVAILABLE, "mssgw: No space left on device\n")
+
+
 def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):
     path = tmp_path / "master.key"
     assert run("key", "new", str(path)).exit_code == 0
