@@ -95,6 +95,7 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
 )
 
 
+_OF_COMMANDS = ("--config", "--json", "--addresses", "--limit")  # what most commands take, and no group
 _WHO_MAY = "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."
 _WHAT_LETS_IT = (
     "the gateway's user may not read it, and the service could not either: give it to the service with LoadCredential= "
@@ -170,6 +171,9 @@ def _usage(error: click.UsageError) -> str:
     path = error.ctx.command_path
     if isinstance(error, click.MissingParameter) and (example := _example(error.ctx)):
         message = f"{message.rstrip('.')}, as in `{example}`"
+    in_group = isinstance(error.ctx.command, click.Group)
+    if in_group and isinstance(error, click.NoSuchOption) and error.option_name in _OF_COMMANDS:
+        message = f"{message.rstrip('.')} here: it goes after the command, `{path} COMMAND ... {error.option_name}`"
     return f"{path.removeprefix('mssgw').lstrip() or 'command line'}: {message} (see `{path} --help`)"
 
 

@@ -149,6 +149,24 @@ def test_a_word_that_is_missing_is_shown_by_an_example(run, words, example):
     assert f", as in `{example}` (see `" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--config", "mssgw.toml", "check"), "--config"),
+        (("--config=mssgw.toml", "check"), "--config"),
+        (("queue", "--json", "list"), "--json"),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_goes(run, words, option):
+    """Many programs take it there, and `No such option` reads as if ours had none."""
+    refused = run(*words)
+    assert refused.exit_code == 64
+    assert f"No such option '{option}' here: it goes after the command, `" in refused.stderr
+    assert f" COMMAND ... {option}`" in refused.stderr
+    assert "it goes after" not in run("--nonsense").stderr
+    assert "it goes after" not in run("ins", "check", "--limit", "3").stderr
+
+
 def test_no_words_at_all_is_a_usage_error_that_shows_the_help(run):
     for words in ((), ("queue",)):
         told = run(*words)
