@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 
 from mssgw.app.cli import imports, letters, pairs, paper
-from mssgw.app.cli.exits import no
+from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
@@ -54,7 +54,7 @@ async def list_(
     rows = await office.desk.conversations(
         limit=limit,
         patient=_patient(patient_text, office, "--patient") if patient_text else None,
-        bal=_bal(bal_text, office),
+        bal=_bal(bal_text, office, "--bal"),
         state=pairs.STATES[state] if state else None,
     )
     if as_json:
@@ -205,7 +205,7 @@ def _is_about_all_mailboxes(entry: Entry) -> bool:
 
 
 async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool) -> None:
-    pair = Pair(_patient(patient_text, office), professional(bal_text, office.space))
+    pair = Pair(_patient(patient_text, office), _mailbox(bal_text, office))
     _warn_of_a_stranger(office, pair.bal)
     if not create and not await _is_known(office, pair):
         what, to = ("reopen", "open") if state is State.OPEN else ("close", "close")
@@ -252,18 +252,25 @@ def _warn_of_a_stranger(office: Office, bal: Address | None) -> None:
 
 
 def _patient(text: str, office: Office, named: str = "PATIENT") -> Address:
-    """The patient meant, by the argument or option ``named``. Raises MalformedMatricule or MalformedAddress.
+    """The patient meant, by the argument or option ``named``. Raises Failure for what is malformed.
 
     Raises BadParameter for a professional: the journal of one names all his patients, and an opposition or exchange of
     his, as a patient, is never looked up.
     """
-    who = patient(text, office.space)
+    with given_as(named):
+        who = patient(text, office.space)
     if who.domain != office.space.domain:
         why = "expected a patient, not a mailbox: `mssgw conversation list --bal ADDRESS` lists those of a mailbox"
         raise click.BadParameter(why, ctx=click.get_current_context(), param_hint=f"'{named}'")
     return who
 
 
-def _bal(text: str | None, office: Office) -> Address | None:
-    """The mailbox meant; None: none was named. Raises MalformedAddress."""
-    return professional(text, office.space) if text else None
+def _mailbox(text: str, office: Office, named: str = "BAL") -> Address:
+    """The mailbox meant, by the argument or option ``named``. Raises Failure."""
+    with given_as(named):
+        return professional(text, office.space)
+
+
+def _bal(text: str | None, office: Office, named: str = "BAL") -> Address | None:
+    """As _mailbox; None: none was named."""
+    return _mailbox(text, office, named) if text else None

@@ -8,7 +8,7 @@ import click
 
 from mssgw.app.cli import paper
 from mssgw.app.cli.directory_import import import_
-from mssgw.app.cli.exits import Code, no
+from mssgw.app.cli.exits import Code, given_as, no
 from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import at_the_office, json_option
 from mssgw.app.cli.people import operator, professional
@@ -222,7 +222,8 @@ async def set_(office: Office, address_text: str, kind: str, *, pharmacy: bool) 
     """
     if pharmacy and kind != BalKind.ORG:  # req: WHO-3
         raise click.UsageError("patients write first to a pharmacy's ORG mailbox only: --pharmacy goes with --kind ORG")
-    mailbox = professional(address_text, office.space)
+    with given_as("ADDRESS"):
+        mailbox = professional(address_text, office.space)
     bal, now = Bal(kind=BalKind(kind), pharmacy=pharmacy), datetime.now(UTC)
     changed = await office.directory.put(mailbox, bal, operator=operator(), now=now)
     what = f"{kind}, {'a' if pharmacy else 'not a'} pharmacy's"
@@ -241,7 +242,8 @@ async def unset(office: Office, address_text: str) -> None:
     Example:
       mssgw directory unset officine@pharmacie-exemple.mssante.fr
     """
-    mailbox = professional(address_text, office.space)
+    with given_as("ADDRESS"):
+        mailbox = professional(address_text, office.space)
     if not await office.directory.withdraw(mailbox, operator=operator(), now=datetime.now(UTC)):
         raise no("directory unset: nothing was set of this mailbox")
     click.echo("mailbox unset")

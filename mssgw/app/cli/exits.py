@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
@@ -72,6 +74,19 @@ class Failure(click.ClickException):
 def no(message: str) -> Failure:
     """The answer is no."""
     return Failure(Code.NO, message)
+
+
+@contextmanager
+def given_as(named: str) -> Iterator[None]:
+    """What is wrong in here with an address or a matricule is said of the argument or option ``named``.
+
+    Raises Failure for it, with the command's name and 65: of two addresses that were typed, which one is meant.
+    """
+    try:
+        yield
+    except (MalformedAddress, MalformedMatricule) as error:
+        command = click.get_current_context().command_path.partition(" ")[2]
+        raise Failure(Code.DATA, f"{command}: {named}: {error}") from None
 
 
 _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (

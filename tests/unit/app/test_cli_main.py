@@ -261,6 +261,28 @@ def test_a_real_process_exits_64_with_a_clean_stderr():
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("conversation", "close", WRONG_KEY[0], DOCTOR), "conversation close: PATIENT: la cle"),
+        (("conversation", "close", VALID[0], "dr martin"), "conversation close: BAL: an address has"),
+        (("conversation", "block", VALID[0], PATIENT), "conversation block: BAL: expected the mailbox of"),
+        (("conversation", "list", "--patient", WRONG_KEY[0]), "conversation list: --patient: la cle"),
+        (("conversation", "list", "--bal", "dr martin"), "conversation list: --bal: an address has"),
+        (("directory", "set", "dr martin", "--kind", "PER"), "directory set: ADDRESS: an address has"),
+        (("directory", "unset", PATIENT), "directory unset: ADDRESS: expected the mailbox of"),
+        (("report", "unread", "--older", "7d", "--sender", "dr martin"), "report unread: --sender: an address has"),
+        (("trace", "dr martin@"), "trace: ADDRESS: an address has"),
+    ],
+)
+def test_a_wrong_address_or_matricule_is_told_with_the_argument_that_holds_it(run, words, told):
+    """In a script of many commands, and of two addresses, it says where to look; never the value."""
+    refused = run(*words)
+    assert refused.exit_code == exits.Code.DATA
+    assert refused.stderr.splitlines()[-1].startswith(f"mssgw: {told}")
+    assert WRONG_KEY[0] not in refused.stderr
+
+
 def test_an_unreadable_configuration_is_78_with_its_file(tmp_path):
     told = mssgw("check", "--config", str(tmp_path / "absent.toml"), "--json")
     assert told.returncode == 78
