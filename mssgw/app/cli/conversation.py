@@ -6,7 +6,7 @@ from typing import BinaryIO
 import click
 
 from mssgw.app.cli import imports, letters, pairs, paper
-from mssgw.app.cli.exits import no
+from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import operator, patient, professional
 from mssgw.app.office import Office
@@ -53,8 +53,8 @@ async def list_(
     """
     rows = await office.desk.conversations(
         limit=limit,
-        patient=patient(patient_text, office.space) if patient_text else None,
-        bal=_bal(bal_text, office),
+        patient=_patient(patient_text, office, "--patient") if patient_text else None,
+        bal=_bal(bal_text, office, "--bal"),
         state=pairs.STATES[state] if state else None,
     )
     if as_json:
@@ -83,7 +83,7 @@ async def show(office: Office, patient_text: str, bal_text: str | None, limit: i
       mssgw conversation show 279035121518989
       mssgw conversation show 279035121518989 dr.martin@cabinet.mssante.fr --json
     """
-    who = patient(patient_text, office.space)
+    who = _patient(patient_text, office)
     bal = _bal(bal_text, office)
     rows = [
         row
@@ -111,15 +111,20 @@ async def show(office: Office, patient_text: str, bal_text: str | None, limit: i
 @conversation.command()
 @PATIENT
 @BAL
+@click.option("--create", is_flag=True, help="Close it also when none of these two is known.")
 @at_the_office()
-async def close(office: Office, patient_text: str, bal_text: str) -> None:
+async def close(office: Office, patient_text: str, bal_text: str, *, create: bool) -> None:
     """Close a conversation, as the mailbox's own [FIN] would: the patient can no longer answer.
 
+    Exit code 1 when none of these two is known, and nothing is changed: of a mistyped mailbox one would be closed that
+    is nobody's, and the one meant stay open. --create closes one that the gateway has never seen.
+
     \b
-    Example:
+    Examples:
       mssgw conversation close 279035121518989 dr.martin@cabinet.mssante.fr
+      mssgw conversation close 279035121518989 accueil@cabinet.mssante.fr --create
     """
-    await _put(office, patient_text, bal_text, State.CLOSED)
+    await _put(office, patient_text, bal_text, State.CLOSED, create=create)
 
 
 @conversation.command()
@@ -199,12 +204,13 @@ def _is_about_all_mailboxes(entry: Entry) -> bool:
     return entry.event is JournalEvent.CONVERSATION and entry.sender is None
 
 
-async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool = True) -> None:
-    pair = Pair(patient(patient_text, office.space), professional(bal_text, office.space))
+async def _put(office: Office, patient_text: str, bal_text: str, state: State, *, create: bool) -> None:
+    pair = Pair(_patient(patient_text, office), _mailbox(bal_text, office))
     _warn_of_a_stranger(office, pair.bal)
     if not create and not await _is_known(office, pair):
-        more = "see `conversation list --patient PATIENT`, or --create to open a new one"
-        raise no(f"conversation reopen: no exchange of these two is known: mistyped? {more}")
+        what, to = ("reopen", "open") if state is State.OPEN else ("close", "close")
+        more = f"see `conversation list --patient PATIENT`, or --create to {to} a new one"
+        raise no(f"conversation {what}: no exchange of these two is known: mistyped? {more}")
     changed = await office.desk.set_state([(pair, state, datetime.now(UTC))], operator=operator(), only_absent=False)
     click.echo(f"conversation {state}" if changed else f"conversation was {state} already")
 
@@ -216,7 +222,7 @@ async def _is_known(office: Office, pair: Pair) -> bool:
 
 
 async def _set_block(office: Office, patient_text: str, bal_text: str | None, *, blocked: bool) -> None:
-    who = patient(patient_text, office.space)
+    who = _patient(patient_text, office)
     bal = _bal(bal_text, office)
     _warn_of_a_stranger(office, bal)
     changed = await office.desk.set_block(who, bal, blocked=blocked, operator=operator(), now=datetime.now(UTC))
@@ -245,6 +251,26 @@ def _warn_of_a_stranger(office: Office, bal: Address | None) -> None:
         click.echo("warning: that BAL is of no [[establishment]] in the configuration; mistyped?", err=True)
 
 
-def _bal(text: str | None, office: Office) -> Address | None:
-    """The mailbox meant; None: none was named. Raises MalformedAddress."""
-    return professional(text, office.space) if text else None
+def _patient(text: str, office: Office, named: str = "PATIENT") -> Address:
+    """The patient meant, by the argument or option ``named``. Raises Failure for what is malformed.
+
+    Raises BadParameter for a professional: the journal of one names all his patients, and an opposition or exchange of
+    his, as a patient, is never looked up.
+    """
+    with given_as(named):
+        who = patient(text, office.space)
+    if who.domain != office.space.domain:
+        why = "expected a patient, not a mailbox: `mssgw conversation list --bal ADDRESS` lists those of a mailbox"
+        raise click.BadParameter(why, ctx=click.get_current_context(), param_hint=f"'{named}'")
+    return who
+
+
+def _mailbox(text: str, office: Office, named: str = "BAL") -> Address:
+    """The mailbox meant, by the argument or option ``named``. Raises Failure."""
+    with given_as(named):
+        return professional(text, office.space)
+
+
+def _bal(text: str | None, office: Office, named: str = "BAL") -> Address | None:
+    """As _mailbox; None: none was named."""
+    return _mailbox(text, office, named) if text else None

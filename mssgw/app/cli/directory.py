@@ -8,7 +8,7 @@ import click
 
 from mssgw.app.cli import paper
 from mssgw.app.cli.directory_import import import_
-from mssgw.app.cli.exits import Code, no
+from mssgw.app.cli.exits import Code, given_as, no
 from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import at_the_office, json_option
 from mssgw.app.cli.people import operator, professional
@@ -105,7 +105,7 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
     """Say what is known of a mailbox, or list those that hold a text.
 
     In their address, structure (FINESS, SIRET), name or place. Of one address it also says whether patients may write
-    to it first. Exit code 1: nothing is known of it, which is no reason to refuse its mail.
+    to it first. Exit code 1: nothing is known of it, nor is it in [[mailbox]], which is no reason to refuse its mail.
 
     \b
     Examples:
@@ -114,16 +114,20 @@ async def find(office: Office, text: str, limit: int, as_json: bool) -> None:
       mssgw directory find 750000001 --json
     """
     mailbox = _address(text, office)
+    configured = office.settings.mailboxes.get(mailbox.key) if mailbox is not None else None
     if mailbox is None:
         found = await office.directory.find(text.strip(), limit=limit)
     else:
         found = await office.directory.look_up(mailbox)
     _print_found(found, as_json=as_json)
+    if mailbox is not None and configured is not None and not found and as_json:
+        alone = Listing(mailbox=mailbox.key, kind=configured.kind, pharmacy=configured.pharmacy)
+        paper.json_line(_as_json(alone) | {"said_by": "configuration"})
     if mailbox is not None:
         await _print_answer(office, mailbox, found, as_json=as_json)
     else:
         tell_listed(len(found), limit, "mailbox", "mailboxes", as_json=as_json)
-    if not found:
+    if not found and configured is None:
         what = "no mailbox holds that" if mailbox is None else "nothing is known of this mailbox"
         raise no(f"directory find: {what}")
 
@@ -218,7 +222,8 @@ async def set_(office: Office, address_text: str, kind: str, *, pharmacy: bool) 
     """
     if pharmacy and kind != BalKind.ORG:  # req: WHO-3
         raise click.UsageError("patients write first to a pharmacy's ORG mailbox only: --pharmacy goes with --kind ORG")
-    mailbox = professional(address_text, office.space)
+    with given_as("ADDRESS"):
+        mailbox = professional(address_text, office.space)
     bal, now = Bal(kind=BalKind(kind), pharmacy=pharmacy), datetime.now(UTC)
     changed = await office.directory.put(mailbox, bal, operator=operator(), now=now)
     what = f"{kind}, {'a' if pharmacy else 'not a'} pharmacy's"
@@ -237,7 +242,8 @@ async def unset(office: Office, address_text: str) -> None:
     Example:
       mssgw directory unset officine@pharmacie-exemple.mssante.fr
     """
-    mailbox = professional(address_text, office.space)
+    with given_as("ADDRESS"):
+        mailbox = professional(address_text, office.space)
     if not await office.directory.withdraw(mailbox, operator=operator(), now=datetime.now(UTC)):
         raise no("directory unset: nothing was set of this mailbox")
     click.echo("mailbox unset")

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 
@@ -37,6 +39,7 @@ class Code(IntEnum):
     DATA = 65
     UNAVAILABLE = 69
     INTERNAL = 70
+    OUTPUT = 74
     NO_PERMISSION = 77
     CONFIG = 78
     INTERRUPTED = 130  # 128 + SIGINT
@@ -52,6 +55,7 @@ Exit codes:
   65   bad input data: a file or a value that cannot be read; cda check: no clinical document in it
   69   the store is unavailable, or somebody else has it open; or a published file is; serve: a port is taken
   70   internal error (run again with `mssgw --debug`)
+  74   standard output cannot be written, as on a full disk
   77   no permission
   78   configuration error (see `mssgw check`)
   130  interrupted (Ctrl-C)
@@ -70,6 +74,19 @@ class Failure(click.ClickException):
 def no(message: str) -> Failure:
     """The answer is no."""
     return Failure(Code.NO, message)
+
+
+@contextmanager
+def given_as(named: str) -> Iterator[None]:
+    """What is wrong in here with an address or a matricule is said of the argument or option ``named``.
+
+    Raises Failure for it, with the command's name and 65: of two addresses that were typed, which one is meant.
+    """
+    try:
+        yield
+    except (MalformedAddress, MalformedMatricule) as error:
+        command = click.get_current_context().command_path.partition(" ")[2]
+        raise Failure(Code.DATA, f"{command}: {named}: {error}") from None
 
 
 _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
@@ -93,6 +110,7 @@ _BY_KIND: tuple[tuple[type[Exception], Code], ...] = (
 )
 
 
+_OF_COMMANDS = ("--config", "--json", "--addresses", "--limit")  # what most commands take, and no group
 _WHO_MAY = "run it as root, or as the gateway's user: sudo -u mssgw mssgw ..."
 _WHAT_LETS_IT = (
     "the gateway's user may not read it, and the service could not either: give it to the service with LoadCredential= "
@@ -168,6 +186,9 @@ def _usage(error: click.UsageError) -> str:
     path = error.ctx.command_path
     if isinstance(error, click.MissingParameter) and (example := _example(error.ctx)):
         message = f"{message.rstrip('.')}, as in `{example}`"
+    in_group = isinstance(error.ctx.command, click.Group)
+    if in_group and isinstance(error, click.NoSuchOption) and error.option_name in _OF_COMMANDS:
+        message = f"{message.rstrip('.')} here: it goes after the command, `{path} COMMAND ... {error.option_name}`"
     return f"{path.removeprefix('mssgw').lstrip() or 'command line'}: {message} (see `{path} --help`)"
 
 

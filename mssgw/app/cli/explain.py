@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import letters, paper
-from mssgw.app.cli.exits import Code, Failure, no
+from mssgw.app.cli.exits import Code, Failure, given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import queue_id, shown
 from mssgw.app.office import Office
@@ -76,8 +76,10 @@ async def explain(
         return
     if sender is None or not recipients:
         raise click.UsageError("a file needs --from and --to", click.get_current_context())
-    reverse_path = None if sender == "<>" else Address.parse(sender)
-    forward_paths = [Address.parse(recipient) for recipient in recipients]
+    with given_as("--from"):
+        reverse_path = None if sender == "<>" else Address.parse(sender)
+    with given_as("--to"):
+        forward_paths = [Address.parse(recipient) for recipient in recipients]
     if isinstance(subject.content, OSError):
         code = Code.NO_PERMISSION if isinstance(subject.content, PermissionError) else Code.DATA
         raise Failure(code, f"explain: {subject.typed}: {subject.content.strerror}")

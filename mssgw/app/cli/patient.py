@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from mssgw.app.cli import paper, patient_import
-from mssgw.app.cli.exits import Failure, no
+from mssgw.app.cli.exits import Failure, given_as, no
 from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import matricule, operator, ordinary, shown
 from mssgw.app.office import Office
+from mssgw.core.addresses import Address
 from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.patients import HOUSEHOLD, IllegalWishes, Patient, PatientState, Wish
@@ -45,10 +46,10 @@ async def add(office: Office, text: str, state: str, email: str | None) -> None:
       mssgw patient add 279035121518989 --state active --email patiente@fai.example
     """
     _warn_without_a_space(office)
-    who = matricule(text, office.space)
+    who = _meant(text, office)
     if await office.patients.find(who) is not None:
         raise no("patient add: registered already; see `mssgw patient set`")
-    wish = Wish(matricule=who, state=PatientState(state), email=ordinary(email, office.space) if email else None)
+    wish = Wish(matricule=who, state=PatientState(state), email=_email(email, office))
     await office.patients.put([wish], _line(office, who, f"added {state}"))
     click.echo(f"patient added, {state}")
 
@@ -80,7 +81,7 @@ async def set_(office: Office, text: str, state: str | None, email: str | None, 
     wish = Wish(
         matricule=who,
         state=PatientState(state) if state else None,
-        email=ordinary(email, office.space) if email else None,
+        email=_email(email, office),
         keeps_email=email is None and not no_email,
     )
     told = [state or "", "email set" if email else "", "email taken away" if no_email else ""]
@@ -112,7 +113,7 @@ async def list_(office: Office, limit: int, state: str | None, text: str | None,
     _warn_without_a_space(office)
     found: Sequence[Patient]
     if text is not None:
-        one = await office.patients.find(matricule(text, office.space))
+        one = await office.patients.find(_meant(text, office, "--patient"))
         found = [one] if one is not None and state in (None, one.state.value) else []
     else:
         found = await office.patients.listed(limit=limit, state=PatientState(state) if state else None)
@@ -173,10 +174,22 @@ async def import_(office: Office, file: Any, as_json: bool) -> None:
     await patient_import.run(office, file, as_json=as_json)
 
 
+def _meant(text: str, office: Office, named: str = "MATRICULE") -> Matricule:
+    """The matricule in the argument or option ``named``. Raises Failure."""
+    with given_as(named):
+        return matricule(text, office.space)
+
+
+def _email(text: str | None, office: Office) -> Address | None:
+    """The ordinary address in ``--email``. Raises Failure."""
+    with given_as("--email"):
+        return ordinary(text, office.space) if text else None
+
+
 async def _registered(office: Office, text: str, command: str) -> Matricule:
     """The matricule of somebody who is registered. Raises Failure."""
     _warn_without_a_space(office)
-    who = matricule(text, office.space)
+    who = _meant(text, office)
     if await office.patients.find(who) is None:
         raise _unknown(command)
     return who

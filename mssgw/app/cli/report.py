@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import paper
-from mssgw.app.cli.exits import Code
+from mssgw.app.cli.exits import Code, given_as
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.people import professional, shown
 from mssgw.app.office import Office
@@ -65,7 +65,8 @@ async def unread(
       mssgw report unread --sender dr.martin@chu-exemple.mssante.fr --addresses
     """
     before = datetime.now(UTC) - (older if older is not None else office.settings.unread_after)
-    mailbox = professional(sender.strip(), office.space) if sender else None
+    with given_as("--sender"):
+        mailbox = professional(sender.strip(), office.space) if sender else None
     rows = await office.desk.unread(before=before, limit=limit, sender=mailbox, domain=domain)
     if as_json:
         for row in rows:

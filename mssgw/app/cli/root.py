@@ -74,7 +74,7 @@ class Gateway(click.Group):
             click.echo(error.format_message(), err=True)
             code = exits.Code.USAGE
         except (Exception, KeyboardInterrupt) as error:
-            code = _tell(error, debug="--debug" in words)
+            code = _tell(_of_our_output(error) or error, debug="--debug" in words)
         sys.exit(int(code))
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -94,10 +94,32 @@ def _tell(error: BaseException, *, debug: bool) -> exits.Code:
     return code
 
 
+def _of_our_output(error: BaseException) -> exits.Failure | None:
+    """What to say where standard output took no more, a full disk behind `> file`: None for any other trouble.
+
+    The error names no file, as the store's do not: what tells is who wrote, `click.echo` or our own last flush.
+    """
+    if not isinstance(error, OSError):
+        return None
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    if frame.f_code not in (click.echo.__code__, Gateway.main.__code__):
+        return None
+    _give_up_output()
+    why = f"standard output cannot be written: {error.strerror}"
+    failure = exits.Failure(exits.Code.OUTPUT, f"{why} (what the command was to change may be changed)")
+    failure.__cause__ = error
+    return failure
+
+
 def _reader_left() -> exits.Code:
-    """`mssgw … | head` closed the pipe: be quiet, also when Python flushes stdout once more at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """`mssgw … | head` closed the pipe: be quiet."""
+    _give_up_output()
     return exits.Code.READER_LEFT
+
+
+def _give_up_output() -> None:
+    """So that Python, which flushes stdout once more at exit, neither complains nor changes the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from mssgw.app.cli import letters, paper
-from mssgw.app.cli.exits import no
+from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.passage import passage_json, print_passages
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
@@ -74,7 +74,8 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
         return await desk.trace(spool_id=subject, limit=limit)
     if "@" in subject or looks_like_matricule(subject):
         # Not by its key: what was refused because of a mistyped one is what is asked for.
-        address = Address.parse(subject if "@" in subject else f"{subject}@{office.space.domain}")
+        with given_as("ADDRESS"):
+            address = Address.parse(subject if "@" in subject else f"{subject}@{office.space.domain}")
         found = await _lives(office, await desk.trace(address=address, limit=limit), limit)
         # A Message-ID without its brackets, as it is copied from a mail client, has the look of an address.
         return found or await _lives(office, await desk.trace(message_id=f"<{subject}>", limit=limit), limit)

@@ -80,7 +80,29 @@ def test_show_of_the_unknown_says_no(run):
     assert run("conversation", "show", MATRICULE).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("show", DOCTOR), "PATIENT"),
+        (("show", DOCTOR, DOCTOR, "--json"), "PATIENT"),
+        (("list", "--patient", DOCTOR), "--patient"),
+        (("close", DOCTOR, DOCTOR, "--create"), "PATIENT"),
+        (("block", DOCTOR), "PATIENT"),
+    ],
+)
+def test_a_mailbox_in_the_place_of_a_patient_is_refused_with_the_command_that_is_meant(office, run, words, named):
+    """Its journal holds the addresses of all its patients, and `show` prints them in full."""
+    office.pairs[a_pair()] = State.OPEN, EARLIER
+    office.entries.append(an_entry(JournalEvent.CONVERSATION, ""))
+    refused = run("conversation", *words)
+    assert (refused.exit_code, refused.stdout) == (64, "")
+    assert f"conversation {words[0]}: Invalid value for '{named}': expected a patient" in refused.stderr
+    assert "`mssgw conversation list --bal ADDRESS`" in refused.stderr
+    assert (set(office.pairs), office.blocked) == ({a_pair()}, set())
+
+
 def test_close_and_reopen_put_the_pair_in_a_state(office, run):
+    office.pairs[a_pair()] = State.OPEN, EARLIER
     assert run("conversation", "close", MATRICULE, DOCTOR).exit_code == 0
     assert office.pairs[a_pair()][0] is State.CLOSED
     assert run("conversation", "reopen", PATIENT, DOCTOR).exit_code == 0
@@ -89,23 +111,26 @@ def test_close_and_reopen_put_the_pair_in_a_state(office, run):
     assert (again.exit_code, again.stdout) == (0, "conversation was open already\n")
 
 
-def test_an_exchange_that_nobody_knows_is_reopened_only_for_who_means_it(office, run):
-    """A slip in the mailbox would open another one, and tell the operator that all is well; the one meant stays shut.
+@pytest.mark.parametrize(
+    ("what", "was", "becomes"), [("reopen", State.CLOSED, State.OPEN), ("close", State.OPEN, State.CLOSED)]
+)
+def test_an_exchange_that_nobody_knows_is_changed_only_for_who_means_it(office, run, what, was, becomes):
+    """A slip in the mailbox would make another one, and tell the operator that all is well; the one meant stays so.
 
     An opposition to that mailbox is no exchange with it.
     """
-    office.pairs[a_pair()] = State.CLOSED, EARLIER
+    office.pairs[a_pair()] = was, EARLIER
     office.blocked.add((a_pair().patient, Address.parse("dr.martn@cabinet.mssante.fr")))
-    mistyped = run("conversation", "reopen", MATRICULE, "dr.martn@cabinet.mssante.fr")
+    mistyped = run("conversation", what, MATRICULE, "dr.martn@cabinet.mssante.fr")
     assert mistyped.exit_code == 1
     assert mistyped.stdout == ""
-    assert "no exchange of these two is known" in mistyped.stderr
+    assert f"conversation {what}: no exchange of these two is known" in mistyped.stderr
     assert "--create" in mistyped.stderr
-    assert office.pairs == {a_pair(): (State.CLOSED, EARLIER)}
-    meant = run("conversation", "reopen", MATRICULE, "accueil@cabinet.mssante.fr", "--create")
-    assert (meant.exit_code, meant.stdout) == (0, "conversation open\n")
-    assert run("conversation", "reopen", MATRICULE, DOCTOR).exit_code == 0
-    assert office.pairs[a_pair()][0] is State.OPEN
+    assert office.pairs == {a_pair(): (was, EARLIER)}
+    meant = run("conversation", what, MATRICULE, "accueil@cabinet.mssante.fr", "--create")
+    assert (meant.exit_code, meant.stdout) == (0, f"conversation {becomes}\n")
+    assert run("conversation", what, MATRICULE, DOCTOR).exit_code == 0
+    assert office.pairs[a_pair()][0] is becomes
 
 
 def test_block_and_unblock_one_mailbox_or_all(office, run):

@@ -223,3 +223,20 @@ def test_a_mailbox_of_the_configuration_is_told_to_decide(place):
     place.configure(f'[[mailbox]]\naddress = "{OFFICINE}"\nkind = "ORG"\npharmacy = true')
     assert "decides first" in place.run("set", OFFICINE, "--kind", "PER").stderr
     assert "yes ([[mailbox]] in the configuration)" in place.run("find", OFFICINE).stdout
+
+
+def test_a_mailbox_that_only_the_configuration_names_is_known(place):
+    """It decides first, so that is an answer: not `yes`, then `nothing is known`."""
+    place.configure(
+        f'[[mailbox]]\naddress = "{OFFICINE}"\nkind = "ORG"\npharmacy = true\n'
+        f'[[mailbox]]\naddress = "{PERSON}"\nkind = "PER"'
+    )
+    told = place.run("find", OFFICINE)
+    assert (told.stdout, told.stderr) == (
+        "patients may write first: yes ([[mailbox]] in the configuration)\n",
+        "",
+    )
+    assert place.run("find", PERSON).stdout == "patients may write first: no ([[mailbox]] in the configuration)\n"
+    (listed,) = place.json("find", OFFICINE)
+    assert listed | {"mailbox": OFFICINE, "kind": "ORG", "pharmacy": True, "said_by": "configuration"} == listed
+    assert "nothing is known of this mailbox" in place.run("find", NEW, code=1).stderr

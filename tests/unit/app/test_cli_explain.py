@@ -118,7 +118,10 @@ def test_a_file_is_read_before_the_command_goes_on_as_the_gateways_user(office, 
 
 def test_a_missing_file_or_a_malformed_address_is_bad_data(run, letter):
     assert run("explain", "absent.eml", "--from", DOCTOR, "--to", PATIENT).exit_code == 65
-    assert run("explain", letter, "--from", "dr martin", "--to", PATIENT).exit_code == 65
+    for named, envelope in (("--from", ("dr martin", PATIENT)), ("--to", (DOCTOR, "anne"))):
+        refused = run("explain", letter, "--from", envelope[0], "--to", envelope[1])
+        assert refused.exit_code == 65
+        assert refused.stderr.startswith(f"mssgw: explain: {named}: an address has")
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,24 @@ def test_a_word_that_is_missing_is_shown_by_an_example(run, words, example):
     assert f", as in `{example}` (see `" in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("--config", "mssgw.toml", "check"), "--config"),
+        (("--config=mssgw.toml", "check"), "--config"),
+        (("queue", "--json", "list"), "--json"),
+    ],
+)
+def test_an_option_before_its_command_is_told_where_it_goes(run, words, option):
+    """Many programs take it there, and `No such option` reads as if ours had none."""
+    refused = run(*words)
+    assert refused.exit_code == 64
+    assert f"No such option '{option}' here: it goes after the command, `" in refused.stderr
+    assert f" COMMAND ... {option}`" in refused.stderr
+    assert "it goes after" not in run("--nonsense").stderr
+    assert "it goes after" not in run("ins", "check", "--limit", "3").stderr
+
+
 def test_no_words_at_all_is_a_usage_error_that_shows_the_help(run):
     for words in ((), ("queue",)):
         told = run(*words)
@@ -243,6 +261,28 @@ def test_a_real_process_exits_64_with_a_clean_stderr():
     assert "Traceback" not in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("conversation", "close", WRONG_KEY[0], DOCTOR), "conversation close: PATIENT: la cle"),
+        (("conversation", "close", VALID[0], "dr martin"), "conversation close: BAL: an address has"),
+        (("conversation", "block", VALID[0], PATIENT), "conversation block: BAL: expected the mailbox of"),
+        (("conversation", "list", "--patient", WRONG_KEY[0]), "conversation list: --patient: la cle"),
+        (("conversation", "list", "--bal", "dr martin"), "conversation list: --bal: an address has"),
+        (("directory", "set", "dr martin", "--kind", "PER"), "directory set: ADDRESS: an address has"),
+        (("directory", "unset", PATIENT), "directory unset: ADDRESS: expected the mailbox of"),
+        (("report", "unread", "--older", "7d", "--sender", "dr martin"), "report unread: --sender: an address has"),
+        (("trace", "dr martin@"), "trace: ADDRESS: an address has"),
+    ],
+)
+def test_a_wrong_address_or_matricule_is_told_with_the_argument_that_holds_it(run, words, told):
+    """In a script of many commands, and of two addresses, it says where to look; never the value."""
+    refused = run(*words)
+    assert refused.exit_code == exits.Code.DATA
+    assert refused.stderr.splitlines()[-1].startswith(f"mssgw: {told}")
+    assert WRONG_KEY[0] not in refused.stderr
+
+
 def test_an_unreadable_configuration_is_78_with_its_file(tmp_path):
     told = mssgw("check", "--config", str(tmp_path / "absent.toml"), "--json")
     assert told.returncode == 78
@@ -275,6 +315,29 @@ def test_a_reader_that_leaves_is_no_error():
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(30) == exits.Code.READER_LEFT
+
+
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}])
+@pytest.mark.parametrize("words", [("ins", "check", VALID[0]), ("--version",), ("queue", "list", "--help")])
+def test_an_output_that_takes_no_more_is_told_from_a_store_that_is_full(words, buffered):
+    """`mssgw queue list > /mnt/full/list`: whoever reads 69 looks for the trouble in the store."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", *words]
+        how = {"stdout": full, "stderr": subprocess.PIPE, "env": environ | buffered}
+        told = subprocess.run(command, text=True, timeout=30, check=False, **how)
+    assert told.returncode == exits.Code.OUTPUT
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("mssgw: standard output cannot be written: No space left on device")
+
+
+def test_a_store_on_a_full_disk_is_not_taken_for_our_output(monkeypatch, office, run):
+    async def fails(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(office, "queue", fails)
+    told = run("queue", "list")
+    assert (told.exit_code, told.stderr) == (exits.Code.UNAVAILABLE, "mssgw: No space left on device\n")
 
 
 def test_key_new_writes_a_key_that_only_its_owner_reads(run, tmp_path):

@@ -82,6 +82,8 @@ def test_who_is_no_patient_is_refused_without_being_named(run, wrong):
     for words in (("add", wrong), ("set", wrong, "--no-email"), ("password", wrong), ("list", "--patient", wrong)):
         refused = run("patient", *words)
         assert refused.exit_code == 65
+        named = "--patient" if "--patient" in words else "MATRICULE"
+        assert f"mssgw: patient {words[0]}: {named}: " in refused.stderr
         assert wrong not in refused.output
 
 
@@ -89,6 +91,7 @@ def test_an_ordinary_address_lies_outside_the_patient_domain(run):
     """A word sent into it would be told of again, for ever."""
     refused = run("patient", "add", ANNE, "--email", f"{BRUNO}@patient.mssante.fr")
     assert refused.exit_code == 65
+    assert "mssgw: patient add: --email: expected an ordinary address" in refused.stderr
     assert BRUNO not in refused.output
 
 
