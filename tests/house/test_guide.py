@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -110,6 +112,22 @@ def test_every_measure_stands_in_the_guide() -> None:
     assert (
         sorted(name for name in names if not name.endswith(ends) and not any(k.startswith(name) for k in known)) == []
     )
+
+
+def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
+    """Its sed, as it stands in the guide, leaves no next hop and no listener but on loopback."""
+    section = GUIDE.partition("### Essayer à la main")[2].partition("\n## ")[0]
+    (made,) = re.findall(r"^sed .*?> mssgw\.toml$", section, re.MULTILINE | re.DOTALL)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "mssgw.toml").write_bytes((ROOT / "config" / "mssgw.toml").read_bytes())
+    (tmp_path / "essai").mkdir()
+    subprocess.run(["bash", "-c", made], cwd=tmp_path / "essai", check=True)
+    config = tomllib.loads((tmp_path / "essai" / "mssgw.toml").read_text("utf-8"))
+    tables = [table for each in config.values() for table in (each if isinstance(each, list) else [each])]
+    reached = [table[key] for table in tables for key in ("next_hop", "address", "url", "host") if key in table]
+    assert {"127.0.0.1:2525", "127.0.0.1:2526", "127.0.0.1:2600"} <= set(reached)
+    others = {each for each in reached if not each.startswith("127.0.0.1:") and "@" not in each}  # mailboxes
+    assert others == set()
 
 
 def systemctl(verb: str, text: str) -> list[set[str]]:
