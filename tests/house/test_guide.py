@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
+from mssgw.app.telemetry.labels import ALARMS
 from mssgw.edges.identity import THRESHOLDS
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +100,21 @@ def test_every_event_stands_in_the_guide() -> None:
     events |= set(HINTS)
     known = re.findall(rf"`((?:{_FAMILIES})\.[a-z_.*]+)`", GUIDE)
     assert sorted(each for each in events if not any(fnmatch(each, pattern) for pattern in known)) == []
+
+
+def test_the_guide_names_the_alarms_that_no_measure_counts() -> None:
+    """Whoever watches ``mssgw_alarm`` alone hears of none of these; ``log.missed`` is written by the log itself."""
+    raised = {
+        text
+        for nodes in files()
+        for call in calls(nodes)
+        if any(ast.unparse(each) == "alarm=True" for each in call.keywords) and call.args
+        for text in texts(call.args[0])
+        if _EVENT.fullmatch(text)
+    }
+    assert len(raised) > 30
+    (told,) = re.findall(r"n'ont \*\*pas de série\*\* :\n([^.]+(?:\.[a-z][^.]*)+)\. Elles", GUIDE)
+    assert sorted(re.findall(r"`([a-z._]+)`", told)) == sorted({"log.missed"} | raised - set(ALARMS))
 
 
 def test_every_measure_stands_in_the_guide() -> None:
