@@ -12,6 +12,7 @@ from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
 from mssgw.app.telemetry.labels import ALARMS
 from mssgw.edges.identity import THRESHOLDS
+from mssgw.flow.reception import UNKNOWN_CLIENT
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
@@ -84,6 +85,12 @@ def test_every_text_of_a_refusal_stands_in_the_guide() -> None:
     assert len(said) > 40
     assert inside < said
     assert sorted(each for each in said - inside if each not in guide) == []
+
+
+def test_who_writes_from_an_unknown_network_is_told_what_lets_him_in() -> None:
+    """Where no login is configured EHLO offers no AUTH, and "Authentification requise" alone leads nowhere."""
+    assert "networks de l'etablissement" in UNKNOWN_CLIENT.text
+    assert f"`530 5.7.0 {UNKNOWN_CLIENT.text}`" in GUIDE
 
 
 def test_every_event_stands_in_the_guide() -> None:
