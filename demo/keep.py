@@ -87,6 +87,7 @@ Look, as an administrator:
   .venv/bin/mssgw queue list --config {config}
   .venv/bin/mssgw trace {patient} --config {config}
   .venv/bin/mssgw conversation list --config {config}
+  curl -s http://127.0.0.1:{here.monitoring}/metrics
   tail -f {_short(here.gateway.log_file)}
 
 State and configuration stay in {_short(home)}. Ctrl-C ends everything.

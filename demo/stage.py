@@ -23,7 +23,7 @@ _MES = "127.0.0.4"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Everything that runs. ``establishments`` and ``trust_space`` are the gateway's ports on 127.0.0.1.
+    """Everything that runs. ``establishments``, ``trust_space``, ``monitoring``: the gateway's ports on 127.0.0.1.
 
     ``store``: the IMAP server with the mailboxes ``officine``, of the pharmacy, and ``laboratory``, of a program,
     and ``reader``, of a patient.
@@ -36,6 +36,7 @@ class Stage:
     mon_espace_sante: Standin
     establishments: int
     trust_space: int
+    monitoring: int
     store: MailStore
 
     @property
@@ -75,9 +76,8 @@ async def stage(
                 for standin in here.standins:
                     await standin.open()
                 await here.laboratory.make(people.TAKEN)
-                monitoring = free_port()
-                _configure(home, here, monitoring)
-                await gateway.start(here.establishments, here.trust_space, monitoring=monitoring)
+                _configure(home, here)
+                await gateway.start(here.establishments, here.trust_space, monitoring=here.monitoring)
                 yield here
             finally:
                 if gateway.running:  # before the stand-ins, so that what is on its way arrives
@@ -103,18 +103,19 @@ def _stage(home: Path, gateway: Gateway, store: MailStore, on_letter: Callable[[
         ),
         establishments=free_port(),
         trust_space=free_port(),
+        monitoring=free_port(),
         store=store,
     )
 
 
-def _configure(home: Path, here: Stage, monitoring: int) -> None:
+def _configure(home: Path, here: Stage) -> None:
     shutil.rmtree(home / "state" / "trust", ignore_errors=True)  # list and CRLs of authorities that are no more
     keep(home / "master.key", secrets.token_bytes(32))
     keep(home / "bal.password", PASSWORD.encode())
     text = Template(_CONFIG.read_text("utf-8")).substitute(
         establishments=here.establishments,
         trust_space=here.trust_space,
-        monitoring=monitoring,
+        monitoring=here.monitoring,
         us=people.GATEWAY_HOST,
         hospital=here.hospital.port,
         pharmacy=here.pharmacy.port,

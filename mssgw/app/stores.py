@@ -164,6 +164,7 @@ def _master_key(config: Config, new: Path | None) -> bytes:
     """The key that the configuration names; ``new``: the database, if it is not there. Raises UnusableKey.
 
     A new one is offered only where nothing is sealed yet: over a store it would look like the cure, and be none.
+    Even there the one that systemd keeps for the service comes first: a key beside its store is for a trial.
     """
     file = config.master_key
     try:
@@ -174,14 +175,14 @@ def _master_key(config: Config, new: Path | None) -> bytes:
         missing = str(error)
     except FileNotFoundError:
         missing = f"{file.named}: no master key is seen here"
-    if new and not _left_of_one(new, config.spool_dir) and file.path is not None:
-        raise UnusableKey(f"{missing}: for a new store, `mssgw key new {file.path}`")
+    fresh = new and not _left_of_one(new, config.spool_dir) and not file.credential
     name = file.named.partition(":")[2] if file.credential else "master-key"
+    lost = "if it is lost, give back the one that this store was made with"
     raise UnusableKey(
         f"{missing}. Where it is a credential of the service (LoadCredential={name}:FILE in its unit), commands see it "
         f"only while the service runs: start it, or systemd-run --wait --pipe -p User={SERVICE_USER} "
-        f"-p LoadCredential={name}:/etc/mssgw/secrets/master.key mssgw ...; if it is lost, give back the one that this "
-        "store was made with"
+        f"-p LoadCredential={name}:/etc/mssgw/secrets/master.key mssgw ...; "
+        + (f"for a trial without systemd, `mssgw key new {file.path}`" if fresh else lost)
     )
 
 

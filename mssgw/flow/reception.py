@@ -20,7 +20,11 @@ from mssgw.flow.live import Live
 from mssgw.ports import Clock, Login, PatientDoor, Trust
 
 UNKNOWN_OPERATOR = not_allowed("Reseau source inconnu de l'espace de confiance")
-UNKNOWN_CLIENT = Reply(530, "5.7.0", "Authentification requise : ce reseau n'est pas celui d'un client connu")
+UNKNOWN_CLIENT = Reply(
+    530,
+    "5.7.0",
+    "Authentification requise : ce reseau n'est pas celui d'un client connu (a ajouter a networks de l'etablissement)",
+)
 UNKNOWN_PATIENT = Reply(530, "5.7.0", "Authentification requise : votre matricule INS et votre mot de passe")
 UNKNOWN = {Role.TRUST_SPACE: UNKNOWN_OPERATOR, Role.PATIENT_SPACE: UNKNOWN_PATIENT}
 

@@ -7,6 +7,7 @@ import smtplib
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,7 +171,7 @@ def told(process: subprocess.Popen[str], until: str) -> str:
 
 
 def test_make_run_stays_up_and_says_how_to_send(tmp_path: Path) -> None:
-    """The ports it prints take letters, arrivals are printed as they come, and Ctrl-C ends it all."""
+    """The ports it prints take letters and show measures, arrivals are printed as they come, and Ctrl-C ends it all."""
     with kept(tmp_path) as process:
         manual = told(process, "Ctrl-C")
         found = re.search(r"swaks --server (\S+):(\d+) --local-interface (\S+) --from (\S+) --to (\S+)", manual)
@@ -180,6 +181,10 @@ def test_make_run_stays_up_and_says_how_to_send(tmp_path: Path) -> None:
         with smtplib.SMTP(host, int(port), timeout=20, source_address=(source, 0)) as client:
             client.sendmail(sender, [recipient], sent.content, ["BODY=8BITMIME"])
         assert sent.message_id in told(process, "received a letter")
+        metrics = re.search(r"curl -s (http://127\.0\.0\.1:\d+/metrics)", manual)
+        assert metrics, manual
+        with urllib.request.urlopen(metrics[1], timeout=20) as answer:
+            assert b"mssgw_ready" in answer.read()
         process.send_signal(signal.SIGINT)
         assert process.wait(LIMIT) == 0
     assert processes_with(tmp_path) == []

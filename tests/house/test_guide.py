@@ -2,13 +2,17 @@
 
 import ast
 import re
+import subprocess
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
 from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
+from mssgw.app.telemetry.labels import ALARMS
 from mssgw.edges.identity import THRESHOLDS
+from mssgw.flow.reception import UNKNOWN_CLIENT
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "administrateur.md").read_text("utf-8")
@@ -83,6 +87,12 @@ def test_every_text_of_a_refusal_stands_in_the_guide() -> None:
     assert sorted(each for each in said - inside if each not in guide) == []
 
 
+def test_who_writes_from_an_unknown_network_is_told_what_lets_him_in() -> None:
+    """Where no login is configured EHLO offers no AUTH, and "Authentification requise" alone leads nowhere."""
+    assert "networks de l'etablissement" in UNKNOWN_CLIENT.text
+    assert f"`530 5.7.0 {UNKNOWN_CLIENT.text}`" in GUIDE
+
+
 def test_every_event_stands_in_the_guide() -> None:
     """The guide's table may say sweep.*_failed for three."""
     events = {
@@ -99,6 +109,21 @@ def test_every_event_stands_in_the_guide() -> None:
     assert sorted(each for each in events if not any(fnmatch(each, pattern) for pattern in known)) == []
 
 
+def test_the_guide_names_the_alarms_that_no_measure_counts() -> None:
+    """Whoever watches ``mssgw_alarm`` alone hears of none of these; ``log.missed`` is written by the log itself."""
+    raised = {
+        text
+        for nodes in files()
+        for call in calls(nodes)
+        if any(ast.unparse(each) == "alarm=True" for each in call.keywords) and call.args
+        for text in texts(call.args[0])
+        if _EVENT.fullmatch(text)
+    }
+    assert len(raised) > 30
+    (told,) = re.findall(r"n'ont \*\*pas de série\*\* :\n([^.]+(?:\.[a-z][^.]*)+)\. Elles", GUIDE)
+    assert sorted(re.findall(r"`([a-z._]+)`", told)) == sorted({"log.missed"} | raised - set(ALARMS))
+
+
 def test_every_measure_stands_in_the_guide() -> None:
     """In full, or by its end behind an ellipsis, beside its sister."""
     measure = re.compile(r"mssgw_[a-z_]{4,}")
@@ -110,6 +135,22 @@ def test_every_measure_stands_in_the_guide() -> None:
     assert (
         sorted(name for name in names if not name.endswith(ends) and not any(k.startswith(name) for k in known)) == []
     )
+
+
+def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
+    """Its sed, as it stands in the guide, leaves no next hop and no listener but on loopback."""
+    section = GUIDE.partition("### Essayer à la main")[2].partition("\n## ")[0]
+    (made,) = re.findall(r"^sed .*?> mssgw\.toml$", section, re.MULTILINE | re.DOTALL)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "mssgw.toml").write_bytes((ROOT / "config" / "mssgw.toml").read_bytes())
+    (tmp_path / "essai").mkdir()
+    subprocess.run(["bash", "-c", made], cwd=tmp_path / "essai", check=True)
+    config = tomllib.loads((tmp_path / "essai" / "mssgw.toml").read_text("utf-8"))
+    tables = [table for each in config.values() for table in (each if isinstance(each, list) else [each])]
+    reached = [table[key] for table in tables for key in ("next_hop", "address", "url", "host") if key in table]
+    assert {"127.0.0.1:2525", "127.0.0.1:2526", "127.0.0.1:2600"} <= set(reached)
+    others = {each for each in reached if not each.startswith("127.0.0.1:") and "@" not in each}  # mailboxes
+    assert others == set()
 
 
 def systemctl(verb: str, text: str) -> list[set[str]]:

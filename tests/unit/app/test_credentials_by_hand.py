@@ -46,10 +46,13 @@ async def test_who_finds_no_key_to_a_store_is_never_told_to_make_one(
     assert "systemd-run --wait --pipe -p User=mssgw -p " + credential in told
 
 
-async def test_where_no_store_is_yet_who_finds_no_key_is_told_how_to_make_one(tmp_path: Path) -> None:
+async def test_where_no_key_is_named_the_one_of_the_service_comes_before_a_new_one(tmp_path: Path) -> None:
+    """Else an installation with the supplied units gets a second key, beside the letters that it seals."""
     installation.install(tmp_path, hop=25)
-    key = tmp_path / "state" / "master.key"
-    assert (await told_without_a_key(tmp_path)).endswith(f"for a new store, `mssgw key new {key}`")
+    told = await told_without_a_key(tmp_path)
+    service = told.index("systemd-run --wait --pipe -p User=mssgw -p LoadCredential=master-key:")
+    assert service < told.index("for a trial without systemd, `mssgw key new")
+    assert told.endswith(f"`mssgw key new {tmp_path / 'state' / 'master.key'}`")
 
 
 async def test_a_state_directory_that_cannot_be_made_is_told_with_how_to_make_it(
