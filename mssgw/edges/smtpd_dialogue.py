@@ -75,7 +75,8 @@ class Dialogue(Voice):
         self.peer = self.log.peer = _ip(transport.get_extra_info("peername"))
         self.forget()
         if not self.door.enter(self):
-            self.hang_up(say.TOO_MANY if self.listener.tls is not TlsMode.IMPLICIT else None)
+            why = say.GOING_DOWN if self.door.closing else say.TOO_MANY
+            self.hang_up(why if self.listener.tls is not TlsMode.IMPLICIT else None)
             return
         self._reset_timeout()
         self._handler_coroutine = self.loop.create_task(self._handle_client())

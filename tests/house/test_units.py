@@ -70,6 +70,27 @@ def test_a_process_that_the_kernel_kills_for_its_memory_takes_no_other_along() -
     assert "\nOOMPolicy=continue\n" in (UNITS / "mssgw.service").read_text()
 
 
+def test_a_start_that_fails_is_tried_again_for_ever() -> None:
+    """By default five starts in ten seconds, an operator's among them, are the last: systemd closes the sockets too."""
+    before_service = (UNITS / "mssgw.service").read_text().partition("\n[Service]\n")[0]
+    assert "\nStartLimitIntervalSec=0\n" in before_service
+
+
+def test_a_reload_is_refused_for_a_credential_that_the_service_was_not_given() -> None:
+    """systemd gives none to ExecReload=: there the check would warn only, and the reload be called a success."""
+    text = (UNITS / "mssgw.service").read_text().replace("\\\n", "")
+    check, signal = re.findall(r"^ExecReload=(.+)$", text, re.MULTILINE)
+    started = re.search(r"^ExecStartPre=(.+)$", text, re.MULTILINE)
+    user = re.search(r"^User=(.+)$", text, re.MULTILINE)
+    assert started is not None
+    assert user is not None
+    as_the_process = "+/usr/bin/nsenter --target $MAINPID --mount "
+    assert check.startswith(as_the_process)
+    assert f"--reuid {user[1]} " in check
+    assert check.endswith(f" CREDENTIALS_DIRECTORY=%d {started[1]}")
+    assert signal == "/bin/kill -HUP $MAINPID"
+
+
 def test_the_journal_takes_what_the_gateway_says_at_its_full_rate() -> None:
     """By default 10 000 lines in 30 s are kept and the others dropped, alarms like any: a hundred letters a second."""
     unit = RawConfigParser(strict=False)

@@ -286,6 +286,13 @@ async def test_connections_beyond_the_limit_of_an_address_are_told_to_come_back(
         await home.meet()
 
 
+async def test_a_connection_taken_while_we_stop_is_told_so():
+    """Between the signal and the end of listening one may still come in: nobody is to look for too many of them."""
+    async with house() as home:
+        home.door.closing = True
+        assert await (await home.connect()).hear() == "421 4.3.2 Service en cours d'arret, reessayez plus tard"
+
+
 async def test_strangers_cannot_take_all_connections():
     """A quarter is kept for the networks of our clients."""
     async with house(max_connections=4) as home:

@@ -65,6 +65,7 @@ def become_owner(state_dir: Path) -> None:
         return
     os.environ["SUDO_USER"] = operator()
     account = pwd.getpwuid(owner)
+    os.environ["HOME"] = account.pw_dir  # libpq looks for certificates there, and may not even look into root's
     os.initgroups(account.pw_name, account.pw_gid)
     os.setgid(account.pw_gid)
     os.setuid(owner)

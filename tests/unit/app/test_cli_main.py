@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pwd
 import socket
 import stat
 import subprocess
@@ -559,6 +560,20 @@ def test_root_goes_on_as_the_owner_of_the_store(tmp_path):
         env=os.environ | {"SUDO_USER": "anne"},
     )
     assert told.stdout == "65534 65534 anne\nfor good\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_who_goes_on_as_the_owner_has_the_owners_home(tmp_path):
+    """libpq looks for certificates in $HOME: where it may not look, every TLS connection fails."""
+    os.chown(tmp_path, 65534, 65534)
+    script = (
+        "import os, sys, pathlib; from mssgw.app.cli import opening\n"
+        "opening.become_owner(pathlib.Path(sys.argv[1])); print(os.environ['HOME'])"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert told.stdout == f"{pwd.getpwuid(65534).pw_dir}\n"
 
 
 def test_the_double_is_an_office():
