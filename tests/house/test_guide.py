@@ -188,6 +188,24 @@ def test_what_starts_the_gateway_again_starts_the_port_of_patients_too() -> None
             assert {*SOCKETS, "mssgw.service"} <= named
 
 
+def test_a_rotation_that_is_refused_leaves_every_key_where_it_is(tmp_path: Path) -> None:
+    """However often its lines are pasted: over the only key that opens the store another one would go."""
+    guide = GUIDE.partition("\n## Clé maîtresse\n")[2].split("```sh\n")[1].partition("```")[0]
+    help_ = (ROOT / "mssgw" / "app" / "cli" / "key.py").read_text("utf-8").partition("\n      systemctl stop")
+    for number, lines in enumerate((guide, "systemctl stop" + help_[2].partition('"""')[0].replace("\\\\", "\\"))):
+        for refused, left in ((True, [b"now", b"next"]), (False, [b"next", b"now"])):
+            home = tmp_path / f"{number}{refused}"
+            home.mkdir()
+            for name, key in (("master.key", b"now"), ("master.key.new", b"next"), ("master.key.old", b"before")):
+                (home / name).write_bytes(key)
+            stubs = f"systemctl() {{ :; }}; mssgw() {{ :; }}; systemd-run() {{ {str(not refused).lower()}; }}\n"
+            pasted = stubs + lines.replace("/etc/mssgw/secrets", str(home))
+            for _ in range(2 if refused else 1):
+                subprocess.run(["bash", "-c", pasted], check=False)
+            assert (home / "master.key").read_bytes() == left[0]
+            assert sorted(each.read_bytes() for each in home.iterdir()) == [b"before", b"next", b"now"]
+
+
 def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:
     """With the commands that give it a sense of its own."""
     table = GUIDE.partition("## Codes de sortie")[2]
