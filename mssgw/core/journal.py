@@ -27,6 +27,7 @@ class JournalEvent(StrEnum):
     TRUST = "trust"  # an operator accepted a white list by hand; ``detail`` says which, and what came of it
     PATIENT = "patient"  # an operator changed the registry of patients; one of them is the ``recipient``
     DIRECTORY = "directory"  # an operator imported the directory, or set what a mailbox is, the ``recipient``
+    UNKNOWN = "unknown"  # read, never written: a line of a later version's node, or one whose event is damaged
 
 
 WHITE_LIST = "white-list"  # stands for the queue id in a TRUST line: what it is about is no letter

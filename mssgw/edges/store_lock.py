@@ -5,6 +5,7 @@ letters that nobody can read any more; so whoever opens the store holds this loc
 kernel frees it with its process, ``kill -9`` included, so that there is nothing stale to clean up.
 """
 
+import errno
 import fcntl
 import os
 import time
@@ -70,4 +71,12 @@ def _opened(file: Path) -> int:
         # 0o660: the daemon's user and an administrator in its group both open it.
         return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     except OSError as error:
-        raise StoreUnavailable(f"{file}: {error.strerror}") from error
+        raise StoreUnavailable(f"{file}: {error.strerror}{_cure(error, file)}") from error
+
+
+def _cure(error: OSError, file: Path) -> str:
+    if error.errno != errno.EROFS:
+        return ""
+    return (
+        f": its disk is mounted so, or the service's unit opens no such folder: [Service] ReadWritePaths={file.parent}"
+    )

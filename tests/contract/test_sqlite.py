@@ -300,6 +300,18 @@ async def test_oppositions_are_listed_though_one_row_is_damaged(open_sqlite: Ope
         assert "?@?" in {row.patient.text for row in rows} | {row.bal.text for row in rows if row.bal}
 
 
+async def test_a_trace_shows_lines_whose_event_a_later_version_has_written(
+    open_sqlite: OpenPlace, database: Path
+) -> None:
+    """Nodes of two versions share a journal, and one line that the earlier does not know hid all of a letter's."""
+    async with open_sqlite() as place:
+        await place.keep("A")
+        assert await place.desk.hold(["A"], operator="root", now=place.clock.now()) == 1
+        change(database, "UPDATE journal SET event = 'postponed' WHERE event = 'held'")
+        events = [entry.event for entry in await place.desk.trace(spool_id="A", limit=9)]
+        assert events == [JournalEvent.ACCEPTED, JournalEvent.UNKNOWN]
+
+
 async def test_a_letter_whose_row_is_lost_is_forgotten_once_it_is_bounced(
     open_sqlite: OpenPlace, database: Path
 ) -> None:

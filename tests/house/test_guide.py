@@ -2,9 +2,12 @@
 
 import ast
 import re
+import shutil
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -186,6 +189,43 @@ def test_what_starts_the_gateway_again_starts_the_port_of_patients_too() -> None
             assert lines[number - 1] == first
             named = set(lines[number].split()) | {"mssgw-patients.socket"}
             assert {*SOCKETS, "mssgw.service"} <= named
+
+
+def test_a_rotation_that_is_refused_leaves_every_key_where_it_is(tmp_path: Path) -> None:
+    """However often its lines are pasted: over the only key that opens the store another one would go."""
+    guide = GUIDE.partition("\n## Clé maîtresse\n")[2].split("```sh\n")[1].partition("```")[0]
+    help_ = (ROOT / "mssgw" / "app" / "cli" / "key.py").read_text("utf-8").partition("\n      systemctl stop")
+    for number, lines in enumerate((guide, "systemctl stop" + help_[2].partition('"""')[0].replace("\\\\", "\\"))):
+        for refused, left in ((True, [b"now", b"next"]), (False, [b"next", b"now"])):
+            home = tmp_path / f"{number}{refused}"
+            home.mkdir()
+            for name, key in (("master.key", b"now"), ("master.key.new", b"next"), ("master.key.old", b"before")):
+                (home / name).write_bytes(key)
+            stubs = f"systemctl() {{ :; }}; mssgw() {{ :; }}; systemd-run() {{ {str(not refused).lower()}; }}\n"
+            pasted = stubs + lines.replace("/etc/mssgw/secrets", str(home))
+            for _ in range(2 if refused else 1):
+                subprocess.run(["bash", "-c", pasted], check=False)
+            assert (home / "master.key").read_bytes() == left[0]
+            assert sorted(each.read_bytes() for each in home.iterdir()) == [b"before", b"next", b"now"]
+
+
+def test_what_is_restored_is_the_backup_alone(tmp_path: Path) -> None:
+    """SQLite reads a WAL that a crash has left over whatever database lies beside it, another day's too."""
+    section = GUIDE.partition("\n## Sauvegarder et restaurer\n")[2]
+    block = next(each for each in section.split("```sh\n")[1:] if "hors_service()" in each).partition("```")[0]
+    state, backup = tmp_path / "state", tmp_path / "backup"
+    for folder, what in ((state, "after"), (backup, "before")):
+        folder.mkdir()
+        with closing(sqlite3.connect(folder / "live.db")) as live, live:
+            live.executescript(f"PRAGMA journal_mode=WAL; CREATE TABLE letters AS SELECT '{what}' AS at")
+            for suffix in ("", "-wal", "-shm"):  # as a crash leaves them: closing would tidy up
+                shutil.copy(folder / f"live.db{suffix}", folder / f"mssgw.db{suffix}")
+    with closing(sqlite3.connect(backup / "mssgw.db")) as whole, closing(sqlite3.connect(backup / "backup.db")) as copy:
+        whole.backup(copy)
+    stubs = "systemctl() { :; }; chown() { :; }; systemd-run() { :; }\n"
+    subprocess.run(["bash", "-c", stubs + block.replace("/var/lib/mssgw", str(state))], cwd=backup, check=True)
+    with closing(sqlite3.connect(state / "mssgw.db")) as restored:
+        assert restored.execute("SELECT at FROM letters").fetchall() == [("before",)]
 
 
 def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:

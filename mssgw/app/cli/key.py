@@ -68,8 +68,8 @@ async def rotate(office: Office, file: Path) -> None:
       systemd-run --wait --pipe -p User=mssgw \\
         -p LoadCredential=master-key:/etc/mssgw/secrets/master.key \\
         -p LoadCredential=new-key:/etc/mssgw/secrets/master.key.new \\
-        mssgw key rotate --new credential:new-key
-      mv /etc/mssgw/secrets/master.key /etc/mssgw/secrets/master.key.old
+        mssgw key rotate --new credential:new-key &&
+      mv /etc/mssgw/secrets/master.key "/etc/mssgw/secrets/master.key.$(date +%Y%m%d-%H%M%S)" &&
       mv /etc/mssgw/secrets/master.key.new /etc/mssgw/secrets/master.key
       systemctl is-enabled -q mssgw-patients.socket && systemctl start mssgw-patients.socket
       systemctl start mssgw.socket mssgw-establishment.socket mssgw.service

@@ -42,6 +42,7 @@ _FACTS, _VERDICT, _ENVELOPE, _REPLY = Codec(Facts), Codec(Verdict), Codec(Envelo
 _HIDDEN = Codec(Hidden)
 _UNREADABLE = (Undecryptable, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
+_EVENTS = frozenset(event.value for event in JournalEvent)
 _FAR = 2**53  # microseconds: the year 2255
 
 
@@ -211,7 +212,7 @@ class Records:
             reply = Reply(row.reply_code, row.reply_status, hidden.reply_text)
         return Entry(
             at=moment(row.at),
-            event=JournalEvent(row.event),
+            event=JournalEvent(row.event) if row.event in _EVENTS else JournalEvent.UNKNOWN,
             spool_id=row.spool_id,
             message_id=hidden.message_id,
             sender=hidden.sender,

@@ -1,5 +1,6 @@
 """What becomes a new store, and what is taken for one whose other half is elsewhere."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -94,3 +95,19 @@ def test_nodes_over_a_servers_database_go_by_their_names_alone(tmp_path: Path) -
     ours = config.load(install(tmp_path, hop=25, store=url))
     with served_by_us_alone(ours), served_by_us_alone(ours):
         pass
+
+
+async def test_a_folder_that_the_unit_keeps_read_only_says_what_opens_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ProtectSystem=strict: state_dir was moved, and `mssgw check`, which is not in the unit, sees nothing of that."""
+    path = install(tmp_path, hop=25)
+    state = tmp_path / "state"
+    begun(state)
+
+    def read_only(*_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(store_lock.os, "open", read_only)
+    with pytest.raises(StoreUnavailable, match=f"Read-only file system: .*ReadWritePaths={state}"):
+        await open_and_close(path, founds=False)
