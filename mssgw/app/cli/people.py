@@ -3,6 +3,8 @@
 import os
 import pwd
 import re
+import sys
+from typing import Any
 
 import click
 
@@ -26,6 +28,25 @@ def operator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid{os.getuid()}"
+
+
+def unseen(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
+    """The callback of what may name a patient: as it was typed, and for each "-" the next line of standard input.
+
+    What is typed is seen in `ps`, in the shell's history and in what sudo and systemd-run log. Raises BadParameter
+    when no line comes.
+    """
+    if isinstance(given, tuple):
+        return tuple(unseen(context, parameter, each) for each in given)
+    if given != "-":
+        return given
+    if sys.stdin.isatty():
+        asked = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        click.echo(f"{asked}: ", nl=False, err=True)
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise click.BadParameter("no line on standard input", context, parameter)
+    return line
 
 
 def patient(text: str, space: PatientSpace) -> Address:
