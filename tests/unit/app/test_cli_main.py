@@ -299,6 +299,18 @@ def test_check_names_file_line_key_and_what_was_expected(tmp_path):
     assert f"error: {path}:5: delivery.give_up_after: expected a duration" in told.stdout
 
 
+def test_no_core_is_written_whatever_the_shell_allows():
+    """The master key would be in it, and letters; by hand there is no unit that forbids it."""
+    script = (
+        "import atexit, resource; limit = resource.RLIMIT_CORE; "
+        "resource.setrlimit(limit, (resource.getrlimit(limit)[1],) * 2); "
+        "atexit.register(lambda: print(resource.getrlimit(limit)[0])); "
+        f"from mssgw.app.cli import main; main(['ins', 'check', '{VALID[0]}'])"
+    )
+    told = subprocess.run([sys.executable, "-c", script], timeout=30, check=False, capture_output=True, text=True)
+    assert told.stdout.splitlines() == ["valid", "0"]
+
+
 def test_a_reader_that_leaves_is_no_error():
     """`mssgw queue list | head`: quiet on stderr, and no traceback at exit."""
     script = (
