@@ -31,6 +31,7 @@ VALID = (
 )
 WRONG_KEY = ("289456789012345", "288091234567823", "253097812634581")
 TO = "--to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
+WITH_PASSWORD = "--to: expected no password, which `ps` shows: put it into [store] password_file"
 PATIENTS = ("279035121518989", "289456789012345")
 
 
@@ -508,10 +509,12 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
         (("--to", "zut"), TO),
         (("--to", "sqlite:////tmp/new.db"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
+        (("--to", "postgresql+psycopg://moi:secret@db.chu.fr/mssgw"), WITH_PASSWORD),
+        (("--to", "postgresql+psycopg://moi@db.chu.fr/mssgw?sslmode=require&password=secret"), WITH_PASSWORD),
         (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
     ],
 )
-def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
+def test_db_copy_names_the_option_whose_url_is_none_that_it_takes(run, words, expected):
     """And does not repeat it: a URL may hold a password. Nothing is opened before."""
     told = run("db", "copy", *words)
     assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")
