@@ -10,6 +10,7 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import Code, Failure, given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.ordinary import apart, facts_apart
 from mssgw.app.cli.people import queue_id, shown, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
@@ -114,12 +115,14 @@ def _as_at_the_door(office: Office, sender: Address | None, error: MalformedMatr
 
 async def _explain_letter(office: Office, spool_id: str, *, full: bool, as_json: bool) -> None:
     facts, verdict, entries = await office.explain_id(spool_id)
+    if facts is not None:
+        facts = facts_apart(facts, entries)
     if verdict is not None:
         _tell(facts, verdict, verdict.findings, full=full, as_json=as_json)
         return
     if not entries:
         raise no(f"explain: no letter {spool_id} in the queue or the journal")
-    _tell_erased(entries, full=full, as_json=as_json)
+    _tell_erased(apart(entries), full=full, as_json=as_json)
 
 
 def _tell(facts: Facts | None, verdict: Verdict, findings: Sequence[Any], *, full: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mssgw.app.cli.ordinary import PrivateAddress
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party, PatientSpace
 from mssgw.core.errors import MalformedAddress
@@ -91,12 +92,14 @@ def looks_like_matricule(text: str) -> bool:
 
 
 def shown(address: Address | None, *, full: bool) -> str:
-    """An address for a table: ``<>`` for none; a patient's is masked to its key unless ``full``.
+    """An address for a table: ``<>`` for none; a patient's is masked to its key, or domain, unless ``full``.
 
     The key tells the patients of a listing apart most of the time, and tells nobody who they are.
     """
     if address is None:
         return "<>"
+    if not full and isinstance(address, PrivateAddress):
+        return f"{'*' * LENGTH}@{address.domain}"
     if full or not is_patient_like(address):
         return address.text
     return f"{'*' * (LENGTH - 2)}{address.local[-2:]}@{address.domain}"

@@ -7,6 +7,7 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.ordinary import apart
 from mssgw.app.cli.passage import passage_json, print_passages
 from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id, unseen
 from mssgw.app.office import Office
@@ -41,7 +42,7 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
       mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
       mssgw trace 1M8Z7Q4X9TB20KEV --json | jq -r 'select(.event == "summary") | .read // "not read"'
     """
-    entries = await _find(office, subject.strip(), limit)
+    entries = apart(await _find(office, subject.strip(), limit))
     if not entries:
         raise no(f"trace: the journal knows nothing of it{_doubt(subject.strip(), office)}")
     if as_json:
