@@ -1,6 +1,6 @@
 """The SMTP envelope: who sends, to whom, how it reached us, and what was asked about delivery reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mssgw.core.addresses import Address
@@ -36,7 +36,7 @@ class ForwardPath:
 
     address: Address
     notify: frozenset[Notify] | None = None
-    orcpt: str | None = None
+    orcpt: str | None = field(default=None, repr=False)  # the address once more
 
     def wants(self, what: Notify) -> bool:
         """Whether the sender asked to be told of this (RFC 3461 section 4.1)."""

@@ -57,8 +57,10 @@ class OwnLetters:
             raise
         facts, verdict = self._facts(letter, now), Admit()
         deliveries = record.deliveries(letter.spool_id, facts, verdict, now)
-        if letter.lane is not None:
+        accepted = record.accepted(letter.spool_id, facts, verdict, now)
+        if letter.lane is not None:  # in the journal, too: it tells there what kind of letter this was
             deliveries = tuple(replace(each, domain=letter.lane) for each in deliveries)
+            accepted = tuple(replace(each, detail=letter.lane) for each in accepted)
         try:
             await self._store.accept(
                 Acceptance(
@@ -67,7 +69,7 @@ class OwnLetters:
                     verdict=verdict,
                     deliveries=deliveries,
                     lease=None,
-                    entries=(*record.accepted(letter.spool_id, facts, verdict, now), *letter.entries),
+                    entries=(*accepted, *letter.entries),
                     collected=letter.collected,
                     receipt=letter.receipt,
                 )

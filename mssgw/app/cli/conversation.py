@@ -8,13 +8,13 @@ import click
 from mssgw.app.cli import imports, letters, pairs, paper
 from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
-from mssgw.app.cli.people import operator, patient, professional
+from mssgw.app.cli.people import operator, patient, professional, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.conversation import Pair, State
 from mssgw.core.journal import Entry, JournalEvent
 
-PATIENT = click.argument("patient_text", metavar="PATIENT")
+PATIENT = click.argument("patient_text", metavar="PATIENT", callback=unseen)
 BAL = click.argument("bal_text", metavar="BAL")
 ANY_BAL = click.argument("bal_text", metavar="[BAL]", required=False)  # none named: all
 
@@ -23,14 +23,15 @@ ANY_BAL = click.argument("bal_text", metavar="[BAL]", required=False)  # none na
 def conversation() -> None:
     """Conversations between a patient and a mailbox.
 
-    PATIENT is an address or a bare matricule INS; BAL is the address of a professional mailbox.
+    PATIENT is an address or a bare matricule INS, or "-": then it is read from standard input, which keeps it out of
+    `ps`, the shell's history and sudo's log. BAL is the address of a professional mailbox.
     """
 
 
 @conversation.command("list")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
 @click.option("--state", type=click.Choice(list(pairs.STATES)), help="Only this state.")
-@click.option("--patient", "patient_text", metavar="PATIENT", help="Only this patient's.")
+@click.option("--patient", "patient_text", metavar="PATIENT", callback=unseen, help="Only this patient's.")
 @click.option("--bal", "bal_text", metavar="BAL", help="Only this mailbox's.")
 @addresses_option
 @json_option

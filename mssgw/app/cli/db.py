@@ -14,6 +14,7 @@ from mssgw.app.cli.people import operator
 from mssgw.app.office import Office
 
 _SQLITE, _POSTGRES = re.compile(r"sqlite:///.+"), re.compile(r"postgresql(\+psycopg)?://[^/]*/.+")
+_WITH_PASSWORD = re.compile(r"[^/]+//[^/:@]*:[^/]*@.*|.*[?&]password=.*")
 
 
 @click.group()
@@ -47,6 +48,10 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
     if not _POSTGRES.fullmatch(target):
         raise Failure(
             Code.DATA, "db copy: --to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
+        )
+    if _WITH_PASSWORD.fullmatch(target):
+        raise Failure(
+            Code.DATA, "db copy: --to: expected no password, which `ps` shows: put it into [store] password_file"
         )
     from mssgw.app import config as configuration  # they pull in the database: not for --help
     from mssgw.app.stores import with_password

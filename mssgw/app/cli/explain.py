@@ -10,7 +10,8 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import Code, Failure, given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
-from mssgw.app.cli.people import queue_id, shown
+from mssgw.app.cli.ordinary import apart, facts_apart
+from mssgw.app.cli.people import queue_id, shown, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
@@ -42,8 +43,17 @@ def _subject(typed: str) -> Subject:
 
 @click.command(short_help="Say what is, or was, decided of a letter, and why.")
 @click.argument("subject", metavar="FILE.eml|ID", type=_subject)
-@click.option("--from", "sender", metavar="ADDRESS", help="The reverse-path of MAIL FROM; '<>' for null.")
-@click.option("--to", "recipients", metavar="ADDRESS", multiple=True, help="A forward-path of RCPT TO; repeatable.")
+@click.option(
+    "--from", "sender", metavar="ADDRESS", callback=unseen, help="The reverse-path of MAIL FROM; '<>' for null."
+)
+@click.option(
+    "--to",
+    "recipients",
+    metavar="ADDRESS",
+    multiple=True,
+    callback=unseen,
+    help="A forward-path of RCPT TO; repeatable.",
+)
 @click.option(
     "--client", metavar="NAME", help="The configured client that sends; default: the one that may use --from."
 )
@@ -62,8 +72,8 @@ async def explain(
     """Say what is decided of a file in that envelope, or was decided of a letter, by which rules and requirements.
 
     A file is judged against the conversations as they stand now; nothing is kept, moved, sent or journalled. Of a
-    letter that was refused, or whose content is erased, the findings in the journal are shown. Exit code 0: admitted,
-    1: refused (or unknown), 2: held.
+    letter that was refused, or whose content is erased, the findings in the journal are shown. An address "-" is read
+    from standard input, a line for each. Exit code 0: admitted, 1: refused (or unknown), 2: held.
 
     \b
     Examples:
@@ -105,12 +115,14 @@ def _as_at_the_door(office: Office, sender: Address | None, error: MalformedMatr
 
 async def _explain_letter(office: Office, spool_id: str, *, full: bool, as_json: bool) -> None:
     facts, verdict, entries = await office.explain_id(spool_id)
+    if facts is not None:
+        facts = facts_apart(facts, entries)
     if verdict is not None:
         _tell(facts, verdict, verdict.findings, full=full, as_json=as_json)
         return
     if not entries:
         raise no(f"explain: no letter {spool_id} in the queue or the journal")
-    _tell_erased(entries, full=full, as_json=as_json)
+    _tell_erased(apart(entries), full=full, as_json=as_json)
 
 
 def _tell(facts: Facts | None, verdict: Verdict, findings: Sequence[Any], *, full: bool, as_json: bool) -> None:

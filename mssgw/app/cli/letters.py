@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import paper
+from mssgw.app.cli.ordinary import PrivateAddress
 from mssgw.app.cli.people import shown
 from mssgw.app.office import Office
 from mssgw.core.delivery import State
@@ -17,6 +18,7 @@ from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Gone, Undecryptable
 from mssgw.core.journal import Entry
 from mssgw.core.patients import HOUSEHOLD
+from mssgw.core.routes import PATIENTS_HEAR
 from mssgw.core.verdict import Finding
 from mssgw.ports import QueueRow, Stored
 
@@ -220,13 +222,13 @@ def entry_json(entry: Entry) -> dict[str, Any]:
 
 def delivery_json(row: QueueRow, now: datetime) -> dict[str, Any]:
     """One delivery for machines. ``age`` in seconds, since the 250, whatever was held and released meanwhile."""
-    due = row.delivery
+    due, address = row.delivery, row.delivery.forward_path.address
     return {
         "id": due.spool_id,
         "number": due.number,
         "state": due.state,
         "sender": row.sender,
-        "recipient": due.forward_path.address,
+        "recipient": PrivateAddress.of(address) if due.domain == PATIENTS_HEAR else address,
         "domain": due.domain,
         "size": row.size,
         "attempts": due.attempts,

@@ -10,25 +10,30 @@ from mssgw.app.cli import paper, patient_import
 from mssgw.app.cli.exits import Failure, given_as, no
 from mssgw.app.cli.letters import tell_listed
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
-from mssgw.app.cli.people import matricule, operator, ordinary, shown
+from mssgw.app.cli.people import matricule, operator, ordinary, shown, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.patients import HOUSEHOLD, IllegalWishes, Patient, PatientState, Wish
 
-MATRICULE = click.argument("text", metavar="MATRICULE")
+# Eager: of several lines on standard input his is the first, wherever the options stand.
+MATRICULE = click.argument("text", metavar="MATRICULE", callback=unseen, is_eager=True)
 STATE = click.Choice([each.value for each in PatientState])
-EMAIL = click.option("--email", metavar="ADDRESS", help="An ordinary address, to be told that something waits.")
+EMAIL = click.option(
+    "--email", metavar="ADDRESS", callback=unseen, help="An ordinary address, to be told that something waits."
+)
 
 
 @click.group()
 def patient() -> None:
     """Patients whose mailboxes we keep: add, list, set, password, import.
 
-    MATRICULE is a matricule INS, or the address that it makes. A profile is created, active, opposed or closed:
-    letters reach the first two; who writes to the others, or to somebody who is not registered, gets Mon espace
-    santé's notice. Only active ones log in and write. Every change is journalled with your name: `mssgw trace`.
+    MATRICULE is a matricule INS, or the address that it makes, or "-": it, and after it an --email that is "-", is
+    then a line of standard input, which keeps it out of `ps`, the shell's history and sudo's log. A profile is
+    created, active, opposed or closed: letters reach the first two; who writes to the others, or to somebody who is
+    not registered, gets Mon espace santé's notice. Only active ones log in and write. Every change is journalled with
+    your name: `mssgw trace`.
     """
 
 
@@ -97,7 +102,9 @@ async def set_(office: Office, text: str, state: str | None, email: str | None, 
 @patient.command("list", short_help="List patients, latest change of state first.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
 @click.option("--state", type=STATE, help="Only this state.")
-@click.option("--patient", "text", metavar="MATRICULE", help="Only this one; exit code 1 when there is none.")
+@click.option(
+    "--patient", "text", metavar="MATRICULE", callback=unseen, help="Only this one; exit code 1 when there is none."
+)
 @addresses_option
 @json_option
 @at_the_office()

@@ -3,9 +3,12 @@
 import os
 import pwd
 import re
+import sys
+from typing import Any
 
 import click
 
+from mssgw.app.cli.ordinary import PrivateAddress
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party, PatientSpace
 from mssgw.core.errors import MalformedAddress
@@ -26,6 +29,25 @@ def operator() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return f"uid{os.getuid()}"
+
+
+def unseen(context: click.Context, parameter: click.Parameter, given: Any) -> Any:
+    """The callback of what may name a patient: as it was typed, and for each "-" the next line of standard input.
+
+    What is typed is seen in `ps`, in the shell's history and in what sudo and systemd-run log. Raises BadParameter
+    when no line comes.
+    """
+    if isinstance(given, tuple):
+        return tuple(unseen(context, parameter, each) for each in given)
+    if given != "-":
+        return given
+    if sys.stdin.isatty():
+        asked = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+        click.echo(f"{asked}: ", nl=False, err=True)
+    line = sys.stdin.readline().strip()
+    if not line:
+        raise click.BadParameter("no line on standard input", context, parameter)
+    return line
 
 
 def patient(text: str, space: PatientSpace) -> Address:
@@ -70,12 +92,14 @@ def looks_like_matricule(text: str) -> bool:
 
 
 def shown(address: Address | None, *, full: bool) -> str:
-    """An address for a table: ``<>`` for none; a patient's is masked to its key unless ``full``.
+    """An address for a table: ``<>`` for none; a patient's is masked to its key, or domain, unless ``full``.
 
     The key tells the patients of a listing apart most of the time, and tells nobody who they are.
     """
     if address is None:
         return "<>"
+    if not full and isinstance(address, PrivateAddress):
+        return f"{'*' * LENGTH}@{address.domain}"
     if full or not is_patient_like(address):
         return address.text
     return f"{'*' * (LENGTH - 2)}{address.local[-2:]}@{address.domain}"

@@ -1,6 +1,7 @@
 """The group that all commands hang from: it owns exit codes and how errors are told."""
 
 import os
+import resource
 import sys
 import traceback
 from collections import UserDict
@@ -64,6 +65,7 @@ class Gateway(click.Group):
         """As click's, but any exception ends in an exit code; see exits."""
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
+        _leave_no_core()
         try:
             outcome = super().main(words, prog_name or "mssgw", *rest, **extra)
             code = outcome if isinstance(outcome, int) else exits.Code.OK
@@ -83,6 +85,11 @@ class Gateway(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:
             raise _ReaderLeftError from error
+
+
+def _leave_no_core() -> None:
+    """A core file, after a crash or a SIGABRT, would hold the master key and letters in clear; `prlimit` allows one."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def _tell(error: BaseException, *, debug: bool) -> exits.Code:

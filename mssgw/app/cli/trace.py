@@ -7,8 +7,9 @@ import click
 from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
+from mssgw.app.cli.ordinary import apart
 from mssgw.app.cli.passage import passage_json, print_passages
-from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id
+from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias, patient, queue_id, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedMatricule
@@ -19,7 +20,7 @@ _NO_LETTERS = (WHITE_LIST, THE_DIRECTORY, THE_PATIENTS)  # stand for a queue id 
 
 
 @click.command(short_help="Tell the whole life of a letter.")
-@click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH")
+@click.argument("subject", metavar="ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH|-", callback=unseen)
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines.")
 @addresses_option
 @json_option
@@ -31,7 +32,8 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
     that stands for an address in the log. Names the person behind a shared mailbox and the operator of a command;
     masks patients without --addresses. Ends with a summary: for each recipient when it was accepted, delivered and, if
     a receipt came, read; with --json, lines whose event is "summary". `white-list` tells who accepted a white list by
-    hand. Exit code 1 when the journal knows nothing of it.
+    hand. With "-" it is read from standard input, which keeps a matricule out of `ps`, the shell's history and sudo's
+    log. Exit code 1 when the journal knows nothing of it.
 
     \b
     Examples:
@@ -40,7 +42,7 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
       mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
       mssgw trace 1M8Z7Q4X9TB20KEV --json | jq -r 'select(.event == "summary") | .read // "not read"'
     """
-    entries = await _find(office, subject.strip(), limit)
+    entries = apart(await _find(office, subject.strip(), limit))
     if not entries:
         raise no(f"trace: the journal knows nothing of it{_doubt(subject.strip(), office)}")
     if as_json:
@@ -85,7 +87,7 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
         raise click.BadParameter(
             "expected a queue id of 16 letters and digits, a Message-ID, an address, a matricule INS of 15 characters, "
             "the hash that stands for an address in the log, or white-list, directory, patients",
-            param_hint="'ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH'",
+            param_hint="'ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH|-'",
             ctx=click.get_current_context(),
         )
     found = await desk.trace(spool_id=queue_id(subject), limit=limit)

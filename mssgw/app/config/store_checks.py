@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable
 from importlib.util import find_spec
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from mssgw.app.config.files import readable
 from mssgw.app.config.model import Gateway, StoreSettings
@@ -46,7 +46,7 @@ def _postgres(url: str) -> Found:
         return
     if parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/"):
         yield Complaint(("store", "url"), expected)
-    elif parts.password is not None:
+    elif parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True):
         message = 'expected no password here: put it in a file, and password_file = "credential:database-password"'
         yield Complaint(("store", "url"), message)
     elif find_spec("psycopg") is None:

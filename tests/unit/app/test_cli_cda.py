@@ -169,6 +169,13 @@ def test_a_letter_is_judged_as_sent_to_somebody(run_json):
         assert "CDA-COH-001" in [finding["rule"] for each in wrong["documents"] for finding in each["findings"]]
 
 
+def test_to_whom_it_is_sent_need_not_be_typed(run):
+    """`ps` and sudo's log show arguments."""
+    words = ("cda", "check", "--environment", "test", LETTER, "--to")
+    assert run(*words, "-", stdin=f"{LUCIE}\n").stdout == run(*words, LUCIE).stdout
+    assert run(*words, "-", stdin=f"{LUCIE}\n").exit_code == 2
+
+
 def test_an_archive_without_any_cda_still_has_a_patient(run_json, tmp_path):
     """A PDF alone cannot be asked whose it is; METADATA.XML can."""
     from cda_samples.edits import METADATA, entries

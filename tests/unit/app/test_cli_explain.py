@@ -1,5 +1,6 @@
 """`mssgw explain`: what is, or was, decided of a letter. Changes nothing; the exit code is the verdict."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_moves_are_told_and_patients_masked(office, run, letter):
     assert "professional-wrote" in told
     assert PATIENT not in told
     assert PATIENT in run(*words, "--addresses").stdout
+
+
+def test_the_original_recipient_of_an_envelope_shows_no_patient_either(office, run, run_json):
+    """Postfix says ORCPT for each recipient: the address once more, as text."""
+    office.put()
+    stored = office.stored[ID]
+    path = replace(stored.envelope.forward_paths[0], orcpt=f"rfc822;{PATIENT}")
+    envelope = replace(stored.envelope, forward_paths=(path,))
+    exchanges = tuple(replace(each, forward_path=path) for each in stored.facts.exchanges)
+    office.stored[ID] = replace(
+        stored, envelope=envelope, facts=replace(stored.facts, envelope=envelope, exchanges=exchanges)
+    )
+    assert PATIENT.partition("@")[0] not in repr(path)
+    assert PATIENT.partition("@")[0] not in str(run_json("explain", ID))
+    assert PATIENT in str(run_json("explain", ID, "--addresses"))
 
 
 def test_the_subject_is_not_told(office, run, run_json, letter):

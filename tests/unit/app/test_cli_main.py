@@ -32,6 +32,7 @@ VALID = (
 )
 WRONG_KEY = ("289456789012345", "288091234567823", "253097812634581")
 TO = "--to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
+WITH_PASSWORD = "--to: expected no password, which `ps` shows: put it into [store] password_file"
 PATIENTS = ("279035121518989", "289456789012345")
 
 
@@ -300,6 +301,18 @@ def test_check_names_file_line_key_and_what_was_expected(tmp_path):
     assert f"error: {path}:5: delivery.give_up_after: expected a duration" in told.stdout
 
 
+def test_no_core_is_written_whatever_the_shell_allows():
+    """The master key would be in it, and letters; by hand there is no unit that forbids it."""
+    script = (
+        "import atexit, resource; limit = resource.RLIMIT_CORE; "
+        "resource.setrlimit(limit, (resource.getrlimit(limit)[1],) * 2); "
+        "atexit.register(lambda: print(resource.getrlimit(limit)[0])); "
+        f"from mssgw.app.cli import main; main(['ins', 'check', '{VALID[0]}'])"
+    )
+    told = subprocess.run([sys.executable, "-c", script], timeout=30, check=False, capture_output=True, text=True)
+    assert told.stdout.splitlines() == ["valid", "0"]
+
+
 def test_a_reader_that_leaves_is_no_error():
     """`mssgw queue list | head`: quiet on stderr, and no traceback at exit."""
     script = (
@@ -497,10 +510,12 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
         (("--to", "zut"), TO),
         (("--to", "sqlite:////tmp/new.db"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
+        (("--to", "postgresql+psycopg://moi:secret@db.chu.fr/mssgw"), WITH_PASSWORD),
+        (("--to", "postgresql+psycopg://moi@db.chu.fr/mssgw?sslmode=require&password=secret"), WITH_PASSWORD),
         (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
     ],
 )
-def test_db_copy_names_the_option_whose_url_is_none(run, words, expected):
+def test_db_copy_names_the_option_whose_url_is_none_that_it_takes(run, words, expected):
     """And does not repeat it: a URL may hold a password. Nothing is opened before."""
     told = run("db", "copy", *words)
     assert (told.exit_code, told.stderr) == (65, f"mssgw: db copy: {expected}\n")

@@ -66,6 +66,17 @@ def test_a_patient_is_added_once(office, run):
     )
 
 
+def test_who_he_is_and_where_he_reads_need_not_be_typed(office, run):
+    """`ps` and sudo's log show arguments: a line of standard input for each "-", his first, a password last."""
+    assert run("patient", "add", "-", "--email", "-", stdin=f"{ANNE}\n{EMAIL}\n").stdout == "patient added, created\n"
+    assert office.patient(ANNE).email.text == EMAIL
+    assert run("patient", "set", "--email", "-", "-", stdin=f"{ANNE}\na.b@fai.invalid\n").exit_code == 0
+    assert office.patient(ANNE).email.text == "a.b@fai.invalid"
+    assert run("patient", "list", "--patient", "-", stdin=ANNE).exit_code == 0
+    assert run("patient", "password", "-", stdin=f"{ANNE}\nperruche-ondulee\n").stdout == "password set\n"
+    assert office.patient(ANNE).has_password
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_list_that_stopped_says_so(office, run, as_json):
     """Whoever counts its lines would take a thousand patients for all."""

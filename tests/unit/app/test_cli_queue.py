@@ -1,15 +1,19 @@
 """`mssgw queue`: what waits, and what an operator does about it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from mssgw.core.addresses import Address
+from mssgw.core.bal import Party
 from mssgw.core.conversation import Event, Move, State
 from mssgw.core.delivery import State as DeliveryState
+from mssgw.core.envelope import ForwardPath
 from mssgw.core.errors import Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.replies import Reply
+from mssgw.core.routes import PATIENTS_HEAR
 from mssgw.core.rules.documents import UNVERIFIED
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, Severity
 from mssgw.edges.clock import FixedClock
@@ -347,6 +351,33 @@ def test_trace_of_a_mailbox_brings_no_lines_about_others(office, run_json, about
     (line,) = run_json("trace", "officine@chu-exemple.mssante.fr")
     assert line["recipient"] == "officine@chu-exemple.mssante.fr"
     assert len(run_json("trace", about)) == 3
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_the_ordinary_address_of_a_patient_is_masked_as_his_matricule_is(office, run, as_json):
+    """His letter's trace names the word that something waits, and that one's would name him."""
+    ordinary = Address.parse("anne.becfigue@fai.example")
+    office.put(OTHER_ID)
+    office.put(domain=PATIENTS_HEAR, forward_path=ForwardPath(address=ordinary))
+    office.stored[ID] = to(office.stored[ID], ordinary)
+    office.entries[-1] = replace(office.entries[-1], recipient=ordinary, detail=PATIENTS_HEAR)
+    office.entries.append(an_entry(JournalEvent.DELIVERED, recipient=ordinary, detail="attempt-1"))
+    for words in (("trace", ID), ("trace", ordinary.text), ("explain", ID), ("queue", "list")):
+        told = run(*words, *as_json).stdout
+        assert "becfigue" not in told, words
+        assert ("***@fai.example" in told) is (words != ("queue", "list") or bool(as_json)), words
+        assert "anne.becfigue@fai.example" in run(*words, "--addresses", *as_json).stdout
+    assert "anne.becfigue@fai.example" in run("queue", "show", ID, *as_json).stdout
+    del office.stored[ID]
+    assert "becfigue" not in run("explain", ID, *as_json).stdout
+
+
+def to(stored, address):
+    path = ForwardPath(address=address)
+    envelope = replace(stored.envelope, forward_paths=(path,))
+    exchanges = tuple(replace(each, forward_path=path, party=Party.PROFESSIONAL) for each in stored.facts.exchanges)
+    facts = replace(stored.facts, envelope=envelope, exchanges=exchanges)
+    return replace(stored, envelope=envelope, facts=facts)
 
 
 def test_trace_of_the_unknown_says_no_without_repeating_it(run):

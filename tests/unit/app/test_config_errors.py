@@ -226,6 +226,13 @@ MISTAKES = [
     ),
     (
         'state_dir = "state"',
+        'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me@db/mssgw?sslmode=verify-full&password=secret"',
+        5,
+        "store.url",
+        "no password here",
+    ),
+    (
+        'state_dir = "state"',
         'state_dir = "state"\n[store]\nurl = "postgresql://db"',
         5,
         "store.url",

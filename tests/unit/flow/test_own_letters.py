@@ -6,7 +6,7 @@ import pytest
 
 from mssgw.core.addresses import Address
 from mssgw.core.errors import CommitInDoubt, StoreFull, StoreUnavailable
-from mssgw.core.routes import Route, RouteTable, TlsPolicy
+from mssgw.core.routes import PATIENTS_HEAR, Route, RouteTable, TlsPolicy
 from mssgw.core.settings import Settings
 from mssgw.edges.memory.spool import MemorySpool
 from mssgw.edges.memory.store import MemoryStore
@@ -36,3 +36,16 @@ async def test_only_a_letter_that_may_be_kept_after_all_leaves_its_file(
     with pytest.raises(type(error)):
         await OwnLetters(store=store, spool=spool, live=live).keep(letter, datetime(2026, 11, 21, tzinfo=UTC))
     assert bool(spool.files) is stays
+
+
+async def test_the_journal_tells_which_lane_a_letter_of_ours_takes() -> None:
+    """By it a trace knows an address that may be the name of a patient."""
+    store, written = MemoryStore(), Written(content=b"From: x\r\n\r\nx\r\n")
+    live = Live(Settings(hostname="gw.example", routes=RouteTable({})), lambda *_: None, nobody_fits)  # type: ignore[arg-type]
+    own = OwnLetters(store=store, spool=MemorySpool(), live=live)
+    for spool_id, lane in (("A", None), ("B", PATIENTS_HEAR)):
+        letter = OwnLetter(
+            spool_id=spool_id, message_id=f"<{spool_id}@x>", written=written, to=Address.parse("a@x.example"), lane=lane
+        )
+        await own.keep(letter, datetime(2026, 11, 21, tzinfo=UTC))
+    assert [entry.detail for entry in store._has.journal] == ["", PATIENTS_HEAR]
