@@ -96,7 +96,8 @@ class Inspector:
     async def _with_knowledge(
         self, settings: Settings, exchanges: tuple[Exchange, ...], head: MessageHead | None
     ) -> tuple[Exchange, ...]:
-        pairs = tuple(exchange.pair for exchange in exchanges if exchange.pair is not None)
+        author = _author(head)
+        pairs = tuple(dict.fromkeys(pair for exchange in exchanges for pair in _pairs(exchange, author)))
         if not pairs:
             return exchanges
         receipt_for = head.mdn.original_message_id if head and head.content is Content.MDN and head.mdn else None
@@ -105,7 +106,7 @@ class Inspector:
             pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for, directory=to_look_up
         )
         known = dict(zip(pairs, await self._store.know(question), strict=True))
-        informed = tuple(_informed(exchange, known) for exchange in exchanges)
+        informed = tuple(_informed(exchange, known, author) for exchange in exchanges)
         if not to_look_up:
             return informed
         now = self._clock.now()
@@ -162,13 +163,23 @@ def _pair(sender: Address | None, party: Party, recipient: Address, receiver: Pa
             return None
 
 
-def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
+def _pairs(exchange: Exchange, author: Address | None) -> tuple[Pair, ...]:
+    """The pair of an exchange, and that of who signs a letter to a patient, though another mailbox sends it."""
+    if exchange.pair is None:
+        return ()
+    if author is None or exchange.party is not Party.PATIENT:
+        return (exchange.pair,)
+    return (exchange.pair, Pair(exchange.pair.patient, author))
+
+
+def _informed(exchange: Exchange, known: dict[Pair, Known], author: Address | None) -> Exchange:
     if exchange.pair is None:
         return exchange
     about = known[exchange.pair]
+    blocked = any(known[pair].conversation.blocked for pair in _pairs(exchange, author))  # req: SD-12
     return replace(
         exchange,
-        conversation=about.conversation,
+        conversation=replace(about.conversation, blocked=blocked),
         in_closed_thread=about.in_closed_thread,
         receipt_due=about.receipt_due,
         account=about.account,
