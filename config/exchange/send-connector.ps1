@@ -4,7 +4,11 @@
 # try them on a test server first, and tell us what was different.
 #
 # In mssgw.toml the Exchange servers stand under [[establishment]]: networks = their addresses, next_hop = their
-# receive connector for mail from outside, notice_domains = their host names (non-delivery reports come from there).
+# receive connector for mail from outside, notice_domains = the domain that non-delivery reports come from. Exchange signs
+# those to people outside as postmaster@ its default accepted domain, mostly the hospital's ordinary one: unless it is
+# named there, the gateway refuses them, and nobody hears that his letter did not arrive. These two say which it is:
+#   (Get-TransportConfig).ExternalPostmasterAddress    # when it is not empty
+#   Get-AcceptedDomain | Where-Object Default
 
 $gateway = "mssgw.chu-exemple.fr"
 

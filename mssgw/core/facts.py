@@ -69,7 +69,7 @@ class Facts:
     else than this client, us included. ``sender_listed``: whether anybody in the white list may use that domain;
     None when no list was asked: from establishments, without [trust], or when the domain is one of ours.
     ``report``: what its documents are like; None when it has none, or they were not judged yet. ``released``: a person
-    has looked at a held letter and lets it go.
+    has looked at a held letter and lets it go. ``author_bal``: of who signs, in From:, as the configuration has it.
     """
 
     envelope: Envelope
@@ -77,6 +77,7 @@ class Facts:
     sender: Address | None
     sender_party: Party
     sender_bal: Bal = Bal()
+    author_bal: Bal = Bal()
     size: int = 0
     head: MessageHead | None = None
     exchanges: tuple[Exchange, ...]

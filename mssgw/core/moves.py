@@ -21,7 +21,7 @@ def counts_as_letter(facts: Facts) -> bool:  # req: SD-4
         return True
     return (
         facts.envelope.reverse_path is not None
-        and facts.sender_bal.kind is BalKind.APP
+        and BalKind.APP in (facts.sender_bal.kind, facts.author_bal.kind)
         and facts.head is not None
         and facts.head.auto_submitted == "auto-generated"
         and facts.head.content is Content.ORDINARY  # its receipts say the same of themselves, and are none
@@ -51,19 +51,25 @@ def _of_exchange(facts: Facts, exchange: Exchange) -> Iterator[Move]:
 def _professional_writes(facts: Facts, pair: Pair) -> Iterator[Move]:  # req: FIN-1, FIN-2, WHO-7, SD-8
     head = facts.head
     assert head is not None
-    # Reply-To counts only where this client may speak.
-    named = [Pair(pair.patient, bal) for bal in head.reply_to if facts.client.may_send_as(bal)]
+    # Who signs and Reply-To count only where this client may speak.
+    signed, named = (
+        [Pair(pair.patient, bal) for bal in bals if facts.client.may_send_as(bal)]
+        for bals in (head.from_, head.reply_to)
+    )
     if head.closes:
         # The person who signs means his own exchange, whichever mailbox his software sends from.
-        signed = [Pair(pair.patient, bal) for bal in head.from_ if facts.client.may_send_as(bal)]
         for closed in (pair, *signed, *named):
             yield Move(closed, Event.PROFESSIONAL_CLOSED)
     elif counts_as_letter(facts):
-        # The patient's answers go to Reply-To: that mailbox becomes authorised, the sender's does not.
-        for opened in named or [pair]:
+        # Its own exchange only: who else is named has said nothing.  req: FIN-4
+        closing = [pair] if facts.sender_bal.closes_on_send else []
+        closing += signed if facts.author_bal.closes_on_send else []
+        # The patient's answers go to Reply-To: that mailbox becomes authorised, the sender's does not. Without one they
+        # go to who signs: Exchange sends on behalf of somebody, and much software, by another mailbox (WHO-2).
+        for opened in named or ([pair] if closing else [pair, *signed]):
             yield Move(opened, Event.PROFESSIONAL_WROTE)
-        if facts.sender_bal.closes_on_send:  # its own exchange only: who reads Reply-To has said nothing  # req: FIN-4
-            yield Move(pair, Event.PROFESSIONAL_CLOSED)
+        for closed in closing:
+            yield Move(closed, Event.PROFESSIONAL_CLOSED)
 
 
 def _patient_writes(facts: Facts, exchange: Exchange, pair: Pair) -> Iterator[Move]:  # req: WHO-2, WHO-3, SD-9

@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import contextlib
 from base64 import b64decode
 
 from mssgw.core.envelope import Role
@@ -153,8 +154,15 @@ class AuthDialogue(TlsDialogue):
 
 
 def _decoded(text: str) -> str | None:
-    """Base64 to text; "=" is the empty string. None when it is neither Base64 nor UTF-8, or was given up ("*")."""
+    """Base64 to text; "=" is the empty string. None when it is no Base64 or no text, or was given up ("*").
+
+    RFC 4616 has UTF-8; JavaMail and Outlook say AUTH LOGIN in the character set of Windows.
+    """
     try:
-        return "" if text == "=" else b64decode(text, validate=True).decode("utf-8")
+        octets = b"" if text == "=" else b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
+    for charset in ("utf-8", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            return octets.decode(charset)
+    return None

@@ -14,6 +14,8 @@ from mssgw.formats.smtp_args import parse_xclient
 
 # What a host calls itself ends up in Received: letters of host names and address literals, and "_" for Windows.
 _HOST = re.compile(r"[A-Za-z0-9_\-.]{1,253}|\[[A-Za-z0-9:.\-]{2,60}\]")
+# What no host is called, but a Windows computer may be: its letters are taken, its name is not.
+_ODD_NAME = re.compile(r"[^\s\x00-\x1f\x7f()<>\"\\;,]{1,253}")
 
 MAY_NOT_XCLIENT = Reply(550, "5.7.0", "XCLIENT n'est pas permis a ce client")
 
@@ -95,11 +97,11 @@ class HelloDialogue(AuthDialogue):
         await self.say_lines(250, offers)
 
     async def _greeted(self, arg: str | None) -> bool:
-        if arg is None or not _HOST.fullmatch(arg):
+        if arg is None or not (_HOST.fullmatch(arg) or _ODD_NAME.fullmatch(arg)):
             await self.say(say.BAD_HELLO)
             return False
         self._set_rset_state()
-        self.helo = self.session.host_name = arg
+        self.helo = self.session.host_name = arg if _HOST.fullmatch(arg) else "unknown"
         if isinstance(self.standing(), Client):
             self.door.recognised(self)
         return True

@@ -9,10 +9,11 @@ from mssgw.core.replies import Reply
 _FAIR = 50  # pipelined commands of one connection before the others have a turn,
 _TURN = 0.002  # or seconds spent on them: some commands cost as much as a thousand others
 _MOST_MALFORMED = 10  # malformed lines before the connection is closed
+_GREETINGS = (b"EHLO ", b"HELO ")  # with the name of a computer in its own character set (JavaMail, Outlook)
 
 
 class MalformedCommand(GatewayError):
-    """A command line with a bare LF, CR or NUL in it, or that is not UTF-8."""
+    """A command line with a bare LF, CR or NUL in it, or that is neither UTF-8 nor a greeting."""
 
     reply = Reply(500, "5.5.2", "Ligne de commande mal formee")
 
@@ -85,7 +86,7 @@ class CommandReader(asyncio.StreamReader):
 def _well_formed(line: bytes) -> bool:
     if not line.endswith(b"\r\n") or line.count(b"\r") != 1 or b"\0" in line:
         return False
-    if line.isascii():
+    if line.isascii() or line[:5].upper() in _GREETINGS:
         return True
     try:
         line.decode("utf-8")

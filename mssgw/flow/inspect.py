@@ -68,7 +68,7 @@ class Inspector:
         who: Sender,
     ) -> Facts:
         now = self._clock.now()
-        sender, party = who
+        (sender, party), author = who, _author(head)
         named = (*head.from_, *head.reply_to, *head.also_signed) if head is not None else ()
         client = settings.concerned(client, filter(None, (envelope.reverse_path, *named)))
         return Facts(
@@ -77,6 +77,7 @@ class Inspector:
             sender=sender,
             sender_party=party,
             sender_bal=settings.bal(sender) if sender is not None else Bal(),
+            author_bal=settings.bal(author) if author is not None else Bal(),
             size=size,
             head=head,
             exchanges=exchanges,
@@ -95,7 +96,8 @@ class Inspector:
     async def _with_knowledge(
         self, settings: Settings, exchanges: tuple[Exchange, ...], head: MessageHead | None
     ) -> tuple[Exchange, ...]:
-        pairs = tuple(exchange.pair for exchange in exchanges if exchange.pair is not None)
+        author = _author(head)
+        pairs = tuple(dict.fromkeys(pair for exchange in exchanges for pair in _pairs(exchange, author)))
         if not pairs:
             return exchanges
         receipt_for = head.mdn.original_message_id if head and head.content is Content.MDN and head.mdn else None
@@ -104,7 +106,7 @@ class Inspector:
             pairs=pairs, thread=head.thread if head else (), receipt_for=receipt_for, directory=to_look_up
         )
         known = dict(zip(pairs, await self._store.know(question), strict=True))
-        informed = tuple(_informed(exchange, known) for exchange in exchanges)
+        informed = tuple(_informed(exchange, known, author) for exchange in exchanges)
         if not to_look_up:
             return informed
         now = self._clock.now()
@@ -119,13 +121,18 @@ def _policy_sender(settings: Settings, envelope: Envelope, head: MessageHead | N
     """
     sender = envelope.reverse_path
     party = settings.space.sender(sender)
-    if party is Party.PATIENT or head is None or len(head.from_) != 1:
+    author = _author(head)
+    if party is Party.PATIENT or author is None:
         return sender, party
-    author = head.from_[0]
     shows_a_patient = author.domain == settings.space.domain and envelope.origin.role.from_outside
     if party in (Party.NOBODY, Party.PATIENT_SPACE) or shows_a_patient:
         return author, settings.space.sender(author)
     return sender, party
+
+
+def _author(head: MessageHead | None) -> Address | None:
+    """Who signs, in From:, where that is one."""
+    return head.from_[0] if head is not None and len(head.from_) == 1 else None
 
 
 def _exchanges(settings: Settings, client: Client, envelope: Envelope, who: Sender) -> tuple[Exchange, ...]:
@@ -156,13 +163,23 @@ def _pair(sender: Address | None, party: Party, recipient: Address, receiver: Pa
             return None
 
 
-def _informed(exchange: Exchange, known: dict[Pair, Known]) -> Exchange:
+def _pairs(exchange: Exchange, author: Address | None) -> tuple[Pair, ...]:
+    """The pair of an exchange, and that of who signs a letter to a patient, though another mailbox sends it."""
+    if exchange.pair is None:
+        return ()
+    if author is None or exchange.party is not Party.PATIENT:
+        return (exchange.pair,)
+    return (exchange.pair, Pair(exchange.pair.patient, author))
+
+
+def _informed(exchange: Exchange, known: dict[Pair, Known], author: Address | None) -> Exchange:
     if exchange.pair is None:
         return exchange
     about = known[exchange.pair]
+    blocked = any(known[pair].conversation.blocked for pair in _pairs(exchange, author))  # req: SD-12
     return replace(
         exchange,
-        conversation=about.conversation,
+        conversation=replace(about.conversation, blocked=blocked),
         in_closed_thread=about.in_closed_thread,
         receipt_due=about.receipt_due,
         account=about.account,
@@ -185,9 +202,9 @@ def _looked_up(settings: Settings, exchange: Exchange, known: dict[Pair, Known],
 
 
 def letters_pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:
-    """The pairs on which a letter is remembered: each exchange's, and those of a Reply-To that counts (SD-8)."""
+    """The pairs on which a letter is remembered: each exchange's, who signs, and a Reply-To that counts (SD-8)."""
     pairs = [exchange.pair for exchange in facts.exchanges if exchange.pair is not None]
     if facts.sender_party is not Party.PATIENT:
-        named = [bal for bal in head.reply_to if facts.client.may_send_as(bal)]
+        named = [bal for bal in (*head.from_, *head.reply_to) if facts.client.may_send_as(bal)]
         pairs += [Pair(pair.patient, bal) for pair in tuple(pairs) for bal in named]
     return list(dict.fromkeys(pairs))

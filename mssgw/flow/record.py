@@ -113,7 +113,8 @@ def accepted(spool_id: str, facts: Facts, verdict: Admit | Hold, now: datetime) 
 
 def closed_on_send(spool_id: str, facts: Facts, verdict: Admit | Hold, now: datetime) -> tuple[Entry, ...]:
     """A line for each open exchange that this letter of an APP mailbox closes by itself (FIN-4)."""
-    if facts.head is None or facts.head.closes or not facts.sender_bal.closes_on_send:
+    closing = facts.sender_bal.closes_on_send or facts.author_bal.closes_on_send
+    if facts.head is None or facts.head.closes or not closing:
         return ()
     closed = {exchange.pair for exchange in facts.exchanges if exchange.conversation.state is PairState.CLOSED}
     pairs = (move.pair for move in verdict.moves if move.event is Event.PROFESSIONAL_CLOSED)

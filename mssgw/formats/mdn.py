@@ -16,7 +16,8 @@ _CODE = re.compile(r"\s{0,50}([A-Za-z0-9._-]{1,40})\s{0,50}(?:\^|$)")
 
 def read_mdn(content: bytes) -> Mdn | None:
     """Read a decoded message/disposition-notification part; None without a readable Disposition. Never raises."""
-    header = read_header(content.strip(b"\r\n"))
+    lines = content.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")  # from base64, LF alone may end them
+    header = read_header(lines.strip(b"\r\n"))
     found = _DISPOSITION.fullmatch(without_comments(header.first("disposition")))
     if found is None:
         return None

@@ -57,6 +57,22 @@ async def test_a_helo_client_sends_without_extensions():
         assert home.reception.kept[0].envelope.origin.protocol == "SMTP"
 
 
+@pytest.mark.parametrize("verb", ["EHLO", "HELO"])
+@pytest.mark.parametrize(
+    "name",
+    ["SECRÉTARIAT".encode(), "SECRÉTARIAT".encode("cp1252"), b"SECR?TARIAT", b"[fe80::1%eth0]", b"poste#3/accueil"],
+)
+async def test_a_workstation_may_call_itself_what_is_no_host_name(verb, name):
+    """Programs say the name of their Windows computer; what is no host name is kept nowhere."""
+    async with house() as home:
+        peer = await home.meet(hello="")
+        await peer.send(verb.encode() + b" " + name + b"\r\n")
+        assert (await peer.hear()).startswith("250")
+        await peer.envelope()
+        assert (await peer.data()).startswith("250 2.0.0 ")
+        assert home.reception.kept[0].envelope.origin.helo == "unknown"
+
+
 async def test_pipelined_commands_are_answered_in_order_and_in_one_write(monkeypatch):
     """RFC 2920; a refused recipient among them refuses only itself."""
     writes = []

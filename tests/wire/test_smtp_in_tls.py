@@ -208,6 +208,18 @@ async def test_a_person_logs_in_and_is_named(ours, trust, how):
         assert (envelope.origin.person, envelope.origin.protocol) == ("marie", "ESMTPSA")
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+async def test_a_password_may_come_in_the_character_set_of_windows(ours, trust, mechanism):
+    """JavaMail and Outlook say it so: whoever has an accent in it could not log in."""
+    login, password = (base64.b64encode(word.encode("cp1252")).decode() for word in ("marie", "sésame ouvre-toi"))
+    whole = base64.b64encode("\0marie\0sésame ouvre-toi".encode("cp1252")).decode()
+    async with house(Recorder(client=None, logins=LOGINS), tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+        peer = await home.meet(trust)
+        if mechanism == "LOGIN":
+            assert (await peer.ask(f"AUTH LOGIN {login}")).startswith("334 ")
+        assert (await peer.ask(password if mechanism == "LOGIN" else f"AUTH PLAIN {whole}"))[:9] == "235 2.7.0"
+
+
 @pytest.mark.parametrize("argument", ["PLAIN ****", "PLAIN AAAA", "PLAIN /////w==", "LOGIN *", "PLAIN " + "A" * 20_000])
 async def test_credentials_that_cannot_be_read_are_a_refusal(ours, trust, argument):
     async with house(tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:

@@ -95,3 +95,18 @@ def test_held_it_closes_nothing_until_it_is_released_but_its_fin_closes_at_once(
     closing = (Move(PAIR, Event.PROFESSIONAL_CLOSED),)
     assert isinstance(held, Hold)
     assert (held.moves, held.withheld) == ((closing, ()) if fin else ((), closing))
+
+
+def sent_by_another(**bals: Bal) -> tuple[Move, ...]:
+    given = MessageHead(message_id="<1@x>", from_=(DOCTOR,))
+    return moves(facts(COLLEAGUE, exchange(COLLEAGUE, PATIENT, OPEN), head=given, **bals))
+
+
+def test_such_a_mailbox_that_sends_for_somebody_closes_its_own_exchange_and_opens_no_other() -> None:
+    """The patient is to answer nobody; nor may a program end what the doctor has going on."""
+    assert sent_by_another(sender_bal=APP) == (Move(Pair(PATIENT, COLLEAGUE), Event.PROFESSIONAL_CLOSED),)
+
+
+def test_such_a_mailbox_closes_its_exchange_though_another_one_sends_for_it() -> None:
+    assert Move(PAIR, Event.PROFESSIONAL_CLOSED) in sent_by_another(author_bal=APP)
+    assert Move(PAIR, Event.PROFESSIONAL_WROTE) not in sent_by_another(author_bal=APP)

@@ -39,10 +39,13 @@ def test_a_receipt_may_cite_an_encoded_word_as_it_stands():
     assert mdn.original_message_id == "<1@hopital.fr>"
 
 
-def test_a_receipt_in_base64_is_read():
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
+def test_a_receipt_in_base64_is_read(line_end):
+    """Python, PHP and others encode text with the line ends that they have."""
     import base64
 
     header, _, content = PART.partition(b"\r\n\r\n")
+    content = content.replace(b"\r\n", line_end)
     encoded = header + b"\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.b64encode(content)
     assert read(receipt(encoded)).mdn == read(receipt()).mdn
 
