@@ -21,6 +21,7 @@ _BROKEN = "un incident interne l'en a empêchée"
 _ABOUT_A_SERVER: dict[str, tuple[str, str]] = {
     "Connexion avec le serveur suivant perdue": ("Connexion avec le serveur suivant perdue", ""),
     "Le serveur suivant n'a pas repondu a temps": ("Le serveur suivant n'a pas répondu à temps", ""),
+    "Le serveur suivant tarde a repondre": ("Le serveur suivant tarde à répondre", ""),
     "Reponse inattendue du serveur suivant": ("Réponse inattendue du serveur suivant", ""),
     "Message plus gros que ce que le serveur suivant accepte": (
         "Message plus gros que ce que le serveur suivant accepte",
