@@ -137,6 +137,13 @@ def test_every_measure_stands_in_the_guide() -> None:
     )
 
 
+def test_whoever_watches_the_journal_is_not_left_alone_at_the_first_reload() -> None:
+    """systemd writes lines of its own there, and so does ``mssgw check``: plain jq ends at the first of them."""
+    watching = re.findall(r"^journalctl .*\| (jq .+)$", GUIDE, re.MULTILINE)
+    assert watching != []
+    assert [each for each in watching if not ("R '" in each and "fromjson?" in each)] == []
+
+
 def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
     """Its sed, as it stands in the guide, leaves no next hop and no listener but on loopback."""
     section = GUIDE.partition("### Essayer à la main")[2].partition("\n## ")[0]
