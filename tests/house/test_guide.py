@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
-from mssgw.app.telemetry.labels import ALARMS
+from mssgw.app.telemetry.labels import ALARMS, DOCUMENTS, RULES
+from mssgw.core.journal import JournalEvent
 from mssgw.edges.identity import THRESHOLDS
 from mssgw.flow.reception import UNKNOWN_CLIENT
 
@@ -94,7 +95,7 @@ def test_who_writes_from_an_unknown_network_is_told_what_lets_him_in() -> None:
 
 
 def test_every_event_stands_in_the_guide() -> None:
-    """The guide's table may say sweep.*_failed for three."""
+    """A pattern of its table may stand for several."""
     events = {
         text
         for nodes in files()
@@ -135,6 +136,18 @@ def test_every_measure_stands_in_the_guide() -> None:
     assert (
         sorted(name for name in names if not name.endswith(ends) and not any(k.startswith(name) for k in known)) == []
     )
+
+
+def test_every_rule_and_every_word_of_a_trace_stands_in_the_guide() -> None:
+    """Log, trace, explain and measures name them in English; what one means is looked for by that name."""
+    named = set(re.findall(r"`([a-z-]+)`", GUIDE))
+    assert sorted({*RULES} - {DOCUMENTS} - named) == []
+    assert sorted({event.value for event in JournalEvent} - named) == []
+
+
+def test_every_alarm_is_spelt_out_in_the_guide() -> None:
+    """Who is woken by one searches the page for its whole name."""
+    assert sorted(event for event in ALARMS if f"`{event}`" not in GUIDE) == []
 
 
 def test_whoever_watches_the_journal_is_not_left_alone_at_the_first_reload() -> None:
