@@ -157,6 +157,17 @@ def test_whoever_watches_the_journal_is_not_left_alone_at_the_first_reload() -> 
     assert [each for each in watching if not ("R '" in each and "fromjson?" in each)] == []
 
 
+def test_the_guide_names_what_its_table_of_alarms_holds_beside_alarms() -> None:
+    """Whoever filters by ``alarm`` sees none of these."""
+    section = GUIDE.partition("## Ce qu'il faut surveiller")[2].partition("Ceux-ci racontent")[0]
+    rows = " ".join(re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE))
+    listed = set(re.findall(rf"`((?:{_FAMILIES})\.[a-z_.]+)`", rows))
+    (told,) = re.findall(r"événements sans alarme :\n([^;]+) ;", section)
+    supervisors = {"gateway.socket_unused", "log.missed", "metrics.unavailable"}
+    others = {each for each in listed if not each.startswith("gateway.worker_")} - set(ALARMS) - supervisors
+    assert set(re.findall(r"`([a-z_.]+)`", told)) == others
+
+
 def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
     """Its sed, as it stands in the guide, leaves no next hop and no listener but on loopback."""
     section = GUIDE.partition("### Essayer à la main")[2].partition("\n## ")[0]
