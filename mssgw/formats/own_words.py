@@ -127,8 +127,8 @@ _DISTRUSTED_FOR = {
     ),
 }
 _OF_OURSELVES: dict[str, tuple[str, str]] = {
-    "Message retire de la file par l'exploitant de la passerelle": (
-        "Message retiré de la file par l'exploitant de la passerelle",
+    "Message retire de la file par l'administrateur de la passerelle": (
+        "Message retiré de la file par l'administrateur de la passerelle",
         "son administrateur l'a retiré de la file d'attente",
     ),
     "Domaine retire de la liste blanche MSSante": (
