@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mssgw.flow.release import Judgement
 
 _EVERY_RECIPIENT = 1_000_000  # rows of one letter, without a limit that would leave some untold
-BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'exploitant de la passerelle")
+BY_HAND = Reply(550, "5.7.0", "Message retire de la file par l'administrateur de la passerelle")
 
 
 @asynccontextmanager

@@ -284,6 +284,7 @@ class FolderLook:
             reply=reply,
             spool_id=taken.spool_id,
             message_id=taken.message_id,
+            folder=plan.folder,
             hostname=self._hostname,
             at=now,
         )

@@ -11,7 +11,16 @@ from mssgw.core.addresses import Address
 from mssgw.core.envelope import Envelope
 from mssgw.formats.dsn_text import subject_of, text_of_notice
 from mssgw.formats.fates import Action, Fate, NoticeOf
-from mssgw.formats.own_parts import UNSAFE, Written, header_value, mime_part, product_field, text_part, thread_fields
+from mssgw.formats.own_parts import (
+    UNSAFE,
+    Written,
+    from_gateway,
+    header_value,
+    mime_part,
+    product_field,
+    text_part,
+    thread_fields,
+)
 from mssgw.formats.own_reports import WHOLE_LIMIT, report, returned
 from mssgw.formats.words import encoded
 
@@ -36,8 +45,7 @@ def write_notice(notice: NoticeOf) -> Written:
         about,
     )
     fields = (
-        b"From: " + encoded("Passerelle de messagerie sécurisée").encode("ascii")
-        + b"\r\n " + header_value(f"<MAILER-DAEMON@{notice.hostname}>"),
+        from_gateway(f"MAILER-DAEMON@{notice.hostname}"),
         b"To: <" + to.text.encode("utf-8") + b">",
         b"Subject: " + encoded(subject_of(notice)).encode("ascii"),
         b"Date: " + header_value(format_datetime(notice.written_at)),

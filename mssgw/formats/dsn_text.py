@@ -9,7 +9,10 @@ from mssgw.formats.french_time import local
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-_RENEW = "Vérifiez l'adresse, par exemple dans l'annuaire ou avec le destinataire, puis renvoyez votre message."
+_RENEW = (
+    "Vérifiez l'adresse (dans l'annuaire ou avec le destinataire ; celle d'un patient, dans son dossier), puis "
+    "renvoyez votre message."
+)
 _SUPPORT = "Transmettez cet avis à votre service informatique ou à votre éditeur de logiciel."
 _OTHERWISE = "Transmettez le document par un autre moyen sûr."
 _LATER = "Prévenez le destinataire par un autre moyen, et renvoyez votre message plus tard."

@@ -27,4 +27,4 @@ def local(at: datetime) -> datetime:
 def day_of(at: datetime) -> str:
     """``6 décembre 2026``."""
     there = local(at)
-    return f"{there.day} {MONTHS[there.month - 1]} {there.year}"
+    return f"{'1er' if there.day == 1 else there.day} {MONTHS[there.month - 1]} {there.year}"

@@ -24,6 +24,9 @@ class Disposition(StrEnum):
     PROCESSED = "automatic-action/MDN-sent-automatically; processed"  # req: MDN-7
 
 
+_SUBJECTS = {Disposition.DISPLAYED: "Accusé de lecture", Disposition.PROCESSED: "Accusé de traitement"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """A receipt by ``reader``, a mailbox, to ``to``. ``reader_name``: as the letter called him.
@@ -74,7 +77,8 @@ def write_receipt(receipt: Receipt) -> Written:
 
 
 def _subject(receipt: Receipt) -> str:
-    return f"Accusé de lecture : {receipt.subject}"[:400] if receipt.quotes else "Accusé de lecture"
+    what = _SUBJECTS[receipt.disposition]
+    return f"{what} : {receipt.subject}"[:400] if receipt.quotes else what
 
 
 def personal_name(lists: Iterable[str], mailbox: Address) -> str:
@@ -94,8 +98,8 @@ def personal_name(lists: Iterable[str], mailbox: Address) -> str:
 def _text(receipt: Receipt) -> str:
     if receipt.disposition is Disposition.PROCESSED:
         return (
-            f"Le message que vous avez envoyé le {_day(receipt.sent_at)} a été intégré par l'application de votre "
-            f"destinataire {receipt.reader.text}.\nCela ne signifie pas qu'une personne l'a lu.\n"
+            f"Le message que vous avez envoyé le {_day(receipt.sent_at, ' à')} a été intégré par l'application de "
+            f"votre destinataire {receipt.reader.text}.\nCela ne signifie pas qu'une personne l'a lu.\n"
             "Merci de ne pas répondre à ce message.\n"
         )
     name = receipt.reader_name if receipt.quotes else ""
@@ -107,9 +111,9 @@ def _text(receipt: Receipt) -> str:
     )
 
 
-def _day(at: datetime) -> str:
-    """Day, month, hour."""
-    return f"{at.day} {MONTHS[at.month - 1]} {at:%H:%M}"
+def _day(at: datetime, then: str = "") -> str:
+    """Day, month, hour; Mon espace santé says nothing between."""
+    return f"{at.day} {MONTHS[at.month - 1]}{then} {at:%H:%M}"
 
 
 def _machine_part(receipt: Receipt) -> bytes:  # req: MDN-6

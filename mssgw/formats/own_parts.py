@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mssgw.formats.words import encoded
+
 UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -20,6 +22,17 @@ class Written:
 def header_value(value: str) -> bytes:
     """A header value: nothing in it can begin another line or field, and it fits into one."""
     return UNSAFE.sub("?", value)[:900].encode("ascii")
+
+
+def from_gateway(address: str) -> bytes:
+    """The From: of what we write in our own name, so that readers always meet the same one."""
+    name = encoded("Passerelle de messagerie sécurisée").encode("ascii")
+    return b"From: " + name + b"\r\n " + header_value(f"<{address}>")
+
+
+def folder_name(folder: str) -> str:
+    """An IMAP folder as mail programs in French show it."""
+    return "Boîte de réception" if folder.upper() == "INBOX" else folder
 
 
 def thread_fields(original: str | None) -> Iterator[bytes]:

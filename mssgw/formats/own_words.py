@@ -21,6 +21,7 @@ _BROKEN = "un incident interne l'en a empêchée"
 _ABOUT_A_SERVER: dict[str, tuple[str, str]] = {
     "Connexion avec le serveur suivant perdue": ("Connexion avec le serveur suivant perdue", ""),
     "Le serveur suivant n'a pas repondu a temps": ("Le serveur suivant n'a pas répondu à temps", ""),
+    "Le serveur suivant tarde a repondre": ("Le serveur suivant tarde à répondre", ""),
     "Reponse inattendue du serveur suivant": ("Réponse inattendue du serveur suivant", ""),
     "Message plus gros que ce que le serveur suivant accepte": (
         "Message plus gros que ce que le serveur suivant accepte",
@@ -126,8 +127,8 @@ _DISTRUSTED_FOR = {
     ),
 }
 _OF_OURSELVES: dict[str, tuple[str, str]] = {
-    "Message retire de la file par l'exploitant de la passerelle": (
-        "Message retiré de la file par l'exploitant de la passerelle",
+    "Message retire de la file par l'administrateur de la passerelle": (
+        "Message retiré de la file par l'administrateur de la passerelle",
         "son administrateur l'a retiré de la file d'attente",
     ),
     "Domaine retire de la liste blanche MSSante": (

@@ -7,17 +7,17 @@ from email.utils import format_datetime
 
 from mssgw.core.addresses import Address
 from mssgw.formats.french_time import day_of, local
-from mssgw.formats.own_parts import Written, header_value, text_part
+from mssgw.formats.own_parts import Written, folder_name, from_gateway, header_value, text_part
 from mssgw.formats.words import encoded
 
 # No subject and no name of a letter: the notice outlives them.
 _TEXT = """Bonjour,
 
 Le {due}, {letters} dans cette boîte avant le {before} {go} définitivement.
-Seules partent des lettres déjà lues, ou intégrées par votre logiciel, qui sont encore dans {folders}.
-Une lettre que personne n'a ouverte reste.
+Seuls sont supprimés des messages déjà lus, ou intégrés par votre logiciel, et restés dans {folders}.
+Un message que personne n'a ouvert est gardé.
 
-Pour garder une lettre, avant cette date : rangez-la dans un autre dossier, ou marquez-la d'un drapeau (étoile, suivi,
+Pour garder un message, avant cette date : rangez-le dans un autre dossier, ou marquez-le d'un drapeau (étoile, suivi,
 important). Une messagerie n'est pas un dossier médical : versez au dossier du patient ce qui doit y rester.
 
 Cet avis est écrit par la passerelle {hostname} : merci de ne pas y répondre.
@@ -42,7 +42,7 @@ def write_purge_notice(notice: PurgeNotice) -> Written:
     """The notice, from the gateway."""
     due = day_of(notice.due_at)
     fields = (
-        b'From: "Passerelle MSSante" <' + header_value(f"postmaster@{notice.hostname}") + b">",
+        from_gateway(f"postmaster@{notice.hostname}"),
         b"To: <" + notice.mailbox.text.encode("utf-8") + b">",
         b"Subject: " + encoded(f"Suppression le {due} : {_many(notice.letters)}").encode("ascii"),
         b"Date: " + header_value(format_datetime(local(notice.written_at))),
@@ -52,10 +52,10 @@ def write_purge_notice(notice: PurgeNotice) -> Written:
     )
     text = _TEXT.format(
         due=due,
-        letters=f"{_many(notice.letters)} {'reçue' if notice.letters == 1 else 'reçues'}",
-        go="sera supprimée" if notice.letters == 1 else "seront supprimées",
+        letters=f"{_many(notice.letters)} {'reçu' if notice.letters == 1 else 'reçus'}",
+        go="sera supprimé" if notice.letters == 1 else "seront supprimés",
         before=day_of(notice.before),
-        folders=" et ".join(f"« {each} »" for each in notice.folders),
+        folders=" ou ".join(f"« {folder_name(each)} »" for each in notice.folders),
         hostname=notice.hostname,
     )
     part = text_part("text/plain; charset=utf-8", text.replace("\n", "\r\n").encode("utf-8"))
@@ -63,4 +63,4 @@ def write_purge_notice(notice: PurgeNotice) -> Written:
 
 
 def _many(letters: int) -> str:
-    return "1 lettre" if letters == 1 else f"{letters} lettres"
+    return "1 message" if letters == 1 else f"{letters} messages"

@@ -75,6 +75,16 @@ def test_every_rule_names_what_it_enforces() -> None:
         assert named <= KNOWN.keys() - {ANY_DOCUMENT}, rule.id
 
 
+def test_a_source_is_one_that_an_editor_can_look_up() -> None:
+    """Our own numbers stand beside it already, as what a rule enforces."""
+    assert [rule.id for rule in all_rules() if set(re.findall(r"[A-Z]+-[0-9]+", rule.source)) & KNOWN.keys()] == []
+
+
+def test_nobody_is_taught_to_make_a_wrong_key_fit() -> None:
+    """The slip may be in the digits before it: a key that fits these names another patient."""
+    assert "sans recalculer la clé" in reasons()["CDA-INS-003"].mending
+
+
 @pytest.mark.parametrize("number", sorted(reasons()))
 def test_reasons_are_sentences_of_their_own(number: str) -> None:
     """One or two, and not those of another rule."""

@@ -176,10 +176,10 @@ async def test_the_readers_are_told_what_goes_when_and_how_to_keep_it(twin: Plac
     await twin.put("Q1.0", days=100)
     await twin.look()
     text = await twin.notice()
-    assert text.startswith("Suppression le 5 décembre 2026 : 1 lettre\n")
-    assert "1 lettre reçue dans cette boîte avant le 6 septembre 2026 sera supprimée définitivement" in text
-    assert "« INBOX » et « Integres »" in text
-    assert "rangez-la dans un autre dossier" in text
+    assert text.startswith("Suppression le 5 décembre 2026 : 1 message\n")
+    assert "1 message reçu dans cette boîte avant le 6 septembre 2026 sera supprimé définitivement" in text
+    assert "« Boîte de réception » ou « Integres »" in text
+    assert "rangez-le dans un autre dossier" in text
 
 
 async def test_the_journal_tells_of_each_letter(twin: Place) -> None:  # req: TRC-1

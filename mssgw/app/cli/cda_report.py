@@ -41,7 +41,8 @@ def _by_line(findings: Iterable[Finding]) -> list[Finding]:
 def _show_finding(finding: Finding, indent: str) -> None:
     where = f"line {finding.line}" if finding.line else "-"
     below = indent + " " * 11
-    _fold(f"{where:<10} {_WORDS[finding.severity]:<6} {finding.rule}  {finding.sentence}", indent, below)
+    said = f"{finding.rule} non respectée : {finding.sentence}"  # what it asks: alone, the opposite of what is wrong
+    _fold(f"{where:<10} {_WORDS[finding.severity]:<6} {said}", indent, below)
     if finding.xpath:
         _fold(finding.xpath.replace("/", " /").strip(), below, below + "  ", glue="")
     for name in ("found", "expected"):

@@ -131,7 +131,7 @@ def print_deliveries(rows: Sequence[QueueRow], now: datetime) -> None:
 def print_findings(findings: Iterable[Finding]) -> None:
     """Each finding with the rule that made it and the requirements behind it; of one about a document, what it asks."""
     listed = tuple(findings)
-    asked = ("sentence",) if any(sentence_of(finding) for finding in listed) else ()
+    asked = ("rule asks",) if any(sentence_of(finding) for finding in listed) else ()
     paper.table(
         ("rule", "requirement", "severity", "recipient", *asked, "detail", "reply"),
         [

@@ -9,18 +9,23 @@ from mssgw.core.ins import Matricule
 from mssgw.formats.cda.report import rule
 
 _OTHER_PATIENT = rule(
-    "CDA-COH-001", Weight.DANGER, "L'INS du document est celui du patient à qui la lettre est adressée", "INS-1; SD-7"
+    "CDA-COH-001", Weight.DANGER, "L'INS du document est celui du patient à qui la lettre est adressée", "passerelle"
 )
 _OTHER_KEY = rule(
     "CDA-COH-002",
     Weight.ADVICE,
     "La clé de l'INS du document est celle de l'adresse du patient",
-    "Référentiel INS; SD-11",
+    "Référentiel INS",
 )
 _UNCHECKED = rule(
-    "CDA-COH-003", Weight.FORM, "Un document adressé à un patient porte son INS, qui se compare à l'adresse", "INS-8"
+    "CDA-COH-003",
+    Weight.FORM,
+    "Un document adressé à un patient porte son INS, qui se compare à l'adresse",
+    "ECO.2.2.6",
 )
-_TWO_PATIENTS = rule("CDA-COH-004", Weight.DANGER, "Les documents d'un message concernent un seul patient", "SD-7")
+_TWO_PATIENTS = rule(
+    "CDA-COH-004", Weight.DANGER, "Les documents d'un message concernent un seul patient", "passerelle"
+)
 _NOT_COMPARED = rule(
     "CDA-COH-005", Weight.ADVICE, "Les documents d'un message disent tous de quel patient ils parlent", "passerelle"
 )

@@ -12,19 +12,19 @@ _PATIENT = rule(
     "CDA-HID-001",
     Weight.DANGER,
     "Un document marqué INVISIBLE_PATIENT n'est pas envoyé à un patient",
-    "CI-SIS, volets de transmission; PFI-8",
+    "CI-SIS, volets de transmission",
 )
 _GUARDIANS = rule(
     "CDA-HID-002",
     Weight.DANGER,
     "Un document marqué INVISIBLE_REPRESENTANTS_LEGAUX n'est pas envoyé à un patient qui peut être mineur",
-    "CI-SIS, volets de transmission; PFI-8",
+    "CI-SIS, volets de transmission",
 )
 _PROFESSIONALS = rule(
     "CDA-HID-003",
     Weight.DANGER,
     "Un document marqué MASQUE_PS n'est pas envoyé à un professionnel",
-    "CI-SIS, volets de transmission; PFI-8",
+    "CI-SIS, volets de transmission",
 )
 
 

@@ -21,7 +21,7 @@ from mssgw.formats.xdm.header import Header
 
 HARM, ADVICE = Weight.HARM, Weight.ADVICE
 
-_TWICE = rule("CDA-COH-010", ADVICE, "Un document n'est qu'une fois dans une lettre", "CDA-5")
+_TWICE = rule("CDA-COH-010", ADVICE, "Un document n'est qu'une fois dans une lettre", "SC.CDA/INT.18")
 _SAME_ID = rule("CDA-COH-011", HARM, "Deux documents différents n'ont pas le même identifiant (id)", "HL7 CDA R2")
 _VERSIONS = rule(
     "CDA-COH-012", ADVICE, "Une lettre ne porte qu'une version d'un document : un seul par setId", "HL7 CDA R2"
@@ -30,19 +30,22 @@ _REPLACED_TOO = rule(
     "CDA-COH-013", ADVICE, "Un document remplacé (RPLC) n'accompagne pas celui qui le remplace", "HL7 CDA R2"
 )
 _OTHER_SUBJECT = rule(
-    "CDA-COH-020", HARM, "L'objet XDM/1.0/DDM+ de la lettre nomme le patient de ses documents", "Référentiel 2, FMT-6"
+    "CDA-COH-020",
+    HARM,
+    "L'objet XDM/1.0/DDM+ de la lettre nomme le patient de ses documents",
+    "Référentiel 2, ECO.2.1.3",
 )
 _ODD_SUBJECT = rule(
     "CDA-COH-021",
     ADVICE,
     "Le nom et la date de naissance de l'objet XDM/1.0/DDM+ sont ceux du patient des documents",
-    "Référentiel 2, FMT-6",
+    "Référentiel 2, ECO.2.1.3",
 )
 _CORRECTION = rule(
     "CDA-COH-022",
     ADVICE,
     "Un objet [Annule et remplace] va avec un document de remplacement (RPLC), et inversement",
-    "FMT-13",
+    "AMBU.MSS/va1.02",
 )
 _NO_COPY = rule(
     "CDA-COH-030", ADVICE, "Une copie PDF de chaque document accompagne l'archive dans la lettre", "ECO.2.1.5"

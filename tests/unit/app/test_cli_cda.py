@@ -43,6 +43,12 @@ def test_a_finding_tells_line_rule_what_was_found_and_what_was_expected(run):
         assert words in told
 
 
+def test_what_a_rule_asks_is_not_taken_for_what_was_found(run):
+    """Its sentence says how things should be: "La clé du matricule INS est juste" stood alone beside a wrong key."""
+    told = run("cda", "check", "--environment", "test", str(SAMPLES / "invalid" / "ins-cle-fausse.xml")).stdout
+    assert "CDA-INS-003 non respectée : La clé du matricule INS est juste" in " ".join(told.split())
+
+
 def test_json_has_one_object_a_file(run_json):
     told = run_json("cda", "check", *STRICT, VALID, REFUSED)
     assert [each["verdict"] for each in told] == ["accept", "reject"]

@@ -209,7 +209,9 @@ async def test_a_date_that_no_calendar_holds_stops_no_receipt(place: Place, date
     await place.put("Q2.0", folder=DONE)
     await place.look()
     told = [receipt.replace(b"=\r\n", b"") for receipt in await place.receipts()]
-    assert sorted(b"21 novembre 20:04 a" in each for each in told) == [False, True], "the time of the receipt, else"
+    assert sorted(b"21 novembre =C3=A0 20:04 a" in each for each in told) == [False, True], (
+        "the time of the receipt, else"
+    )
 
 
 async def test_a_letter_that_cannot_be_dealt_with_is_told_of_after_all_others(

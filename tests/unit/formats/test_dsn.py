@@ -67,6 +67,11 @@ def machine(written: Written) -> list[dict[str, str]]:
     return [dict(group.items()) for group in groups]
 
 
+def test_who_wrote_to_a_patient_is_not_sent_to_the_directory():
+    """Patients are in none: their addresses are checked against their files."""
+    assert "celle d'un patient, dans son dossier" in human(write_notice(notice(fate(PATIENT))))
+
+
 def test_a_failure_notice_is_a_report_that_answers_the_letter():
     """RFC 3464, RFC 3834; the subject never repeats the letter's."""
     message = parsed(write_notice(notice()))
@@ -141,7 +146,7 @@ def test_our_own_reply_is_not_put_into_the_mouth_of_a_server():
             BY_HAND,
             "",
             "La passerelle n'a pas remis le message : son administrateur l'a retiré de la file d'attente.",
-            "Précision de la passerelle : 550 5.7.0 Message retiré de la file par l'exploitant de la passerelle",
+            "Précision de la passerelle : 550 5.7.0 Message retiré de la file par l'administrateur de la passerelle",
         ),
         (
             Reply(550, "5.7.1", "Le serveur suivant n'est pas de confiance : son certificat est revoque"),

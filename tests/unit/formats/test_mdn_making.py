@@ -101,6 +101,16 @@ def test_a_programs_receipt_says_that_nobody_has_read_it() -> None:
     assert (mdn.disposition, mdn.error) == ("processed", None)
 
 
+def test_a_programs_receipt_is_no_read_receipt_in_its_subject_either() -> None:
+    """A secretary who sees the list of her letters only would take the letter for read."""
+    message = message_from_bytes(write_receipt(receipt(said=Disposition.PROCESSED)).content, policy=policy.default)
+    text = next(iter(message.iter_parts())).get_content()
+    assert message["Subject"] == "Accusé de traitement : essai"
+    assert text.startswith("Le message que vous avez envoyé le 21 novembre à 19:04 a été intégré par l'application")
+    read = message_from_bytes(write_receipt(receipt()).content, policy=policy.default)
+    assert read["Subject"] == "Accusé de lecture : essai"
+
+
 def test_a_long_letter_comes_back_as_its_header() -> None:
     """A receipt passes wherever letters do (SD-1)."""
     content = write_receipt(receipt(LETTER + b"x" * 70 * WHOLE_LIMIT)).content

@@ -26,7 +26,8 @@ _ABOUT_A_SERVER: list[ModuleType] = [
 # French words that lose an accent in ASCII; what is left of them in a notice was forgotten.
 _BARE = re.compile(
     r"\b(revoque|revocation|verifiable|exige|repond|reponse|recoit|arrete|depose|deja|boite|negociation"
-    r"|internationalise|MSSante|IGC-Sante|operateur|operation|ambiguite|presente|retire|cloturee|etat|a temps)\b",
+    r"|internationalise|MSSante|IGC-Sante|operateur|operation|ambiguite|presente|retire|cloturee|etat|a temps"
+    r"|repondre)\b",
     re.IGNORECASE,
 )
 
