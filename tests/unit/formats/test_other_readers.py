@@ -196,6 +196,10 @@ def test_many_lines_like_their_delimiters_are_read_at_once():
         "multipart/mixed; boundary==abc",
         "multipart/mixed; boundary=\xe9=abc",
         "multipart/mixed; boundary=" + "\xe9" * 80,
+        "multipart/mixed; boundary=abc\x0c",
+        "multipart/mixed;\x0bboundary=abc",
+        "multipart/mixed; boundary=abc\xa0",
+        'multipart/mixed; boundary\x85="abc"',
     ],
 )
 def test_a_boundary_that_readers_take_differently_is_none(value):
