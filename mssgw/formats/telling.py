@@ -24,7 +24,7 @@ def _is_message(item: Item) -> bool:
     """Of message/partial there is but a piece."""
     kind = item.media_type
     whole = kind.startswith("message/") and kind != "message/partial"
-    return whole and not all(is_report(kind, each) for each in item.readings)
+    return whole and not all(is_report(kind, each) and not documents.calls_itself_cda(each) for each in item.readings)
 
 
 def is_archive(item: Item, content: bytes) -> bool:
