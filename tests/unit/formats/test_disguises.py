@@ -312,6 +312,9 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a comment that begins only for who heeds an equals sign behind another": lambda: part(
         b"<r>=g=3C!-- " + quopri.encodestring(ROOT) + b" --></r>\n", "text/plain", encoding=QP
     ),
+    "an octet cut by a soft line break": lambda: part(
+        quopri.encodestring(CDA).replace(b"ClinicalDocument", b"ClinicalD==\n6Fcument"), encoding=QP
+    ),
     "uuencode behind a line end that some overlook": lambda: part(
         b"Bonjour,\n" * 300 + b"==0A" + quopri.encodestring(uuencoded(CDA)), "text/plain", encoding=QP
     ),
