@@ -32,6 +32,7 @@ from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.mime import Walk
 from mssgw.formats.wire import to_wire
 from mssgw.formats.words import decoded
+from mssgw.formats.wrapped import hides_document
 from mssgw.formats.xdm.header import Header
 
 MAX_DEPTH = 5  # letters in letters
@@ -159,7 +160,7 @@ class _Judging:
                 item.calls_itself_document
                 or not item.readings
                 or any(telling.is_document(item, each) or telling.is_disguised(item, each) for each in item.readings)
-                or any(telling.hides_document(item, each) for each in item.readings)
+                or any(hides_document(item, each) for each in item.readings)
                 or any(telling.may_be_signed(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
@@ -213,7 +214,7 @@ class _Judging:
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if telling.hides_document(item, item.content):
+        if hides_document(item, item.content):
             self._stop(name, Stopped(guard.XML["below"]))
         elif telling.is_disguised(item, item.content):
             self._stop(name, Stopped(guard.LETTER["program"]))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from urllib.parse import quote
 
 import pytest
 
@@ -156,6 +157,7 @@ def folded_base64() -> bytes:
 
 QP, RAW64, MDN = "quoted-printable", "Base64", "message/disposition-notification"
 B64 = base64.b64encode(CDA)
+PERCENTS = quote(CDA.decode()).encode()
 FILE = b"Content-Disposition: attachment; filename=a\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(XDM)
 DISGUISES: dict[str, Callable[[], bytes]] = {
     "soft line breaks before it": lambda: part(b"=\n" * 800 + quopri.encodestring(CDA), encoding=QP),
@@ -476,6 +478,30 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
             ("without its tags", b"", "text/html; charset=utf-7"),
         )
     },
+    **{
+        f"in a page in percents, {what}": partial(
+            part, b'<html><a href="data:text/xml,' + text + b'">x</a></html>', kind
+        )
+        for what, text, kind in (
+            ("as JavaScript writes it", PERCENTS, "text/html"),
+            ("in small letters", PERCENTS.replace(b"%3C", b"%3c"), 'application/octet-stream; name="a.htm"'),
+            ("with a prefix", quote(prefixed(ROOT).decode(), safe=":").encode(), "text/html"),
+        )
+    },
+    **{
+        f"in an archive, {what}": partial(part, with_more(f"IHE_XDM/SUBSET01/{name}", content), "application/zip")
+        for what, name, content in (
+            ("in a page", "PAGE.HTM", b"<html>" + LINK + B64 + b'">x</a></html>'),
+            (
+                "in a resource of FHIR",
+                "BINARY.XML",
+                b'<Binary xmlns="http://hl7.org/fhir"><a v="' + B64 + b'"/></Binary>',
+            ),
+            ("in a message of Outlook", "ANNEXE.MSG", OUTLOOK + CDA),
+            ("behind a hard space", "ANNEXE.CDA", b"\xc2\xa0" + CDA),
+        )
+    },
+    "in its index": lambda: part(with_more("INDEX.HTM", b"<html>" + LINK + B64 + b'">x</a></html>'), "application/zip"),
     "in an appointment that begins as HL7 v2": lambda: part(HL7 + CALENDAR % folded_base64(), "text/calendar"),
     "in an appointment that begins so by its name": lambda: part(
         HL7 + CALENDAR % folded_base64(), 'text/plain; name="a.ics"'
