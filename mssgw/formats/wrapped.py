@@ -16,7 +16,7 @@ from mssgw.formats.mime import Scanner
 
 _HL7_V2 = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:MSH|BHS|FHS)\|\^~\\&")  # with MLLP's octet before it: white space
 _SHOWS_WHAT_IS_ENCODED = re.compile(rb"<[a-z!?/]|BEGIN[ \t]*:", re.I)  # a tag, an appointment, a card
-_PERCENTS = re.compile(rb"%3c(?:[\w.%-]{1,40}(?::|%3a))?ClinicalDocument", re.I)  # in the address of a link
+_PERCENTS = re.compile(rb"%3c(?:[\w.-]{1,40}(?::|%3a))?ClinicalDocument", re.I)  # in the address of a link
 _SHOWN = frozenset({Kind.PDF, Kind.JPEG, Kind.PNG, Kind.TIFF, Kind.RTF})
 
 
