@@ -5,28 +5,19 @@ they agree on is one reading: base64 that is whole, quoted-printable, octets as 
 uuencode between its lines, which some programs still show as attachments.
 """
 
-import binascii
-import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from mssgw.formats import b64, cms, qp, watch
+from mssgw.formats import b64, cms, qp, uuencode, watch
 from mssgw.formats.charsets import is_known_to_shift
 from mssgw.formats.headers import without_comments
 from mssgw.formats.magic import holds_a_mac_file
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
 
-_MOST_RUNS = 10_000  # of base64, each ended by its padding
-_MOST_FILES = 500  # in uuencode in one part
-_WHITE = b"\r\n\t "
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
-_MOST_READ = 4  # times the octets of a part: files that begin within others are read again
-_BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
-_BEGIN_OF_PART = re.compile(rb"^" + watch.BEGIN + rb"(?:[ \t]([^\n]*)|\r?)$", re.M)  # in uuencode: without a name too
+_DELIMITER = re.compile(rb"^--[^\r\n]", re.M)
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _OF_A_MAC = frozenset(
     f"application/{each}"
@@ -36,6 +27,7 @@ _LETTERS = ("message/rfc822", "message/global")
 NAMED_LETTERS = (".eml", ".emlx", ".nws", ".mht", ".mhtml", ".mbox")  # which programs open as letters
 _MAILBOXES = frozenset({"application/mbox", "application/x-mbox"})
 _TYPED_LETTERS = _MAILBOXES | {"application/x-mimearchive", "application/mhtml"}
+TAKEN_APART = "multipart/"  # by some programs only, which find parts in it
 _CLAIMING = (".xml", ".zip", ".cda", ".xsl", ".xslt")
 _HARMLESS = (".pdf", ".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".rtf", ".txt", ".htm", ".html")
 _HARMLESS_TYPES = ("application/pdf", "image/", "text/")
@@ -100,7 +92,7 @@ class Attachment:
         return True
 
     def items(self) -> Iterator[Item]:
-        """The part itself, and the files in uuencode in it."""
+        """The part itself, what some take for more parts, and the files in uuencode in it."""
         octets = self._taken.getvalue()  # no copy: all others of what may be 20 MB count
         self._taken = BytesIO()
         encoding = self._encoding()
@@ -109,7 +101,9 @@ class Attachment:
             yield Item(names=names, media_type=media_type, readings=())
             return
         plain = unstuffed(octets)
-        files = list(_uuencoded(plain, _BEGIN_OF_PART)) if encoding in _UU else []
+        if self._part.names_a_boundary and _DELIMITER.search(plain):
+            yield Item(names=(), media_type=TAKEN_APART, readings=(plain,))
+        files = list(uuencode.files(plain, whole=True)) if encoding in _UU else []
         for name, each in files:
             yield Item(names=(*names, name), media_type=media_type, readings=_told(each))
         if files:
@@ -131,7 +125,7 @@ class Attachment:
         readings, kind = _read(plain, encoding), self._part.kind.value
         is_doubtful = encoding != self._part.encoding or kind.startswith("message/")
         is_doubtful |= len(readings) > 1 and not cms.is_called_smime(kind, self._part.names)
-        is_more = is_doubtful and plain not in readings and not _is_base64_alone(plain)
+        is_more = is_doubtful and plain not in readings and not b64.is_all(plain)
         return (*readings, plain) if is_more else readings
 
     @property
@@ -176,106 +170,17 @@ def _as_it_stands(names: tuple[str, ...], media_type: str, plain: bytes) -> Item
 
 def _files_in(readings: tuple[bytes, ...]) -> Iterable[tuple[str, tuple[bytes, ...]]]:
     """The files in uuencode in a text, each once: most are the same in all its readings."""
-    found = (file for text in readings if _may_begin_uuencode(text) for file in _uuencoded(text))
+    found = (file for text in readings if uuencode.may_begin(text) for file in uuencode.files(text))
     return found if len(readings) == 1 else dict.fromkeys(found)
-
-
-def _may_begin_uuencode(plain: bytes) -> bool:
-    # The word alone is found several times as fast as with its line end.
-    return b"begin" in plain and (plain.startswith(b"begin") or b"\nbegin" in plain)
 
 
 def _read(plain: bytes, encoding: str) -> tuple[bytes, ...]:
     match encoding:
         case "base64":
-            return _from_base64(plain)
+            return b64.readings(plain)
         case "quoted-printable":
             return qp.readings(plain)
         case "7bit" | "8bit" | "binary":
             return (plain,)
         case _:  # as it stands, unless a program guesses what is meant
-            return tuple(dict.fromkeys((plain, *_from_base64(plain), *qp.readings(plain))))
-
-
-def _from_base64(octets: bytes) -> tuple[bytes, ...]:
-    """One reading when it is without fault, but for the padding that some leave out.
-
-    Else programs end at the first octet that does not belong, or pass over it; end at padding, go on after it, or
-    pass over that too.
-    """
-    with contextlib.suppress(b64.NotBase64):
-        return (b64.strictly(octets, padded=False),)
-    compact = octets.translate(None, _WHITE)
-    stray = re.search(rb"[^A-Za-z0-9+/]", compact)
-    runs = [run for run in re.split(rb"=+", compact.translate(None, _NO_LETTERS), maxsplit=_MOST_RUNS) if run]
-    if len(runs) > _MOST_RUNS:
-        return ()
-    pieces = [_lenient(run) for run in runs]
-    cut, joined = compact[: stray.start() if stray else None], b"".join(runs)
-    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(cut), _lenient(joined), _as_python_does(octets))))
-
-
-def _as_python_does(octets: bytes) -> bytes:
-    """It passes over padding in the middle of four, and undoes nothing where there is a letter too many."""
-    for padding in (b"", b"=="):
-        with contextlib.suppress(binascii.Error):
-            return binascii.a2b_base64(octets + padding)
-    return octets.translate(None, b"\r\n")
-
-
-def _is_base64_alone(octets: bytes) -> bool:
-    """Whether there is no document in it even as it stands: in UTF-7 one would begin with a plus."""
-    return not octets.translate(None, _ALPHABET + b"=" + _WHITE) and not octets.lstrip().startswith(b"+")
-
-
-def _lenient(letters: bytes) -> bytes:
-    """Letters of base64 without padding; one too many is left out."""
-    letters = letters[:-1] if len(letters) % 4 == 1 else letters
-    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
-
-
-def _uuencoded(text: bytes, beginning: re.Pattern[bytes] = _BEGIN) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Name and readings of each file in uuencode that begins on a line of this text, also within another one.
-
-    One without readings comes last when they are too many, or together too much.
-    """
-    left = _MOST_READ * len(text)
-    for number, begin in enumerate(beginning.finditer(text)):
-        if number == _MOST_FILES or left < 0:
-            yield "", ()
-            return
-        name = (begin[2] or b"").decode("utf-8", "replace").strip().rstrip(". ").strip().lower()
-        at = begin.end()
-        if begin[1]:
-            end = text.find(b"\n====", at)
-            end = end if end >= 0 else len(text)
-            readings = _from_base64(text[at:end])
-        else:
-            end, readings = _uu_lines(text, at + 1)
-        left -= end - at
-        yield name, readings
-
-
-def _uu_lines(text: bytes, at: int) -> tuple[int, tuple[bytes, ...]]:
-    """Up to ``end``, and where that is. One that never ends, or with a line that is none, has no certain reading: what
-    was read up to there, and what Python reads, which cuts a line off where it should end."""
-    read: list[bytes] = []
-    sure = None  # so many lines, once one is none
-    while at < len(text):
-        end = text.find(b"\n", at)
-        end = end if end >= 0 else len(text)
-        line = text[at:end].rstrip(b"\r")
-        if line in (b"end", b"end ") and sure is None:
-            return at, (b"".join(read),)
-        if line.strip(b" \t\f") == b"end":
-            break
-        try:
-            read.append(binascii.a2b_uu(line))
-        except binascii.Error:
-            sure = len(read) if sure is None else sure
-            try:
-                read.append(binascii.a2b_uu(line[: (((line[0] - 32) & 63) * 4 + 5) // 3]))
-            except binascii.Error:
-                break
-        at = end + 1
-    return at, tuple(dict.fromkeys((b"".join(read), b"".join(read[:sure]), b"")))
+            return tuple(dict.fromkeys((plain, *b64.readings(plain), *qp.readings(plain))))

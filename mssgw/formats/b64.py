@@ -1,10 +1,16 @@
-"""Base64 without any fault, decoded fast: most octets of a clinical letter are in it, often twice over."""
+"""Base64: without any fault decoded fast, for most octets of a clinical letter are in it, often twice over; and with
+faults, as programs read it that go on."""
 
 import binascii
+import contextlib
+import re
 
 import pybase64  # many times as fast as binascii, and passes over white space on the way
 
 _SPACES = b" \t\r\n"
+_MOST_RUNS = 10_000  # of base64, each ended by its padding
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_NO_LETTERS = bytes(set(range(256)) - set(_ALPHABET + b"="))
 _LONG_LINE = 8_192  # octets, for which nobody waits; RFC 2045 says 76
 
 
@@ -59,3 +65,40 @@ class Stream:
         if octets.strip(_SPACES):
             raise NotBase64
         return b""
+
+
+def readings(octets: bytes) -> tuple[bytes, ...]:
+    """One reading when it is without fault, but for the padding that some leave out.
+
+    Else programs end at the first octet that does not belong, or pass over it; end at padding, go on after it, or
+    pass over that too.
+    """
+    with contextlib.suppress(NotBase64):
+        return (strictly(octets, padded=False),)
+    compact = octets.translate(None, _SPACES)
+    stray = re.search(rb"[^A-Za-z0-9+/]", compact)
+    runs = [run for run in re.split(rb"=+", compact.translate(None, _NO_LETTERS), maxsplit=_MOST_RUNS) if run]
+    if len(runs) > _MOST_RUNS:
+        return ()
+    pieces = [_lenient(run) for run in runs]
+    cut, joined = compact[: stray.start() if stray else None], b"".join(runs)
+    return tuple(dict.fromkeys((b"".join(pieces), *pieces, _lenient(cut), _lenient(joined), _as_python_does(octets))))
+
+
+def _as_python_does(octets: bytes) -> bytes:
+    """It passes over padding in the middle of four, and undoes nothing where there is a letter too many."""
+    for padding in (b"", b"=="):
+        with contextlib.suppress(binascii.Error):
+            return binascii.a2b_base64(octets + padding)
+    return octets.translate(None, b"\r\n")
+
+
+def _lenient(letters: bytes) -> bytes:
+    """Letters of base64 without padding; one too many is left out."""
+    letters = letters[:-1] if len(letters) % 4 == 1 else letters
+    return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+
+
+def is_all(octets: bytes) -> bool:
+    """Whether there is nothing else, and so no document even as it stands: in UTF-7 one would begin with a plus."""
+    return not octets.translate(None, _ALPHABET + b"=" + _SPACES) and not octets.lstrip().startswith(b"+")

@@ -12,7 +12,7 @@ from mssgw.formats import cms
 from mssgw.formats.attachments import is_of_a_mac
 from mssgw.formats.magic import COMPOUND, Kind, begins_in_ebcdic, holds_a_mac_file, kind_of
 from mssgw.formats.parts import Excerpt, Octets, Part, Taker
-from mssgw.formats.watch import Watch, has_a_foreign_file, may_be_text
+from mssgw.formats.watch import Watch, has_a_field, has_a_foreign_file, may_be_text
 
 _LOOKED_AT = 1_400  # octets in transfer encoding: some 1,000 of content, the kilobyte in which a PDF must begin
 _NAMED = (".eml", ".nws", ".mht", ".mbox", ".xml", ".zip", ".xsl", ".xslt", ".cda")
@@ -27,9 +27,7 @@ _HTML = re.compile(
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n\t ]*+[=\r\n\t ]*+")
 # Their fields are no header of a letter, unless one says so: some programs take apart whatever is a message.
-_REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
-_TYPE_FIELD = re.compile(rb"^content-type[ \t]*:", re.I | re.M)
-_EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
+REPORTS = frozenset({"message/delivery-status", "message/disposition-notification"})
 # But zips: of those a validator tells.
 _ARCHIVES = (
     b"\x1f\x8b\x08",
@@ -83,11 +81,6 @@ class _Beginning(Excerpt):
     def hides(self) -> bool:
         return self._watch is not None and self._watch.found
 
-    @property
-    def breaks_off(self) -> bool:
-        """Whether more may follow of its first lines, up to an empty one."""
-        return self.full and not _EMPTY_LINE.search(self.content)
-
     def take(self, octets: Octets) -> bool:
         wants = super().take(octets)
         return (self._watch is not None and not self._watch.found and self._watch.take(bytes(octets))) or wants
@@ -99,14 +92,14 @@ class _Beginning(Excerpt):
 
 def is_report(kind: str, content: bytes) -> bool:
     """Whether it tells the fate of a letter, and no program takes it for one."""
-    return kind in _REPORTS and not _TYPE_FIELD.search(content)
+    return kind in REPORTS and not has_a_field(content)
 
 
 def _watch(part: Part, names: tuple[str, ...]) -> Watch | None:
     kind = part.kind.value
     if any(word in kind for word in _TYPED):
         return None  # what says that it is XML or a zip is looked at anyway
-    return Watch(part.encoding, text=may_be_text(kind, names, part.encoding))
+    return Watch(part.encoding, text=may_be_text(kind, names, part.encoding), report=kind in REPORTS)
 
 
 def _look(excerpt: _Beginning) -> tuple[bool, Carried | None]:
@@ -130,9 +123,9 @@ def _may_be_one(excerpt: _Beginning, names: tuple[str, ...]) -> bool:
     said = "\n".join((*names, *fields))
     if any(word in said for word in _NAMED) or any(word in kind for word in _TYPED):
         return True
-    if is_of_a_mac(kind, part.encoding):
+    if is_of_a_mac(kind, part.encoding) or part.names_a_boundary:
         return True
-    if kind.startswith("message/") and (excerpt.breaks_off or not is_report(kind, excerpt.content)):
+    if kind.startswith("message/") and not is_report(kind, excerpt.content):
         return True  # a letter in a letter
     # uuencode and the like, which some readers decode; damaged base64, which every reader repairs differently
     return part.encoding not in _PLAIN_ENCODINGS or (part.encoding == "base64" and _is_damaged(excerpt))

@@ -20,7 +20,8 @@ from mssgw.core.report import Carried, Judged, Order, Report
 from mssgw.formats import cms, documents, guard, telling, xdm
 from mssgw.formats.archive import is_encrypted, is_office
 from mssgw.formats.attached import MAX_LETTERS, hints_at_documents, in_wire_form, letters_in
-from mssgw.formats.attachments import Attachments, Item
+from mssgw.formats.attachments import TAKEN_APART, Attachments, Item
+from mssgw.formats.beginnings import REPORTS
 from mssgw.formats.cda import coherence, hidden, together
 from mssgw.formats.cda.installed import NOTHING_INSTALLED, Installed
 from mssgw.formats.cda.rulebook import check
@@ -31,6 +32,7 @@ from mssgw.formats.magic import SNIFFED, Kind, kind_of
 from mssgw.formats.mime import Walk
 from mssgw.formats.wire import to_wire
 from mssgw.formats.words import decoded
+from mssgw.formats.wrapped import hides_document
 from mssgw.formats.xdm.header import Header
 
 MAX_DEPTH = 5  # letters in letters
@@ -148,6 +150,9 @@ class _Judging:
             self._smime(name, depth, item)
         elif item.readings and telling.is_letter(item):
             self._attached(name, depth, item)
+        elif item.media_type == TAKEN_APART:
+            if hints_at_documents(item.content):
+                self._stop(name, Stopped(guard.LETTER["structure"]))
         elif item.media_type == "message/partial":
             self._stop(name, Stopped(guard.LETTER["partial"]))
         elif not item.is_certain:
@@ -155,7 +160,7 @@ class _Judging:
                 item.calls_itself_document
                 or not item.readings
                 or any(telling.is_document(item, each) or telling.is_disguised(item, each) for each in item.readings)
-                or any(telling.hides_document(item, each) for each in item.readings)
+                or any(hides_document(item, each) for each in item.readings)
                 or any(telling.may_be_signed(item, each) for each in item.readings)
             ):
                 self._stop(name, Stopped(guard.LETTER["encoding"]))
@@ -165,8 +170,10 @@ class _Judging:
             self._other(name, item)
 
     def _attached(self, name: str, depth: int, item: Item) -> None:
-        """A letter in the letter, in each of its readings. A document that is called one may be saved as what it is."""
-        if any(telling.is_document(item, each) for each in item.readings):
+        """A letter in the letter, in each of its readings. A document that is called one may be saved as what it is;
+        in one called a report, Python takes each block for a part."""
+        is_report = item.media_type in REPORTS
+        if any(telling.is_document(item, each) or (is_report and hints_at_documents(each)) for each in item.readings):
             self._stop(name, Stopped(guard.LETTER["structure"]))
         elif depth == MAX_DEPTH:
             self._stop(name, Stopped(guard.LETTER["depth"]))
@@ -207,7 +214,7 @@ class _Judging:
     def _other(self, name: str, item: Item) -> None:
         """What is no document is counted."""
         kind = kind_of(item.content)
-        if telling.hides_document(item, item.content):
+        if hides_document(item, item.content):
             self._stop(name, Stopped(guard.XML["below"]))
         elif telling.is_disguised(item, item.content):
             self._stop(name, Stopped(guard.LETTER["program"]))

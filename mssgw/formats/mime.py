@@ -13,6 +13,8 @@ readers may see two different letters (RFC 2046 section 5.1):
 - a line that is a delimiter for readers that end a boundary early (Parameters.short_boundary), and so begins what they
   take for a part: anywhere outside the parts, and in one where a header with Content- fields follows; such fields
   behind an end that comes right after the header of a part, too;
+- a part that is but a header, and of more than a text as it stands: readers that overlook the delimiter which ends it
+  (JavaMail) take the next part for its content;
 - a line that begins a file in uuencode, where there are parts or an encoding, but no MIME-Version: Exchange then sees
   a text with that file in it.
 
@@ -84,6 +86,7 @@ class Walk:
         self._cleared = 0  # nobody takes what lies before this for the header of a part
         self._is_base64 = False  # the part at hand
         self._is_header_only = False  # the same
+        self._is_read_on = False  # the same, by readers who see no end of its header
         self._ended = False
         self._open: list[_Multipart] = []
         self._own: tuple[bytes, ...] = ()  # how delimiter lines of open multiparts begin, as we read them
@@ -209,6 +212,7 @@ class Walk:
         self._start = self._seen
         self._takers = []
         self._is_header_only = bodiless
+        self._is_read_on = bodiless and not _is_text_as_it_stands(kind, header)
         self._step = self._body
         if kind.multipart:
             self._enter(kind, header.first("content-transfer-encoding"))
@@ -325,6 +329,8 @@ class Walk:
         """A delimiter of this multipart, which is now the innermost, ends at ``end``."""
         self._takers = []
         self._start = self._seen = self._blank = self._content = end
+        if self._is_read_on:
+            self._troubles.append(Unreadable.BAD_BOUNDARY)
         if closing:
             self._step = self._body  # the epilogue: nobody reads it, but no part may begin in it
             if multipart.short or self._is_header_only:  # or one has begun, and another one behind each further end
@@ -365,6 +371,11 @@ class Walk:
 
     def _hand_to_takers(self, piece: Octets) -> None:
         self._takers = [taker for taker in self._takers if taker.take(piece)]
+
+
+def _is_text_as_it_stands(kind: Parameters, header: Header) -> bool:
+    encoding = header.first("content-transfer-encoding").lower()
+    return kind.value.startswith("text/") and encoding in _AS_IT_STANDS
 
 
 class Scanner(Walk):

@@ -13,6 +13,8 @@ _TYPE = re.compile(r"\s*([^\s;/\"]+)\s*/\s*([^\s;/\"]+)\s*")
 # What all readers take for the type that it says; of multiparts and letters nothing else is taken.
 _PLAIN_TYPE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+/[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+[ \t]*(?:;|\Z)")
 _TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z)|x-sun-attachment)", re.S)
+# White space for us, part of a name or a value for others: these find no boundary, and show what is before the parts.
+_ODD_BLANK = re.compile(r"[^\S \t]")
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
 # Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
@@ -75,7 +77,8 @@ def content_type(text: str) -> Parameters:
     if kind is None:
         return Parameters("text/plain")
     read = _with_parameters(f"{kind[1]}/{kind[2]}".lower(), plain, kind.end())
-    return replace(read, doubtful=True) if read.multipart and (plain != text or "\\" in text) else read
+    is_odd = plain != text or "\\" in text or _ODD_BLANK.search(text) is not None
+    return replace(read, doubtful=True) if read.multipart and is_odd else read
 
 
 def _may_be_taken_apart(text: str) -> bool:

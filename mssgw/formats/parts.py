@@ -33,6 +33,11 @@ class Part:
         return disposition(self.header.first("content-disposition"))
 
     @property
+    def names_a_boundary(self) -> bool:
+        """Whether its type does, though it is no multipart: some programs take apart whatever has one."""
+        return "boundary" in self.header.first("content-type").lower()
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every name that a program may show it under: see names_of()."""
         return names_of(self.header, self.kind, self.disposition)

@@ -4,6 +4,7 @@ import binascii
 import re
 
 WHITE_AFTER_SOFT_BREAK = re.compile(rb"=[ \t]++\r\n")
+_SOFT_BREAK = re.compile(rb"=[ \t]*+\r\n")
 _CLOSE = re.compile(rb"=[^\r\n]?=")  # the first of them encodes nothing
 _STRAY = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*+\r\n)")
 _PIECE = 65_536  # octets: to replace in more at once takes up to 90 times the memory of these
@@ -16,12 +17,14 @@ def readings(octets: bytes) -> tuple[bytes, ...]:
 
     White space after the ``=`` that ends a line does not count, but for some programs it does. Of an ``=`` that encodes
     nothing, with another one near, Python passes over ``==``; PHP and JavaMail take the first for itself, and
-    Thunderbird all three octets.
+    Thunderbird all three octets. JavaScript's readers join lines first, so that an encoded octet may be cut by a soft
+    break.
     """
     plain = binascii.a2b_qp(octets)
     forms = [WHITE_AFTER_SOFT_BREAK.sub(b"=\r\n", octets)]
     if is_doubtful(octets, plain):
         forms += [*map(_as_itself, dict.fromkeys((forms[0], octets))), _in_threes(octets)]
+        forms.append(_as_itself(_SOFT_BREAK.sub(b"", octets)))
     return tuple(dict.fromkeys((*map(binascii.a2b_qp, forms), plain)))
 
 

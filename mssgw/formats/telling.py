@@ -1,18 +1,14 @@
 """What a file that comes with a letter is, by its type, its name and its octets: as its readers would tell."""
 
-import re
-
-from mssgw.formats import cms, documents, watch, xdm
+from mssgw.formats import cms, documents, xdm
 from mssgw.formats.attachments import Item
 from mssgw.formats.beginnings import is_report
 from mssgw.formats.guard import Stopped
-from mssgw.formats.magic import COMPOUND, Kind, kind_of
+from mssgw.formats.magic import Kind, kind_of
 
 _TNEF_TYPES = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _TNEF = b"\x78\x9f\x3e\x22"
 _PGP = b"-----BEGIN PGP MESSAGE-----"
-_HL7_V2 = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:MSH|BHS|FHS)\|\^~\\&")  # with MLLP's octet before it: white space
-_SHOWS_WHAT_IS_ENCODED = re.compile(rb"<[a-z!?/]|BEGIN[ \t]*:", re.I)  # a tag, an appointment, a card
 
 
 def is_letter(item: Item) -> bool:
@@ -24,7 +20,7 @@ def _is_message(item: Item) -> bool:
     """Of message/partial there is but a piece."""
     kind = item.media_type
     whole = kind.startswith("message/") and kind != "message/partial"
-    return whole and not all(is_report(kind, each) for each in item.readings)
+    return whole and not all(is_report(kind, each) and not documents.calls_itself_cda(each) for each in item.readings)
 
 
 def is_archive(item: Item, content: bytes) -> bool:
@@ -37,26 +33,6 @@ def is_document(item: Item, content: bytes) -> bool:
         return is_archive(item, content) or documents.read(content) is not None
     except Stopped:
         return True
-
-
-def hides_document(item: Item, content: bytes) -> bool:
-    """Whether what is no document by its octets has one that programs show: behind other octets where it is called a
-    document, in a message of Outlook, or in base64 in a text: a page, an appointment, an envelope in XML."""
-    if item.calls_itself_document and documents.is_told_to_be_one(content):
-        return True
-    if content.startswith(COMPOUND):
-        return documents.calls_itself_cda(content) or b"IHE_XDM/" in content.upper()
-    is_text = watch.is_opened_as_text(item.media_type, item.names)
-    is_text = is_text or "xml" in item.media_type or kind_of(content) is Kind.XML
-    return is_text and watch.has_an_encoded_document(content) and not _is_hl7_v2(item, content)
-
-
-def _is_hl7_v2(item: Item, content: bytes) -> bool:
-    """Whether a text is a message for programs, of whose base64 no reader of mail shows anything (CI-SIS: ORU, MDM),
-    and cannot be what one does show."""
-    if item.media_type != "text/plain" and "hl7" not in item.media_type:
-        return False
-    return bool(_HL7_V2.match(content)) and not _SHOWS_WHAT_IS_ENCODED.search(content)
 
 
 def may_be_signed(item: Item, content: bytes) -> bool:

@@ -19,6 +19,8 @@ BEGIN = rb"begin(-base64)?[ \t]++[-+]?(?:0[oO])?[0-7_]++"
 _BEGIN = re.compile(rb"\nbegin(?:-base64)?(?:[ \t]{13}|[ \t]{1,12}[-+]?(?:0[oO])?(?:[0-7_]{13}|[0-7_]{1,12}[ \t]))")
 _OPENED_AS_TEXT = (".htm", ".html", ".xhtml", ".ics", ".vcs", ".vcf")
 _TEXTS = frozenset({"application/ics", "application/x-vcard"})
+# Of a part. No report of a letter's fate has one, and readers who take any message apart find a file below it.
+_FIELD = re.compile(rb"\ncontent-(?:type|disposition|transfer-encoding)[ \t]*:", re.I)
 _FOREIGN = (b"=ybegin ", b"(This file must be converted with BinHex")  # lines before a file in yEnc or BinHex
 BEGINNING = 900  # octets in which a file in BinHex or yEnc mostly begins, whatever it is said to be
 _LONGEST = 128  # octets that this may take, or more
@@ -46,6 +48,11 @@ def is_opened_as_text(kind: str, names: tuple[str, ...]) -> bool:
     return kind.startswith("text/") or kind in _TEXTS or any(name.endswith(_OPENED_AS_TEXT) for name in names)
 
 
+def has_a_field(report: bytes) -> bool:
+    """Whether what tells the fate of a letter has a field that makes a part of what follows."""
+    return _FIELD.search(b"\n" + report) is not None
+
+
 def has_an_encoded_document(text: bytes) -> bool:
     """Whether the name of a document is in there in base64, folded or not."""
     if b"W" not in text or not _MAY_BE_ENCODED.search(text):
@@ -63,11 +70,11 @@ class Decoder(Protocol):
 
 
 class Watch:
-    """Of one part. ``text``: whether it may be one. ``found``: a file, a zip or a document may be in here, or it is
-    encoded so oddly that programs read it in two ways."""
+    """Of one part. ``text``: whether it may be one; ``report``: whether it is one of a letter's fate. ``found``: a
+    file, a zip or a document may be in here, or it is encoded so oddly that programs read it in two ways."""
 
-    def __init__(self, encoding: str, *, text: bool = True) -> None:
-        self._text = text
+    def __init__(self, encoding: str, *, text: bool = True, report: bool = False) -> None:
+        self._text, self._report = text, report
         self._decoder: Decoder = _DECODERS.get(encoding, _AsItStands)()
         self._last = b"\n"
         self.found = False
@@ -91,6 +98,7 @@ class Watch:
         octets = self._last + decoded
         self._last = octets[-_LONGEST:]
         self.found = self.found or _has_a_directory(octets) or (self._text and _has_a_file(octets))
+        self.found = self.found or (self._report and _FIELD.search(octets) is not None)
 
 
 def _holds(octets: bytes, word: bytes) -> bool:

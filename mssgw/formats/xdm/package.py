@@ -10,14 +10,14 @@ from mssgw.core.clinical import Finding, Mark, Profile, Rule
 from mssgw.core.document_patients import DocumentPatient
 from mssgw.formats import documents, guard
 from mssgw.formats.archive import Entry, safe_unzip
-from mssgw.formats.attachments import NAMED_LETTERS
+from mssgw.formats.attachments import NAMED_LETTERS, Item
 from mssgw.formats.cda.hidden import marks_of
 from mssgw.formats.cda.ins import patients_of
 from mssgw.formats.documents import Document
 from mssgw.formats.guard import Stopped
 from mssgw.formats.magic import Kind, kind_of
 from mssgw.formats.wire import holds
-from mssgw.formats.wrapped import may_hold_document
+from mssgw.formats.wrapped import hides_document, may_hold_document
 from mssgw.formats.xdm import agreement, ebrim, rules
 from mssgw.formats.xdm.agreement import Broken
 from mssgw.formats.xdm.ebrim import Metadata, Told
@@ -164,6 +164,8 @@ class _Reading:
                 self._findings.append(stopped.finding(self._profile))
                 continue
             if document is None:
+                if hides_document(_as_item(file), file.content):
+                    self._findings.append(Stopped(guard.XML["below"]).finding(self._profile))
                 continue
             tally.add(document)
             if tally.is_too_much:
@@ -261,6 +263,11 @@ class _Reading:
                 self._add(rules.UNTOLD_CDA)
             elif path.rpartition("/")[0] in folders:
                 self._add(rules.UNTOLD)
+
+
+def _as_item(file: Entry) -> Item:
+    name = file.path.rpartition("/")[2].lower()
+    return Item(names=(name,), media_type="application/octet-stream", readings=(file.content,))
 
 
 def _is_junk(file: Entry) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
+from urllib.parse import quote
 
 import pytest
 
@@ -61,6 +62,13 @@ MBOX = b"From a@b.example Mon Jan  1 00:00:00 2024\n"
 def uuencoded(content: bytes, mode: str = "644") -> bytes:
     lines = [binascii.b2a_uu(content[at : at + 45]) for at in range(0, len(content), 45)]
     return f"begin {mode} cr.xml\n".encode() + b"".join(lines) + b"`\nend\n"
+
+
+def masked(encoded: bytes) -> bytes:
+    """The same in uuencode for who heeds six bits of each octet only, as JavaMail does, and others."""
+    begin, *lines, grave, end = encoded.splitlines()
+    lines = [line[:1] + bytes(((octet - 32) & 63) + 96 for octet in line[1:]) for line in lines]
+    return b"\n".join((begin, *lines, grave, end)) + b"\n"
 
 
 def prefixed(document: bytes) -> bytes:
@@ -149,6 +157,8 @@ def folded_base64() -> bytes:
 
 QP, RAW64, MDN = "quoted-printable", "Base64", "message/disposition-notification"
 B64 = base64.b64encode(CDA)
+PERCENTS = quote(CDA.decode()).encode()
+FILE = b"Content-Disposition: attachment; filename=a\nContent-Transfer-Encoding: base64\n\n" + base64.encodebytes(XDM)
 DISGUISES: dict[str, Callable[[], bytes]] = {
     "soft line breaks before it": lambda: part(b"=\n" * 800 + quopri.encodestring(CDA), encoding=QP),
     "empty lines before its base64": lambda: part(
@@ -179,6 +189,22 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "a letter said to be a receipt, in base64": lambda: part(INNER, MDN),
     "a letter far into a receipt": lambda: part(b"X-A: b\n" * 300 + INNER, MDN, encoding="8bit"),
     "a letter said to be a report": lambda: part(INNER, "message/delivery-status", encoding="8bit"),
+    **{
+        f"a file below the fields of {kind.partition('/')[2]}, {how}": partial(
+            part, b"Reporting-MTA: dns; a\n" + above + FILE, kind, encoding="8bit"
+        )
+        for kind in (MDN, "message/delivery-status", "message/tracking-status", "message/feedback-report")
+        for how, above in (
+            ("at once", b""),
+            ("in another block", b"\n"),
+            ("as it stands", b"\n" + CDA + b"\n"),
+            ("far below", b"\n" + b"Final-Recipient: rfc822; b@c.example\nStatus: 5.0.0\n\n" * 100),
+        )
+    },
+    **{
+        f"parts in {kind}": partial(part, b"--p\n" + FILE + b"--p--\n", kind, encoding="7bit")
+        for kind in ("text/plain; boundary=p", 'application/x-foo; Boundary="p"', "ultipart/mixed; boundary*=utf-8''p")
+    },
     "a letter that speaks of PDF": lambda: part(b"Subject: %PDF-\n" + INNER, 'application/octet-stream; name="a.eml"'),
     "a letter in damaged base64": lambda: part(b"!" + base64.encodebytes(INNER), "message/rfc822", encoding="BASE64 "),
     "a letter in an unknown encoding": lambda: part(INNER, "message/rfc822", encoding="utf-8"),
@@ -230,6 +256,21 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     "uuencode with an octet too many in two lines of a text": lambda: part(
         re.sub(rb"cr.xml\n(.*)\n(.*)", rb"cr\n\1X\n\2X", uuencoded(CDA), count=1), "text/plain", encoding="8bit"
     ),
+    "uuencode in octets that others pass over": lambda: part(
+        masked(uuencoded(CDA)).replace(b"cr.xml", b"cr"), encoding="x-uuencode"
+    ),
+    "uuencode in octets that others pass over, in a text": lambda: part(
+        b"Bonjour,\n" * 300 + masked(uuencoded(CDA)).replace(b"cr.xml", b"cr"), "text/plain", encoding="8bit"
+    ),
+    "uuencode with a blank line in it": lambda: part(
+        uuencoded(CDA).replace(b"cr.xml\n", b"cr\n\n"), encoding="x-uuencode"
+    ),
+    **{
+        f"uuencode that begins with {begin}": partial(
+            part, uuencoded(CDA).replace(b"begin 644 cr.xml", begin), encoding="x-uuencode"
+        )
+        for begin in (b"begin644 cr", b"begin 644< cr", b"begin 6\xa04 cr", b"begin\xc2\xa0644 cr")
+    },
     "a letter by its name that begins like RTF": lambda: part(b"{\\rtf1: x\n" + HIDDEN, EML),
     "a letter by its name that begins like XML": lambda: part(b"<a: x\n" + HIDDEN, EML),
     "a letter by its name that begins like a picture": lambda: part(b"MM\0*: x\n" + HIDDEN, EML),
@@ -272,6 +313,9 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     ),
     "a comment that begins only for who heeds an equals sign behind another": lambda: part(
         b"<r>=g=3C!-- " + quopri.encodestring(ROOT) + b" --></r>\n", "text/plain", encoding=QP
+    ),
+    "an octet cut by a soft line break": lambda: part(
+        quopri.encodestring(CDA).replace(b"ClinicalDocument", b"ClinicalD==\n6Fcument"), encoding=QP
     ),
     "uuencode behind a line end that some overlook": lambda: part(
         b"Bonjour,\n" * 300 + b"==0A" + quopri.encodestring(uuencoded(CDA)), "text/plain", encoding=QP
@@ -434,6 +478,30 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
             ("without its tags", b"", "text/html; charset=utf-7"),
         )
     },
+    **{
+        f"in a page in percents, {what}": partial(
+            part, b'<html><a href="data:text/xml,' + text + b'">x</a></html>', kind
+        )
+        for what, text, kind in (
+            ("as JavaScript writes it", PERCENTS, "text/html"),
+            ("in small letters", PERCENTS.replace(b"%3C", b"%3c"), 'application/octet-stream; name="a.htm"'),
+            ("with a prefix", quote(prefixed(ROOT).decode(), safe=":").encode(), "text/html"),
+        )
+    },
+    **{
+        f"in an archive, {what}": partial(part, with_more(f"IHE_XDM/SUBSET01/{name}", content), "application/zip")
+        for what, name, content in (
+            ("in a page", "PAGE.HTM", b"<html>" + LINK + B64 + b'">x</a></html>'),
+            (
+                "in a resource of FHIR",
+                "BINARY.XML",
+                b'<Binary xmlns="http://hl7.org/fhir"><a v="' + B64 + b'"/></Binary>',
+            ),
+            ("in a message of Outlook", "ANNEXE.MSG", OUTLOOK + CDA),
+            ("behind a hard space", "ANNEXE.CDA", b"\xc2\xa0" + CDA),
+        )
+    },
+    "in its index": lambda: part(with_more("INDEX.HTM", b"<html>" + LINK + B64 + b'">x</a></html>'), "application/zip"),
     "in an appointment that begins as HL7 v2": lambda: part(HL7 + CALENDAR % folded_base64(), "text/calendar"),
     "in an appointment that begins so by its name": lambda: part(
         HL7 + CALENDAR % folded_base64(), 'text/plain; name="a.ics"'
@@ -536,6 +604,21 @@ HONEST: dict[str, Callable[[], bytes]] = {
         b'<html><img src="data:image/png;base64,' + base64.b64encode(bytes(9_999)) + b'"></html>', "text/html"
     ),
     "a property list": lambda: part(f"{DTD.format('plist', 'PLIST', '')}<plist/>".encode(), "text/xml"),
+    "a report that repeats our own words": lambda: part(
+        b"Reporting-MTA: dns; a\n\nFinal-Recipient: rfc822; b@c.example\nStatus: 5.6.0\n"
+        b"Diagnostic-Code: smtp; 554 5.6.0 Document refuse (CDA-PAT-001 /ClinicalDocument/recordTarget)\n",
+        "message/delivery-status",
+        encoding="7bit",
+    ),
+    "a type that names a boundary": lambda: part(
+        b"--p\nContent-Type: text/plain\n\nBonjour\n--p--\n", 'text/plain; boundary="p"', encoding="7bit"
+    ),
+    "lines that begin like files": lambda: part(
+        b"begin 2 weeks after the first dose.\nTake the pill every day at noon, and drink a lot of water with it.\n"
+        * 40,
+        "text/plain",
+        encoding="7bit",
+    ),
     "AppleDouble": lambda: (
         b"Content-Type: multipart/appledouble; boundary=ad\n\n--ad\n"
         + part(in_a_mac_file(b"\0\5\x16\7", 9), "application/applefile")

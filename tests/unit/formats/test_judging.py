@@ -14,7 +14,7 @@ import pytest
 from mssgw.core.clinical import Environment, Finding, Profile, Verdict
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Carried, Order, Report
-from mssgw.formats import attachments, pdf
+from mssgw.formats import b64, pdf
 from mssgw.formats.cda.making import make
 from mssgw.formats.judging import MAX_DEPTH, MAX_DOCUMENTS, MAX_FINDINGS, judge_file, judge_letter
 from mssgw.formats.mime import Scanner
@@ -239,14 +239,14 @@ def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_ref
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each goes on to the end of the text: 500 times ten megabytes."""
-    read, decode = [], attachments._from_base64
+    read, decode = [], b64.readings
 
     def counted(octets: bytes) -> tuple[bytes, ...]:
         read.append(len(octets))
         return decode(octets)
 
-    monkeypatch.setattr(attachments, "_from_base64", counted)
-    text = b"begin-base64 644 x\n" * 400 + (b"QUJD" * 19 + b"\n") * 300
+    monkeypatch.setattr(b64, "readings", counted)
+    text = b"begin-base64 644 x\n" * 400 + (b"QUJD" * 19 + b"\n") * 3_000
     assert rules(judged(part(text, "text/plain", encoding="7bit"))) == {"GRD-LET-001"}
     assert sum(read) <= 6 * len(text)
 

@@ -104,6 +104,29 @@ def test_what_follows_the_end_may_be_a_document():
     assert not read(short("a slash", epilogue=b"\r\nBonjour\r\n")).may_hold_documents
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Content-Transfer-Encoding: base64\r\n",
+        b"Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable;\r\n",
+        b"Content-Type: message/rfc822\r\n",
+        b"Content-Type: application/zip\r\n",
+    ],
+)
+@pytest.mark.parametrize("behind", [b"--x\r\nX-A: b\r\n\r\n", b"--x--\r\n\r\n"], ids=["a part", "an end"])
+def test_a_header_that_others_read_on_is_refused(header, behind):
+    """JavaMail overlooks a delimiter among fields: the next part then is what these say."""
+    body = b"--x\r\n" + header + behind + base64.b64encode(b"<a/>") + b"\r\n--x--\r\n"
+    message = letter("Content-Type: multipart/mixed; boundary=x", body=body)
+    assert read(message).unreadable == (Unreadable.BAD_BOUNDARY,)
+
+
+@pytest.mark.parametrize("header", [b"", b"Content-Type: text/plain\r\n", b"Content-Transfer-Encoding: 7bit\r\n"])
+def test_an_empty_part_that_is_but_a_header_of_a_text_is_read(header):
+    body = b"--x\r\n" + header + b"--x\r\nContent-Type: application/pdf\r\n\r\n%PDF-\r\n--x--\r\n"
+    assert not read(letter("Content-Type: multipart/mixed; boundary=x", body=body)).unreadable
+
+
 @pytest.mark.parametrize("header", [b"", b"Content-Type: text/plain\r\n"])
 def test_the_end_behind_a_part_that_is_but_a_header_is_none_for_some(header):
     """Python takes that delimiter for a line of the part, and what follows for its content."""
@@ -196,6 +219,10 @@ def test_many_lines_like_their_delimiters_are_read_at_once():
         "multipart/mixed; boundary==abc",
         "multipart/mixed; boundary=\xe9=abc",
         "multipart/mixed; boundary=" + "\xe9" * 80,
+        "multipart/mixed; boundary=abc\x0c",
+        "multipart/mixed;\x0bboundary=abc",
+        "multipart/mixed; boundary=abc\xa0",
+        'multipart/mixed; boundary\x85="abc"',
     ],
 )
 def test_a_boundary_that_readers_take_differently_is_none(value):

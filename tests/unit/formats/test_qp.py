@@ -20,6 +20,9 @@ def test_what_all_read_alike_has_one_reading(encoded):
         (b"=g=3C!", b"=g=3C!"),  # Thunderbird
         (b"=g=3C!", b"=g<!"),  # the others
         (b"== \r\n=3C", b"=<"),
+        (b"a==\r\n3C", b"a<"),  # mailparser, emailjs
+        (b"a=3=\r\nC", b"a<"),
+        (b"a== \r\n3C==3C", b"a<=<"),
         (b"a= \r\nb", b"ab"),
         (b"a= \r\nb", b"a= \r\nb"),
     ],
