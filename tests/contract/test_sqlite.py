@@ -19,12 +19,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine
 
 from mssgw.core.conversation import Event
-from mssgw.core.errors import Gone, StoreFull, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreDamaged, StoreFull, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import AccountState
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.sql import dialects, migrate, open_store
-from mssgw.edges.sql.dialects import StoreDamaged
+from mssgw.edges.sql import migrate, open_store, sqlite
 from mssgw.edges.sql.session import Session
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.sql.units import Unit, Upkeep
@@ -403,7 +402,7 @@ async def test_a_full_disk_says_so_keeps_nothing_and_recovers(open_sqlite: OpenP
 async def test_a_locked_database_is_unavailable_and_comes_back(
     open_sqlite: OpenPlace, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dialects, "BUSY_LIMIT", 0)
+    monkeypatch.setattr(sqlite, "BUSY_LIMIT", 0)
     async with open_sqlite() as place:
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -429,7 +428,7 @@ async def test_who_waits_for_another_writer_looks_again_soon_and_ever_so_often(
                     other.execute("ROLLBACK")
 
             other.execute("BEGIN IMMEDIATE")
-            monkeypatch.setattr(dialects.time, "sleep", sleep)
+            monkeypatch.setattr(sqlite.time, "sleep", sleep)
             await place.keep("A")
     assert slept == [0.001] * 30
 
@@ -527,4 +526,4 @@ def test_a_file_system_where_sqlite_keeps_no_wal_is_refused(tmp_path: Path) -> N
     """There a power cut may bring back the journal of a commit that was answered 250, and undo it."""
     without = f"file:{tmp_path / 'mssgw.db'}?vfs=unix-dotfile"
     with closing(sqlite3.connect(without, uri=True)) as connection, pytest.raises(StoreUnavailable, match="WAL"):
-        dialects._prepare(connection, None)
+        sqlite._prepare(connection, None)

@@ -56,8 +56,6 @@ _TOLD = {
 # Advisory locks are numbers: ours begin with "mssgw". Writers share WRITE; changing the master key takes it alone.
 WRITE, MIGRATE, OPEN, SWEEP, GARBAGE = range(1, 6)
 
-Errors = tuple[type[Exception], ...]
-
 
 def lock_key(which: int) -> int:
     """The number of an advisory lock."""
@@ -67,13 +65,12 @@ def lock_key(which: int) -> int:
 class Postgres:
     """dialects.Database for PostgreSQL 13 or later through psycopg 3."""
 
-    errors: Errors = (DBAPIError, psycopg.Error)
-    integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
+    errors: tuple[type[Exception], ...] = (DBAPIError, psycopg.Error)
+    integrity_errors: tuple[type[Exception], ...] = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
     scrubs_at_once = False
-    may_resurrect = (
-        False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
-    )
+    # A server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT.
+    may_resurrect = False
     reads_in_autocommit = False
     unconfirmed = False
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)

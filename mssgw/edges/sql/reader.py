@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from mssgw.core.errors import StoreUnavailable
-from mssgw.edges.sql.dialects import Database, StoreDamaged
+from mssgw.core.errors import StoreDamaged, StoreUnavailable
+from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.worker import Job, Worker
 from mssgw.ports import Meter, Question
 

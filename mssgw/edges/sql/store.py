@@ -9,12 +9,11 @@ from sqlalchemy import Connection, Select, and_, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreDamaged, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.closing import Closing
 from mssgw.edges.sql.collecting import SqlCollecting
-from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.erasing import Erasing
 from mssgw.edges.sql.forgetting import Forgetting
 from mssgw.edges.sql.intake import Intake
