@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.app import config
-from mssgw.app.config.model import Tls
+from mssgw.app.config.clients import Tls
 from mssgw.app.config.reload import reloaded
 from mssgw.app.trust import list_servers
 from mssgw.core.routes import TlsPolicy
