@@ -155,7 +155,7 @@ async def test_who_waited_for_another_node_sees_what_that_did_even_where_the_ser
                 written.set()
                 free.wait(10)
 
-            unit = node.store._intake.unit(
+            unit = node.store._accepting.unit(
                 acceptance("NEW", node.clock, moves=(Event.PROFESSIONAL_WROTE,), letters=(letter("<new>"),))
             )
             keeping = node.store._session.writer.put(replace(unit, work=hold_up))

@@ -27,7 +27,7 @@ UNCONDITIONAL: dict[Event, State] = {
 }
 
 
-class Intake:
+class Accepting:
     """Turns acceptances and moves into steps."""
 
     def __init__(self, statements: Statements, records: Records, *, keeps_bodies: bool) -> None:
