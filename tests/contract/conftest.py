@@ -50,6 +50,14 @@ def new_spool(directory: Path, **given: Any) -> SpoolFiles:
 
 
 @pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[SpoolFiles]:
+    """A spool of files, empty at first."""
+    spool = new_spool(tmp_path / "spool")
+    yield spool
+    await spool.close()
+
+
+@pytest.fixture
 def open_sqlite(database: Path) -> OpenPlace:
     """Open the SQLite store of this test; again and again it is the same one."""
 
