@@ -14,7 +14,7 @@ from mssgw.app.trust import list_servers
 from mssgw.core.routes import TlsPolicy
 from tests import white_lists
 from tests.pki import TrustSpace, pem_of
-from tests.unit.app.test_config_errors import GOOD
+from tests.unit.app.configurations import GOOD
 
 TLS = 'role = "trust-space"\naddress = "127.0.0.1:2526"\ntls = "starttls"'
 CLEAR = TLS.replace("starttls", "none")
