@@ -81,7 +81,7 @@ def _lines(content: bytes, at: int, end: int, entries: int) -> Iterator[Listed]:
         number += 1
         if number > entries or end - at < _CENTRAL.size:
             raise Stopped(ZIP["structure"])
-        (mark, made, _, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, attributes, offset) = (
+        (mark, _, _, flags, method, _, _, crc, packed, size, name, extra, comment, disk, _, attributes, offset) = (
             _CENTRAL.unpack_from(content, at)
         )
         variable = at + _CENTRAL.size
@@ -92,7 +92,7 @@ def _lines(content: bytes, at: int, end: int, entries: int) -> Iterator[Listed]:
             raise Stopped(ZIP["zip64"])
         raw = content[variable : variable + name]
         listed = Listed(number, _path(raw, flags, number), raw, flags, method, crc, packed, size, offset)
-        _check_kind(listed, made, attributes)
+        _check_kind(listed, attributes)
         _check_second_name(content[variable + name : variable + name + extra], listed)
         yield listed
 
@@ -102,7 +102,7 @@ def stop(rule: str, listed: Listed) -> Stopped:
     return Stopped(ZIP[rule], found=f"entrée {listed.number}")
 
 
-def _check_kind(listed: Listed, made: int, attributes: int) -> None:
+def _check_kind(listed: Listed, attributes: int) -> None:
     """A file or a folder, in clear, packed in a way that everybody unpacks."""
     if listed.flags & ENCRYPTED:
         raise stop("encrypted", listed)

@@ -19,6 +19,7 @@ from mssgw.edges.memory import MemoryStore
 from mssgw.edges.spool_disk import SEGMENT
 from mssgw.edges.spool_files import SpoolFiles
 from mssgw.edges.spool_folders import found_spool
+from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.ports import INLINE_LIMIT, BodySink
 from tests.contract.conftest import new_spool
 from tests.contract.letters import PDF
@@ -327,7 +328,8 @@ async def test_an_id_that_is_no_file_name_is_refused(files: SpoolFiles, spool_id
 
 
 async def test_hot_copies_stay_within_their_budget_and_give_it_back(tmp_path: Path) -> None:
-    spool = new_spool(tmp_path / "spool", hot_budget=2 * len(LARGE))
+    budget = MemoryBudget(2 * len(LARGE))
+    spool = new_spool(tmp_path / "spool", hot_budget=budget)
     first = await put(spool, "A", LARGE)
     second = await put(spool, "B", LARGE)
     third = await put(spool, "C", LARGE)
@@ -339,7 +341,7 @@ async def test_hot_copies_stay_within_their_budget_and_give_it_back(tmp_path: Pa
     await discarded.write(LARGE)
     await discarded.discard()
     del second
-    assert spool.hot_left == 2 * len(LARGE)
+    assert budget.left == budget.limit
     await spool.close()
 
 
@@ -349,7 +351,7 @@ async def test_a_full_disk_is_452_and_leaves_nothing(files: SpoolFiles, tmp_path
     def limit(octets: int) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (octets, resource.RLIM_INFINITY))
 
-    sink = files.create("A")
+    free, sink = files._budget.left, files.create("A")
     limit(SEGMENT)
     try:
         with pytest.raises(StoreFull) as raised:  # noqa: PT012 - at which write it is noticed does not matter
@@ -360,7 +362,7 @@ async def test_a_full_disk_is_452_and_leaves_nothing(files: SpoolFiles, tmp_path
         limit(resource.RLIM_INFINITY)
     await sink.discard()
     assert names(tmp_path, "A") == []
-    assert files.hot_left == 32 * 1024 * 1024
+    assert files._budget.left == free
     assert await read(files, cold(await put(files, "A", LARGE))) == LARGE
 
 

@@ -84,11 +84,6 @@ class SpoolSql(Arrivals):
         self._own = local()
         self._open: list[Connection] = []
 
-    @property
-    def hot_left(self) -> int:
-        """Octets that hot copies may still take."""
-        return self._budget.left
-
     def create(self, spool_id: str) -> FileSink:
         return FileSink(self, spool_id, self._budget)
 

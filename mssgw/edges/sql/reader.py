@@ -27,7 +27,7 @@ class Reader(Worker):
         self._know, self._meter = know, meter
         super().__init__(name, engine, database)
 
-    def is_awaited(self, jobs: Sequence[Job]) -> bool:
+    def is_awaited(self) -> bool:
         return self._meter is not None
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
