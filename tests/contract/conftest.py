@@ -1,8 +1,9 @@
 """The stores that the contract holds for, and validator processes."""
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,18 @@ def database(migrated: Path, tmp_path: Path) -> Path:
     path.parent.mkdir(mode=0o700)
     shutil.copy(migrated, path)
     return path
+
+
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    """What a SQLite database answers, behind the gateway's back."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def change(database: Path, sql: str) -> None:
+    """The same, to change it."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(sql)
 
 
 def new_spool(directory: Path, **given: Any) -> SpoolFiles:
