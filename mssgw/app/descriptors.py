@@ -4,7 +4,7 @@ import resource
 import socket
 
 from mssgw.app.config import Config
-from mssgw.app.config.model import Listener
+from mssgw.app.config.clients import Listener
 from mssgw.edges import systemd
 from mssgw.ports import Telemetry
 

@@ -3,7 +3,8 @@
 from mssgw.app.config import Config
 from mssgw.app.config.files import password
 from mssgw.app.config.mail_stores import MailStore
-from mssgw.app.config.model import Mailbox, PatientSpaceSettings
+from mssgw.app.config.mailboxes import Mailbox
+from mssgw.app.config.model import PatientSpaceSettings
 from mssgw.app.config.values import Endpoint
 from mssgw.core.patients import HOUSEHOLD
 from mssgw.core.routes import Route, RouteKind, TlsPolicy

@@ -5,7 +5,7 @@ openings of patients are waited for. The ways there: app/mailbox_routes.
 from collections.abc import Sequence
 
 from mssgw.app.config import Config
-from mssgw.app.config.model import Mailbox
+from mssgw.app.config.mailboxes import Mailbox
 from mssgw.app.mailbox_routes import by_imap, route_to_patients
 from mssgw.app.wiring import retained
 from mssgw.core.routes import RouteKind

@@ -11,7 +11,7 @@ from pathlib import Path
 from mssgw.app import config as configuration
 from mssgw.app import wiring
 from mssgw.app.collecting import plans
-from mssgw.app.config import Config, ConfigErrors, model
+from mssgw.app.config import Config, ConfigErrors, clients, model
 from mssgw.app.config.reload import reloaded
 from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.mailboxes import kept, patient_watch, watched
@@ -190,13 +190,13 @@ class Reloads:
 
 
 def _context(
-    entry: model.Listener, trust: model.TrustSettings | None, identity: Identity | None, stays: bool
+    entry: clients.Listener, trust: model.TrustSettings | None, identity: Identity | None, stays: bool
 ) -> ssl.SSLContext | None:
     """How a listener does TLS; one of the trust space asks for certificates, and may show that of [trust].
 
     ``stays``: that is the one of ``identity``, whatever its files hold by now.
     """
-    if entry.tls is model.Tls.NONE:
+    if entry.tls is clients.Tls.NONE:
         return None
     certificate, key = entry.certificate, entry.key
     if trust is None or entry.role is not Role.TRUST_SPACE:
@@ -214,7 +214,7 @@ def _context(
 def _listener(
     config: Config,
     settings: Settings,
-    entry: model.Listener,
+    entry: clients.Listener,
     seat: Seat,
     identity: Identity | None,
     stays: bool = False,

@@ -17,7 +17,8 @@ from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.spool_memory import MemoryBudget
 from mssgw.edges.sql import Opened, open_store
 from mssgw.edges.sql.bodies import SpoolSql
-from mssgw.edges.sql.dialects import Database, Sqlite, database
+from mssgw.edges.sql.dialects import Database, database
+from mssgw.edges.sql.sqlite import Sqlite
 from mssgw.edges.store_lock import serving_lock, store_lock
 from mssgw.edges.vault import UnusableKey, read_master_key
 from mssgw.ports import (

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from mssgw.app.config.clients import Establishment, TrustedDomain
 from mssgw.app.config.collector import Collector
 from mssgw.app.config.files import password
-from mssgw.app.config.model import Config, Conversations, Establishment, TrustedDomain
+from mssgw.app.config.model import Config, Conversations
 from mssgw.app.config.values import Network
 from mssgw.app.mailbox_routes import route_to_patients, to_mailboxes
 from mssgw.core.addresses import Address

@@ -73,6 +73,10 @@ class StoreFull(StoreUnavailable):
     reply = DISK_FULL
 
 
+class StoreDamaged(StoreUnavailable):
+    """A page of the database makes no sense: waiting will not mend that."""
+
+
 class CommitInDoubt(StoreUnavailable):
     """The answer to COMMIT was lost: what was asked may have been kept, or may be kept yet."""
 

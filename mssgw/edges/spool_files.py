@@ -54,11 +54,6 @@ class SpoolFiles(Arrivals):
         self._suspects = Suspects(clock)
         self._threads = DiskThreads(_THREADS, "mssgw-spool")
 
-    @property
-    def hot_left(self) -> int:
-        """Octets that hot copies may still take."""
-        return self._budget.left
-
     def create(self, spool_id: str) -> "FileSink":
         return FileSink(self, _as_name(spool_id), self._budget)
 

@@ -1,8 +1,9 @@
 """The stores that the contract holds for, and validator processes."""
 
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,30 @@ def database(migrated: Path, tmp_path: Path) -> Path:
     return path
 
 
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    """What a SQLite database answers, behind the gateway's back."""
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def change(database: Path, sql: str) -> None:
+    """The same, to change it."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(sql)
+
+
 def new_spool(directory: Path, **given: Any) -> SpoolFiles:
     """Open the spool there; the first time, it is made."""
     found_spool(directory)
     return SpoolFiles(directory, **given)
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[SpoolFiles]:
+    """A spool of files, empty at first."""
+    spool = new_spool(tmp_path / "spool")
+    yield spool
+    await spool.close()
 
 
 @pytest.fixture

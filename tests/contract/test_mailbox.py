@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -23,26 +23,10 @@ from mssgw.ports.mailbox import (
     Placed,
 )
 from tests.contract.mailboxes import SMALL_QUOTA, ImapOwner, MemoryOwner, Owner, pieces
-from tests.peers import dovecot
-from tests.peers.dovecot import DovecotStore
-from tests.peers.pymap import PymapStore
 
 NOW = datetime(2026, 11, 21, 19, 4, 5, tzinfo=UTC)
 LETTER = b"From: cardiologie@hopital.example\r\nSubject: essai\r\n\r\nBonjour (\r\n* ) {12}\r\n.\r\n"
 FIELD = b"X-Mssgw-Id: Q1.0\r\n"
-
-
-@pytest.fixture(scope="session")
-def dovecot_store() -> Iterator[DovecotStore]:
-    dovecot.required()
-    with DovecotStore() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def pymap_store() -> Iterator[PymapStore]:
-    with PymapStore() as server:
-        yield server
 
 
 @pytest.fixture(params=["memory", "dovecot", "pymap"])

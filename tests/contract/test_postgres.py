@@ -1,4 +1,4 @@
-"""What the PostgreSQL store promises beyond the contract: nodes side by side, durability, erasure, moving in."""
+"""What the PostgreSQL store promises beyond the contract: nodes side by side, durability, erasure."""
 
 import asyncio
 import threading
@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,10 +19,8 @@ from mssgw.core.closing import Silence
 from mssgw.core.conversation import Event, Pair
 from mssgw.core.errors import CommitInDoubt, Gone, StoreBusy, StoreUnavailable
 from mssgw.edges.clock import FixedClock
-from mssgw.edges.spool_folders import found_spool
 from mssgw.edges.sql import (
     _open_keys,
-    copying,
     database,
     migrate,
     migrations,
@@ -35,12 +31,11 @@ from mssgw.edges.sql import (
     rotation,
 )
 from mssgw.edges.sql.bodies import SpoolSql
-from mssgw.edges.sql.copying import copy_store
 from mssgw.edges.sql.postgres import Postgres
 from mssgw.edges.sql.tables import metadata
 from mssgw.edges.vault import Vault
 from mssgw.ports import Conflict
-from tests.contract.conftest import KEY, NEW_KEY, OpenPlace, new_spool, wipe
+from tests.contract.conftest import KEY, NEW_KEY, OpenPlace
 from tests.contract.letters import (
     DOCTOR,
     PAIR,
@@ -155,7 +150,7 @@ async def test_who_waited_for_another_node_sees_what_that_did_even_where_the_ser
                 written.set()
                 free.wait(10)
 
-            unit = node.store._intake.unit(
+            unit = node.store._accepting.unit(
                 acceptance("NEW", node.clock, moves=(Event.PROFESSIONAL_WROTE,), letters=(letter("<new>"),))
             )
             keeping = node.store._session.writer.put(replace(unit, work=hold_up))
@@ -448,125 +443,6 @@ async def test_nodes_go_by_the_time_of_the_database(server: PostgresServer, open
     async with open_store(url, KEY, upgrade=False) as opened:
         ((there,),) = server.sql("SELECT clock_timestamp()", "contract")
         assert abs(opened.clock.now() - there) < timedelta(seconds=30)
-
-
-# --- moving in ---------------------------------------------------------------------------------------------------
-
-
-async def test_an_installation_moves_from_sqlite_whole(
-    open_sqlite: OpenPlace, open_postgres: OpenPlace, server: PostgresServer, database: Path
-) -> None:
-    spool = new_spool(database.parent / "spool")
-    async with open_sqlite() as place:
-        sink = spool.create("LARGE")
-        await sink.write(PDF * 2000)
-        large = await sink.close(size=len(PDF) * 2000)
-        await place.keep("LARGE", body=large, lease=place.lease())
-        await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
-        await place.keep("LOST", body=acceptance("LOST", FixedClock()).body)
-        await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
-        before = list(await place.desk.trace(address=PATIENT, limit=99))
-    await spool.close()
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    counts = await asyncio.to_thread(copy, keep_source=True)
-    assert (counts["messages"], counts["body_segments"], counts["missing"]) == (3, 5, 0)
-    with pytest.raises(StoreUnavailable, match="not empty"):
-        await asyncio.to_thread(copy, keep_source=True)
-    wipe(server)
-    assert await asyncio.to_thread(copy) == counts
-    with pytest.raises(StoreUnavailable, match="moved"):
-        migrate(source)
-    async with open_postgres() as place:
-        assert list(await place.desk.trace(address=PATIENT, limit=99)) == before
-        assert await place.state() == "closed"
-        assert (await place.known(thread=("<1>",))).in_closed_thread
-        assert (await place.known(Pair(PATIENT, SECRETARIAT))).conversation.blocked
-        claimed = await place.store.claim(now=place.clock.now(), lease=place.lease("x.1"), limit=9)
-        assert sorted(delivery.spool_id for delivery in claimed) == ["A", "LARGE", "LOST"], "no lease came along"
-        body = (await place.store.load("LARGE")).body
-        await place.keep("NEW", letters=(letter("<2>"),))  # counters go on
-    shared = SpoolSql(_database(target))
-    assert b"".join([segment async for segment in shared.read(body)]) == PDF * 2000
-    await shared.close()
-
-
-async def test_a_copy_cut_short_before_its_source_was_marked_is_completed_by_the_next(
-    open_sqlite: OpenPlace, server: PostgresServer, database: Path
-) -> None:
-    """Else two gateways could start, one on each, and every letter would go out twice."""
-    wipe(server)
-    await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    counts = await asyncio.to_thread(copy, keep_source=True)  # all but the mark
-    assert await asyncio.to_thread(copy) == counts
-    with pytest.raises(StoreUnavailable, match="moved"):
-        migrate(source)
-
-
-async def test_a_target_that_holds_something_else_than_the_source_is_refused(
-    open_sqlite: OpenPlace, server: PostgresServer, database: Path
-) -> None:
-    wipe(server)
-    await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    await asyncio.to_thread(copy, keep_source=True)
-    server.sql("UPDATE deliveries SET state = 'delivered' WHERE spool_id = 'A'", "contract")  # somebody started it
-    with pytest.raises(StoreUnavailable, match="not empty"):
-        await asyncio.to_thread(copy)
-    migrate(source)
-
-
-async def test_a_source_is_marked_also_when_statistics_of_the_target_cannot_be_taken(
-    open_sqlite: OpenPlace, server: PostgresServer, database: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wipe(server)
-    monkeypatch.setattr(copying, "_ANALYZE_LIMIT", 1)
-    await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    with psycopg.connect(f"host={server.home} user=mssgw dbname=contract") as stranger:
-        stranger.execute("LOCK TABLE store_secret IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
-        counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    assert counts["messages"] == 2
-    with pytest.raises(StoreUnavailable, match="moved"):
-        migrate(source)
-
-
-async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:
-    spool = new_spool(database.parent / "spool")
-    async with open_sqlite() as place:
-        sink = spool.create("LARGE")
-        await sink.write(PDF * 2000)
-        await place.keep("LARGE", body=await sink.close(size=len(PDF) * 2000), lease=place.lease())
-        await place.keep("A", moves=(Event.PROFESSIONAL_CLOSED,), letters=(letter("<1>", closes=True),))
-        await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
-    await spool.close()
-
-
-def test_a_target_that_does_not_answer_is_told_from_what_the_configuration_names(database: Path) -> None:
-    """store.url is the source's, or says nothing yet."""
-    source, target = f"sqlite:///{database}", f"postgresql+psycopg://mssgw@/x?host={database.parent}"
-    expected = "^the target: no socket where its URL says: is PostgreSQL up, is that its folder[?]$"
-    with pytest.raises(StoreUnavailable, match=expected):
-        copy_store(source, target, database.parent / "spool", lambda *_: None)
-
-
-async def test_nothing_is_copied_while_the_spool_is_elsewhere(
-    open_sqlite: OpenPlace, server: PostgresServer, database: Path
-) -> None:
-    """Its letters would be set aside, every one, and the source would not open again."""
-    async with open_sqlite() as place:
-        body = acceptance("LARGE", FixedClock()).body
-        await place.keep("LARGE", body=replace(body, inline=None, wire_size=1_000_000))
-    wipe(server)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    with pytest.raises(StoreUnavailable, match="no spool in"):
-        await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    found_spool(database.parent / "spool")
-    counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
-    assert (counts["messages"], counts["missing"]) == (1, 1)
 
 
 def _database(url: str) -> Postgres:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from mssgw.core.errors import StoreUnavailable
-from mssgw.edges.sql import postgres
+from mssgw.edges.sql import postgres_erasure
 from tests.contract.conftest import OpenPlace
 from tests.contract.letters import Place
 from tests.peers.postgresql import PostgresServer
@@ -77,7 +77,7 @@ async def test_a_key_erased_right_after_a_rewrite_goes_with_the_next_though_noth
         assert await erase(place) == []
         assert keys.file == file, "not so soon: all mail waits for it"
         assert keys.on_disk("B")
-        monkeypatch.setattr(postgres, "_REWRITE_EVERY", 0.0)  # the minutes are over
+        monkeypatch.setattr(postgres_erasure, "_REWRITE_EVERY", 0.0)  # the minutes are over
         assert await erase(place) == []
         assert not keys.on_disk("B")
         await scrubbed(place, keys)
@@ -91,7 +91,7 @@ async def test_a_key_that_an_old_snapshot_kept_goes_after_it_has_ended(
         with old_snapshot(server):
             assert await erase(place) == ["A"]
             assert keys.on_disk("A")
-        monkeypatch.setattr(postgres, "_REWRITE_EVERY", 0.0)
+        monkeypatch.setattr(postgres_erasure, "_REWRITE_EVERY", 0.0)
         assert await erase(place) == []
         assert not keys.on_disk("A")
 
@@ -100,7 +100,7 @@ async def test_a_node_that_leads_again_scrubs_what_another_deleted_meanwhile(
     open_postgres: OpenPlace, keys: Keys, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may have died between deleting and scrubbing."""
-    monkeypatch.setattr(postgres, "_REWRITE_EVERY", 0.0)
+    monkeypatch.setattr(postgres_erasure, "_REWRITE_EVERY", 0.0)
     async with open_postgres() as place:
         await scrubbed(place, keys)
         await keys.done_with(place, "A")

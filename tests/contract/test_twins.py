@@ -14,7 +14,7 @@ from mssgw.core.conversation import Event, Pair, State, after
 from mssgw.edges.clock import FixedClock
 from mssgw.edges.memory import MemoryStore
 from mssgw.edges.sql import open_store
-from mssgw.edges.sql.intake import UNCONDITIONAL
+from mssgw.edges.sql.accepting import UNCONDITIONAL
 from mssgw.ports import Conflict, ConversationRow, Question
 from tests.contract.conftest import KEY, wipe
 from tests.contract.letters import DOCTOR, OTHER_PATIENT, PATIENT, SECRETARIAT, Place, letter

@@ -13,28 +13,12 @@ from tests.crash.client import Promises, keep_sending
 from tests.crash.judge import events
 from tests.crash.letters import CrashLetter, Letters
 from tests.crash.test_kills import mixed
-from tests.peers import dovecot
-from tests.peers.dovecot import DovecotStore
 from tests.peers.gateway import GatewayProcess, Hops
 from tests.peers.mail_store import HOST, PASSWORD, MailStore
 from tests.peers.ports import free_port
-from tests.peers.pymap import PymapStore
 
 MAILBOX = "officine@ch-test.mssante.fr"
 FOLDER = "Recus"
-
-
-@pytest.fixture(scope="module")
-def dovecot_store() -> Iterator[DovecotStore]:
-    dovecot.required()
-    with DovecotStore() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def pymap_store() -> Iterator[PymapStore]:
-    with PymapStore() as server:
-        yield server
 
 
 @pytest.fixture(params=["dovecot", "pymap"])

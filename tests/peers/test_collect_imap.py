@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,23 +18,9 @@ from tests.contract.mailboxes import QUICK
 from tests.peers import dovecot
 from tests.peers.dovecot import DovecotStore
 from tests.peers.mail_store import HOST, PASSWORD, SMALL, MailStore
-from tests.peers.pymap import PymapStore
 from tests.stories.worlds import delivering
 
 REFUSED = "Refus passerelle"
-
-
-@pytest.fixture(scope="module")
-def dovecot_store() -> Iterator[DovecotStore]:
-    dovecot.required()
-    with DovecotStore() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def pymap_store() -> Iterator[PymapStore]:
-    with PymapStore() as server:
-        yield server
 
 
 @pytest.fixture(params=["dovecot", "pymap"])

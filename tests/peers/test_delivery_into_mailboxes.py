@@ -14,7 +14,6 @@ from tests.peers import dovecot
 from tests.peers.dovecot import MASTER, MASTER_PASSWORD, DovecotStore
 from tests.peers.gateway import GatewayProcess, Hops
 from tests.peers.mail_store import HOST, PASSWORD, SMALL, MailStore
-from tests.peers.pymap import PymapStore
 
 APP = "labo@ch-test.mssante.fr"
 LETTER = (
@@ -28,12 +27,6 @@ LINES = b"x" * 78 + b"\r\n"  # 80 octets
 def dovecot_store() -> Iterator[DovecotStore]:
     dovecot.required()
     with DovecotStore(APP) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def pymap_store() -> Iterator[PymapStore]:
-    with PymapStore() as server:
         yield server
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import email
 import email.policy
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,27 +28,11 @@ from mssgw.flow.unjournalled import Unjournalled
 from mssgw.ports import Mailbox
 from mssgw.ports.mailbox import FLAGGED, SEEN, MailboxLost, MailboxRefused
 from tests.contract.mailboxes import ImapOwner, MemoryOwner, Owner, pieces
-from tests.peers import dovecot
-from tests.peers.dovecot import DovecotStore
-from tests.peers.pymap import PymapStore
 
 BAL = Address.parse("radiologie@chu-exemple.mssante.fr")
 DAY = timedelta(days=1)
 DONE, ARCHIVE = "Integres", "Archives"
 LETTER = b"From: cardiologie@hopital.example\r\nSubject: essai\r\n\r\nBonjour\r\n"
-
-
-@pytest.fixture(scope="module")
-def dovecot_store() -> Iterator[DovecotStore]:
-    dovecot.required()
-    with DovecotStore() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def pymap_store() -> Iterator[PymapStore]:
-    with PymapStore() as server:
-        yield server
 
 
 class Heard:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
 from mssgw.core.clients import Client
@@ -18,8 +20,10 @@ from mssgw.core.routes import Route, TlsPolicy
 from mssgw.core.verdict import Admit
 from mssgw.edges.smtp_out import SmtpTransport
 from mssgw.ports import Body, Stored
-from tests.wire.scripted_server import ScriptedServer
+from tests.wire.scripted_server import ALL, ScriptedServer
 
+LOCKSTEP = ALL[1:]
+MANNERS = pytest.mark.parametrize("offers", [ALL, LOCKSTEP], ids=["pipelined", "one-by-one"])
 NOW = datetime(2026, 11, 21, 19, 4, tzinfo=UTC)
 SENDER = Address.parse("cardiologie@hopital.example")
 LETTER = b"From: cardiologie@hopital.example\r\nSubject: essai\r\n\r\nBonjour\r\n"

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self, cast
 
+from tests.wire.hanging_up import hung_up
+
 TAG = b"%TAG%"
 OK = TAG + b" OK done\r\n"
 
@@ -76,14 +78,7 @@ class ScriptedImap:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._server.close()
-        await asyncio.sleep(0)  # a connection that has just come in begins: cancelled before, it would never be closed
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        for _ in range(3):  # TLS over TCP: each closes in a turn of its own
-            await asyncio.sleep(0)
+        await hung_up(self._server, self._tasks)
 
     def said(self, verb: str) -> list[str]:
         return [command for command in self.commands if command.startswith(verb)]

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
+from tests.wire.hanging_up import hung_up
+
 
 class Act(Enum):
     CLOSE = "close"
@@ -105,14 +107,7 @@ class ScriptedServer:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        self._server.close()
-        await asyncio.sleep(0)  # a connection that has just come in begins: cancelled before, it would never be closed
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
-        for _ in range(3):  # TLS over TCP: each closes in a turn of its own
-            await asyncio.sleep(0)
+        await hung_up(self._server, self._tasks)
 
     async def settled(self) -> None:
         """Wait until every connection has ended: what a session remembers is then all that came."""

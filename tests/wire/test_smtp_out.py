@@ -11,12 +11,22 @@ from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.replies import INTERNAL_ERROR, Reply
 from mssgw.edges.smtp_limits import PoolLimits
 from mssgw.ports import Body
-from tests.wire.outbound import LETTER, ONE, THREE, TRACE, Shelf, hot, inline, letter, sent, spooled, to
+from tests.wire.outbound import (
+    LETTER,
+    LOCKSTEP,
+    MANNERS,
+    ONE,
+    THREE,
+    TRACE,
+    Shelf,
+    hot,
+    inline,
+    letter,
+    sent,
+    spooled,
+    to,
+)
 from tests.wire.scripted_server import ALL, CLOSE, Script, ScriptedServer
-
-LOCKSTEP = ALL[1:]
-MANNERS = pytest.mark.parametrize("offers", [ALL, LOCKSTEP], ids=["pipelined", "one-by-one"])
-
 
 # The dialogue
 

@@ -4,12 +4,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from mssgw.app.config.clients import Establishment, Tls, TrustedDomain
 from mssgw.app.config.collector import collected_once_more
 from mssgw.app.config.file_advice import FILE_ADVICE
 from mssgw.app.config.files import path_readable
 from mssgw.app.config.listener_advice import listener_certificates
 from mssgw.app.config.mail_stores import is_same_place
-from mssgw.app.config.model import Config, Conversations, Establishment, Tls, TrustedDomain, TrustSettings
+from mssgw.app.config.model import Config, Conversations, TrustSettings
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.bal import BalKind
 from mssgw.core.envelope import Role

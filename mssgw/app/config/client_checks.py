@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mssgw.app.config import lines
+from mssgw.app.config.clients import Establishment, Login, TrustedDomain
 from mssgw.app.config.files import readable
-from mssgw.app.config.model import Establishment, Gateway, Login, TrustedDomain
+from mssgw.app.config.model import Gateway
 from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
 from mssgw.core.routes import TlsPolicy
 

@@ -5,11 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 from mssgw.app.config import lines
+from mssgw.app.config.clients import Establishment, TrustedDomain
 from mssgw.app.config.files import readable
 from mssgw.app.config.imap_server import Folder, Host, ImapServer, Keyword
+from mssgw.app.config.mail_stores import Stores
+from mssgw.app.config.mailboxes import Mailbox
 from mssgw.app.config.places import File
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.app.config.values import Duration, Flag, LoginName, MailAddress
+from mssgw.core.addresses import Address
 from mssgw.ports.mailbox import INBOX
 
 SHORTEST_POLL = timedelta(seconds=5)
@@ -34,7 +38,7 @@ class Collector(ImapServer):
     poll: Duration = timedelta(minutes=1)
 
     @property
-    def bal(self) -> Any:
+    def bal(self) -> Address:
         """The address by which its exchanges are known."""
         return self.address or self.recipient
 
@@ -43,7 +47,7 @@ Collectors = Sequence[Collector]
 
 
 def collectors_have_names_of_their_own(
-    collectors: Collectors, establishments: Sequence[Any], trusted_domains: Sequence[Any]
+    collectors: Collectors, establishments: Sequence[Establishment], trusted_domains: Sequence[TrustedDomain]
 ) -> Found:
     """Journal and log know them by their names, as other clients."""
     taken = {each.name for each in (*establishments, *trusted_domains)}
@@ -54,7 +58,7 @@ def collectors_have_names_of_their_own(
 
 
 def collected_mail_has_a_way_in(
-    collectors: Collectors, establishments: Sequence[Any], mailboxes: Sequence[Any]
+    collectors: Collectors, establishments: Sequence[Establishment], mailboxes: Sequence[Mailbox]
 ) -> Found:  # req: WHO-9
     inward = {domain for each in establishments if each.next_hop is not None for domain in each.domains}
     delivered = {each.address for each in mailboxes if each.mail_store is not None}
@@ -68,13 +72,13 @@ def collected_mail_has_a_way_in(
 
 
 def what_is_collected_is_not_put_back(
-    collectors: Collectors, mailboxes: Sequence[Any], mail_stores: Sequence[Any]
+    collectors: Collectors, mailboxes: Sequence[Mailbox], mail_stores: Stores
 ) -> Found:
     """Into the folder that it came from; it would be refused there as a loop."""
     stores = {each.name: each for each in mail_stores}
     for n, each in enumerate(collectors):
         for mailbox in mailboxes:
-            store = stores.get(mailbox.mail_store)
+            store = stores.get(mailbox.mail_store or "")
             if mailbox.address != each.recipient or store is None:
                 continue
             there = (store.host, mailbox.user or mailbox.address.text, mailbox.folder)
@@ -83,7 +87,7 @@ def what_is_collected_is_not_put_back(
                 yield Complaint(("collector", n, "recipient"), message)
 
 
-def what_is_sent_through_us_has_a_sender(collectors: Collectors, establishments: Sequence[Any]) -> Found:
+def what_is_sent_through_us_has_a_sender(collectors: Collectors, establishments: Sequence[Establishment]) -> Found:
     """Else no exchange of that mailbox would ever be open, and all that patients answer would be refused."""
     for n, each in enumerate(collectors):
         ours = any(each.bal.domain in home.domains or each.bal in home.addresses for home in establishments)
@@ -100,7 +104,7 @@ def collectors_are_no_patients(collectors: Collectors, gateway: Any) -> Found:
                 yield Complaint(("collector", n, key), "a patient's mailbox is not collected from")
 
 
-def _place(collector: Any, folder: str | None) -> tuple[object, ...]:
+def _place(collector: Collector, folder: str | None) -> tuple[object, ...]:
     return collector.host, collector.usual_port, collector.user, folder
 
 

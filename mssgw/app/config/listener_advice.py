@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mssgw.app.config.model import Config, Tls
+from mssgw.app.config.clients import Tls
+from mssgw.app.config.model import Config
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.trust import Certificate
 from mssgw.edges.certificates import UnreadableCertificates, certificates

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from mssgw.app.config import lines
+from mssgw.app.config.clients import Listener, Tls
 from mssgw.app.config.files import readable
-from mssgw.app.config.model import Listener, MetricsSettings, Tls, TrustSettings
+from mssgw.app.config.model import MetricsSettings, TrustSettings
 from mssgw.app.config.problems import Complaint, Found, repeated
 from mssgw.app.config.trust_checks import served_by_trust
 from mssgw.app.config.values import Endpoint

@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 from mssgw.app.config import lines
 from mssgw.app.config.advice import blemishes
 from mssgw.app.config.checks import contradictions
-from mssgw.app.config.model import Config, Gateway, Listener
+from mssgw.app.config.clients import Listener
+from mssgw.app.config.model import Config, Gateway
 from mssgw.app.config.problems import Complaint, ConfigErrors, Problem, dotted
 
 _OF_A_PAIR = {"key", "certificate"}  # one that does not fit is told of the certificate

@@ -6,8 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator
 
+from mssgw.app.config.clients import Establishment
 from mssgw.app.config.files import readable
 from mssgw.app.config.imap_server import ImapServer
+from mssgw.app.config.mailboxes import Mailbox
 from mssgw.app.config.places import File
 from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
 from mssgw.app.config.values import Endpoint, LoginName, next_hop
@@ -60,7 +62,7 @@ def mail_stores_are_whole(mail_stores: Stores) -> Found:
         yield from readable(("mail_store", n, "master_password_file"), each.master_password_file)
 
 
-def mailboxes_are_where_they_say(mailboxes: Sequence[Any], mail_stores: Stores) -> Found:
+def mailboxes_are_where_they_say(mailboxes: Sequence[Mailbox], mail_stores: Stores) -> Found:
     stores = {each.name: each for each in mail_stores}
     for n, mailbox in enumerate(mailboxes):
         if mailbox.mail_store is None:
@@ -77,7 +79,7 @@ def mailboxes_are_where_they_say(mailboxes: Sequence[Any], mail_stores: Stores) 
         yield from _can_be_watched(n, mailbox, store)
 
 
-def _can_be_opened(n: int, mailbox: Any, store: MailStore) -> Found:
+def _can_be_opened(n: int, mailbox: Mailbox, store: MailStore) -> Found:
     at = ("mailbox", n, "password_file")
     if store.master_user is not None and mailbox.password_file is not None:
         yield Complaint(at, "either this or master_user of its [[mail_store]]")
@@ -87,7 +89,7 @@ def _can_be_opened(n: int, mailbox: Any, store: MailStore) -> Found:
     yield from readable(at, mailbox.password_file)
 
 
-def _can_be_watched(n: int, mailbox: Any, store: MailStore) -> Found:  # req: MDN-7
+def _can_be_watched(n: int, mailbox: Mailbox, store: MailStore) -> Found:  # req: MDN-7
     folder, keyword = mailbox.processed_folder, mailbox.processed_keyword
     key = "processed_folder" if folder is not None else "processed_keyword"
     if not mailbox.is_watched:
@@ -102,7 +104,7 @@ def _can_be_watched(n: int, mailbox: Any, store: MailStore) -> Found:  # req: MD
         yield Complaint(("mailbox", n, key), "its [[mail_store]] has no host: we cannot look into it by IMAP")
 
 
-def what_is_shared_is_looked_into_once(mailboxes: Sequence[Any]) -> Found:  # req: MDN-6, TRC-3
+def what_is_shared_is_looked_into_once(mailboxes: Sequence[Mailbox]) -> Found:  # req: MDN-6, TRC-3
     """Several addresses may lead to one mailbox. What lies there does not say for which of them it came: the receipt
     of a letter would go out in each name, and each would announce what leaves.
     """
@@ -118,24 +120,24 @@ def what_is_shared_is_looked_into_once(mailboxes: Sequence[Any]) -> Found:  # re
             yield Complaint(("mailbox", n, "purge_after"), message)
 
 
-def is_same_place(one: Any, other: Any) -> bool:
+def is_same_place(one: Mailbox, other: Mailbox) -> bool:
     """Whether letters for two [[mailbox]], each with a mail_store, lie in one folder."""
 
-    def account(mailbox: Any) -> tuple[str, str]:
+    def account(mailbox: Mailbox) -> tuple[str | None, str]:
         return mailbox.mail_store, (mailbox.user or mailbox.address.text).lower()
 
     return account(one) == account(other) and not {*one.kept_in}.isdisjoint(other.kept_in)
 
 
 def letters_go_when_they_can(  # req: TRC-3
-    mailboxes: Sequence[Any], mail_stores: Stores, retention: Any, gateway: Any
+    mailboxes: Sequence[Mailbox], mail_stores: Stores, retention: Any, gateway: Any
 ) -> Found:
     """Deleting needs days: to be told of it, to read the notice and to keep what is needed."""
     stores = {each.name: each for each in mail_stores}
     if retention.purge_notice < _LEAST_NOTICE:
         yield Complaint(("retention", "purge_notice"), 'expected "1d" or more: readers need time to keep a letter')
     for n, mailbox in enumerate(mailboxes):
-        at, store = ("mailbox", n, "purge_after"), stores.get(mailbox.mail_store)
+        at, store = ("mailbox", n, "purge_after"), stores.get(mailbox.mail_store or "")
         if mailbox.purge_after is None:
             continue
         opened = (mailbox.user or mailbox.address.text).lower()
@@ -147,7 +149,9 @@ def letters_go_when_they_can(  # req: TRC-3
             yield Complaint(at, "its [[mail_store]] has no host: we cannot look into it by IMAP")
 
 
-def delivered_mailboxes_are_ours(mailboxes: Sequence[Any], establishments: Sequence[Any]) -> Found:  # req: WHO-9
+def delivered_mailboxes_are_ours(
+    mailboxes: Sequence[Mailbox], establishments: Sequence[Establishment]
+) -> Found:  # req: WHO-9
     """Whoever writes to one of ours may; a letter to another's domain is for its operator to deliver."""
     ours = {domain for each in establishments for domain in each.domains}
     for n, mailbox in enumerate(mailboxes):

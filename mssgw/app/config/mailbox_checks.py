@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 
 from mssgw.app.config.client_checks import Establishments, TrustedDomains, next_hop_login_is_whole
 from mssgw.app.config.files import authorities, readable
-from mssgw.app.config.model import Gateway, Mailbox, NotificationSettings, Retention, TrustSettings
+from mssgw.app.config.mailboxes import Mailbox
+from mssgw.app.config.model import Gateway, NotificationSettings, Retention, TrustSettings
 from mssgw.app.config.problems import Complaint, Found, did_you_mean, repeated
 from mssgw.core.bal import BalKind
 from mssgw.core.notifying import ByMail

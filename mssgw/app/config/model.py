@@ -8,31 +8,26 @@ from pathlib import Path
 from socket import gethostname
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
+from mssgw.app.config.clients import Establishment, Listener, Login, NextHopTls, TrustedDomain
 from mssgw.app.config.collector import Collector
-from mssgw.app.config.imap_server import Folder, Keyword
 from mssgw.app.config.mail_stores import MailStore
+from mssgw.app.config.mailboxes import Mailbox
 from mssgw.app.config.places import Directory, File, SecretFile, Source
-from mssgw.app.config.table import Table
-from mssgw.app.config.targets import Notify
+from mssgw.app.config.table import LIST, Table
 from mssgw.app.config.values import (
-    Cidr,
     Count,
     Day,
     Domain,
     Duration,
-    FieldName,
     Flag,
     HostName,
-    ListenAddress,
     ListenAddressOrNone,
     LoginName,
     MailAddress,
     Name,
     NextHop,
-    NextHopOrMx,
-    PasswordHash,
     PatientsLogin,
     Processes,
     Product,
@@ -40,20 +35,9 @@ from mssgw.app.config.values import (
     Text,
     address,
 )
-from mssgw.core.bal import BalKind
 from mssgw.core.clinical import Profile
 from mssgw.core.document_policy import Rejected
-from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy
-from mssgw.ports.mailbox import INBOX
-
-
-class Tls(StrEnum):
-    """How a listener offers TLS."""
-
-    NONE = "none"
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
 
 
 class Conversations(StrEnum):
@@ -61,17 +45,6 @@ class Conversations(StrEnum):
 
     ENFORCE = "enforce"
     OBSERVE = "observe"
-
-
-def _listed(value: object) -> object:
-    """Only a list is a list: pydantic would take text or a table for one as well."""
-    if not isinstance(value, list | tuple):
-        raise ValueError("expected a list, in square brackets")
-    return value
-
-
-_LIST = BeforeValidator(_listed)
-NextHopTls = Literal[TlsPolicy.NONE, TlsPolicy.REQUIRE, TlsPolicy.IMPLICIT]  # MUTUAL goes with [trust], not by choice
 
 
 class Gateway(Table):
@@ -83,7 +56,7 @@ class Gateway(Table):
     node: Name | None = None
     state_dir: Directory = Path("/var/lib/mssgw")
     patient_domain: Domain = "patient.mssante.fr"
-    patient_exceptions: Annotated[tuple[MailAddress, ...], _LIST] = (
+    patient_exceptions: Annotated[tuple[MailAddress, ...], LIST] = (
         address("reponse.automatique-test@patient.mssante.fr"),  # req: INS-10
     )
 
@@ -95,98 +68,6 @@ class StoreSettings(Table):
     password_file: File | None = None
     master_key_file: File | None = None
     hot_bodies: Size = 48 * 2**20
-
-
-class Listener(Table):
-    """[[listener]]: a port that we serve. ``socket``: the FileDescriptorName that systemd passes it under."""
-
-    name: Name
-    role: Literal[Role.ESTABLISHMENT, Role.TRUST_SPACE, Role.PATIENT_SPACE]
-    address: ListenAddress
-    socket: Name | None = None
-    tls: Tls = Tls.STARTTLS
-    require_tls: Flag = True
-    certificate: File | None = None
-    key: File | None = None
-    auth: Flag = False
-
-
-class _Client(Table):
-    """What establishments and operators share: where they come from and where their mail goes."""
-
-    name: Name
-    domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
-    networks: Annotated[tuple[Cidr, ...], _LIST] = ()
-    next_hop_tls: NextHopTls = TlsPolicy.REQUIRE
-    next_hop_login: LoginName | None = None
-    next_hop_password_file: File | None = None
-
-
-class Establishment(_Client):
-    """[[establishment]]: one of ours. ``domains`` are what it may send as, and lead inward to ``next_hop``."""
-
-    addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
-    next_hop: NextHop | None = None
-    notice_domains: Annotated[tuple[Domain, ...], _LIST] = ()
-    product: Product | None = None
-    xclient: Flag = False
-    person_received: Flag = False
-    person_header: FieldName | None = None
-
-
-class TrustedDomain(_Client):
-    """[[trusted_domain]]: an operator of the trust space. ``next_hop`` None: "mx", each domain's mail exchangers."""
-
-    next_hop: NextHopOrMx
-
-
-class Login(Table):
-    """[[login]]: a person or program that submits with a password. No ``addresses``: all that its establishment has."""
-
-    user: LoginName
-    password_hash: PasswordHash = Field(repr=False)
-    establishment: Name
-    addresses: Annotated[tuple[MailAddress, ...], _LIST] = ()
-
-
-class Mailbox(Table):
-    """[[mailbox]]: what kind of BAL an address is. Without an entry it is no pharmacy (WHO-3).
-
-    ``close_after``, ``close_on_send``: its exchanges close by themselves (FIN-4). ``notify``: who is told that letters
-    from patients wait in it. ``mail_store``: we deliver into it; ``user``: its login there, None: the address.
-    ``processed_folder``, ``processed_keyword``: how its program confirms a letter (MDN-7). ``purge_after``: when
-    letters that were read are deleted from it (TRC-3).
-    """
-
-    address: MailAddress
-    kind: Literal[BalKind.PER, BalKind.ORG, BalKind.APP, BalKind.CAB]
-    pharmacy: Flag = False
-    responsible: Text = ""
-    close_after: Duration | None = None
-    close_on_send: Flag = False
-    notify: Notify | None = Field(default=None, repr=False)
-    mail_store: Name | None = None
-    user: LoginName | None = Field(default=None, repr=False)
-    password_file: File | None = None
-    folder: Folder = INBOX
-    processed_folder: Folder | None = None
-    processed_keyword: Keyword | None = None
-    purge_after: Duration | None = None
-
-    @property
-    def kept_in(self) -> tuple[str, ...]:
-        """The folders where letters of ours lie."""
-        return (self.folder, *((self.processed_folder,) if self.processed_folder is not None else ()))
-
-    @property
-    def is_opened(self) -> bool:
-        """Whether we look into it by IMAP, however letters get there."""
-        return self.is_watched or self.purge_after is not None
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether its program's word is waited for."""
-        return self.processed_folder is not None or self.processed_keyword is not None
 
 
 class NotificationSettings(Table):
@@ -232,7 +113,7 @@ class DocumentSettings(Table):
 class DocumentException(Table):
     """[[document_policy]]: another policy for some of our domains; what is not given is that of [documents]."""
 
-    domains: Annotated[tuple[Domain, ...], _LIST, Field(min_length=1)]
+    domains: Annotated[tuple[Domain, ...], LIST, Field(min_length=1)]
     outbound: Profile | None = None
     inbound: Profile | None = None
     inbound_rejected: Rejected | None = None
@@ -291,10 +172,10 @@ class TrustSettings(Table):
     anchors: File
     certificate: File
     key: File | None = None
-    crls: Annotated[tuple[Source, ...], _LIST, Field(min_length=1)]
+    crls: Annotated[tuple[Source, ...], LIST, Field(min_length=1)]
     crl_poll: Duration = timedelta(seconds=30)
     crl_grace: Duration | None = None
-    purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], _LIST, Field(min_length=1)] = ("clientAuth",)
+    purposes: Annotated[tuple[Literal["clientAuth", "serverAuth"], ...], LIST, Field(min_length=1)] = ("clientAuth",)
 
 
 class PatientSpaceSettings(Table):
@@ -346,16 +227,16 @@ class Config(Table):
 
     gateway: Gateway
     store: StoreSettings = StoreSettings()
-    listeners: Annotated[tuple[Listener, ...], _LIST, Field(alias="listener", min_length=1)]
-    establishments: Annotated[tuple[Establishment, ...], _LIST, Field(alias="establishment")] = ()
-    trusted_domains: Annotated[tuple[TrustedDomain, ...], _LIST, Field(alias="trusted_domain")] = ()
-    logins: Annotated[tuple[Login, ...], _LIST, Field(alias="login")] = ()
-    mail_stores: Annotated[tuple[MailStore, ...], _LIST, Field(alias="mail_store")] = ()
-    mailboxes: Annotated[tuple[Mailbox, ...], _LIST, Field(alias="mailbox")] = ()
-    collectors: Annotated[tuple[Collector, ...], _LIST, Field(alias="collector")] = ()
+    listeners: Annotated[tuple[Listener, ...], LIST, Field(alias="listener", min_length=1)]
+    establishments: Annotated[tuple[Establishment, ...], LIST, Field(alias="establishment")] = ()
+    trusted_domains: Annotated[tuple[TrustedDomain, ...], LIST, Field(alias="trusted_domain")] = ()
+    logins: Annotated[tuple[Login, ...], LIST, Field(alias="login")] = ()
+    mail_stores: Annotated[tuple[MailStore, ...], LIST, Field(alias="mail_store")] = ()
+    mailboxes: Annotated[tuple[Mailbox, ...], LIST, Field(alias="mailbox")] = ()
+    collectors: Annotated[tuple[Collector, ...], LIST, Field(alias="collector")] = ()
     policy: PolicySettings = PolicySettings()
     documents: DocumentSettings = DocumentSettings()
-    document_policies: Annotated[tuple[DocumentException, ...], _LIST, Field(alias="document_policy")] = ()
+    document_policies: Annotated[tuple[DocumentException, ...], LIST, Field(alias="document_policy")] = ()
     mss: MssSettings = MssSettings()
     limits: Limits = Limits()
     delivery: DeliverySettings = DeliverySettings()

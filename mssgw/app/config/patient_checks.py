@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mssgw.app.config.clients import Establishment, Listener, Tls, TrustedDomain
 from mssgw.app.config.mail_stores import MailStore
-from mssgw.app.config.model import Establishment, Gateway, Listener, PatientSpaceSettings, Tls, TrustedDomain
+from mssgw.app.config.model import Gateway, PatientSpaceSettings
 from mssgw.app.config.problems import Complaint, Found, did_you_mean
 from mssgw.core.envelope import Role
 from mssgw.core.patients import HOUSEHOLD

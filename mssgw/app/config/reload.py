@@ -7,7 +7,8 @@ as they were and says which would have changed; every other key is in force from
 from collections.abc import Sequence
 from typing import TypeVar
 
-from mssgw.app.config.model import Config, Listener
+from mssgw.app.config.clients import Listener
+from mssgw.app.config.model import Config
 from mssgw.app.config.table import Table
 
 RESTART = {

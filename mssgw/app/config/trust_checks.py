@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 from mssgw.app.config import lines
+from mssgw.app.config.clients import Listener, Tls, TrustedDomain
 from mssgw.app.config.files import authorities, readable
-from mssgw.app.config.model import Gateway, Listener, Tls, TrustedDomain, TrustSettings
+from mssgw.app.config.model import Gateway, TrustSettings
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.core.envelope import Role
 from mssgw.core.routes import TlsPolicy

@@ -40,8 +40,8 @@ _SOME = (
     .order_by(body_segments.c.number)
 )
 # Not while a delivery is open: a commit may have succeeded although its answer was lost with the connection. Nor while
-# one that waits for a standby holds them (Intake._require_body): its deliveries are seen only when that is back. What
-# is locked first is not held any more, so the look at the deliveries, after it, sees all of a letter or none.
+# one that waits for a standby holds them (Accepting._require_body): its deliveries are seen only when that is back.
+# What is locked first is not held any more, so the look at the deliveries, after it, sees all of a letter or none.
 _FREE = select(body_segments.c.number).where(_OF).with_for_update(skip_locked=True)
 _REMOVE = delete(body_segments).where(
     _OF,
@@ -83,11 +83,6 @@ class SpoolSql(Arrivals):
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="mssgw-bodies")
         self._own = local()
         self._open: list[Connection] = []
-
-    @property
-    def hot_left(self) -> int:
-        """Octets that hot copies may still take."""
-        return self._budget.left
 
     def create(self, spool_id: str) -> FileSink:
         return FileSink(self, spool_id, self._budget)

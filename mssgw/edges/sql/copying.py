@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Table, func, select, text
 from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.edges.spool_disk import SEGMENT, open_whole, read_segments
 from mssgw.edges.spool_folders import SpoolFolders
-from mssgw.edges.sql.dialects import Sqlite, database
+from mssgw.edges.sql.dialects import database
 from mssgw.edges.sql.migrations import MOVED, migrate
 from mssgw.edges.sql.postgres import OPEN, Postgres, lock_key
+from mssgw.edges.sql.sqlite import Sqlite
 from mssgw.edges.sql.tables import body_segments, deliveries, messages, metadata, store_secret
 
 _AT_ONCE = 500

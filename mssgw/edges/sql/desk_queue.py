@@ -103,11 +103,11 @@ class QueueDesk(DeskPart):
         become = {"state": QUEUED, "created_at": micros(now), "due_at": micros(now), "held_because": ""}
 
         def effects(connection: Connection) -> None:
-            self._session.intake.require_legal(connection, moves)
-            steps = self._session.intake.moves(tuple(moves), micros(now))
-            for step in (*steps, *self._session.intake.entries(tuple(entries))):
+            self._session.accepting.require_legal(connection, moves)
+            steps = self._session.accepting.moves(tuple(moves), micros(now))
+            for step in (*steps, *self._session.accepting.entries(tuple(entries))):
                 step.rows.run(connection, [step.row])
-            self._session.intake.link(connection, receipt, notice, now)
+            self._session.accepting.link(connection, receipt, notice, now)
 
         return await self._change(chosen, become, entry, effects)
 

@@ -11,7 +11,8 @@ from mssgw.core.addresses import Address
 from mssgw.core.journal import JournalEvent
 from mssgw.edges.codec import micros, moment
 from mssgw.edges.sql.desk_part import DeskPart
-from mssgw.edges.sql.records import Records, digests
+from mssgw.edges.sql.pseudonyms import digests
+from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.tables import UNREAD, journal, letters
 from mssgw.ports import UnreadCount, UnreadRow
 

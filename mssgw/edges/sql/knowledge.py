@@ -11,7 +11,8 @@ from mssgw.core.directory import NOTHING, Listing, Word
 from mssgw.core.message import AccountState
 from mssgw.edges.codec import moment
 from mssgw.edges.sql.lookups import Lookup, Lookups
-from mssgw.edges.sql.records import Records, digests
+from mssgw.edges.sql.pseudonyms import digests
+from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.tables import (
     accounts,
     blocks,

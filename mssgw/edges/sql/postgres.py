@@ -4,7 +4,6 @@ Every session insists on durable commits. Locks between nodes are advisory ones 
 session, so that a node that dies leaves none behind. All numbers below are seconds unless they say otherwise.
 """
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,7 +20,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from mssgw.core.errors import StoreFull, StoreUnavailable
 from mssgw.edges.sql import postgres_leader, postgres_standby
 from mssgw.edges.sql.patience import ImpatientConnection, Patience
-from mssgw.edges.sql.postgres_trouble import no_connection
+from mssgw.edges.sql.postgres_erasure import DeadKeys
+from mssgw.edges.sql.postgres_trouble import no_connection, refusal
 from mssgw.edges.sql.under_way import UnderWay
 
 CONNECT_LIMIT = 5
@@ -31,32 +31,11 @@ _ANSWER_LIMIT = _STATEMENT_LIMIT + 5  # a server that says nothing for so long h
 _LOCK_LIMIT = 10
 _HURRIED_LOCK_LIMIT = 1  # of one unit, after a batch has waited for the whole limit
 _IDLE_LIMIT = 15  # a node that hangs within a transaction must not keep its row locks
-_REWRITE_EVERY = 240.0  # the promise is ten minutes
-_REWRITE_WAIT = 200  # milliseconds
-_REWRITE_MOST = 64 * 2**20  # octets of data keys that are rewritten while mail waits: about a second
 
 _WARNED = "mssgw.warned"
 
-# A rewrite takes along what somebody's snapshot still sees, without a word; the VACUUM after it has counted that.
-_KEPT_DEAD = "SELECT n_dead_tup > 0 FROM pg_stat_all_tables WHERE relid = 'data_keys'::regclass"
-
-_TOLD = {
-    "25006": "this PostgreSQL takes no writes: perhaps a standby",
-    "28000": "PostgreSQL refuses the login of store.url",
-    "28P01": "PostgreSQL refuses the password",
-    "3D000": "no such database",
-    "42501": "PostgreSQL lets our user not do that; he should own the database",
-    "53300": "PostgreSQL has too many connections: max_connections",
-    "55P03": "another session has kept a lock for too long",
-    "57014": "PostgreSQL took too long",
-    "57P01": "PostgreSQL is being shut down",
-    "57P03": "PostgreSQL is starting, or being shut down",
-}
-
 # Advisory locks are numbers: ours begin with "mssgw". Writers share WRITE; changing the master key takes it alone.
 WRITE, MIGRATE, OPEN, SWEEP, GARBAGE = range(1, 6)
-
-Errors = tuple[type[Exception], ...]
 
 
 def lock_key(which: int) -> int:
@@ -67,13 +46,12 @@ def lock_key(which: int) -> int:
 class Postgres:
     """dialects.Database for PostgreSQL 13 or later through psycopg 3."""
 
-    errors: Errors = (DBAPIError, psycopg.Error)
-    integrity_errors: Errors = (IntegrityError, psycopg.IntegrityError)
+    errors: tuple[type[Exception], ...] = (DBAPIError, psycopg.Error)
+    integrity_errors: tuple[type[Exception], ...] = (IntegrityError, psycopg.IntegrityError)
     keeps_bodies = True
     scrubs_at_once = False
-    may_resurrect = (
-        False  # a server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT
-    )
+    # A server whose fsync fails stops, and recovers what it wrote: kept or not, as for any COMMIT.
+    may_resurrect = False
     reads_in_autocommit = False
     unconfirmed = False
     present: tuple[ColumnElement[datetime], ...] = (func.clock_timestamp().label("present"),)
@@ -81,7 +59,7 @@ class Postgres:
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self.dialect: Dialect = self._url.get_dialect()()
-        self._rewritten = float("-inf")
+        self._dead_keys = DeadKeys()
         self._patience = Patience(_ANSWER_LIMIT)
         self.under_way = UnderWay()
         self.password: Callable[[], str | None] = lambda: None
@@ -161,8 +139,7 @@ class Postgres:
             return StoreFull("the disk of the database is full")
         if state is None and isinstance(cause, psycopg.OperationalError):
             return StoreUnavailable(no_connection(str(cause)))
-        told = _TOLD.get(state or "", "the database failed")
-        return StoreUnavailable(f"{told}: {state or type(cause).__name__}")
+        return StoreUnavailable(f"{refusal(state or '')}: {state or type(cause).__name__}")
 
     def is_in_place(self) -> None:
         """The server sees to that."""
@@ -214,35 +191,7 @@ class Postgres:
         return nullcontext()
 
     def scrub(self, connection: Connection) -> bool:
-        """VACUUM frees dead keys for reuse; every few minutes a new file, without them, takes the table's place.
-
-        False until it has, and took none of them along. What WAL and backups still hold: docs/scaling.md.
-        """
-        driver = _driver(connection)
-        driver.autocommit = True  # VACUUM runs in no transaction
-        rewritten = False
-        try:
-            # Briefly: whoever waits for the whole table makes every letter wait behind it, for as long as a backup
-            # reads. Then the next sweep tries again.
-            driver.execute(f"SET lock_timeout = '{_REWRITE_WAIT}ms'")
-            with contextlib.suppress(psycopg.errors.LockNotAvailable):
-                rewritten = self._rewrite(driver)
-            driver.execute("VACUUM (TRUNCATE OFF) data_keys")  # truncating waits five seconds for readers
-            return rewritten and driver.execute(_KEPT_DEAD).fetchone() != (True,)
-        except psycopg.errors.LockNotAvailable:
-            return False
-        finally:
-            if not driver.closed:
-                driver.execute(f"SET lock_timeout = '{_LOCK_LIMIT}s'")
-                driver.autocommit = False
-
-    def _rewrite(self, driver: "psycopg.Connection[Any]") -> bool:
-        (size,) = driver.execute("SELECT pg_table_size('data_keys')").fetchone() or (0,)
-        if time.monotonic() < self._rewritten + _REWRITE_EVERY or size > _REWRITE_MOST:
-            return False
-        driver.execute("VACUUM (FULL) data_keys")
-        self._rewritten = time.monotonic()
-        return True
+        return self._dead_keys.scrub(_driver(connection), _LOCK_LIMIT)
 
     # --- locks between nodes -----------------------------------------------------------------------------------
 

@@ -1,9 +1,23 @@
-"""Why there is no connection to PostgreSQL. The driver knows no code for it, and its text quotes what it was given.
+"""What to say when PostgreSQL fails. A refusal has a code (SQLSTATE).
 
-So that text is only looked at, in the languages that servers of ours speak, and what is told is always ours.
+Where there is no connection, the driver knows no code, and its text quotes what it was given. So that text is only
+looked at, in the languages that servers of ours speak, and what is told is always ours.
 """
 
 import re
+
+_TOLD = {
+    "25006": "this PostgreSQL takes no writes: perhaps a standby",
+    "28000": "PostgreSQL refuses the login of store.url",
+    "28P01": "PostgreSQL refuses the password",
+    "3D000": "no such database",
+    "42501": "PostgreSQL lets our user not do that; he should own the database",
+    "53300": "PostgreSQL has too many connections: max_connections",
+    "55P03": "another session has kept a lock for too long",
+    "57014": "PostgreSQL took too long",
+    "57P01": "PostgreSQL is being shut down",
+    "57P03": "PostgreSQL is starting, or being shut down",
+}
 
 _QUOTED = re.compile(r'"[^"]*"|«[^»]*»')  # names, which may hold any of the words below
 
@@ -35,6 +49,11 @@ _SIGNS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("timeout", "timed out", "unreachable", "No route"), "PostgreSQL does not answer: network, firewall?"),
     (("server closed", "terminating", "connection is closed"), "PostgreSQL has closed the connection: is it up?"),
 )
+
+
+def refusal(state: str) -> str:
+    """What a SQLSTATE means for an administrator."""
+    return _TOLD.get(state, "the database failed")
 
 
 def no_connection(text: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from mssgw.core.errors import StoreUnavailable
-from mssgw.edges.sql.dialects import Database, StoreDamaged
+from mssgw.core.errors import StoreDamaged, StoreUnavailable
+from mssgw.edges.sql.dialects import Database
 from mssgw.edges.sql.worker import Job, Worker
 from mssgw.ports import Meter, Question
 
@@ -27,7 +27,7 @@ class Reader(Worker):
         self._know, self._meter = know, meter
         super().__init__(name, engine, database)
 
-    def is_awaited(self, jobs: Sequence[Job]) -> bool:
+    def is_awaited(self) -> bool:
         return self._meter is not None
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:

@@ -1,8 +1,7 @@
-"""Core values to rows and back: what is sealed, what is hashed, what stays in clear."""
+"""Core values to rows and back: what is sealed, what is hashed (pseudonyms.py), what stays in clear."""
 
 import contextlib
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +12,15 @@ from mssgw.core.delivery import State as DeliveryState
 from mssgw.core.envelope import Envelope
 from mssgw.core.errors import Undecryptable
 from mssgw.core.facts import Facts
-from mssgw.core.ins import Matricule
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.notifying import Notification
 from mssgw.core.replies import Reply
 from mssgw.core.unopened import Unopened
 from mssgw.core.verdict import Finding, Verdict
 from mssgw.edges.codec import Codec, dumps, micros, moment
-from mssgw.edges.linking import subject_key
+from mssgw.edges.sql.pseudonyms import Pseudonyms
 from mssgw.edges.sql.rows import Row
-from mssgw.edges.vault import DIGEST_SIZE, MessageCipher, Vault
+from mssgw.edges.vault import MessageCipher
 from mssgw.ports import Acceptance, Body, Collected, Letter, Stored
 
 
@@ -38,7 +36,7 @@ class Hidden:
     findings: tuple[Finding, ...] = ()
 
 
-_FACTS, _VERDICT, _ENVELOPE, _REPLY = Codec(Facts), Codec(Verdict), Codec(Envelope), Codec(Reply)
+_FACTS, _VERDICT, _ENVELOPE = Codec(Facts), Codec(Verdict), Codec(Envelope)
 _HIDDEN = Codec(Hidden)
 _UNREADABLE = (Undecryptable, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
 
@@ -46,46 +44,8 @@ _EVENTS = frozenset(event.value for event in JournalEvent)
 _FAR = 2**53  # microseconds: the year 2255
 
 
-class Records:
+class Records(Pseudonyms):
     """Builds and reads rows with the keys of one vault."""
-
-    def __init__(self, vault: Vault) -> None:
-        self.vault = vault
-
-    # Keyed hashes
-
-    def address(self, address: Address) -> bytes:
-        return self.vault.digest("address", address.key)
-
-    def pair(self, pair: Pair) -> bytes:
-        return self.vault.digest("pair", f"{pair.patient.key} {pair.bal.key}")
-
-    def matricule(self, matricule: Matricule) -> bytes:
-        return self.vault.digest("matricule", matricule.value)
-
-    def message_id(self, message_id: str) -> bytes:
-        return self.vault.digest("message-id", message_id)
-
-    def subject(self, subject: str) -> bytes | None:
-        key = subject_key(subject)
-        return self.vault.digest("subject", key) if key else None
-
-    # Sealed values
-
-    def sealed_address(self, address: Address) -> bytes:
-        return self.vault.seal_recurring("address", address.text)
-
-    def unsealed_address(self, sealed: bytes) -> Address:
-        return Address.parse(self.vault.unseal("address", sealed))
-
-    def sealed_reply(self, reply: Reply | None) -> bytes | None:
-        return None if reply is None else self.vault.seal("reply", _REPLY.encode(reply).decode(errors="surrogatepass"))
-
-    def unsealed_reply(self, sealed: bytes | None) -> Reply | None:
-        if sealed is None:
-            return None
-        reply: Reply = _REPLY.decode(self.vault.unseal("reply", sealed).encode())
-        return reply
 
     # Rows to write, in the order of the tables' columns
 
@@ -157,12 +117,6 @@ class Records:
         where = (self.place(message.where), message.uid_validity, message.uid)
         message_id = self.message_id(message.message_id) if message.message_id else None
         return *where, message_id, self.content(message), seen_at
-
-    def place(self, place: str) -> bytes:
-        return self.vault.digest("place", place)
-
-    def content(self, message: Collected) -> bytes:
-        return self.vault.digest("content", f"{message.collector} {message.digest.hex()}")
 
     def closing(self, pair: Pair) -> Row:
         return self.address(pair.patient), self.pair(pair)
@@ -302,8 +256,3 @@ class Records:
         if wrapped is None:
             raise Undecryptable("the data key of the message is missing")
         return self.vault.unwrap(wrapped, spool_id)
-
-
-def digests(joined: bytes) -> Iterable[bytes]:
-    """The hashes of a ``receipt_to`` column."""
-    return (joined[start : start + DIGEST_SIZE] for start in range(0, len(joined), DIGEST_SIZE))

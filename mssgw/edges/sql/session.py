@@ -8,8 +8,8 @@ from sqlalchemy import Connection, select
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.clock import SteadyClock
 from mssgw.edges.metering import UNMETERED
+from mssgw.edges.sql.accepting import Accepting
 from mssgw.edges.sql.dialects import Database
-from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.knowledge import know
 from mssgw.edges.sql.reader import Reader
 from mssgw.edges.sql.records import Records
@@ -59,7 +59,7 @@ class Session:
     def use(self, vault: Vault) -> None:
         """Go on with these keys."""
         self.records = Records(vault)
-        self.intake = Intake(self.statements, self.records, keeps_bodies=self.database.keeps_bodies)
+        self.accepting = Accepting(self.statements, self.records, keeps_bodies=self.database.keeps_bodies)
 
     async def write(self, unit: Unit[T]) -> T:
         result: T = await self.writer.ask(unit)

@@ -9,15 +9,14 @@ from sqlalchemy import Connection, Select, and_, select, update
 
 from mssgw.core.addresses import Address
 from mssgw.core.delivery import Delivery, Lease
-from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
+from mssgw.core.errors import Gone, StoreDamaged, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros, moment
+from mssgw.edges.sql.accepting import Accepting
 from mssgw.edges.sql.closing import Closing
 from mssgw.edges.sql.collecting import SqlCollecting
-from mssgw.edges.sql.dialects import StoreDamaged
 from mssgw.edges.sql.erasing import Erasing
 from mssgw.edges.sql.forgetting import Forgetting
-from mssgw.edges.sql.intake import Intake
 from mssgw.edges.sql.leases import SqlLeases
 from mssgw.edges.sql.notifications import SqlNotifications
 from mssgw.edges.sql.retention import SqlPurges
@@ -53,18 +52,18 @@ class SqlStore(Closing, Erasing, Forgetting, SqlNotifications, SqlCollecting, Sq
         self._damaged = damaged
 
     @property
-    def _intake(self) -> Intake:
-        return self._session.intake
+    def _accepting(self) -> Accepting:
+        return self._session.accepting
 
     async def know(self, question: Question) -> Sequence[Known]:
         answer: list[Known] = await self._session.reader.ask(question)
         return answer
 
     async def accept(self, acceptance: Acceptance) -> None:
-        await self._session.write(self._intake.unit(acceptance))
+        await self._session.write(self._accepting.unit(acceptance))
 
     async def note(self, entries: Sequence[Entry]) -> None:
-        await self._session.write(Unit(self._intake.entries(tuple(entries))))
+        await self._session.write(Unit(self._accepting.entries(tuple(entries))))
 
     def alias(self, address: Address) -> str:
         return self._records.address(address).hex()
@@ -190,7 +189,7 @@ class SqlStore(Closing, Erasing, Forgetting, SqlNotifications, SqlCollecting, Sq
 
     def _settling(self, settlement: Settlement) -> Unit[None]:
         row = self._records.settled(settlement.after, settlement.lease.token)
-        steps = [Step(self._session.statements.settle, row, LeaseLost()), *self._intake.entries(settlement.entries)]
+        steps = [Step(self._session.statements.settle, row, LeaseLost()), *self._accepting.entries(settlement.entries)]
         if settlement.notify is not None:
             waits = self._records.notification(settlement.notify)
             steps.append(Step(self._session.statements.notification, waits))

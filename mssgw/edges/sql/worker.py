@@ -66,8 +66,8 @@ class Worker(ABC):
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:
         """Give each job its result or its error."""
 
-    def is_awaited(self, jobs: Sequence[Job]) -> bool:
-        """Whether letters wait for these jobs."""
+    def is_awaited(self) -> bool:
+        """Whether letters wait for what it does."""
         return False
 
     def _run(self) -> None:
@@ -76,7 +76,7 @@ class Worker(ABC):
         while not ending:
             jobs, ending = self._next_batch()
             if jobs:
-                if self.is_awaited(jobs):
+                if self.is_awaited():
                     self.database.under_way.begin()
                 try:
                     self.perform(self.connected(), jobs)

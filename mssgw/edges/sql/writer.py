@@ -47,8 +47,8 @@ class Writer(Worker):
         self._unconfirmed = False  # the last COMMIT was in doubt
         super().__init__("writer", engine, database)
 
-    def is_awaited(self, jobs: Sequence[Job]) -> bool:
-        """By all of them: what is put meanwhile waits behind upkeep, too."""
+    def is_awaited(self) -> bool:
+        """For all of it: what is put meanwhile waits behind upkeep, too."""
         return True
 
     def perform(self, connection: Connection, jobs: Sequence[Job]) -> None:

@@ -1,14 +1,18 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from mssgw.app import config
 from mssgw.app.cli import main
 from mssgw.app.config import file_advice
+from tests.unit.app.configurations import GOOD, write
 from tests.unit.app.office_double import OfficeDouble
 
 Run = Callable[..., Result]
+Load = Callable[..., config.Config]
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +46,19 @@ def run_json(run: Run) -> Callable[..., list[dict]]:
         return [json.loads(line) for line in run(*words, "--json").stdout.splitlines()]
 
     return runs
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """GOOD with replacements, loaded."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    (tmp_path / "state").mkdir(mode=0o700)
+
+    def loaded(**replaced: str) -> config.Config:
+        text = GOOD
+        for old, new in zip(replaced["old"].split("|"), replaced["new"].split("|"), strict=True) if replaced else ():
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        return config.load(write(tmp_path, text))
+
+    return loaded

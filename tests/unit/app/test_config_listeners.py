@@ -7,8 +7,8 @@ import pytest
 
 from mssgw.app import config
 from tests.pki import Authority, TrustSpace, pem_of
-from tests.unit.app.test_config_errors import GOOD, problems_of
-from tests.unit.app.test_config_errors import write as written
+from tests.unit.app.configurations import GOOD, problems_of
+from tests.unit.app.configurations import write as written
 
 SECURED = 'address = "127.0.0.1:2525"\ntls = "starttls"\ncertificate = "ours.pem"\nkey = "ours.key"\n'
 SOUND = GOOD.replace('address = "127.0.0.1:2525"\ntls = "none"\n', SECURED) + (

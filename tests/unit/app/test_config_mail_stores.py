@@ -10,7 +10,7 @@ from mssgw.app.mailboxes import kept, watched
 from mssgw.core.addresses import Address
 from mssgw.core.routes import RouteKind, TlsPolicy
 from mssgw.ports.mailbox import SEEN
-from tests.unit.app.test_config_errors import GOOD
+from tests.unit.app.configurations import GOOD
 
 ACCUEIL = 'address = "accueil@chu-exemple.mssante.fr"\nkind = "ORG"\n'
 STORE = '\n[[mail_store]]\nname = "bals"\nhost = "imap.chu-exemple.fr"\n'

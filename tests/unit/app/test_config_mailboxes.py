@@ -10,7 +10,7 @@ from mssgw.app.config import advice
 from mssgw.core.addresses import Address
 from mssgw.core.notifying import ByHook, ByMail
 from mssgw.core.routes import TlsPolicy
-from tests.unit.app.test_config_errors import GOOD
+from tests.unit.app.configurations import GOOD
 
 WAY = '[notifications]\nnext_hop = "smtp.exemple.fr:587"\nsender = "ne-pas-repondre@exemple.fr"\n'
 MAIL = 'notify = "mailto:accueil@exemple.fr"'

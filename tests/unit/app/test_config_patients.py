@@ -13,7 +13,7 @@ from mssgw.core.addresses import Address
 from mssgw.core.envelope import Role
 from mssgw.core.routes import PATIENTS_HEAR, RouteKind, TlsPolicy
 from tests.pki import Authority
-from tests.unit.app.test_config_errors import GOOD
+from tests.unit.app.configurations import GOOD
 
 MES = GOOD[GOOD.index("[[trusted_domain]]") : GOOD.index("[[mailbox]]")]
 OURS = (

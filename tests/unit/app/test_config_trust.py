@@ -8,13 +8,13 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssgw.app import config
-from mssgw.app.config.model import Tls
+from mssgw.app.config.clients import Tls
 from mssgw.app.config.reload import reloaded
 from mssgw.app.trust import list_servers
 from mssgw.core.routes import TlsPolicy
 from tests import white_lists
 from tests.pki import TrustSpace, pem_of
-from tests.unit.app.test_config_errors import GOOD
+from tests.unit.app.configurations import GOOD
 
 TLS = 'role = "trust-space"\naddress = "127.0.0.1:2526"\ntls = "starttls"'
 CLEAR = TLS.replace("starttls", "none")

@@ -1,4 +1,4 @@
-"""The folders of the spool, when descriptors run out. What they promise of letters: tests/contract/test_spool.py."""
+"""The folders of the spool, when descriptors run out. Of letters they promise: tests/contract/test_spool_files.py."""
 
 import errno
 import os

@@ -15,8 +15,9 @@ from mssgw.core.clinical import Environment, Finding, Profile, Verdict
 from mssgw.core.ins import Matricule
 from mssgw.core.report import Carried, Order, Report
 from mssgw.formats import b64, pdf
+from mssgw.formats.assessment import MAX_DOCUMENTS, MAX_FINDINGS
 from mssgw.formats.cda.making import make
-from mssgw.formats.judging import MAX_DEPTH, MAX_DOCUMENTS, MAX_FINDINGS, judge_file, judge_letter
+from mssgw.formats.judging import MAX_DEPTH, judge_file, judge_letter
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
 from tests.clinical_letters import archive, order

@@ -12,7 +12,8 @@ from mssgw.core.journal import Entry, JournalEvent
 from mssgw.edges.codec import micros
 from mssgw.edges.linking import disposition_code
 from mssgw.edges.spool_disk import SEGMENT
-from mssgw.edges.sql.records import Records, digests
+from mssgw.edges.sql.pseudonyms import digests
+from mssgw.edges.sql.records import Records
 from mssgw.edges.sql.statements import Statements
 from mssgw.edges.sql.tables import body_segments, conversations, letters
 from mssgw.edges.sql.units import Step, Unit
@@ -27,7 +28,7 @@ UNCONDITIONAL: dict[Event, State] = {
 }
 
 
-class Intake:
+class Accepting:
     """Turns acceptances and moves into steps."""
 
     def __init__(self, statements: Statements, records: Records, *, keeps_bodies: bool) -> None:
