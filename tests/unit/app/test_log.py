@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
@@ -192,6 +193,24 @@ def test_a_terminal_without_our_characters_still_gets_the_line() -> None:
     log.configure("info", "console", io.TextIOWrapper(raw, "ascii"))
     structlog.get_logger().info("check.done", said="prêt")
     assert rb"pr\xeat" in raw.getvalue()
+
+
+def test_journald_gets_each_line_with_its_priority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that `journalctl --priority warning` shows alarms; what journald does not read has none."""
+    with (tmp_path / "log").open("w+") as stream:
+        file = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino}")
+        log.configure("debug", "json", stream)
+        logger = structlog.get_logger("mssgw")
+        for level in ("debug", "info", "warning", "error", "critical"):
+            getattr(logger, level)("a.b")
+        monkeypatch.setenv("JOURNAL_STREAM", f"{file.st_dev}:{file.st_ino + 1}")  # a redirection, within a service
+        log.configure("info", "json", stream)
+        logger.warning("a.b")
+        stream.seek(0)
+        written = stream.read().splitlines()
+    assert [line.partition("{")[0] for line in written] == ["<7>", "<6>", "<4>", "<3>", "<2>", ""]
+    assert {json.loads(line[line.index("{") :])["event"] for line in written} == {"a.b"}
 
 
 def test_people_get_a_readable_form(stream: io.StringIO) -> None:
