@@ -1,6 +1,6 @@
 """Notices to senders (RFC 3464): letters of our own, with a null reverse-path, that take the same way as all others.
 
-Read receipts are written elsewhere: flow/receipts_watch, flow/patient_receipts.
+Read receipts are written elsewhere: flow/receipts_watch, flow/patient_reading.
 """
 
 from collections.abc import Mapping, Sequence

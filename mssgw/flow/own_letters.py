@@ -47,7 +47,9 @@ class OwnLetters:
         self._store, self._spool, self._live = store, spool, live
 
     async def keep(self, letter: OwnLetter, now: datetime) -> None:
-        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected, Conflict: nothing was kept."""
+        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected, Conflict: nothing was kept, unless it is
+        a CommitInDoubt.
+        """
         sink = self._spool.create(letter.spool_id)
         try:
             await sink.write(stuffed(letter.written.content))
