@@ -32,7 +32,11 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """``spool_id`` is the queue id that the 250 named; ``number`` is the index of the forward-path in its envelope."""
+    """``spool_id`` is the queue id that the 250 named; ``number`` is the index of the forward-path in its envelope.
+
+    ``domain``: by which its route is found: the mailbox's, or what stands in place of one (routes.PATIENTS_HEAR).
+    ``created_at``: when its time began, by which it is late or given up: accepted, or released after it was held.
+    """
 
     spool_id: str
     number: int
@@ -93,7 +97,7 @@ Outcome = Delivered | Deferred | Bounced
 class RetryPolicy:
     """When to try again: the first wait doubles up to the last, each with up to ``jitter`` of itself added.
 
-    ``distrust_after``, ``warn_after``, ``give_up_after``: since the letter was accepted.
+    ``distrust_after``, ``warn_after``, ``give_up_after``: since ``Delivery.created_at``.
     """
 
     first: timedelta = timedelta(minutes=1)
@@ -106,7 +110,7 @@ class RetryPolicy:
     def is_hopeless(self, delivery: Delivery, outcome: Deferred, now: datetime) -> bool:  # req: WL-8
         """Whether to give up instead of trying again.
 
-        A next hop that is not trusted has ``distrust_after`` from when the letter was accepted, not from when it was
+        A next hop that is not trusted has ``distrust_after`` from when the letter's time began, not from when it was
         first distrusted: so nobody waits longer to be told, and nothing more has to be kept. But one look is never
         enough, for a renewed certificate and the list that names it may cross: the attempt before this one must have
         met distrust too. Network trouble in between waits on, up to ``give_up_after``, which holds for all.

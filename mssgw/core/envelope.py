@@ -7,13 +7,13 @@ from mssgw.core.addresses import Address
 
 
 class Role(StrEnum):
-    """What a listener is for; ``OURSELVES`` for notices that the gateway writes."""
+    """What a listener is for; COLLECTED and OURSELVES, where a letter came by none."""
 
     ESTABLISHMENT = "establishment"
     TRUST_SPACE = "trust-space"
     PATIENT_SPACE = "patient-space"  # patients of ours, each with a login
     COLLECTED = "collected"  # fetched from a mailbox that another operator hosts
-    OURSELVES = "ourselves"
+    OURSELVES = "ourselves"  # notices, receipts and announcements that the gateway writes
 
     @property
     def from_outside(self) -> bool:

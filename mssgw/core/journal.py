@@ -16,14 +16,18 @@ class JournalEvent(StrEnum):
     DELIVERED = "delivered"
     DEFERRED = "deferred"
     BOUNCED = "bounced"
-    NOTIFIED = "notified"  # a notice went to the sender; ``detail``: failure, delay or success, and its queue id
+    # A notice went to the sender, or a word to the patient's ordinary address; ``detail`` is its queue id behind
+    # what it was: failure, delay or success, the AccountState, or new-message.
+    NOTIFIED = "notified"
     READ = "read"  # a receipt answers this letter; ``detail`` is its disposition
     ACCOUNT = "account"  # a notice of Mon espace santé answers this letter; ``detail`` is the AccountState
     RELEASED = "released"
     ANNOUNCED = "announced"  # the readers of a mailbox were told which letters will be deleted there, and when (TRC-3)
     PURGED = "purged"  # the letter was deleted from the mailbox that we had put it into, as announced
     ERASED = "erased"  # the content is gone for good
-    CONVERSATION = "conversation"  # an operator closed, reopened, blocked, unblocked or imported a pair
+    # An operator closed, reopened, blocked, unblocked or imported a pair; without an ``operator``, it closed by itself
+    # (core.closing).
+    CONVERSATION = "conversation"
     TRUST = "trust"  # an operator accepted a white list by hand; ``detail`` says which, and what came of it
     PATIENT = "patient"  # an operator changed the registry of patients; one of them is the ``recipient``
     DIRECTORY = "directory"  # an operator imported the directory, or set what a mailbox is, the ``recipient``
@@ -37,7 +41,7 @@ THE_PATIENTS = "patients"  # the same in a PATIENT line
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line. ``spool_id`` "" when nothing was stored.
+    """One line. ``spool_id`` "" when it is about no letter, or one refused before DATA; refused later, it has one.
 
     Addresses and ``person`` are sealed at rest and found again by keyed hash; ``detail`` and ``findings`` hold codes,
     never values from the letter. ``operator``: the system user of a command line action.

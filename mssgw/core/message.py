@@ -53,7 +53,6 @@ class Mdn:
     """
 
     original_message_id: str | None
-    final_recipient: Address | None
     disposition: str
     error: str | None = None
 

@@ -36,7 +36,7 @@ def told_of_opening(head: MessageHead | None, back: Address | None) -> Address |
 
 
 def notice_due(delivery: Delivery, outcome: Outcome, *, is_late: bool) -> Notify | None:
-    """What the sender is to be told of this outcome: FAILURE, DELAY, SUCCESS (relayed), or nothing."""
+    """What the sender is to be told of this outcome: FAILURE, DELAY, SUCCESS (relayed, or delivered), or nothing."""
     path = delivery.forward_path
     match outcome:
         case Bounced() if path.wants(Notify.FAILURE):

@@ -94,7 +94,7 @@ class RouteTable:
     by_address: Mapping[str, Route] = field(default_factory=dict)
 
     def of(self, delivery: Delivery) -> Route | None:
-        """The route of a delivery: that of its mailbox, unless it takes another lane than its domain's; see find()."""
+        """The route of a delivery: that of its mailbox, unless its domain is not the mailbox's; see find()."""
         mailbox = delivery.forward_path.address
         return self.to(mailbox) if delivery.domain == mailbox.domain else self.find(delivery.domain)
 

@@ -18,7 +18,7 @@ from mssgw.edges.smtp_commands import Offer
 from mssgw.edges.smtp_dial import MOST_ADDRESSES, Connection, TlsContexts, verifying_context
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_replies import GARBLED, MAX_TEXT, Lost, Wire
-from mssgw.edges.smtp_trouble import NO_STARTTLS, NOT_TRUSTED, REFUSED, Refused, of_all, unreachable, why
+from mssgw.edges.smtp_trouble import NO_CONNECTION, NO_STARTTLS, NOT_TRUSTED, Refused, of_all, unreachable, why
 
 SOCKET = "localhost"  # what a unix socket is called in reports
 
@@ -140,7 +140,7 @@ class LmtpDialer:
             return Unreachable(Deferred(reply=exc.reply, next_hop=name, down=not exc.peer_said), try_next=True), exc
         if isinstance(exc, Refused | ssl.SSLError | TimeoutError):
             return unreachable(exc, name, mutual=False)
-        return Unreachable(Deferred(reply=REFUSED, next_hop=name, down=True), try_next=True), exc
+        return Unreachable(Deferred(reply=NO_CONNECTION, next_hop=name, down=True), try_next=True), exc
 
     @staticmethod
     def _log_failure(route: Route, trouble: Unreachable) -> None:
@@ -173,5 +173,5 @@ def _check(reply: Reply) -> None:
         return
     if reply.ok:
         raise Lost(GARBLED)
-    text = f"{REFUSED.text} : {reply}"[:MAX_TEXT]
-    raise Lost(Reply(REFUSED.code, REFUSED.status, text), peer_said=True)
+    text = f"{NO_CONNECTION.text} : {reply}"[:MAX_TEXT]
+    raise Lost(Reply(NO_CONNECTION.code, NO_CONNECTION.status, text), peer_said=True)

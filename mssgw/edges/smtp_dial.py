@@ -26,10 +26,10 @@ from mssgw.edges.smtp_commands import Offer
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_replies import Wire, to_reply
 from mssgw.edges.smtp_trouble import (
+    NO_CONNECTION,
     NO_LOGIN,
     NO_STARTTLS,
     NOT_TRUSTED,
-    REFUSED,
     Refused,
     is_distrust,
     of_all,
@@ -102,7 +102,9 @@ class Dialer:
                 if troubles:  # dialled before it again: to wait for them each time helps no letter
                     self._avoided.pop(host, None)
                 return connection
-        raise of_all(troubles) if troubles else Unreachable(Deferred(reply=REFUSED, next_hop=route.host, down=True))
+        if troubles:
+            raise of_all(troubles)
+        raise Unreachable(Deferred(reply=NO_CONNECTION, next_hop=route.host, down=True))
 
     def avoid(self, host: str) -> None:
         """Dial others of its domain before it for a while: it talks to us, and took no letter for now.
@@ -173,7 +175,7 @@ class Dialer:
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except OSError as exc:  # refused, unreachable, or the time-out, which is an OSError too
             sock.close()
-            raise Unreachable(Deferred(reply=REFUSED, next_hop=host, down=True), try_next=True) from exc
+            raise Unreachable(Deferred(reply=NO_CONNECTION, next_hop=host, down=True), try_next=True) from exc
         except BaseException:
             sock.close()
             raise

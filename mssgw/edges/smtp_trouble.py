@@ -12,15 +12,15 @@ from dataclasses import replace
 
 import aiosmtplib
 
-from mssgw.core.delivery import Deferred
+from mssgw.core.delivery import DISTRUSTED, Deferred
 from mssgw.core.replies import Reply
 from mssgw.edges.resolver import Unreachable
 from mssgw.edges.smtp_replies import LOST, MAX_TEXT, SILENT, to_reply
 from mssgw.edges.smtp_trust import NotTrusted, refused_in_the_handshake
 
-REFUSED = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
+NO_CONNECTION = Reply(451, "4.4.1", "Connexion au serveur suivant impossible")
 NO_STARTTLS = Reply(454, "4.7.4", "Le serveur suivant n'offre pas STARTTLS, exige par la route")
-NOT_TRUSTED = Reply(454, "4.7.5", "Le certificat ou la negociation TLS du serveur suivant est refuse")
+NOT_TRUSTED = Reply(454, DISTRUSTED, "Le certificat ou la negociation TLS du serveur suivant est refuse")
 NO_HANDSHAKE = Reply(454, "4.7.4", "La negociation TLS avec le serveur suivant echoue")
 OURS_REFUSED = Reply(454, "4.7.0", "Le serveur suivant refuse le certificat de la passerelle")
 NO_LOGIN = Reply(454, "4.7.8", "Le serveur suivant refuse notre authentification")
@@ -60,7 +60,7 @@ def _trouble(exc: Exception, tls: ssl.SSLError | None, host: str, *, mutual: boo
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=True), try_next=mutual)
     if isinstance(exc, aiosmtplib.SMTPResponseException) and 400 <= exc.code <= 599:
         said = to_reply(exc.code, exc.message.split("\n"))
-        reply = Reply(REFUSED.code, REFUSED.status, f"{REFUSED.text} : {said}"[:MAX_TEXT])
+        reply = Reply(NO_CONNECTION.code, NO_CONNECTION.status, f"{NO_CONNECTION.text} : {said}"[:MAX_TEXT])
         # A 5xx before MAIL is about us or the host, not about the letter: it waits, and somebody is told.
         return Unreachable(Deferred(reply=reply, next_hop=host, alarm=said.permanent, down=True), try_next=True)
     reply = SILENT if isinstance(exc, TimeoutError) else LOST  # be it that it took the connection, and never greets

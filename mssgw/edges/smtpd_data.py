@@ -19,7 +19,7 @@ _ENOUGH = Reply(421, "4.7.0", "Message refuse et beaucoup trop long, connexion f
 
 
 class DataDialogue(MailDialogue):
-    """The whole inbound dialogue. ``accepted`` counts the messages of this connection that got a 2xx."""
+    """The whole inbound dialogue."""
 
     async def smtp_DATA(self, arg: str | None) -> None:
         refusal = self.no_data_now(arg)

@@ -76,7 +76,7 @@ class Attempts:
             return
         now = self._clock.now()
         if lane.spared(now) is None:
-            lane.spare(now + self._pause, lane.down_reply, scout=job)
+            lane.spare(now + self._spared_for, lane.down_reply, scout=job)
 
     def may_wait(self, lane: Lane, job: Job) -> bool:
         """Whether to put the job off instead: its next hop is spared, and no sender is due a word of that."""
@@ -171,14 +171,14 @@ class Attempts:
             self._spare(route.name, lane, down.reply, down.next_hop)
 
     @property
-    def _pause(self) -> timedelta:
+    def _spared_for(self) -> timedelta:
         return min(timedelta(seconds=30), self._live.settings.retry.first)
 
     def _spare(self, name: str, lane: Lane, reply: Reply, next_hop: str) -> None:
         if lane.down_reply is None:
             self._telemetry.event("hop.spared", route=name, next_hop=next_hop, code=reply.code, status=reply.status)
         # From now on, not from when the attempt began: a next hop that is silent takes longer to fail than the pause.
-        lane.spare(self._clock.now() + self._pause, reply)
+        lane.spare(self._clock.now() + self._spared_for, reply)
 
     async def _settle(self, stored: Stored, job: Job, outcomes: dict[int, Outcome]) -> None:
         now, retry = self._clock.now(), self._live.settings.retry

@@ -6,7 +6,6 @@ one begins after a pause: seconds for a lost connection, minutes for a refused l
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,13 +14,14 @@ from mssgw.core.errors import StoreUnavailable
 from mssgw.flow.fetching import Commits, Fetcher, Plan
 from mssgw.flow.folder import FIRST, FolderLook, Memory
 from mssgw.flow.live import Live
+from mssgw.flow.mailbox_gate import ALARM_AT, LOST, SHUT, Pause
 from mssgw.flow.reception import Reception
 from mssgw.ports import Clock, CollectedLetters, Mailbox, Mailboxes, Telemetry
 from mssgw.ports.mailbox import LoginRefused, MailboxDistrusted, MailboxTrouble, NoSuchFolder, Opened
 
 AT_ONCE = 8  # mailboxes that are looked through at a time; any number may wait
 LOOK_THROUGH = timedelta(hours=6)  # how often everything in the folder is looked at, not only what came since
-ALARM_AT = 3  # sessions in a row that failed for a cause that mostly passes
+OTHER = (60.0, 900.0)  # seconds until the next session after other trouble, first and longest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +39,6 @@ class CollectMeans:
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
 
-@dataclass(slots=True)
-class _Pause:
-    """Seconds until the next session: ``first``, then twice as many each time, up to ``longest``."""
-
-    first: float
-    longest: float
-    failures: int = 0
-
-    def next(self) -> float:
-        span: float = min(self.first * 2 ** min(self.failures, 20), self.longest)
-        self.failures += 1
-        return span * random.uniform(0.8, 1.2)  # noqa: S311 - so that many do not come back at once
-
-
 class Collector:
     """Collects from one mailbox until cancelled."""
 
@@ -68,8 +54,7 @@ class Collector:
             commits=means.commits,
         )
         self._looking = self._ending = False
-        self._lost, self._shut = _Pause(5, 300), _Pause(300, 3_600)
-        self._missing, self._unknown = _Pause(60, 900), _Pause(60, 900)
+        self._lost, self._shut, self._missing, self._unknown = Pause(), Pause(), Pause(), Pause()
 
     async def run(self, delay: float = 0) -> None:
         """Begin after so many seconds; until cancelled, or asked to end. Never raises."""
@@ -89,17 +74,18 @@ class Collector:
                 await self._stay(mailbox)
         except (LoginRefused, MailboxDistrusted) as error:
             kind = "login_refused" if isinstance(error, LoginRefused) else "distrusted"
-            return self._failed(kind, self._shut, error)
+            return self._failed(kind, self._shut.next(SHUT), error)
         except NoSuchFolder as error:
-            return self._failed("folder_missing", self._missing, error)
+            return self._failed("folder_missing", self._missing.next(OTHER), error)
         except MailboxTrouble as error:
-            return self._failed("unreachable", self._lost, error, alarm=self._lost.failures + 1 >= ALARM_AT)
+            return self._failed("unreachable", self._lost.next(LOST), error, alarm=self._lost.failures >= ALARM_AT)
         except StoreUnavailable as error:
-            return self._failed("waiting_for_store", self._lost, error, alarm=self._lost.failures + 1 >= ALARM_AT)
+            seconds = self._lost.next(LOST)
+            return self._failed("waiting_for_store", seconds, error, alarm=self._lost.failures >= ALARM_AT)
         except Exception as error:
             self._means.telemetry.event("collector.failed", alarm=True, collector=self._plan.name, failure=error)
-            return self._unknown.next()
-        return self._lost.next()
+            return self._unknown.next(OTHER)
+        return self._lost.next(LOST)
 
     async def _stay(self, mailbox: Mailbox) -> None:
         """Look and wait, look and wait. Raises what ends the session."""
@@ -172,8 +158,8 @@ class Collector:
             left = FIRST.total_seconds()
         return max(1.0, min(left, poll))
 
-    def _failed(self, kind: str, pause: _Pause, error: Exception, *, alarm: bool = True) -> float:
-        seconds = pause.next()
+    def _failed(self, kind: str, seconds: float, error: Exception, *, alarm: bool = True) -> float:
+        """Tell of it, and when the next session begins; gives the seconds until then."""
         name = f"collector.{kind}"
         self._means.telemetry.event(
             name, alarm=alarm, collector=self._plan.name, error=str(error), again_in=round(seconds)

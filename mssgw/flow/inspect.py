@@ -1,6 +1,5 @@
 """From an envelope and a head to Facts: who stands behind each address, and what the store knows of each pair."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -199,12 +198,3 @@ def _looked_up(settings: Settings, exchange: Exchange, known: dict[Pair, Known],
         return exchange
     bal, unusable = judged(word, settings.directory_max_age, now)
     return replace(exchange, bal=bal, directory_unusable=unusable)
-
-
-def letters_pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:
-    """The pairs on which a letter is remembered: each exchange's, who signs, and a Reply-To that counts (SD-8)."""
-    pairs = [exchange.pair for exchange in facts.exchanges if exchange.pair is not None]
-    if facts.sender_party is not Party.PATIENT:
-        named = [bal for bal in (*head.from_, *head.reply_to) if facts.client.may_send_as(bal)]
-        pairs += [Pair(pair.patient, bal) for pair in tuple(pairs) for bal in named]
-    return list(dict.fromkeys(pairs))

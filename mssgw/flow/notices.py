@@ -1,6 +1,6 @@
 """Notices to senders (RFC 3464): letters of our own, with a null reverse-path, that take the same way as all others.
 
-Read receipts are written elsewhere: flow/receipts_watch, flow/patient_receipts.
+Read receipts are written elsewhere: flow/receipts_watch, flow/patient_reading.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from mssgw.core.errors import Gone, StoreUnavailable, Undecryptable
 from mssgw.core.journal import Entry, JournalEvent
 from mssgw.core.message import Content
 from mssgw.core.receipts import may_be_answered, notice_due
+from mssgw.core.routes import RouteKind
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
 from mssgw.flow.own_letters import OwnLetter, OwnLetters
@@ -19,8 +20,6 @@ from mssgw.formats import dsn
 from mssgw.formats.own_reports import HEADER_LIMIT
 from mssgw.formats.wire import unstuffed
 from mssgw.ports import Clock, Spool, Store, Stored, Telemetry
-
-ACTIONS = {Notify.FAILURE: dsn.Action.FAILED, Notify.DELAY: dsn.Action.DELAYED, Notify.SUCCESS: dsn.Action.RELAYED}
 
 Result = tuple[Delivery, Outcome]
 KeptNotices = dict[Notify | int, list[tuple[int, Entry]]]  # by kind, and by delivery: lines with the numbers of theirs
@@ -65,7 +64,7 @@ class Notices:
             self._telemetry.event("notice.no_route", alarm=True, queue_id=stored.spool_id, kind=kind.value)
             return []
         now = self._clock.now()
-        spool_id, action = new_id(now), ACTIONS[kind]
+        spool_id, action = new_id(now), self._action(kind, group[0][0])
         message_id = f"<{spool_id}@{self._live.settings.hostname}>"
         written = dsn.write_notice(
             dsn.NoticeOf(
@@ -88,6 +87,18 @@ class Notices:
         await self._own.keep(notice, now)
         self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind=kind.value, notice=spool_id)
         return [(delivery.number, _entry(stored, delivery, kind, spool_id, now)) for delivery, _ in group]
+
+    def _action(self, kind: Notify, delivery: Delivery) -> dsn.Action:
+        """What became of it; the recipients of one attempt share a route. In the mailbox itself it is delivered, and
+        there is no server after us that might tell more (RFC 3464 section 2.3.3)."""
+        match kind:
+            case Notify.FAILURE:
+                return dsn.Action.FAILED
+            case Notify.DELAY:
+                return dsn.Action.DELAYED
+        route = self._live.settings.routes.of(delivery)
+        in_the_mailbox = route is not None and route.kind is not RouteKind.SMTP
+        return dsn.Action.DELIVERED if in_the_mailbox else dsn.Action.RELAYED
 
     async def _original(self, stored: Stored, action: dsn.Action) -> bytes:
         """The letter, or as much of it as the notice returns; nothing when it cannot be read any more."""

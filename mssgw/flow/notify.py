@@ -12,7 +12,6 @@ import random
 from datetime import timedelta
 
 from mssgw.core.bal import Party
-from mssgw.core.clients import Client
 from mssgw.core.delivery import Delivered, Delivery
 from mssgw.core.envelope import Envelope, ForwardPath, Notify, Origin, Role
 from mssgw.core.errors import StoreUnavailable
@@ -22,6 +21,7 @@ from mssgw.core.notifying import ByHook, ByMail, Notification, Target
 from mssgw.core.verdict import Admit
 from mssgw.flow.ids import new_id
 from mssgw.flow.live import Live
+from mssgw.flow.own_letters import OURSELVES
 from mssgw.formats.waiting_letters import Waiting, waiting_json, write_waiting
 from mssgw.formats.wire import stuffed
 from mssgw.ports import Body, Clock, Hooks, NotificationQueue, Store, Stored, Telemetry, Transport, Untold
@@ -135,10 +135,10 @@ class Notifier:
             envelope=Envelope(
                 reverse_path=sender,
                 forward_paths=(path,),
-                origin=Origin(role=Role.OURSELVES, client="mssgw", helo=settings.hostname),
+                origin=Origin(role=Role.OURSELVES, client=OURSELVES.name, helo=settings.hostname),
                 smtputf8=written.smtputf8,
             ),
-            client=Client(name="mssgw", role=Role.OURSELVES),
+            client=OURSELVES,
             sender=sender,
             sender_party=Party.PROFESSIONAL,
             size=size,

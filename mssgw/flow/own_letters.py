@@ -23,7 +23,7 @@ OURSELVES = Client(name="mssgw", role=Role.OURSELVES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnLetter:
-    """A letter that is written. ``lane``: the route it takes, when not that of its recipient's domain.
+    """A letter that is written. ``domain``: by which its route is found, when not by its recipient (Delivery.domain).
 
     ``entries``, ``collected`` and ``receipt``: as in Acceptance.
     """
@@ -34,7 +34,7 @@ class OwnLetter:
     to: Address
     content: Content = Content.ORDINARY
     auto_submitted: str = "auto-replied"
-    lane: str | None = None
+    domain: str | None = None
     entries: tuple[Entry, ...] = ()
     collected: Collected | None = None
     receipt: ReceiptSeen | None = None
@@ -47,7 +47,9 @@ class OwnLetters:
         self._store, self._spool, self._live = store, spool, live
 
     async def keep(self, letter: OwnLetter, now: datetime) -> None:
-        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected, Conflict: nothing was kept."""
+        """Durable when it returns. Raises StoreUnavailable, AlreadyCollected, Conflict: nothing was kept, unless it is
+        a CommitInDoubt.
+        """
         sink = self._spool.create(letter.spool_id)
         try:
             await sink.write(stuffed(letter.written.content))
@@ -58,9 +60,9 @@ class OwnLetters:
         facts, verdict = self._facts(letter, now), Admit()
         deliveries = record.deliveries(letter.spool_id, facts, verdict, now)
         accepted = record.accepted(letter.spool_id, facts, verdict, now)
-        if letter.lane is not None:  # in the journal, too: it tells there what kind of letter this was
-            deliveries = tuple(replace(each, domain=letter.lane) for each in deliveries)
-            accepted = tuple(replace(each, detail=letter.lane) for each in accepted)
+        if letter.domain is not None:  # in the journal, too: it tells there what kind of letter this was
+            deliveries = tuple(replace(each, domain=letter.domain) for each in deliveries)
+            accepted = tuple(replace(each, detail=letter.domain) for each in accepted)
         try:
             await self._store.accept(
                 Acceptance(

@@ -155,7 +155,7 @@ class PatientNotices:
             written=written,
             to=email,
             auto_submitted="auto-generated",
-            lane=PATIENTS_HEAR,
+            domain=PATIENTS_HEAR,
         )
         await self._own.keep(letter, now)
         self._telemetry.event("notice.sent", queue_id=stored.spool_id, kind="new-message", notice=spool_id)

@@ -1,12 +1,13 @@
 """What one acceptance or refusal leaves behind: deliveries, letters to remember, journal lines. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
 from mssgw.core.closing import ON_SEND
-from mssgw.core.conversation import Event
+from mssgw.core.conversation import Event, Pair
 from mssgw.core.conversation import State as PairState
 from mssgw.core.delivery import Delivery, State
 from mssgw.core.envelope import Envelope, Notify
@@ -16,7 +17,6 @@ from mssgw.core.message import MessageHead
 from mssgw.core.replies import Reply
 from mssgw.core.rules.documents import is_about_documents
 from mssgw.core.verdict import Admit, Finding, Hold, Refuse, strictest
-from mssgw.flow.inspect import letters_pairs
 from mssgw.formats.headers import comparable
 from mssgw.ports import Letter, NoticeSeen, ReceiptSeen
 
@@ -60,8 +60,17 @@ def letters(facts: Facts) -> tuple[Letter, ...]:
             receipt_to=tuple(address.key for address in head.receipt_to) if from_professional else (),
             closes=from_professional and head.closes,
         )
-        for pair in letters_pairs(facts, head)
+        for pair in _pairs(facts, head)
     )
+
+
+def _pairs(facts: Facts, head: MessageHead) -> Sequence[Pair]:
+    """The pairs on which a letter is remembered: each exchange's, who signs, and a Reply-To that counts (SD-8)."""
+    pairs = [exchange.pair for exchange in facts.exchanges if exchange.pair is not None]
+    if facts.sender_party is not Party.PATIENT:
+        named = [bal for bal in (*head.from_, *head.reply_to) if facts.client.may_send_as(bal)]
+        pairs += [Pair(pair.patient, bal) for pair in tuple(pairs) for bal in named]
+    return list(dict.fromkeys(pairs))
 
 
 def receipt_seen(facts: Facts) -> ReceiptSeen | None:

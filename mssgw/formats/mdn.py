@@ -2,8 +2,6 @@
 
 import re
 
-from mssgw.core.addresses import Address
-from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import Mdn
 from mssgw.formats.headers import Header, comparable, message_id, read_header, without_comments
 
@@ -24,19 +22,9 @@ def read_mdn(content: bytes) -> Mdn | None:
     original = message_id(header.first("original-message-id"))
     return Mdn(
         original_message_id=comparable(original) if original else None,
-        final_recipient=recipient_in(header.first("final-recipient")),
         disposition=found[1].lower(),
         error=_error(header, found[2], found[3]),
     )
-
-
-def recipient_in(value: str) -> Address | None:
-    """The address of a Final-Recipient or Original-Recipient field, ``rfc822; box@domain``; None when unreadable."""
-    kind, semicolon, text = without_comments(value).partition(";")
-    try:
-        return Address.parse((text if semicolon else kind).strip().strip("<>"))
-    except MalformedAddress:
-        return None
 
 
 def _error(header: Header, modifier: str | None, label: str | None) -> str | None:

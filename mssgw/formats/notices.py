@@ -7,8 +7,7 @@ import unicodedata
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedAddress
 from mssgw.core.message import AccountState, Notice
-from mssgw.formats.headers import read_header
-from mssgw.formats.mdn import recipient_in
+from mssgw.formats.headers import read_header, without_comments
 
 MAX_TEXT = 8_000  # characters that are looked at; the sentence begins a notice
 
@@ -79,5 +78,11 @@ def _reported(report: bytes) -> Address | None:
     """The one recipient of a message/delivery-status (RFC 3464), None when there are several."""
     fields = read_header(b"\r\n".join(line for line in report.split(b"\r\n") if line.strip()))
     texts = {each.text for each in fields.all("final-recipient")}
-    found = {recipient_in(text) for text in texts} if len(texts) <= MAX_REPORTED else ()
+    found = {_recipient_in(text) for text in texts} if len(texts) <= MAX_REPORTED else ()
     return next(iter(found)) if len(found) == 1 else None
+
+
+def _recipient_in(value: str) -> Address | None:
+    """The address of a Final-Recipient field, ``rfc822; box@domain``; None when unreadable."""
+    kind, semicolon, text = without_comments(value).partition(";")
+    return _address((text if semicolon else kind).strip().strip("<>"))

@@ -1,7 +1,7 @@
 """What the flow asks of the world. ``mssgw/edges`` answers for real, ``mssgw/edges/memory`` for tests.
 
-Contract of every port: tests/contract. Errors are GatewayErrors, and Conflict; whatever a store raises, nothing was
-kept. Only HalfSettled says otherwise.
+Contract of every port: tests/contract. Errors are GatewayErrors, Conflict and AlreadyCollected; whatever a store
+raises, nothing was kept, but for HalfSettled and CommitInDoubt, which say otherwise.
 """
 
 from mssgw.ports.acceptance import Acceptance, Letter, NoticeSeen, ReceiptSeen

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from mssgw.core.delivery import DISTRUSTED
 from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 from mssgw.core.routes import TlsPolicy
@@ -42,7 +43,7 @@ class LoginBroken(MailboxLost):
 class MailboxDistrusted(MailboxTrouble):
     """The mail store offers no TLS, or its certificate is not accepted: nothing was said to it. An alarm."""
 
-    reply = Reply(454, "4.7.5", "Le certificat ou la negociation TLS de la messagerie est refuse")
+    reply = Reply(454, DISTRUSTED, "Le certificat ou la negociation TLS de la messagerie est refuse")
 
 
 class LoginRefused(MailboxTrouble):

@@ -1,5 +1,6 @@
 """A patient and a pharmacy: the ordonnance comes into its mailbox, it is told, it answers, it closes (WHO-3, SD-3)."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default as readable
@@ -39,6 +40,20 @@ def test_whoever_reads_the_mailbox_is_told_and_nothing_of_the_patient_is(house: 
     text = message_from_bytes(notice.content, policy=readable).get_content()
     assert f"Un nouveau message attend dans la boîte MSSanté {COUNTER}." in text
     assert not leaks(notice.content + text.encode() + b"".join(house.hook.posted))
+
+
+def test_who_asks_for_it_is_told_that_his_letter_lies_in_the_mailbox(house: House) -> None:
+    """No server comes after us that might say more of it (DSN-1, RFC 3464 section 2.3.3)."""
+    plain = letter(PATIENTS[0], OFFICINE)
+    sent = replace(plain, content=f"Return-Receipt-To: <{PATIENTS[0]}>\r\n".encode() + plain.content)
+    house.accepted(sent)
+    house.boxes[OFFICINE].came(sent)
+    notice = message_from_bytes(house.elsewhere.came(sent.message_id).content, policy=readable)
+    assert notice["Subject"].startswith("Message distribué")
+    text, fields, _ = notice.iter_parts()
+    assert "Votre message a été remis à :" in text.get_content()
+    assert "Déposé dans la boîte aux lettres" in text.get_content()
+    assert "\nAction: delivered\n" in fields.as_string()
 
 
 def test_the_pharmacy_answers_and_closes_and_the_next_ordonnance_opens_again(house: House) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mssgw.edges.imap import ImapMailboxes
 from mssgw.edges.imap_dial import Dialer
 from mssgw.edges.tls import client_context
-from mssgw.flow.collect import _Pause
+from mssgw.flow.mailbox_gate import Pause
 from mssgw.ports import Account
 from tests.collecting import BAL, Bal, configured, letter
 from tests.contract.mailboxes import QUICK
@@ -175,7 +175,7 @@ async def test_a_wrong_password_is_told_once_and_not_tried_again_for_minutes(mak
 async def test_a_message_that_dovecot_cannot_read_keeps_no_other_letter_waiting(tmp_path: Path, monkeypatch) -> None:
     """Its file is shorter than its name says: Dovecot hangs up over it, whoever asks."""
     dovecot.required()
-    monkeypatch.setattr(_Pause, "next", lambda self: 0.05)
+    monkeypatch.setattr(Pause, "next", lambda self, span: 0.05)
     with DovecotStore() as server:
         bal = RealBal(tmp_path, server, 'done_folder = "Releves"')
         await bal.bring(letter(1), letter(2), letter(3))

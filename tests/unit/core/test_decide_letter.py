@@ -110,7 +110,7 @@ def test_an_application_mailboxs_generated_receipt_is_no_letter(content):
 
 
 def receipt(**more):
-    mdn = Mdn(original_message_id="<1@ch-test.mssante.fr>", final_recipient=PATIENT, disposition="displayed")
+    mdn = Mdn(original_message_id="<1@ch-test.mssante.fr>", disposition="displayed")
     return head(PATIENT, content=Content.MDN, mdn=mdn, **more)
 
 

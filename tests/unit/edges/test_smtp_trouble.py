@@ -7,10 +7,10 @@ import pytest
 from mssgw.core.delivery import Deferred
 from mssgw.core.replies import Reply
 from mssgw.edges.resolver import Unreachable
-from mssgw.edges.smtp_trouble import REFUSED, of_all
+from mssgw.edges.smtp_trouble import NO_CONNECTION, of_all
 
 DISTRUST = Deferred(reply=Reply(454, "4.7.5", "x"), alarm=True, distrust=True)
-AWAY = Deferred(reply=REFUSED, down=True)
+AWAY = Deferred(reply=NO_CONNECTION, down=True)
 
 
 def no_way(number: int = errno.ENETUNREACH) -> Unreachable:
@@ -30,7 +30,7 @@ def test_an_address_without_a_way_from_here_is_nobody(number) -> None:
 @pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT])
 def test_who_is_away_may_come_back_and_be_trusted(number) -> None:
     """With an alarm, and in any order; "down" would say that nobody answered at all."""
-    expected = Deferred(reply=REFUSED, alarm=True, down=False)
+    expected = Deferred(reply=NO_CONNECTION, alarm=True, down=False)
     for troubles in (
         [no_way(number), Unreachable(DISTRUST)],
         [Unreachable(DISTRUST), no_way(number)],

@@ -38,14 +38,13 @@ async def test_only_a_letter_that_may_be_kept_after_all_leaves_its_file(
     assert bool(spool.files) is stays
 
 
-async def test_the_journal_tells_which_lane_a_letter_of_ours_takes() -> None:
+async def test_the_journal_tells_by_which_domain_a_letter_of_ours_is_routed() -> None:
     """By it a trace knows an address that may be the name of a patient."""
     store, written = MemoryStore(), Written(content=b"From: x\r\n\r\nx\r\n")
     live = Live(Settings(hostname="gw.example", routes=RouteTable({})), lambda *_: None, nobody_fits)  # type: ignore[arg-type]
     own = OwnLetters(store=store, spool=MemorySpool(), live=live)
-    for spool_id, lane in (("A", None), ("B", PATIENTS_HEAR)):
-        letter = OwnLetter(
-            spool_id=spool_id, message_id=f"<{spool_id}@x>", written=written, to=Address.parse("a@x.example"), lane=lane
-        )
+    for spool_id, domain in (("A", None), ("B", PATIENTS_HEAR)):
+        to, message_id = Address.parse("a@x.example"), f"<{spool_id}@x>"
+        letter = OwnLetter(spool_id=spool_id, message_id=message_id, written=written, to=to, domain=domain)
         await own.keep(letter, datetime(2026, 11, 21, tzinfo=UTC))
     assert [entry.detail for entry in store._has.journal] == ["", PATIENTS_HEAR]

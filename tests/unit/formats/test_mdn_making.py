@@ -88,8 +88,8 @@ def test_it_has_the_three_parts_of_rfc_8098() -> None:
     assert (head.content, head.from_, head.auto_submitted) == (Content.MDN, (PATIENT,), "auto-replied")
     assert head.mdn is not None
     assert head.mss.product == "NIL-0000-01"  # FMT-9: on every letter
-    assert (head.mdn.original_message_id, head.mdn.final_recipient) == ("<l1@ch-test.mssante.fr>", PATIENT)
-    assert head.mdn.disposition == "displayed"
+    assert (head.mdn.original_message_id, head.mdn.disposition) == ("<l1@ch-test.mssante.fr>", "displayed")
+    assert f"\r\nFinal-Recipient: rfc822; {PATIENT.text}\r\n".encode() in written.content
 
 
 def test_a_programs_receipt_says_that_nobody_has_read_it() -> None:

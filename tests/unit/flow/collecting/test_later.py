@@ -4,7 +4,7 @@ import pytest
 
 from mssgw.core.errors import StoreUnavailable
 from mssgw.edges.memory.mailbox import MemoryMailbox
-from mssgw.flow.collect import _Pause
+from mssgw.flow.mailbox_gate import Pause
 from mssgw.ports.mailbox import MailboxLost, MailboxRefused, NoSuchMessage
 from tests.collecting import LOGIN, Bal, letter
 
@@ -76,7 +76,7 @@ class TestLater:
                 yield piece
 
         monkeypatch.setattr(MemoryMailbox, "fetch", damaged)
-        monkeypatch.setattr(_Pause, "next", lambda self: 0.01)
+        monkeypatch.setattr(Pause, "next", lambda self, span: 0.01)
         await bal.put(*map(letter, (1, 2, 3)))
         async with bal.collecting():
             await bal.until(lambda: len(bal.arrived) == 2)
@@ -107,7 +107,7 @@ class TestLater:
                 yield piece
 
         monkeypatch.setattr(MemoryMailbox, "fetch", damaged)
-        monkeypatch.setattr(_Pause, "next", lambda self: 0.01)
+        monkeypatch.setattr(Pause, "next", lambda self, span: 0.01)
         await bal.put(*map(letter, range(1, 6)))
         async with bal.collecting():
             for _ in range(5):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from mssgw.edges.memory.mailbox import MemoryMailbox
-from mssgw.flow.collect import _Pause
+from mssgw.flow.mailbox_gate import SHUT, Pause
 from mssgw.ports import Acceptance
 from mssgw.ports.mailbox import MailboxLost, MailboxRefused
 from tests.collecting import LOGIN, Bal, letter
@@ -49,8 +49,8 @@ class TestTrouble:
         assert LOGIN not in str(told)
 
     async def test_the_pauses_grow_up_to_an_hour(self, bal: Bal) -> None:
-        pause = _Pause(300, 3_600)
-        spans = [pause.next() for _ in range(40)]
+        pause = Pause()
+        spans = [pause.next(SHUT) for _ in range(40)]
         assert all(240 * 2**n <= spans[n] <= 360 * 2**n for n in range(3))
         assert all(2_880 <= span <= 4_320 for span in spans[4:])
 

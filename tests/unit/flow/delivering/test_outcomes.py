@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from email import message_from_bytes, policy
 from email.utils import format_datetime
 from typing import Any
 
@@ -14,15 +15,17 @@ from mssgw.core.addresses import Address
 from mssgw.core.delivery import Bounced, Deferred, Delivered, Delivery, Outcome
 from mssgw.core.errors import StoreUnavailable
 from mssgw.core.replies import Reply
-from mssgw.core.routes import Route
+from mssgw.core.routes import Route, RouteKind, RouteTable
 from mssgw.edges.memory import MemorySpool
 from mssgw.flow import attempt
 from mssgw.ports import Acceptance, Body, HalfSettled, Settlement, StillOurs, Stored, always
 from tests.contract.letters import PATIENT
 from tests.unit.flow.delivering.office import (
     COLLEAGUE,
+    DOMAINS,
     NO,
     OK,
+    TO_PATIENTS,
     Hop,
     Office,
     away,
@@ -154,6 +157,43 @@ async def test_a_notice_that_the_store_took_before_it_was_away_is_not_kept_again
     async with running(flow):
         await until(lambda: "delivery.bounced" in office.events.seen and flow.deliverer.idle, flow)
     assert office.events.seen.count("notice.sent") == 2, "that it was relayed, and that it failed"
+
+
+class Mailboxes(Hop):
+    """Takes all; ``notices``: what it got for senders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notices: list[bytes] = []
+
+    async def send(
+        self, route: Route, stored: Stored, deliveries: Sequence[Delivery], still_ours: StillOurs = always
+    ) -> Mapping[int, Outcome]:
+        if stored.envelope.reverse_path is None:
+            self.notices.append(stored.body.inline or b"")
+        return {each.number: Delivered(reply=OK, next_hop="mx") for each in deliveries}
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "subject"),
+    [
+        (RouteKind.SMTP, b"relayed", "Message transmis au serveur du destinataire"),
+        (RouteKind.IMAP, b"delivered", "Message distribué"),
+        (RouteKind.LMTP, b"delivered", "Message distribué"),
+    ],
+)
+async def test_who_asked_is_told_that_his_letter_lies_in_the_mailbox_where_it_does(office, kind, action, subject):
+    """RFC 3464 section 2.3.3, DSN-1: relayed is what went to a server that does not report, and nobody knows more."""
+    routes = RouteTable({**DOMAINS, PATIENT.domain: replace(TO_PATIENTS, kind=kind)})
+    office.live.settings = replace(office.live.settings, routes=routes)
+    office.hop = Mailboxes()
+    await office.keep("LETTER")
+    flow = office.flow()
+    async with running(flow):
+        await until(lambda: office.hop.notices, flow)
+    (notice,) = office.hop.notices
+    assert b"\r\nAction: " + action + b"\r\n" in notice
+    assert str(message_from_bytes(notice, policy=policy.default)["Subject"]).startswith(subject)
 
 
 async def pass_(office: Office, flow: Flow, **time: float) -> None:
