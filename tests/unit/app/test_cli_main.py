@@ -53,7 +53,7 @@ def test_who_closed_standard_input_has_given_nothing():
         subprocess.run(["sh", "-c", f'exec "$@" {given}', "sh", *command], timeout=30, check=False, capture_output=True)
         for given in ("<&-", "</dev/null")
     ]
-    assert told[0].returncode == told[1].returncode == exits.Code.NO
+    assert told[0].returncode == told[1].returncode == exits.Code.USAGE
     assert told[0].stderr == told[1].stderr
 
 
