@@ -458,6 +458,7 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
         (("--to", "sqlite:////tmp/new.db"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr/mssgw"), WITH_PASSWORD),
+        (("--to", "postgresql+psycopg://moi:sec/ret@db.chu.fr/mssgw"), WITH_PASSWORD),
         (("--to", "postgresql+psycopg://moi@db.chu.fr/mssgw?sslmode=require&password=secret"), WITH_PASSWORD),
         (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
     ],
