@@ -187,6 +187,26 @@ def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
     assert others == set()
 
 
+def test_the_lines_that_move_the_state_move_its_setting_with_it_or_nothing(tmp_path: Path) -> None:
+    """A gateway whose folder is gone, and whose file still names it, would begin an empty store there."""
+    pasted = GUIDE.partition("**Sur un autre disque.**")[2].split("```sh\n")[1].partition("```")[0]
+    for copied in (True, False):
+        home = tmp_path / str(copied)
+        for folder in ("etc/mssgw", "var/lib/mssgw", "srv"):
+            (home / folder).mkdir(parents=True)
+        shutil.copy(ROOT / "config" / "mssgw.toml", home / "etc/mssgw/mssgw.toml")
+        (home / "var/lib/mssgw/mssgw.db").touch()
+        stubs = f"systemctl() {{ :; }}; mssgw() {{ :; }}; install() {{ mkdir {home}/srv/mssgw; }}\n"
+        stubs += "" if copied else "cp() { false; }\n"
+        lines = re.sub(r"(?<=[ \"])/(etc|var/lib|srv)/", rf"{home}/\1/", pasted)
+        subprocess.run(["bash", "-c", stubs + lines], check=False)
+        config = tomllib.loads((home / "etc/mssgw/mssgw.toml").read_text("utf-8"))
+        place = Path(config["gateway"].get("state_dir", home / "var/lib/mssgw"))
+        assert (place / "mssgw.db").exists()
+        assert place.parent.name == ("srv" if copied else "lib")
+        assert (home / "var/lib/mssgw.avant").exists() is copied  # until somebody has seen that all came along
+
+
 def systemctl(verb: str, text: str) -> list[set[str]]:
     """The words of each ``systemctl VERB`` in a text, to the end of its command."""
     return [set(words.split()) for words in re.findall(rf"systemctl {verb} ([^\n`#&|;]+)", text)]
