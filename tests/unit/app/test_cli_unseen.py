@@ -72,7 +72,7 @@ def test_a_line_that_windows_wrote_is_read_as_any_other(office, run, words):
     assert run(*words, stdin=f"\ufeff{MATRICULE}\r\n").exit_code == 0
 
 
-@pytest.mark.parametrize("words", [("conversation", "block", "-"), ("ins", "check", "-")])
+@pytest.mark.parametrize("words", [("conversation", "block", "-"), ("ins", "check", "-"), ("password", "hash")])
 def test_a_line_that_is_no_text_is_the_argument_that_is_wrong(office, run, words):
     """Not an error of ours: it may come from a file in the character set of Windows, or from no text file at all."""
     refused = run(*words, stdin=b"\xe9ric@fai.example\n")
