@@ -88,6 +88,8 @@ class Supervisor:
             while not self._stop_was_asked() and self._end is None:
                 self._fork_what_is_due()
                 self._listen(wake, min(interval, BEAT))
+                if self._is_to_stop():  # so are the workers, by a service manager: those that have left did not die
+                    break
                 self._reap()
                 self._kill_the_hanging()
                 self._show_status()
@@ -98,6 +100,9 @@ class Supervisor:
             signals.ignore()
         if self._end is not None:
             raise self._end
+
+    def _is_to_stop(self) -> bool:
+        return bool(set(self._told) - {signal.SIGHUP})
 
     def _stop_was_asked(self) -> bool:
         told, self._told = self._told, []

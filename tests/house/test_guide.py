@@ -11,6 +11,8 @@ from contextlib import closing
 from fnmatch import fnmatch
 from pathlib import Path
 
+import pytest
+
 from mssgw.app.cli import exits
 from mssgw.app.telemetry.hints import HINTS
 from mssgw.app.telemetry.labels import ALARMS, DOCUMENTS, RULES
@@ -187,6 +189,26 @@ def test_the_trial_by_hand_reaches_no_other_machine(tmp_path: Path) -> None:
     assert others == set()
 
 
+def test_the_lines_that_move_the_state_move_its_setting_with_it_or_nothing(tmp_path: Path) -> None:
+    """A gateway whose folder is gone, and whose file still names it, would begin an empty store there."""
+    pasted = GUIDE.partition("**Sur un autre disque.**")[2].split("```sh\n")[1].partition("```")[0]
+    for copied in (True, False):
+        home = tmp_path / str(copied)
+        for folder in ("etc/mssgw", "var/lib/mssgw", "srv"):
+            (home / folder).mkdir(parents=True)
+        shutil.copy(ROOT / "config" / "mssgw.toml", home / "etc/mssgw/mssgw.toml")
+        (home / "var/lib/mssgw/mssgw.db").touch()
+        stubs = f"systemctl() {{ :; }}; mssgw() {{ :; }}; install() {{ mkdir {home}/srv/mssgw; }}\n"
+        stubs += "" if copied else "cp() { false; }\n"
+        lines = re.sub(r"(?<=[ \"])/(etc|var/lib|srv)/", rf"{home}/\1/", pasted)
+        subprocess.run(["bash", "-c", stubs + lines], check=False)
+        config = tomllib.loads((home / "etc/mssgw/mssgw.toml").read_text("utf-8"))
+        place = Path(config["gateway"].get("state_dir", home / "var/lib/mssgw"))
+        assert (place / "mssgw.db").exists()
+        assert place.parent.name == ("srv" if copied else "lib")
+        assert (home / "var/lib/mssgw.avant").exists() is copied  # until somebody has seen that all came along
+
+
 def systemctl(verb: str, text: str) -> list[set[str]]:
     """The words of each ``systemctl VERB`` in a text, to the end of its command."""
     return [set(words.split()) for words in re.findall(rf"systemctl {verb} ([^\n`#&|;]+)", text)]
@@ -240,8 +262,12 @@ def test_a_rotation_that_is_refused_leaves_every_key_where_it_is(tmp_path: Path)
             assert sorted(each.read_bytes() for each in home.iterdir()) == [b"before", b"next", b"now"]
 
 
-def test_what_is_restored_is_the_backup_alone(tmp_path: Path) -> None:
-    """SQLite reads a WAL that a crash has left over whatever database lies beside it, another day's too."""
+@pytest.mark.parametrize(("typed_in", "left"), [("backup", "before"), ("", "after")])
+def test_what_is_restored_is_the_backup_alone(tmp_path: Path, typed_in: str, left: str) -> None:
+    """SQLite reads a WAL that a crash has left over whatever database lies beside it, another day's too.
+
+    Typed where no backup lies, the lines leave what there is: the last letters may be in the WAL alone.
+    """
     section = GUIDE.partition("\n## Sauvegarder et restaurer\n")[2]
     block = next(each for each in section.split("```sh\n")[1:] if "hors_service()" in each).partition("```")[0]
     state, backup = tmp_path / "state", tmp_path / "backup"
@@ -254,9 +280,11 @@ def test_what_is_restored_is_the_backup_alone(tmp_path: Path) -> None:
     with closing(sqlite3.connect(backup / "mssgw.db")) as whole, closing(sqlite3.connect(backup / "backup.db")) as copy:
         whole.backup(copy)
     stubs = "systemctl() { :; }; chown() { :; }; systemd-run() { :; }\n"
-    subprocess.run(["bash", "-c", stubs + block.replace("/var/lib/mssgw", str(state))], cwd=backup, check=True)
+    subprocess.run(
+        ["bash", "-c", stubs + block.replace("/var/lib/mssgw", str(state))], cwd=tmp_path / typed_in, check=True
+    )
     with closing(sqlite3.connect(state / "mssgw.db")) as restored:
-        assert restored.execute("SELECT at FROM letters").fetchall() == [("before",)]
+        assert restored.execute("SELECT at FROM letters").fetchall() == [(left,)]
 
 
 def test_every_exit_code_stands_in_the_guide_as_in_the_help() -> None:

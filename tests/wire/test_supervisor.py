@@ -273,6 +273,19 @@ def test_a_worker_that_does_not_leave_is_made_to(tmp_path: Path, diary: Diary) -
     assert diary.has("gateway.worker_killed 1")
 
 
+def test_workers_that_leave_before_a_busy_supervisor_looks_are_no_alarm(tmp_path: Path, diary: Diary) -> None:
+    """systemd and a terminal tell all processes at once to stop; with few cores the supervisor may come last."""
+    with supervised(lambda seat: beat_until_told(seat, tmp_path), diary) as supervising:
+        workers = [pid_of(tmp_path, number) for number in (1, 2)]
+        os.kill(supervising, signal.SIGSTOP)
+        for pid in (supervising, *workers):
+            os.kill(pid, signal.SIGTERM)
+        wait_for(lambda: not any(is_alive(pid) for pid in workers))
+        os.kill(supervising, signal.SIGCONT)
+    assert not diary.has("gateway.worker_died 1")
+    assert not diary.has("gateway.worker_died 2")
+
+
 def test_workers_do_not_outlive_their_supervisor(tmp_path: Path, diary: Diary) -> None:
     """Orphans would hold ports and leases."""
     pid = os.fork()

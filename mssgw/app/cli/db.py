@@ -14,7 +14,6 @@ from mssgw.app.cli.people import operator
 from mssgw.app.office import Office
 
 _SQLITE, _POSTGRES = re.compile(r"sqlite:///.+"), re.compile(r"postgresql(\+psycopg)?://[^/]*/.+")
-_WITH_PASSWORD = re.compile(r"[^/]+//[^/:@]*:[^/]*@.*|.*[?&]password=.*")
 
 
 @click.group()
@@ -49,11 +48,13 @@ def copy(config_path: Path, source: str | None, target: str, keep_source: bool) 
         raise Failure(
             Code.DATA, "db copy: --to: expected postgresql+psycopg://HOST/DATABASE, as in `mssgw db copy --help`"
         )
-    if _WITH_PASSWORD.fullmatch(target):
+    from mssgw.app import config as configuration  # they pull in the database: not for --help
+    from mssgw.app.config.store_checks import holds_password
+
+    if holds_password(target):
         raise Failure(
             Code.DATA, "db copy: --to: expected no password, which `ps` shows: put it into [store] password_file"
         )
-    from mssgw.app import config as configuration  # they pull in the database: not for --help
     from mssgw.app.stores import with_password
     from mssgw.edges.sql.dialects import database
     from mssgw.edges.store_lock import store_lock

@@ -1,12 +1,11 @@
 """``mssgw ins check``: is this a well-formed matricule INS, or patient address?"""
 
-import sys
-
 import click
 
 from mssgw.app.cli import paper
 from mssgw.app.cli.exits import Code
 from mssgw.app.cli.opening import json_option
+from mssgw.app.cli.people import unseen
 from mssgw.core.addresses import Address
 from mssgw.core.bal import PatientSpace
 from mssgw.core.errors import GatewayError, MalformedAddress
@@ -19,7 +18,7 @@ def ins() -> None:
 
 
 @ins.command()
-@click.argument("subject", metavar="ADDRESS|MATRICULE|-")
+@click.argument("subject", metavar="ADDRESS|MATRICULE|-", callback=unseen)
 @click.option(
     "--patient-domain", default=PatientSpace().domain, show_default=True, help="Where patients have mailboxes."
 )
@@ -37,8 +36,7 @@ def check(subject: str, patient_domain: str, as_json: bool) -> None:
       mssgw ins check 177012a12345670@patient.mssante.fr
       mssgw ins check - < numero.txt
     """
-    text = sys.stdin.readline().strip() if subject == "-" else subject.strip()
-    reason, warning = _judge(text, PatientSpace(domain=patient_domain.lower()))
+    reason, warning = _judge(subject.strip(), PatientSpace(domain=patient_domain.lower()))
     if as_json:
         paper.json_line({"valid": reason is None, "reason": reason, "warning": warning})
     elif reason is not None:

@@ -27,8 +27,11 @@ def hash_() -> None:
 
 
 def secret() -> str:
-    """A password from whoever sits there, or the first line of a pipe. Raises UsageError when it is empty."""
-    given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    """A password from whoever sits there, or the next line of a pipe. Raises UsageError when it is empty or no text."""
+    try:
+        given = _asked() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.UsageError("expected text in UTF-8 on standard input", click.get_current_context()) from None
     if not given:
         raise click.UsageError("expected a password that is not empty", click.get_current_context())
     return given

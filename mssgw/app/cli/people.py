@@ -35,16 +35,19 @@ def unseen(context: click.Context, parameter: click.Parameter, given: Any) -> An
     """The callback of what may name a patient: as it was typed, and for each "-" the next line of standard input.
 
     What is typed is seen in `ps`, in the shell's history and in what sudo and systemd-run log. Raises BadParameter
-    when no line comes.
+    when no line comes, or one that is no text.
     """
     if isinstance(given, tuple):
         return tuple(unseen(context, parameter, each) for each in given)
-    if given != "-":
+    if given != "-" or context.resilient_parsing:  # a shell that completes the line asks what may come next
         return given
     if sys.stdin.isatty():
         asked = parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
         click.echo(f"{asked}: ", nl=False, err=True)
-    line = sys.stdin.readline().strip()
+    try:
+        line = sys.stdin.readline().removeprefix("\ufeff").strip()  # a mark that shells of Windows put before it
+    except UnicodeDecodeError:
+        raise click.BadParameter("expected text in UTF-8 on standard input", context, parameter) from None
     if not line:
         raise click.BadParameter("no line on standard input", context, parameter)
     return line

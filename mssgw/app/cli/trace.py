@@ -42,7 +42,7 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
       mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
       mssgw trace 1M8Z7Q4X9TB20KEV --json | jq -r 'select(.event == "summary") | .read // "not read"'
     """
-    entries = apart(await _find(office, subject.strip(), limit))
+    entries = await _find(office, subject.strip(), limit)
     if not entries:
         raise no(f"trace: the journal knows nothing of it{_doubt(subject.strip(), office)}")
     if as_json:
@@ -90,7 +90,7 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
             param_hint="'ID|MESSAGE-ID|ADDRESS|MATRICULE|HASH|-'",
             ctx=click.get_current_context(),
         )
-    found = await desk.trace(spool_id=queue_id(subject), limit=limit)
+    found = await _life(office, queue_id(subject), limit)
     if found or not may_be_alias(subject):
         return found
     return await _lives(office, await desk.trace(alias=subject, limit=limit), limit)
@@ -107,5 +107,11 @@ async def _lives(office: Office, found: Sequence[Entry], limit: int) -> Sequence
     for spool_id in dict.fromkeys(entry.spool_id for entry in found if _of_a_letter(entry)):
         if len(lives) >= limit:
             break
-        lives += await office.desk.trace(spool_id=spool_id, limit=limit - len(lives))
+        lives += await _life(office, spool_id, limit - len(lives))
     return sorted(lives, key=lambda entry: entry.at)
+
+
+async def _life(office: Office, spool_id: str, limit: int) -> Sequence[Entry]:
+    """The last lines of a letter, with patients' addresses as such: what it is stands in its first."""
+    lines = await office.desk.trace(spool_id=spool_id, limit=max(limit, letters.JOURNAL_LIMIT))
+    return apart(lines)[-limit:]

@@ -1,15 +1,19 @@
 """What [store] must hold, and where its state lies. Run like the other checks: see checks.py."""
 
 import os
+import re
 import stat
 from collections.abc import Callable
 from importlib.util import find_spec
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from mssgw.app.config.files import readable
 from mssgw.app.config.model import Gateway, StoreSettings
 from mssgw.app.config.problems import Complaint, Found
 from mssgw.edges.vault import UnusableKey, read_master_key
+
+# As SQLAlchemy takes a URL to pieces: before the host a password goes on to the @, slashes and all.
+_WITH_PASSWORD = re.compile(r"[^:/]+://[^:/]*:[^@]*@|[^?]*\?(?:.*&)?password=")
 
 
 def the_state_directory_can_be_made(gateway: Gateway) -> Found:
@@ -37,18 +41,24 @@ def the_database_is_known(store: StoreSettings) -> Found:
         yield Complaint(("store", "url"), message)
 
 
+def holds_password(url: str) -> bool:
+    """Whether a URL of PostgreSQL has one, before the host or in the query."""
+    return _WITH_PASSWORD.match(url) is not None
+
+
 def _postgres(url: str) -> Found:
     expected = 'expected "postgresql+psycopg://user@host/database"'
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # brackets; its text may quote a password
-        yield Complaint(("store", "url"), expected)
-        return
-    if parts.scheme not in ("postgresql", "postgresql+psycopg") or not parts.path.strip("/"):
-        yield Complaint(("store", "url"), expected)
-    elif parts.password is not None or "password" in parse_qs(parts.query, keep_blank_values=True):
+    if holds_password(url):
         message = 'expected no password here: put it in a file, and password_file = "credential:database-password"'
         yield Complaint(("store", "url"), message)
+        return
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("postgresql", "postgresql+psycopg") and parts.port != 0
+    except ValueError:  # brackets, or a port that is no number: of several hosts each has its own in ?host=
+        known = False
+    if not known or not parts.path.strip("/"):
+        yield Complaint(("store", "url"), expected)
     elif find_spec("psycopg") is None:
         yield Complaint(("store", "url"), "PostgreSQL needs the extra: pip install mssgw[postgres]")
 

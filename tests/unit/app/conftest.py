@@ -30,7 +30,7 @@ def office() -> OfficeDouble:
 def run(office: OfficeDouble) -> Run:
     """Run `mssgw` with these words over the double, not at a terminal."""
 
-    def runs(*words: str, stdin: str | None = None) -> Result:
+    def runs(*words: str, stdin: str | bytes | None = None) -> Result:
         result = CliRunner().invoke(main, words, obj=office.open, input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         return result

@@ -53,7 +53,7 @@ def test_who_closed_standard_input_has_given_nothing():
         subprocess.run(["sh", "-c", f'exec "$@" {given}', "sh", *command], timeout=30, check=False, capture_output=True)
         for given in ("<&-", "</dev/null")
     ]
-    assert told[0].returncode == told[1].returncode == exits.Code.NO
+    assert told[0].returncode == told[1].returncode == exits.Code.USAGE
     assert told[0].stderr == told[1].stderr
 
 
@@ -458,6 +458,7 @@ def test_key_rotate_works_alone_with_a_proper_key(office, run, tmp_path):
         (("--to", "sqlite:////tmp/new.db"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr"), TO),
         (("--to", "postgresql+psycopg://moi:secret@db.chu.fr/mssgw"), WITH_PASSWORD),
+        (("--to", "postgresql+psycopg://moi:sec/ret@db.chu.fr/mssgw"), WITH_PASSWORD),
         (("--to", "postgresql+psycopg://moi@db.chu.fr/mssgw?sslmode=require&password=secret"), WITH_PASSWORD),
         (("--from", "zut", "--to", "postgresql://db/mssgw"), "--from: expected sqlite:////var/lib/mssgw/mssgw.db"),
     ],

@@ -1,9 +1,13 @@
 """A patient is named on standard input where "-" stands for him: `ps`, histories and sudo's log show arguments."""
 
+import io
+import re
+import sys
 from collections.abc import Iterator
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from mssgw.app.cli import main
 from mssgw.app.cli.people import unseen
@@ -61,13 +65,35 @@ def test_where_no_line_comes_the_argument_is_named(office, run, stdin):
     assert "conversation block: Invalid value for 'PATIENT': no line on standard input" in refused.stderr
 
 
+@pytest.mark.parametrize("words", [("conversation", "show", "-", DOCTOR), ("ins", "check", "-")])
+def test_a_line_that_windows_wrote_is_read_as_any_other(office, run, words):
+    """Its shells put a mark before what they pipe, which nobody sees."""
+    office.pairs[a_pair()] = State.OPEN, EARLIER
+    assert run(*words, stdin=f"\ufeff{MATRICULE}\r\n").exit_code == 0
+
+
+@pytest.mark.parametrize("words", [("conversation", "block", "-"), ("ins", "check", "-"), ("password", "hash")])
+def test_a_line_that_is_no_text_is_the_argument_that_is_wrong(office, run, words):
+    """Not an error of ours: it may come from a file in the character set of Windows, or from no text file at all."""
+    refused = run(*words, stdin=b"\xe9ric@fai.example\n")
+    assert (refused.exit_code, refused.stdout, office.blocked) == (64, "", set())
+    assert "expected text in UTF-8 on standard input" in refused.stderr
+
+
+def test_a_shell_that_completes_a_line_waits_for_nobody(monkeypatch):
+    typed = io.StringIO("what is typed next\n")
+    monkeypatch.setattr(sys, "stdin", typed)
+    found = ShellComplete(main, {}, "mssgw", "_MSSGW_COMPLETE").get_completions(["trace", "-"], "--js")
+    assert ([each.value for each in found], typed.tell()) == (["--json"], 0)
+
+
 def test_whatever_may_name_a_patient_may_be_a_dash():
-    """Patients are meant by these words in the usage of a command; `ins check` reads its dash by itself."""
+    """Patients are meant by these words in the usage of a command. All ask for the line at a terminal."""
     named = [
         f"{path} {parameter.name}"
         for path, command in commands(main, "mssgw")
         for parameter in command.params
-        if (parameter.metavar or "") in ("PATIENT", "MATRICULE") or "MESSAGE-ID" in (parameter.metavar or "")
+        if re.search(r"PATIENT|MATRICULE|MESSAGE-ID", parameter.metavar or "")
         if parameter.callback is not unseen
     ]
     assert named == ["mssgw cda new matricule"]  # of nobody: it makes documents for tests

@@ -171,6 +171,20 @@ MISTAKES = [
     ),
     (
         'state_dir = "state"',
+        'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me:sec/ret@db/mssgw"',
+        5,
+        "store.url",
+        "no password here",
+    ),
+    (
+        'state_dir = "state"',
+        'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me@db1:5432,db2:5432/mssgw"',
+        5,
+        "store.url",
+        "user@host/database",
+    ),
+    (
+        'state_dir = "state"',
         'state_dir = "state"\n[store]\nurl = "postgresql+psycopg://me@db/mssgw?sslmode=verify-full&password=secret"',
         5,
         "store.url",
