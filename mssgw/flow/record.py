@@ -6,7 +6,7 @@ from datetime import datetime
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Party
 from mssgw.core.closing import ON_SEND
-from mssgw.core.conversation import Event
+from mssgw.core.conversation import Event, Pair
 from mssgw.core.conversation import State as PairState
 from mssgw.core.delivery import Delivery, State
 from mssgw.core.envelope import Envelope, Notify
@@ -117,6 +117,8 @@ def closed_on_send(spool_id: str, facts: Facts, verdict: Admit | Hold, now: date
     if facts.head is None or facts.head.closes or not closing:
         return ()
     closed = {exchange.pair for exchange in facts.exchanges if exchange.conversation.state is PairState.CLOSED}
+    signed = (exchange.pair.patient for exchange in facts.exchanges if exchange.pair and exchange.author_closed)
+    closed |= {Pair(patient, author) for patient in signed for author in facts.head.from_}
     pairs = (move.pair for move in verdict.moves if move.event is Event.PROFESSIONAL_CLOSED)
     event = JournalEvent.CONVERSATION
     return tuple(
