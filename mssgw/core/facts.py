@@ -43,7 +43,8 @@ class Exchange:
     ``receipt_due``: the MDN at hand answers a letter relayed to that patient which asked this recipient to be told,
     and no receipt was seen for it yet (SD-4). ``account``: what an earlier notice said of this patient.
     ``bal``: as configured, as set by hand, or as the directory has it when a patient writes; ``directory_unusable``:
-    that could not be known, for the directory is missing or too old.
+    that could not be known, for the directory is missing or too old. ``author_closed``: the exchange of who signs the
+    letter, in From:, is closed.
     """
 
     forward_path: ForwardPath
@@ -57,6 +58,7 @@ class Exchange:
     receipt_due: bool = False
     account: AccountState | None = None
     directory_unusable: bool = False
+    author_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

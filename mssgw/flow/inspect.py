@@ -6,7 +6,7 @@ from datetime import datetime
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, Party
 from mssgw.core.clients import Client
-from mssgw.core.conversation import Pair
+from mssgw.core.conversation import Pair, State
 from mssgw.core.directory import judged
 from mssgw.core.envelope import Envelope, ForwardPath
 from mssgw.core.facts import Exchange, Facts
@@ -175,13 +175,15 @@ def _informed(exchange: Exchange, known: dict[Pair, Known], author: Address | No
     if exchange.pair is None:
         return exchange
     about = known[exchange.pair]
-    blocked = any(known[pair].conversation.blocked for pair in _pairs(exchange, author))  # req: SD-12
+    conversations = [known[pair].conversation for pair in _pairs(exchange, author)]
+    blocked = any(each.blocked for each in conversations)  # req: SD-12
     return replace(
         exchange,
         conversation=replace(about.conversation, blocked=blocked),
         in_closed_thread=about.in_closed_thread,
         receipt_due=about.receipt_due,
         account=about.account,
+        author_closed=any(each.state is State.CLOSED for each in conversations[1:]),
     )
 
 

@@ -126,6 +126,8 @@ def closed_on_send(spool_id: str, facts: Facts, verdict: Admit | Hold, now: date
     if facts.head is None or facts.head.closes or not closing:
         return ()
     closed = {exchange.pair for exchange in facts.exchanges if exchange.conversation.state is PairState.CLOSED}
+    signed = (exchange.pair.patient for exchange in facts.exchanges if exchange.pair and exchange.author_closed)
+    closed |= {Pair(patient, author) for patient in signed for author in facts.head.from_}
     pairs = (move.pair for move in verdict.moves if move.event is Event.PROFESSIONAL_CLOSED)
     event = JournalEvent.CONVERSATION
     return tuple(

@@ -17,7 +17,8 @@ from mssgw.formats.magic import holds_a_mac_file
 from mssgw.formats.parts import Octets, Part
 from mssgw.formats.wire import unstuffed
 
-_DELIMITER = re.compile(rb"^--[^\r\n]", re.M)
+_DELIMITER = re.compile(rb"^--[^\r\n]", re.M)  # whatever the boundary
+_ODDLY_NAMED = re.compile(r"[\\(*]|[^\t -~]|boundary.*boundary", re.I)  # in a type: readers may differ in the boundary
 _UU = frozenset({"x-uuencode", "uuencode", "x-uue", "uue"})
 _OF_A_MAC = frozenset(
     f"application/{each}"
@@ -101,7 +102,7 @@ class Attachment:
             yield Item(names=names, media_type=media_type, readings=())
             return
         plain = unstuffed(octets)
-        if self._part.names_a_boundary and _DELIMITER.search(plain):
+        if self._part.names_a_boundary and _delimiter(self._part).search(plain):
             yield Item(names=(), media_type=TAKEN_APART, readings=(plain,))
         files = list(uuencode.files(plain, whole=True)) if encoding in _UU else []
         for name, each in files:
@@ -152,6 +153,17 @@ class Attachments:
     def offer(self, part: Part) -> Attachment:
         self.kept.append(Attachment(part))
         return self.kept[-1]
+
+
+def _delimiter(part: Part) -> re.Pattern[bytes]:
+    """How a line begins that is a delimiter for programs which take apart whatever names a boundary. Outlook leaves it
+    in the type of a text that it made of a report, and begins lines with dashes."""
+    kind = part.kind
+    is_odd = kind.doubtful or _ODDLY_NAMED.search(part.header.first("content-type"))
+    boundary = b"" if is_odd else kind.short_boundary or kind.boundary or b""
+    surely_read = re.match(rb"[^ ;]*", boundary)
+    assert surely_read is not None
+    return re.compile(rb"^--" + re.escape(surely_read[0]), re.M) if surely_read[0] else _DELIMITER
 
 
 def _told(readings: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -21,10 +21,10 @@ def readings(octets: bytes) -> tuple[bytes, ...]:
     break.
     """
     plain = binascii.a2b_qp(octets)
-    forms = [WHITE_AFTER_SOFT_BREAK.sub(b"=\r\n", octets)]
+    forms = [_replaced(WHITE_AFTER_SOFT_BREAK, b"=\r\n", octets)]
     if is_doubtful(octets, plain):
         forms += [*map(_as_itself, dict.fromkeys((forms[0], octets))), _in_threes(octets)]
-        forms.append(_as_itself(_SOFT_BREAK.sub(b"", octets)))
+        forms.append(_as_itself(_replaced(_SOFT_BREAK, b"", octets)))
     return tuple(dict.fromkeys((*map(binascii.a2b_qp, forms), plain)))
 
 
@@ -38,11 +38,15 @@ def is_doubtful(encoded: bytes, plain: bytes) -> bool:
 
 
 def _as_itself(octets: bytes) -> bytes:
+    return _replaced(_STRAY, b"=3D", octets)
+
+
+def _replaced(sign: re.Pattern[bytes], by: bytes, octets: bytes) -> bytes:
     pieces, at = [], 0
     while at < len(octets):
         end = octets.find(b"=", at + _PIECE)  # before one, nothing is cut in two
         end = end if end >= 0 else len(octets)
-        pieces.append(_STRAY.sub(b"=3D", octets[at:end]))
+        pieces.append(sign.sub(by, octets[at:end]))
         at = end
     return b"".join(pieces)
 

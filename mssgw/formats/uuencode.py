@@ -9,6 +9,7 @@ from mssgw.formats import b64, watch
 _MOST_FILES = 500  # in one part
 _MOST_READ = 4  # times the octets of a part: files that begin within others are read again
 _READ_ANYWAY = 200_000  # octets: in a short text many lines may begin like files
+_MOST_LINES = 500_000  # in one part, and read of its files: each takes time. Ten megabytes of full ones are 170,000
 _BEGIN = re.compile(rb"^" + watch.BEGIN + rb"[ \t]([^\n]*)$", re.M)
 # In a part said to be in uuencode: without a name too, and whatever stands where the mode should.
 _BEGIN_OF_PART = re.compile(rb"^begin(-base64)?[ \t]*[^ \t\n]*(?:[ \t]([^\n]*))?$", re.M)
@@ -31,8 +32,9 @@ def files(text: bytes, *, whole: bool = False) -> Iterator[tuple[str, tuple[byte
     One without readings comes last when they are too many, or together too much.
     """
     left = max(_MOST_READ * len(text), _READ_ANYWAY)
+    lines = _MOST_LINES if text.count(b"\n") <= _MOST_LINES else -1
     for number, begin in enumerate((_BEGIN_OF_PART if whole else _BEGIN).finditer(text)):
-        if number == _MOST_FILES or left < 0:
+        if number == _MOST_FILES or left < 0 or lines < 0:
             yield "", ()
             return
         name = (begin[2] or b"").decode("utf-8", "replace").strip().rstrip(". ").strip().lower()
@@ -43,7 +45,7 @@ def files(text: bytes, *, whole: bool = False) -> Iterator[tuple[str, tuple[byte
             readings = b64.readings(text[at:end])
         else:
             end, readings = _uu_lines(text, at + 1)
-        left -= end - at
+        left, lines = left - (end - at), lines - text.count(b"\n", at, end)
         yield name, readings
 
 

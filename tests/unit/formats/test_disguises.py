@@ -203,7 +203,13 @@ DISGUISES: dict[str, Callable[[], bytes]] = {
     },
     **{
         f"parts in {kind}": partial(part, b"--p\n" + FILE + b"--p--\n", kind, encoding="7bit")
-        for kind in ("text/plain; boundary=p", 'application/x-foo; Boundary="p"', "ultipart/mixed; boundary*=utf-8''p")
+        for kind in (
+            *("text/plain; boundary=p", 'application/x-foo; Boundary="p"', "ultipart/mixed; boundary*=utf-8''p"),
+            *("text/plain; boundary=p/q", 'text/plain; boundary="p q"', 'text/plain; boundary="p;q"'),
+            *("text/plain; boundary=(q)p", "text/plain; boundary*0=p; boundary*1=q", "text/plain; boundary=\\p"),
+            *("text/plain; x-boundary=p; boundary=q", "text/plain; boundary=q; boundary=p"),
+            'text/plain; boundary=" p"',
+        )
     },
     "a letter that speaks of PDF": lambda: part(b"Subject: %PDF-\n" + INNER, 'application/octet-stream; name="a.eml"'),
     "a letter in damaged base64": lambda: part(b"!" + base64.encodebytes(INNER), "message/rfc822", encoding="BASE64 "),
@@ -612,6 +618,11 @@ HONEST: dict[str, Callable[[], bytes]] = {
     ),
     "a type that names a boundary": lambda: part(
         b"--p\nContent-Type: text/plain\n\nBonjour\n--p--\n", 'text/plain; boundary="p"', encoding="7bit"
+    ),
+    "a report that Outlook forwards": lambda: part(
+        b"IHE_XDM.zip n'est pas parti.\n\n-----Message d'origine-----\nDe : Serveur de messagerie\n-- \nDr A\n",
+        'text/plain;\n\treport-type=delivery-status;\n\tboundary="ED106133145.1209879010/mx.example"',
+        encoding="7bit",
     ),
     "lines that begin like files": lambda: part(
         b"begin 2 weeks after the first dose.\nTake the pill every day at noon, and drink a lot of water with it.\n"

@@ -21,6 +21,7 @@ from mssgw.formats.judging import MAX_DEPTH, judge_file, judge_letter
 from mssgw.formats.mime import Scanner
 from mssgw.formats.wire import to_wire
 from tests.clinical_letters import archive, order
+from tests.watchdog import watchdog
 from tests.zips import zipped
 
 JEANNE, LUCIE = "279035121518989", "288112B98765431"
@@ -250,6 +251,17 @@ def test_files_in_uuencode_within_each_other_are_read_within_bounds_and_then_ref
     text = b"begin-base64 644 x\n" * 400 + (b"QUJD" * 19 + b"\n") * 3_000
     assert rules(judged(part(text, "text/plain", encoding="7bit"))) == {"GRD-LET-001"}
     assert sum(read) <= 6 * len(text)
+
+
+@pytest.mark.parametrize(("begin", "encoding"), [(b"begin\n", "x-uuencode"), (b"begin 644 x\n", "7bit")])
+@pytest.mark.parametrize("line", [b"\n", b"!!\n"])
+def test_a_file_in_uuencode_of_millions_of_short_lines_is_refused_unread(
+    begin: bytes, encoding: str, line: bytes
+) -> None:
+    """Each line takes its time, and an empty one is one of zeros for some: it took ten seconds and two gigabytes."""
+    text = begin * 4 + line * 3_000_000 + b"end\n"
+    with watchdog("uuencode"):
+        assert rules(judged(part(text, "text/plain", encoding=encoding))) == {"GRD-LET-001"}
 
 
 # --- not found ----------------------------------------------------------------------------------------------------

@@ -38,9 +38,10 @@ def test_what_is_long_is_read_like_what_is_short(encoded, read):
     assert b"." + read * 100_000 in readings(b"." + encoded * 100_000)
 
 
-def test_what_encodes_nothing_takes_little_memory():
+@pytest.mark.parametrize("line", [b"=x", b"=a=\r\n", b"abc=\r\n", b"abc= \r\n"])
+def test_what_encodes_nothing_takes_little_memory(line):
     """Some times its own size, not a hundred: a validator has none for that."""
-    hostile = b"=x" * 1_000_000
+    hostile = b"=x=y" + line * (2_000_000 // len(line))
     tracemalloc.start()
     try:
         readings(hostile)
