@@ -15,6 +15,7 @@ _PLAIN_TYPE = re.compile(r"[!#$%&'*+.0-9A-Z^_`a-z{|}~-]+/[!#$%&'*+.0-9A-Z^_`a-z{
 _TAKEN_APART = re.compile(r"=\?|.*(?:multipart|message\s*(?:/|\Z)|x-sun-attachment)", re.S)
 # White space for us, part of a name or a value for others: these find no boundary, and show what is before the parts.
 _ODD_BLANK = re.compile(r"[^\S \t]")
+_NOTHING_BETWEEN = re.compile(r";\s*;")
 _TOKEN = re.compile(r"\s*([^\s;/\"]*)\s*")
 # Unquoted values may hold what RFC 2045 would have quoted (=, /, ?, :): every reader takes them up to the semicolon.
 # Possessive: around an empty value two runs of white space meet, which could be shared out in n ways each in n steps.
@@ -30,7 +31,8 @@ class Parameters:
     """``value`` in lower case ("text/plain", "attachment"); parameters by lower-case name.
 
     ``doubtful``: what another reader may read differently: junk between parameters, a parameter given twice, a quoted
-    string that never ends; sections that do not count 0, 1, 2; in a multipart a comment or a backslash.
+    string that never ends; sections that do not count 0, 1, 2; in a multipart a comment, a backslash or an empty
+    parameter (";;"), by which JavaMail finds no boundary and shows what stands before the parts.
     ``unquoted``: the boundary, or a section of it, stands without quotes.
     """
 
@@ -77,7 +79,7 @@ def content_type(text: str) -> Parameters:
     if kind is None:
         return Parameters("text/plain")
     read = _with_parameters(f"{kind[1]}/{kind[2]}".lower(), plain, kind.end())
-    is_odd = plain != text or "\\" in text or _ODD_BLANK.search(text) is not None
+    is_odd = plain != text or "\\" in text or any(each.search(text) for each in (_ODD_BLANK, _NOTHING_BETWEEN))
     return replace(read, doubtful=True) if read.multipart and is_odd else read
 
 
@@ -102,7 +104,7 @@ def _with_parameters(value: str, text: str, at: int) -> Parameters:
             break
         found = _PARAMETER.match(text, at + 1) if text[at] == ";" else None
         if found is None:
-            # An empty parameter (";;" or a last ";") is no doubt; anything else is, and is jumped over.
+            # An empty parameter (";;" or a last ";") is no doubt of its own; anything else is, and is jumped over.
             end = text.find(";", at + 1)
             end = len(text) if end < 0 else end
             doubtful = doubtful or text[at] != ";" or bool(text[at + 1 : end].strip())

@@ -98,6 +98,14 @@ def test_base64_has_no_line_like_their_delimiters():
     assert read(short("a slash", text=hidden % b"--b")).unreadable == ()
 
 
+@pytest.mark.parametrize("field", ["mixed;; boundary=b", "mixed; ;boundary=b", "mixed; boundary=b;;charset=utf-8"])
+def test_an_empty_parameter_of_a_multipart_is_refused(field):
+    """JavaMail then finds no boundary, and shows a document that stands before the parts."""
+    body = b"<ClinicalDocument/>\r\n--b\r\n\r\nBonjour\r\n--b--\r\n"
+    assert read(letter(f"Content-Type: multipart/{field}", body=body)).unreadable == (Unreadable.BAD_BOUNDARY,)
+    assert read(letter("Content-Type: multipart/mixed; boundary=b; ", body=body)).unreadable == ()
+
+
 def test_what_follows_the_end_may_be_a_document():
     """Readers that see no end there show it as a text."""
     assert read(short("a slash", epilogue=b"\r\n<ClinicalDocument/>\r\n")).may_hold_documents
