@@ -19,7 +19,7 @@ class JournalEvent(StrEnum):
     # A notice went to the sender, or a word to the patient's ordinary address; ``detail`` is its queue id behind
     # what it was: failure, delay or success, the AccountState, or new-message.
     NOTIFIED = "notified"
-    READ = "read"  # a receipt answers this letter; ``detail`` is its disposition
+    READ = "read"  # a receipt answers this letter; ``detail`` is its Mdn.outcome
     ACCOUNT = "account"  # a notice of Mon espace santé answers this letter; ``detail`` is the AccountState
     RELEASED = "released"
     ANNOUNCED = "announced"  # the readers of a mailbox were told which letters will be deleted there, and when (TRC-3)

@@ -10,6 +10,7 @@ from mssgw.core.report import Carried
 # As we read, write and configure them: nothing of these forms can begin another line of a header.
 PRODUCT = re.compile(r"[!-~](?:[ -~]{0,98}[!-~])?")  # a reference of X-MSS-NIL.  req: FMT-9
 CODE = re.compile(r"[A-Za-z0-9._-]{1,32}")  # of a document, in X-MSS-CODECDA.  req: FMT-11
+_SHORT_NUMBER = re.compile(r"[0-9]{1,4}")
 
 
 class Fin(StrEnum):
@@ -55,6 +56,14 @@ class Mdn:
     original_message_id: str | None
     disposition: str
     error: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """For the journal: "displayed", or "processed/902" for a failure. A code that is no short number is "error":
+        a peer may write anything there, a matricule too."""
+        if self.error is None:
+            return self.disposition
+        return f"{self.disposition}/{self.error if _SHORT_NUMBER.fullmatch(self.error) else 'error'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

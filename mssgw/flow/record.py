@@ -84,7 +84,7 @@ def receipt_seen(facts: Facts) -> ReceiptSeen | None:
     return ReceiptSeen(
         patient=facts.sender,
         original_message_id=head.mdn.original_message_id,
-        disposition=head.mdn.disposition,
+        disposition=head.mdn.outcome,
         told=tuple(due),
     )
 

@@ -30,7 +30,7 @@ class Letter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptSeen:
-    """An MDN that answers a letter: counts once per letter and patient (SD-4).
+    """An MDN that answers a letter: counts once per letter and patient (SD-4). ``disposition``: Mdn.outcome.
 
     ``told``: it answers those letters only that asked for one of these; none: any. Who writes a letter under another's
     Message-ID must not use up the receipt of that one.

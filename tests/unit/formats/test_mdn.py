@@ -68,6 +68,23 @@ def test_both_grammars_of_disposition_are_read(disposition, kind, error):
     assert (mdn.disposition, mdn.error) == (kind, error)
 
 
+@pytest.mark.parametrize(
+    ("disposition", "outcome"),
+    [
+        ("processed", "processed"),
+        ("processed/Error: 902^Patient inconnu", "processed/902"),
+        ("processed/error", "processed/error"),
+        ("processed/Error: 279035121518989^Patient inconnu", "processed/error"),
+        ("displayed/error", "displayed/error"),
+    ],
+)
+def test_the_journal_is_told_of_a_failure_with_a_short_number_only(disposition, outcome):
+    """MDN-7: a peer may write a matricule where the code should be."""
+    mdn = read_mdn(f"Disposition: automatic-action/MDN-sent-automatically; {disposition}\r\n".encode())
+    assert mdn is not None
+    assert mdn.outcome == outcome
+
+
 @pytest.mark.parametrize("content", [b"", b"Disposition: displayed", b"Disposition: a/b;", b"x"])
 def test_without_a_readable_disposition_there_is_no_receipt(content):
     assert read_mdn(content) is None
