@@ -17,10 +17,13 @@ class PrivateAddress(Address):
         return cls(text=address.text, key=address.key, domain=address.domain)
 
 
-def apart(entries: Iterable[Entry]) -> list[Entry]:
-    """The lines, with patients' ordinary addresses as such: those of the words that something waits for them."""
+def apart(entries: Iterable[Entry], others: Iterable[Entry] = ()) -> list[Entry]:
+    """The lines, with patients' ordinary addresses as such: those of the words that something waits for them.
+
+    ``others``: more lines of the same letters, where the first is not among ``entries``, which tells of a word.
+    """
     told = list(entries)
-    words = {entry.spool_id for entry in told if entry.detail == PATIENTS_HEAR}
+    words = {entry.spool_id for entry in (*told, *others) if entry.detail == PATIENTS_HEAR}
     return [
         replace(entry, recipient=PrivateAddress.of(entry.recipient))
         if entry.recipient is not None and entry.spool_id in words

@@ -13,9 +13,11 @@ from mssgw.app.cli.people import is_queue_id, looks_like_matricule, may_be_alias
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.errors import MalformedMatricule
-from mssgw.core.journal import THE_DIRECTORY, THE_PATIENTS, WHITE_LIST, Entry
+from mssgw.core.journal import THE_DIRECTORY, THE_PATIENTS, WHITE_LIST, Entry, JournalEvent
 from mssgw.core.passage import passages
 
+_FIRST = frozenset({JournalEvent.ACCEPTED, JournalEvent.HELD, JournalEvent.REFUSED})  # line of a letter
+_EVERY_LINE = 1_000_000  # of one letter
 _NO_LETTERS = (WHITE_LIST, THE_DIRECTORY, THE_PATIENTS)  # stand for a queue id in lines about something else
 
 
@@ -42,7 +44,8 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
       mssgw trace 279035121518989 --json | jq -r 'select(.event == "refused") | .at'
       mssgw trace 1M8Z7Q4X9TB20KEV --json | jq -r 'select(.event == "summary") | .read // "not read"'
     """
-    entries = apart(await _find(office, subject.strip(), limit))
+    found = await _find(office, subject.strip(), limit)
+    entries = apart(found, await _cut_short(office, found))
     if not entries:
         raise no(f"trace: the journal knows nothing of it{_doubt(subject.strip(), office)}")
     if as_json:
@@ -99,6 +102,13 @@ async def _find(office: Office, subject: str, limit: int) -> Sequence[Entry]:
 def _of_a_letter(entry: Entry) -> bool:
     """Not of the directory, the registry of patients or a white list: what became of others there is another story."""
     return entry.spool_id not in ("", *_NO_LETTERS)
+
+
+async def _cut_short(office: Office, found: Sequence[Entry]) -> Sequence[Entry]:
+    """All lines of the letters whose first one the limit left out."""
+    begun = {entry.spool_id for entry in found if entry.event in _FIRST and not entry.operator}
+    cut = {entry.spool_id for entry in found if _of_a_letter(entry)} - begun
+    return [entry for spool_id in cut for entry in await office.desk.trace(spool_id=spool_id, limit=_EVERY_LINE)]
 
 
 async def _lives(office: Office, found: Sequence[Entry], limit: int) -> Sequence[Entry]:

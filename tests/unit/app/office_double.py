@@ -207,7 +207,7 @@ class OfficeDouble:
             and message_id in (None, entry.message_id)
             and (address is None or address in (entry.sender, entry.recipient))
             and (alias is None or (alias == ALIAS and entry.recipient == Address.parse(PATIENT)))
-        ][:limit]
+        ][-limit:]
 
     async def mend(self, *, operator: str, now: datetime) -> int:
         self.entries.append(an_entry(JournalEvent.HELD, ID, operator=operator))

@@ -353,6 +353,10 @@ def test_trace_of_a_mailbox_brings_no_lines_about_others(office, run_json, about
     assert len(run_json("trace", about)) == 3
 
 
+LAST = ("trace", ID, "--limit", "1")  # without the line that tells what kind of letter it was
+LAST_OF_SOME = ("trace", "anne.becfigue@fai.example", "--limit", "1")
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_the_ordinary_address_of_a_patient_is_masked_as_his_matricule_is(office, run, as_json):
     """His letter's trace names the word that something waits, and that one's would name him."""
@@ -362,7 +366,7 @@ def test_the_ordinary_address_of_a_patient_is_masked_as_his_matricule_is(office,
     office.stored[ID] = to(office.stored[ID], ordinary)
     office.entries[-1] = replace(office.entries[-1], recipient=ordinary, detail=PATIENTS_HEAR)
     office.entries.append(an_entry(JournalEvent.DELIVERED, recipient=ordinary, detail="attempt-1"))
-    for words in (("trace", ID), ("trace", ordinary.text), ("explain", ID), ("queue", "list")):
+    for words in (("trace", ID), ("trace", ordinary.text), ("explain", ID), ("queue", "list"), LAST, LAST_OF_SOME):
         told = run(*words, *as_json).stdout
         assert "becfigue" not in told, words
         assert ("***@fai.example" in told) is (words != ("queue", "list") or bool(as_json)), words
