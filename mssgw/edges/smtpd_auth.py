@@ -6,6 +6,7 @@ import contextlib
 from base64 import b64decode
 
 from mssgw.core.envelope import Role
+from mssgw.core.errors import GatewayError
 from mssgw.core.replies import Reply
 from mssgw.edges import smtpd_replies as say
 from mssgw.edges.smtpd_tls import TlsDialogue
@@ -20,6 +21,12 @@ AUTH_NEEDS_TLS = Reply(538, "5.7.11", "AUTH demande TLS")
 NO_AUTH = Reply(502, "5.5.1", "AUTH n'est pas offert ici")
 LOGIN_CHANGED = Reply(421, "4.7.0", "Ce login a change depuis l'authentification, reconnectez-vous")
 TOO_MANY_FAILURES = Reply(421, "4.7.0", "Trop d'echecs d'authentification")
+
+
+class AnswerTooLong(GatewayError):
+    """What came for a challenge does not fit in a line (RFC 4954 section 4)."""
+
+    reply = Reply(500, "5.5.6", "Reponse d'authentification trop longue")
 
 
 class AuthDialogue(TlsDialogue):
@@ -109,7 +116,11 @@ class AuthDialogue(TlsDialogue):
 
     async def _ask(self, challenge: bytes) -> str | None:
         await self.push(b"334 " + challenge)
-        line = await self.lines.readuntil()
+        try:
+            line = await self.lines.readuntil()
+        except asyncio.LimitOverrunError:
+            await self.lines.skip_line()
+            raise AnswerTooLong from None
         return _decoded(line.strip().decode("ascii", "replace"))
 
     async def _log_in(self, login: str, password: str) -> None:

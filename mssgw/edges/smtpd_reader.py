@@ -75,6 +75,17 @@ class CommandReader(asyncio.StreamReader):
             raise ConnectionResetError
         raise MalformedCommand
 
+    async def skip_line(self) -> None:
+        """Pass over a line that is too long, up to its end."""
+        while True:
+            try:
+                await super().readuntil()
+                return
+            except asyncio.LimitOverrunError as error:
+                await self.read(error.consumed)
+            except asyncio.IncompleteReadError:
+                raise ConnectionResetError from None
+
     async def _let_others(self) -> None:
         """Let the other connections have their turn when this one has had enough of it."""
         self._in_a_row += 1

@@ -228,6 +228,18 @@ async def test_credentials_that_cannot_be_read_are_a_refusal(ours, trust, argume
         assert await peer.ask("NOOP") == "250 2.0.0 OK"
 
 
+@pytest.mark.parametrize("length", [20_000, 400_000])
+async def test_a_password_too_long_for_a_line_is_a_refusal_and_no_defect_of_ours(ours, trust, length):
+    """Anybody may send one: each was an error in the log, and an alarm at night."""
+    with capture_logs() as logs:
+        async with house(tls=TlsMode.IMPLICIT, context=ours, auth=True) as home:
+            peer = await home.meet(trust)
+            assert (await peer.ask("AUTH LOGIN bWFyaWU=")).startswith("334 ")
+            assert (await peer.ask("A" * length))[:9] == "500 5.5.6"
+            assert await peer.ask("NOOP") == "250 2.0.0 OK"
+    assert "smtp.error" not in {line["event"] for line in logs}
+
+
 async def test_a_wrong_password_is_refused_and_the_third_ends_the_connection(ours, trust):
     """No login and no password reaches the log."""
     with capture_logs() as logs:

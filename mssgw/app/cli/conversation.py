@@ -70,7 +70,7 @@ async def list_(
 @PATIENT
 @ANY_BAL
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines of the journal."
+    "--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many lines, the last ones."
 )
 @json_option
 @at_the_office()
@@ -101,12 +101,12 @@ async def show(office: Office, patient_text: str, bal_text: str | None, limit: i
     if not rows and not entries:
         raise no("conversation show: nothing is known of this patient" + (" and this mailbox" if bal else ""))
     if as_json:
-        told = [letters.entry_json(entry) for entry in entries[:limit]]
+        told = [letters.entry_json(entry) for entry in entries[-limit:]]
         paper.json_line({"conversations": [pairs.as_json(row) for row in rows], "journal": told}, full=True)
     else:
-        pairs.print_known(rows, entries[:limit])
+        pairs.print_known(rows, entries[-limit:])
     if len(entries) > limit or len(journal) >= most:
-        click.echo(f"the journal stopped at {len(entries[:limit])} lines; see --limit", err=True)
+        click.echo(f"the journal stopped at {len(entries[-limit:])} lines; see --limit", err=True)
 
 
 @conversation.command()

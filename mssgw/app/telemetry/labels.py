@@ -43,6 +43,7 @@ SMTP_REFUSALS: Mapping[str, str] = {
     "452 4.5.3": "too-many-recipients",
     "454 4.7.0": "authentication-unavailable",
     "500 5.5.2": "bad-command",
+    "500 5.5.6": "bad-command",
     "501 5.5.2": "bad-command",
     "501 5.5.4": "bad-command",
     "502 5.5.1": "bad-command",

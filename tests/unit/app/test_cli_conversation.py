@@ -53,14 +53,15 @@ def test_show_tells_state_opposition_and_journal_of_the_pair(office, run, run_js
 
 
 def test_show_stops_at_a_limit_and_says_so(office, run, run_json):
-    """After a burst the journal of one patient has thousands of lines."""
+    """After a burst the journal of one patient has thousands of lines; what happened last is what is asked for."""
     office.entries += [an_entry(JournalEvent.CONVERSATION, "", operator=f"op{n}") for n in range(3)]
     shown = run("conversation", "show", MATRICULE, "--limit", "2")
-    assert "op1" in shown.stdout
-    assert "op2" not in shown.stdout
+    assert "op2" in shown.stdout
+    assert "op0" not in shown.stdout
     assert "stopped at 2 lines; see --limit" in shown.stderr
     assert "stopped" not in run("conversation", "show", MATRICULE, "--limit", "3").stderr
-    assert len(run_json("conversation", "show", MATRICULE, DOCTOR, "--limit", "2")[0]["journal"]) == 2
+    told = run_json("conversation", "show", MATRICULE, DOCTOR, "--limit", "2")[0]["journal"]
+    assert [line["operator"] for line in told] == ["op1", "op2"]
     office.entries *= 400
     assert run("conversation", "show", MATRICULE).stdout.count("operator op") == 1000
 
