@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from mssgw.app.config import Config
 from mssgw.app.ourselves import Ourselves
 from mssgw.app.reloading import Ready
 from mssgw.edges.identity import POLL, Ending, Endings, in_file
@@ -34,6 +35,7 @@ class Vigil:
         self._ready, self._clock, self._renewed, self._telemetry = ready, clock, renewed, aloud
         self._ourselves = ourselves
         self._endings, self._next_look = Endings(aloud), 0.0
+        self._looked_at: Config | None = None
         self._failing: set[str] = set()
 
     async def run(self) -> None:
@@ -60,10 +62,10 @@ class Vigil:
             self._renewed()
 
     async def _look_at_the_dates(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_look:
-            self._next_look = now + ENDINGS
-            self._endings.look(await asyncio.to_thread(_in_use, self._ready()), self._clock.now())
+        now, ready = asyncio.get_running_loop().time(), self._ready()
+        if now >= self._next_look or ready.config is not self._looked_at:  # a reload may bring one that has ended
+            self._next_look, self._looked_at = now + ENDINGS, ready.config
+            self._endings.look(await asyncio.to_thread(_in_use, ready), self._clock.now())
 
     async def _look_at_ourselves(self) -> None:
         if self._ourselves is not None:

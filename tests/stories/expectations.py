@@ -33,26 +33,27 @@ async def check(world: World, expect: dict[str, Any], seen: Seen) -> None:
 
 
 async def answer(world: World, wanted: str, seen: Seen) -> None:
-    assert seen.answered.text.startswith(wanted), f"answered {seen.answered.text!r} at {seen.answered.stage}"
+    got = seen.answered
+    assert got.text.startswith(wanted), f"answered {got.text!r} at {got.stage}, not {wanted!r}"
 
 
 async def at(world: World, wanted: str, seen: Seen) -> None:
-    assert seen.answered.stage == wanted, f"answered {seen.answered.text!r} at {seen.answered.stage}"
+    assert seen.answered.stage == wanted, f"answered {seen.answered.text!r} at {seen.answered.stage}, not at {wanted}"
 
 
 async def says(world: World, wanted: str, seen: Seen) -> None:
-    assert wanted in seen.answered.text, f"answered {seen.answered.text!r}"
+    assert wanted in seen.answered.text, f"answered {seen.answered.text!r}, which does not say {wanted!r}"
 
 
 async def refused(world: World, wanted: dict[str, str], seen: Seen) -> None:
     got = {who: seen.answered.refused.get(address(who), "accepted") for who in wanted}
-    assert all(got[who].startswith(reply) for who, reply in wanted.items()), got
+    assert all(got[who].startswith(reply) for who, reply in wanted.items()), f"{got}, not {wanted}"
     assert len(wanted) == len(seen.answered.refused), f"others were refused too: {seen.answered.refused}"
 
 
 async def arrives(world: World, wanted: list[str], seen: Seen) -> None:
     got = sorted(arrival.who for arrival in seen.arrivals)
-    assert got == sorted(wanted), f"arrived: {got}"
+    assert got == sorted(wanted), f"arrived: {got}, not {sorted(wanted)}"
 
 
 async def contains(world: World, wanted: list[str], seen: Seen) -> None:
@@ -72,25 +73,27 @@ async def conversation(world: World, wanted: dict[str, str], seen: Seen) -> None
         patient, bal = (Address.parse(address(who)) for who in pair.split())
         rows = await world.desk.conversations(limit=10, patient=patient, bal=bal)
         states = [row.state for row in rows if row.bal is not None] or [State.ABSENT]
-        assert states == [State(state)], f"{pair}: {states}"
+        assert states == [State(state)], f"{pair}: {[each.value for each in states]}, not {state}"
 
 
 async def events(world: World, wanted: list[str], seen: Seen) -> None:
     names = [name for name, _ in seen.events]
-    assert not set(wanted) - set(names), f"happened: {names}"
+    assert not set(wanted) - set(names), f"happened: {names}, not {wanted}"
 
 
 async def alarms(world: World, wanted: list[str], seen: Seen) -> None:
     names = sorted(name for name, fields in seen.events if fields["alarm"])
-    assert names == sorted(wanted), f"alarms: {names}"
+    assert names == sorted(wanted), f"alarms: {names}, not {sorted(wanted)}"
 
 
 async def held(world: World, wanted: int, seen: Seen) -> None:
-    assert len(await world.desk.queue(limit=10, state="held")) == wanted
+    found = len(await world.desk.queue(limit=10, state="held"))
+    assert found == wanted, f"held: {found}, not {wanted}"
 
 
 async def waiting(world: World, wanted: int, seen: Seen) -> None:
-    assert len(await world.desk.queue(limit=10, state="queued")) == wanted
+    found = len(await world.desk.queue(limit=10, state="queued"))
+    assert found == wanted, f"queued: {found}, not {wanted}"
 
 
 async def trace(world: World, wanted: list[dict[str, Any]], seen: Seen) -> None:
@@ -98,9 +101,9 @@ async def trace(world: World, wanted: list[dict[str, Any]], seen: Seen) -> None:
     for about in wanted:
         entries = await life_of(world, about["of"])
         happened = [entry.event.value for entry in entries]
-        assert about.get("events", happened) == happened, f"life of {about['of']}: {happened}"
+        assert about.get("events", happened) == happened, f"life of {about['of']}: {happened}, not {about['events']}"
         absent = about.get("never", [])
-        assert not set(absent) & set(happened), f"life of {about['of']}: {happened}"
+        assert not set(absent) & set(happened), f"life of {about['of']}: {happened}, with one of {absent}"
         line = {key: value for key, value in about.items() if key not in ("of", "events", "never")}
         assert any(_shows(entry, line) for entry in entries), f"no line of {about['of']} shows {line}: {entries}"
 

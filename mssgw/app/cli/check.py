@@ -1,5 +1,6 @@
 """``mssgw check``: is this configuration one that the daemon would take?"""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from mssgw.app.cli import paper
 from mssgw.app.cli.exits import of_the_configuration
 from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import config_option, json_option
+from mssgw.app.telemetry import journald
 
 if TYPE_CHECKING:
     from mssgw.app.config import Problem
@@ -59,4 +61,4 @@ def _print(severity: str, problem: "Problem", as_json: bool) -> None:
         told = {"file": problem.file, "line": problem.line, "key": problem.key, "message": problem.message}
         paper.json_line({"severity": severity, **told})
     else:
-        click.echo(f"{severity}: {paper.printable(str(problem))}")
+        click.echo(f"{journald.priority(severity, sys.stdout)}{severity}: {paper.printable(str(problem))}")

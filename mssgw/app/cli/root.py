@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mssgw.app.cli import exits
+from mssgw.app.telemetry import journald
 
 # Each is a room beside this one that has a command of the same name.
 ROOMS = (
@@ -96,8 +97,9 @@ def _tell(error: BaseException, *, debug: bool) -> exits.Code:
     if debug:
         traceback.print_exception(error)
     code, lines = exits.code_and_lines(error)
+    urgency = journald.priority("error", sys.stderr)
     for line in lines:
-        click.echo(f"mssgw: {line}", err=True)
+        click.echo(f"{urgency}mssgw: {line}", err=True)
     return code
 
 

@@ -31,9 +31,10 @@ async def trace(office: Office, subject: str, limit: int, full: bool, as_json: b
     By queue id, by <Message-ID>, by the address (or bare matricule) of a sender or recipient, or by the keyed hash
     that stands for an address in the log. Names the person behind a shared mailbox and the operator of a command;
     masks patients without --addresses. Ends with a summary: for each recipient when it was accepted, delivered and, if
-    a receipt came, read; with --json, lines whose event is "summary". `white-list` tells who accepted a white list by
-    hand. With "-" it is read from standard input, which keeps a matricule out of `ps`, the shell's history and sudo's
-    log. Exit code 1 when the journal knows nothing of it.
+    a receipt came, read; with --json, lines whose event is "summary". With "-" it is read from standard input, which
+    keeps a matricule out of `ps`, the shell's history and sudo's log. In place of a letter, `white-list` tells who
+    accepted one by hand, `directory` who imported or set what, `patients` who imported them. Exit code 1 when the
+    journal knows nothing of it.
 
     \b
     Examples:

@@ -27,6 +27,15 @@ from mssgw.app.config.problems import Complaint, ConfigErrors, Problem, dotted
 _OF_A_PAIR = {"key", "certificate"}  # one that does not fit is told of the certificate
 _SECRET = {"password_hash", "addresses", "patient_exceptions", "next_hop_login", "user", "responsible"}  # never shown
 _MEMBER = re.compile(r"<\w+\.\w+: '([^']*)'>")  # how pydantic writes an enum value among the choices
+# What tomllib leaves unsaid of the mistakes that people make. A value is invalid when it is a bare word, True, or
+# between quotation marks as text processors write them.
+_EXPECTED = {
+    "Invalid value": "text in straight double quotes, a number, or true or false in small letters",
+    "Illegal character '\\n'": "the closing quotation mark before the end of the line",
+    "Unclosed array": "a comma between two values and ] behind the last, here or above",
+    "Expected newline or end of document after a statement": "nothing but a comment behind the value",
+    "Cannot overwrite a value": "each key once in its table",
+}
 _AT = re.compile(r" \(at (?:line ([0-9]+), column [0-9]+|end of document)\)$")
 
 
@@ -79,9 +88,8 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
         at = _AT.search(str(error))
         line = int(at[1]) if at and at[1] else text.rstrip("\n").count("\n") + 1
         said = _AT.sub("", str(error))
-        # Of a bare word, True, or quotation marks as text processors write them, it says no more than that.
-        expected = "; expected text in straight double quotes, a number, or true or false in small letters"
-        message = f"not TOML: {said}{expected if said == 'Invalid value' else ''}"
+        expected = f"; expected {_EXPECTED[said]}" if said in _EXPECTED else ""
+        message = f"not TOML: {said}{expected}"
         raise ConfigErrors([Problem(str(path), line, "", message)]) from None
 
 

@@ -113,8 +113,8 @@ HINTS: Mapping[str, str] = {
 BY_STATUS: Mapping[tuple[str, str], str] = {
     ("delivery.deferred", "4.4.4"): "no route leads there any more: give its domain a route, systemctl reload mssgw",
     ("delivery.deferred", "4.7.5"): (
-        "it waits: delivery.peer_not_trusted says which check; none? DNS, ca_file (delivery.connection_failed), or its "
-        "domain is listed no more: mssgw trust status, mssgw queue show ID"
+        "it waits: mssgw queue show ID says why; its certificate, or delivery.ca_file? With [trust], "
+        "delivery.peer_not_trusted says which check; none? its domain is listed no more: mssgw trust status"
     ),
     ("delivery.deferred", "4.7.8"): "it waits: mend next_hop_login or its password file, systemctl reload mssgw",
     ("letter.deferred_at_intake", "4.3.1"): "its sender tries again: df -h, make room under state_dir",

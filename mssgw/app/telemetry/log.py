@@ -6,7 +6,6 @@ a letter by its queue id, a patient by the keyed hash. Every line passes ``redac
 
 import json
 import logging
-import os
 import re
 import select
 import sys
@@ -19,7 +18,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from mssgw.app.telemetry import redact
+from mssgw.app.telemetry import journald, redact
 from mssgw.app.telemetry.hints import hint
 
 Format = Literal["auto", "json", "console"]
@@ -36,9 +35,6 @@ LIBRARIES = {
     "sqlalchemy": logging.WARNING,  # at INFO the engine prints parameters
     "alembic": logging.WARNING,
 }
-
-# Priorities as sd-daemon(3) and journald have them, for `journalctl --priority`; it takes them off the line.
-_PRIORITIES = {"debug": "<7>", "info": "<6>", "warning": "<4>", "error": "<3>", "critical": "<2>"}
 
 PATIENCE = 2.0  # seconds that whoever reads our lines may keep us waiting, before they go without them
 
@@ -106,7 +102,7 @@ class _Output:
         self.room = _room(stream)
         self.missed = 0
         self.console = structlog.dev.ConsoleRenderer(colors=stream.isatty()) if console else None
-        self.priorities = _PRIORITIES if _is_journal(stream) else {}
+        self.priorities = journald.PRIORITIES if journald.reads(stream) else {}
 
     def render(self, logger: _Logger, level: str, event: EventDict) -> str:
         """The last processor: time, level, event and logger first, then the values, made safe.
@@ -184,15 +180,6 @@ def _room(stream: TextIO) -> "select.poll | None":
     room = select.poll()
     room.register(descriptor, select.POLLOUT)
     return room
-
-
-def _is_journal(stream: TextIO) -> bool:
-    """Whether journald reads it: systemd says which file that is, for what we write may have been sent elsewhere."""
-    try:
-        file = os.fstat(stream.fileno())
-    except (OSError, ValueError):
-        return False
-    return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
 
 
 def _failure(exc_info: object) -> BaseException | None:

@@ -24,9 +24,9 @@ class Rulebook:
 RULEBOOK = Rulebook(
     exchange=(
         recipient.opposition_is_honoured,
+        recipient.no_patient_to_patient,  # before there is no route: another's patients have none from their operator
         recipient.route_exists,
         recipient.no_route_in_the_address,
-        recipient.no_patient_to_patient,
         recipient.receipt_is_expected,
         recipient.patient_may_write,
         recipient.unusual_matricule,

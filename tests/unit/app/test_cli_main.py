@@ -248,6 +248,23 @@ def test_check_names_file_line_key_and_what_was_expected(tmp_path):
     assert f"error: {path}:5: delivery.give_up_after: expected a duration" in told.stdout
 
 
+def test_what_keeps_the_gateway_from_starting_has_its_priority_in_the_journal(tmp_path):
+    """`journalctl -p warning` shows why, and not only that systemd tries again; to anybody else it is as before."""
+    (tmp_path / "mssgw.toml").write_text("[nothing]\n")
+    for words, told in ((["serve"], "<3>mssgw: "), (["check"], "<3>error: ")):
+        with (tmp_path / "journal").open("w+") as stream:
+            file = os.fstat(stream.fileno())
+            command = [sys.executable, "-c", "from mssgw.app.cli import main; main()", *words]
+            command += ["--config", str(tmp_path / "mssgw.toml")]
+            environment = os.environ | {"JOURNAL_STREAM": f"{file.st_dev}:{file.st_ino}"}
+            subprocess.run(command, stdout=stream, stderr=stream, env=environment, timeout=30, check=False)
+            stream.seek(0)
+            journal = stream.read().splitlines()
+        assert [line for line in journal if line.startswith(f"{told}{tmp_path}")] != []
+        plain = mssgw(*command[3:], env=environment)
+        assert "<3>" not in plain.stdout + plain.stderr
+
+
 def test_no_core_is_written_whatever_the_shell_allows():
     """The master key would be in it, and letters; by hand there is no unit that forbids it."""
     script = (

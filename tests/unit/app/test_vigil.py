@@ -202,3 +202,27 @@ async def test_a_look_that_fails_is_told_once_and_the_watch_goes_on(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [name for name, _ in events.seen] == ["trust.watch_failed", "trust.certificate_ends"]
+
+
+async def test_a_certificate_that_a_reload_brings_is_looked_at_at_once(
+    ready: Ready, space: pki.TrustSpace, events: Events, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listener's own may have ended: mail waits from now on, and the next look by the clock is an hour away."""
+    monkeypatch.setattr(vigil, "POLL", 0.001)
+    in_force = [ready]
+    watch = Vigil(lambda: in_force[0], clock=FixedClock(datetime.now(UTC)), aloud=events, renewed=lambda: None)
+    task = asyncio.create_task(watch.run())
+    try:
+        async with asyncio.timeout(10):
+            while not events.seen:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+            space.operator("mx.ch.fr", not_after=datetime.now(UTC) - timedelta(days=1)).write_apart(tmp_path, "home")
+            named = 'role = "trust-space"\ncertificate = "home.pem"\nkey = "home.key"'
+            (tmp_path / "mssgw.toml").write_text(CONFIG.replace('role = "trust-space"', named))
+            in_force[0] = read_again(tmp_path / "mssgw.toml", ready.config, Seat(), before=ready.identity)
+            while len(events.seen) < 2:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [name for name, _ in events.seen] == ["trust.certificate_ends", "trust.certificate_expired"]
