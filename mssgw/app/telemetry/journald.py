@@ -15,6 +15,6 @@ def reads(stream: TextIO) -> bool:
     """Whether journald reads it: systemd says which file that is, for what we write may have been sent elsewhere."""
     try:
         file = os.fstat(stream.fileno())
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):  # closed before we began, when it is None, or no file
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
