@@ -110,10 +110,8 @@ class Dialogue(Voice):
         try:
             await self.begin()
             await super()._handle_client()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             pass  # the connection is lost: nobody awaits this task
-        except ConnectionError as error:
-            self.why = self.why or type(error).__name__
         except Exception as error:
             self.log.error(error)
         finally:

@@ -52,7 +52,7 @@ class SessionLog:
         _log.debug("smtp.session.opened", listener=self._listener, peer=self.peer)
 
     def closed(self, *, tls: str, messages: int, why: str) -> None:
-        """``why``: quit, lost, tls, our last word, or the class name of an error."""
+        """``why``: quit, lost, tls, or our last word."""
         if why == "tls":  # told already
             return
         _log.info(

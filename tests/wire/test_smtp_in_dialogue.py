@@ -359,6 +359,22 @@ async def test_the_log_tells_of_a_session_and_never_of_its_addresses(caplog):
     assert (refused["code"], refused["status"]) == (500, "5.5.2")
 
 
+@pytest.mark.parametrize("orderly", [True, False], ids=["closed", "reset"])
+async def test_a_session_that_its_client_leaves_without_a_word_is_lost_however_he_left(orderly):
+    """Many programs close after a refusal; the log has one word for that, and no name of an exception."""
+    with capture_logs() as logs:
+        async with house(Recorder(refuse_recipients={PATIENT: Reply(550, "5.7.1", "Non")})) as home:
+            peer = await home.meet()
+            await peer.ask("MAIL FROM:<dr@hopital.fr>")
+            await peer.send(f"RCPT TO:<{PATIENT}>\r\nNOOP\r\n".encode())
+            if orderly:
+                peer.writer.close()
+            else:
+                peer.writer.transport.abort()
+            await home.quiet()
+    assert [line["why"] for line in logs if line["event"] == "smtp.session.closed"] == ["lost"]
+
+
 async def test_who_is_only_refused_is_shown_out():
     """Every refusal may be a line in the journal, kept for a year: nobody fills it on one connection."""
     refusing = Recorder(refuse_recipients={PATIENT: Reply(550, "5.7.1", "Non")})
