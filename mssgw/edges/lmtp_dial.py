@@ -18,7 +18,16 @@ from mssgw.edges.smtp_commands import Offer
 from mssgw.edges.smtp_dial import MOST_ADDRESSES, Connection, TlsContexts, verifying_context
 from mssgw.edges.smtp_limits import Timeouts
 from mssgw.edges.smtp_replies import GARBLED, MAX_TEXT, Lost, Wire
-from mssgw.edges.smtp_trouble import NO_CONNECTION, NO_STARTTLS, NOT_TRUSTED, Refused, of_all, unreachable, why
+from mssgw.edges.smtp_trouble import (
+    NO_CONNECTION,
+    NO_STARTTLS,
+    NOT_TRUSTED,
+    Refused,
+    no_connection,
+    of_all,
+    unreachable,
+    why,
+)
 
 SOCKET = "localhost"  # what a unix socket is called in reports
 
@@ -140,7 +149,8 @@ class LmtpDialer:
             return Unreachable(Deferred(reply=exc.reply, next_hop=name, down=not exc.peer_said), try_next=True), exc
         if isinstance(exc, Refused | ssl.SSLError | TimeoutError):
             return unreachable(exc, name, mutual=False)
-        return Unreachable(Deferred(reply=NO_CONNECTION, next_hop=name, down=True), try_next=True), exc
+        reply = no_connection(exc) if isinstance(exc, OSError) else NO_CONNECTION
+        return Unreachable(Deferred(reply=reply, next_hop=name, down=True), try_next=True), exc
 
     @staticmethod
     def _log_failure(route: Route, trouble: Unreachable) -> None:

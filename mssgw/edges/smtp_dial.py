@@ -32,6 +32,7 @@ from mssgw.edges.smtp_trouble import (
     NOT_TRUSTED,
     Refused,
     is_distrust,
+    no_connection,
     of_all,
     unreachable,
     why,
@@ -175,7 +176,7 @@ class Dialer:
                 await asyncio.get_running_loop().sock_connect(sock, (address, port))
         except OSError as exc:  # refused, unreachable, or the time-out, which is an OSError too
             sock.close()
-            raise Unreachable(Deferred(reply=NO_CONNECTION, next_hop=host, down=True), try_next=True) from exc
+            raise Unreachable(Deferred(reply=no_connection(exc), next_hop=host, down=True), try_next=True) from exc
         except BaseException:
             sock.close()
             raise

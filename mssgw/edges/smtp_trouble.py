@@ -38,6 +38,13 @@ class Refused(Exception):
         self.reply = reply
 
 
+def no_connection(error: OSError) -> Reply:
+    """NO_CONNECTION with what the system said, as in "Connection refused"."""
+    number = errno.ETIMEDOUT if isinstance(error, TimeoutError) else error.errno  # asyncio's has none
+    said = f" ({os.strerror(number)})" if number else ""
+    return Reply(NO_CONNECTION.code, NO_CONNECTION.status, NO_CONNECTION.text + said)
+
+
 def unreachable(exc: Exception, host: str, *, mutual: bool) -> tuple[Unreachable, Exception]:
     """What becomes of the letter when the dialogue before MAIL failed, and what it is to be raised from.
 

@@ -157,8 +157,8 @@ async def test_a_certificate_for_another_name(ours: SSLContext, trust: SSLContex
     assert isinstance(outcomes[0], Deferred)
 
 
-@pytest.mark.parametrize("make", ["absent", "file"])
-async def test_a_socket_that_nobody_listens_on(tmp_path: Path, make: str) -> None:
+@pytest.mark.parametrize(("make", "said"), [("absent", "No such file or directory"), ("file", "Connection refused")])
+async def test_a_socket_that_nobody_listens_on(tmp_path: Path, make: str, said: str) -> None:
     """The store is down: the letter waits."""
     path = tmp_path / "lmtp"
     if make == "file":
@@ -166,4 +166,4 @@ async def test_a_socket_that_nobody_listens_on(tmp_path: Path, make: str) -> Non
     async with transport() as out:
         outcomes = await out.send(route(1, host=str(path)), letter(), ONE)
     assert isinstance(outcomes[0], Deferred)
-    assert outcomes[0].down
+    assert (outcomes[0].down, said in outcomes[0].reply.text) == (True, True)

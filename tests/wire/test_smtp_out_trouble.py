@@ -202,6 +202,7 @@ async def test_nobody_listening_is_a_deferral() -> None:
             outcomes = await out.send(route(unused.getsockname()[1]), letter(), ONE)
     assert statuses(list(outcomes.values())) == [(Deferred, "4.4.1")]
     assert outcomes[0].down
+    assert outcomes[0].reply.text == "Connexion au serveur suivant impossible (Connection refused)"
 
 
 async def test_a_host_that_says_another_is_down_is_not_down_itself() -> None:
