@@ -1,6 +1,7 @@
 """Moving an installation from SQLite to PostgreSQL: whole, once, and never so that both could start."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -44,8 +45,7 @@ async def test_an_installation_moves_from_sqlite_whole(
         await place.desk.set_block(PATIENT, SECRETARIAT, blocked=True, operator="root", now=place.clock.now())
         before = list(await place.desk.trace(address=PATIENT, limit=99))
     await spool.close()
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    source, target, copy = _moving(server, database)
     counts = await asyncio.to_thread(copy, keep_source=True)
     assert (counts["messages"], counts["body_segments"], counts["missing"]) == (3, 5, 0)
     with pytest.raises(StoreUnavailable, match="not empty"):
@@ -74,8 +74,7 @@ async def test_a_copy_cut_short_before_its_source_was_marked_is_completed_by_the
     """Else two gateways could start, one on each, and every letter would go out twice."""
     wipe(server)
     await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    source, _, copy = _moving(server, database)
     counts = await asyncio.to_thread(copy, keep_source=True)  # all but the mark
     assert await asyncio.to_thread(copy) == counts
     with pytest.raises(StoreUnavailable, match="moved"):
@@ -87,8 +86,7 @@ async def test_a_target_that_holds_something_else_than_the_source_is_refused(
 ) -> None:
     wipe(server)
     await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
-    copy = partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
+    source, _, copy = _moving(server, database)
     await asyncio.to_thread(copy, keep_source=True)
     server.sql("UPDATE deliveries SET state = 'delivered' WHERE spool_id = 'A'", "contract")  # somebody started it
     with pytest.raises(StoreUnavailable, match="not empty"):
@@ -102,13 +100,19 @@ async def test_a_source_is_marked_also_when_statistics_of_the_target_cannot_be_t
     wipe(server)
     monkeypatch.setattr(copying, "_ANALYZE_LIMIT", 1)
     await _some_letters(open_sqlite, database)
-    source, target = f"sqlite:///{database}", server.url("contract")
+    source, _, copy = _moving(server, database)
     with psycopg.connect(f"host={server.home} user=mssgw dbname=contract") as stranger:
         stranger.execute("LOCK TABLE store_secret IN SHARE UPDATE EXCLUSIVE MODE")  # as VACUUM does
-        counts = await asyncio.to_thread(copy_store, source, target, database.parent / "spool", lambda *_: None)
+        counts = await asyncio.to_thread(copy)
     assert counts["messages"] == 2
     with pytest.raises(StoreUnavailable, match="moved"):
         migrate(source)
+
+
+def _moving(server: PostgresServer, database: Path) -> tuple[str, str, Callable[..., Mapping[str, int]]]:
+    """From where, to where, and what moves it."""
+    source, target = f"sqlite:///{database}", server.url("contract")
+    return source, target, partial(copy_store, source, target, database.parent / "spool", lambda *_: None)
 
 
 async def _some_letters(open_sqlite: OpenPlace, database: Path) -> None:

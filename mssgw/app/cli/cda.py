@@ -16,7 +16,7 @@ from mssgw.app.cli.cda_rules import rules
 from mssgw.app.cli.exits import Code, Failure
 from mssgw.app.cli.letters import count
 from mssgw.app.cli.opening import config_option, json_option
-from mssgw.app.cli.people import unseen
+from mssgw.app.cli.people import recipients_option
 from mssgw.core.bal import PatientSpace
 from mssgw.core.clinical import Environment, Profile, Verdict
 from mssgw.core.report import Order
@@ -47,14 +47,7 @@ cda.add_command(cda_pack.pack)
 @click.option(
     "--environment", type=click.Choice([each.value for each in Environment]), help="Whose identities belong here."
 )
-@click.option(
-    "--to",
-    "recipients",
-    metavar="ADDRESS",
-    multiple=True,
-    callback=unseen,
-    help='Judge as in a letter to this address, "-": one read from standard input; repeatable.',
-)
+@recipients_option('Judge as in a letter to this address, "-": one read from standard input; repeatable.')
 @click.option(
     "--patient-domain", default=PatientSpace().domain, show_default=True, help="Where patients have mailboxes."
 )

@@ -11,7 +11,7 @@ from mssgw.app.cli import letters, paper
 from mssgw.app.cli.exits import Code, Failure, given_as, no
 from mssgw.app.cli.opening import addresses_option, at_the_office, json_option
 from mssgw.app.cli.ordinary import apart, facts_apart
-from mssgw.app.cli.people import queue_id, shown, unseen
+from mssgw.app.cli.people import queue_id, recipients_option, shown, unseen
 from mssgw.app.office import Office
 from mssgw.core.addresses import Address
 from mssgw.core.bal import Bal, BalKind, Party
@@ -46,14 +46,7 @@ def _subject(typed: str) -> Subject:
 @click.option(
     "--from", "sender", metavar="ADDRESS", callback=unseen, help="The reverse-path of MAIL FROM; '<>' for null."
 )
-@click.option(
-    "--to",
-    "recipients",
-    metavar="ADDRESS",
-    multiple=True,
-    callback=unseen,
-    help="A forward-path of RCPT TO; repeatable.",
-)
+@recipients_option("A forward-path of RCPT TO; repeatable.")
 @click.option(
     "--client", metavar="NAME", help="The configured client that sends; default: the one that may use --from."
 )

@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -51,6 +52,11 @@ def unseen(context: click.Context, parameter: click.Parameter, given: Any) -> An
     if not line:
         raise click.BadParameter("no line on standard input", context, parameter)
     return line
+
+
+def recipients_option(about: str) -> Callable[[Any], Any]:
+    """``--to``, as often as there are forward-paths; it may name patients."""
+    return click.option("--to", "recipients", metavar="ADDRESS", multiple=True, callback=unseen, help=about)
 
 
 def patient(text: str, space: PatientSpace) -> Address:
